@@ -1,0 +1,85 @@
+"""Every error OpenVISTA raises on purpose.
+
+::
+
+    OpenVistaError                 base of all; exit code 1: we failed
+    └── InputError                 what the user gave is wrong; exit code 2
+        ├── ScanError              the image file cannot be read, or is not a 3D CT
+        ├── GridError              shape or affine are unusable, or two grids differ
+        ├── AnatomyError           a class name or id nobody knows
+        ├── PromptError            a prompt that cannot be answered (click outside the scan, ...)
+        ├── ModelError             unknown model, or a model that cannot do what is asked
+        │   └── WeightsError       a checkpoint that is corrupt, foreign or incomplete
+        ├── DeviceError            a device or precision that this machine does not have
+        ├── OutputError            the result cannot be written where it was asked for
+        ├── DataListError          a data list with missing files, grids that differ, unknown labels
+        ├── RecipeError            a training recipe with an unknown key or an impossible value
+        └── MissingExtraError      an optional dependency is not installed
+
+A message is one line: what is wrong, with the value, and what to do about it.
+"""
+
+
+class OpenVistaError(Exception):
+    """Base of all errors of this package. Raised as itself when we failed, not the user."""
+
+    exit_code = 1
+
+
+class InputError(OpenVistaError):
+    """What the user gave cannot be used; nothing was written."""
+
+    exit_code = 2
+
+
+class ScanError(InputError):
+    """The image file is missing, unreadable, not 3D, empty or holds unusable values."""
+
+
+class GridError(InputError):
+    """A shape or affine is unusable, or two things that must share a grid do not."""
+
+
+class AnatomyError(InputError):
+    """A class name or id that the catalogue or the model does not know."""
+
+
+class PromptError(InputError):
+    """A prompt that cannot be answered."""
+
+
+class ModelError(InputError):
+    """An unknown model, or one that cannot do what was asked."""
+
+
+class WeightsError(ModelError):
+    """A checkpoint that is corrupt, foreign or incomplete."""
+
+
+class DeviceError(InputError):
+    """A device or precision this machine does not have."""
+
+
+class OutputError(InputError):
+    """The result cannot be written where it was asked for."""
+
+
+class DataListError(InputError):
+    """A data list that cannot be used as it is."""
+
+
+class RecipeError(InputError):
+    """A training recipe with an unknown key or an impossible value."""
+
+
+class MissingExtraError(InputError):
+    """An optional dependency is not installed.
+
+    Args:
+        package: the import name that is missing.
+        extra: the extra of ``openvista`` that brings it.
+        purpose: what it is needed for, as the end of "... is needed to <purpose>".
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{package} is needed to {purpose}: pip install 'openvista[{extra}]'")

@@ -1,0 +1,44 @@
+"""The image encoder: one pass over a window, features at every resolution."""
+
+from torch import Tensor, nn
+
+from openvista.model.blocks import ResidualBlock, convolution
+
+
+class EncoderLevel(nn.Module):
+    """The residual blocks of one resolution and, except at the deepest, the step down to the next."""
+
+    def __init__(self, channels: int, blocks: int, deepest: bool) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.downsample = None if deepest else convolution(channels, 2 * channels, stride=2)
+
+
+class Encoder(nn.Module):
+    """Image to features at 1, 1/2, 1/4, ... of its resolution; channels double at each step.
+
+    Args:
+        channels_in: channels of the image, 1 for CT.
+        filters: channels C at full resolution.
+        blocks_per_level: residual blocks at each resolution, finest first.
+    """
+
+    def __init__(self, channels_in: int, filters: int, blocks_per_level: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stem = convolution(channels_in, filters)
+        last = len(blocks_per_level) - 1
+        self.levels = nn.ModuleList(
+            EncoderLevel(filters * 2**level, blocks, deepest=level == last)
+            for level, blocks in enumerate(blocks_per_level)
+        )
+
+    def forward(self, image_N1XYZ: Tensor) -> list[Tensor]:
+        """Return one [N, C·2^level, X/2^level, Y/2^level, Z/2^level] tensor per level, finest first."""
+        pyramid = []
+        x = self.stem(image_N1XYZ)
+        for level in self.levels:
+            x = level.blocks(x)
+            pyramid.append(x)
+            if level.downsample is not None:
+                x = level.downsample(x)
+        return pyramid

@@ -1,0 +1,60 @@
+"""How large a network is, and what its input looks like. One constant, one place."""
+
+from dataclasses import dataclass
+
+HU_WINDOW = (-963.8247715525971, 1053.678477684517)
+"""Lower and upper HU that become 0 and 1: intensity percentiles of VISTA3D's training scans (paper facts §2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Size of a network and the image it was trained to see.
+
+    Attributes:
+        name: what users call it.
+        filters: channels C at full resolution.
+        blocks_per_level: residual blocks of the encoder at each resolution, finest first.
+        window: voxels of one window along X, Y, Z; a multiple of 2^(levels - 1).
+        spacing: voxel size in mm the scan is resampled to, X Y Z.
+        hu_window: HU that become 0 and 1.
+        class_rows: rows of the embedding table.
+        last_supported_class: ids above it are unseen (zero-shot) for the point head.
+        branches: which of "automatic" and "point" the network has.
+    """
+
+    name: str
+    filters: int
+    blocks_per_level: tuple[int, ...]
+    window: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    hu_window: tuple[float, float] = HU_WINDOW
+    class_rows: int = 512
+    last_supported_class: int = 132
+    branches: tuple[str, ...] = ("automatic", "point")
+
+    @property
+    def window_multiple(self) -> int:
+        """X, Y and Z of a network input must be multiples of this."""
+        return int(2 ** (len(self.blocks_per_level) - 1))
+
+
+VISTA3D = Preset(
+    name="vista3d",
+    filters=48,
+    blocks_per_level=(1, 2, 2, 4, 4),
+    window=(128, 128, 128),
+    spacing=(1.5, 1.5, 1.5),
+)
+"""The published network (paper facts §3): 217.96 M parameters."""
+
+STARTER = Preset(
+    name="starter",
+    filters=16,
+    blocks_per_level=(1, 2, 2, 2, 1),
+    window=(64, 64, 64),
+    spacing=(3.0, 3.0, 3.0),
+    branches=("automatic",),
+)
+"""Small enough to lie in the repository and to train on two CPU cores."""
+
+PRESETS = {preset.name: preset for preset in (VISTA3D, STARTER)}

@@ -1,0 +1,50 @@
+"""VISTA3D: one encoder, two decoders, a head for class prompts and a head for clicks.
+
+The central class only wires the parts. Tensors in, tensors out: no files, no affines, no class names here.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from openvista.model.class_head import ClassHead, dot_logits
+from openvista.model.decoder import Decoder
+from openvista.model.encoder import Encoder
+from openvista.model.presets import Preset
+
+
+class Vista3D(nn.Module):
+    """The network of one preset, with random weights until some are loaded.
+
+    Args:
+        preset: sizes, and which branches to build.
+    """
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        self.preset = preset
+        levels = len(preset.blocks_per_level)
+        self.encoder = Encoder(1, preset.filters, preset.blocks_per_level)
+        if "automatic" in preset.branches:
+            self.automatic_decoder = Decoder(preset.filters, levels)
+            self.class_head = ClassHead(preset.filters, preset.class_rows)
+
+    def automatic_features(self, image_N1XYZ: Tensor) -> Tensor:
+        """Windows scaled to 0..1 to mapped features [N, C, X, Y, Z]: all that class prompts need of the image."""
+        return self.class_head.map_features(self.automatic_decoder(self.encoder(image_N1XYZ)))
+
+    def class_embeddings(self, class_ids_K: Tensor) -> Tensor:
+        """Class ids to embeddings [K, C]; independent of the image."""
+        return self.class_head.embed(class_ids_K)
+
+    def class_logits(self, image_N1XYZ: Tensor, class_ids_K: Tensor) -> Tensor:
+        """Logits [N, K, X, Y, Z] of every class on every window."""
+        return dot_logits(self.class_embeddings(class_ids_K), self.automatic_features(image_N1XYZ))
+
+
+def build(preset: Preset, seed: int | None = None) -> Vista3D:
+    """The network of a preset with random weights, the same for the same seed."""
+    if seed is None:
+        return Vista3D(preset)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Vista3D(preset)
