@@ -27,9 +27,7 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x_NCXYZ: Tensor) -> Tensor:
         if x_NCXYZ.shape[0] == 1:
-            return functional.batch_norm(
-                x_NCXYZ, None, None, self.weight, self.bias, training=True, eps=self.epsilon
-            )
+            return functional.batch_norm(x_NCXYZ, None, None, self.weight, self.bias, training=True, eps=self.epsilon)
         return functional.instance_norm(x_NCXYZ, weight=self.weight, bias=self.bias, eps=self.epsilon)
 
 
