@@ -1,0 +1,196 @@
+"""The card of a model: what it is, what it knows, where it came from. Needs no torch."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import openvista
+from openvista.errors import ModelError, OutputError
+
+if TYPE_CHECKING:
+    from openvista.model.presets import Preset
+
+CARD_FILE = "card.json"
+LAST_OFFICIAL_CLASS = 132
+"""Ids up to this one mean what the official catalogue says; a model's own classes lie above (paper facts §1)."""
+
+_BRANCHES = ("automatic", "point")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What ``card.json`` says.
+
+    Attributes:
+        name: what users call the model.
+        filters, blocks_per_level, window, spacing, hu_window, class_rows, last_supported_class, branches:
+            the preset's fields, see :class:`openvista.model.Preset` (window in voxels, spacing in mm, X Y Z).
+        classes: official class ids (1..132) the model was trained on.
+        extra_classes: own class ids (above 132) and their names.
+        extra_aliases: further names for any of these ids, lower case: {alias: id}.
+        licence: of the weights.
+        provenance: free form: data, recipe, command, origin.
+        metrics: free form: what was measured, on what.
+        weights_sha256: of the weights file, in hex; written by ``save_model``.
+        created_with: version of OpenVISTA that wrote the card.
+
+    Raises:
+        ModelError: a field is missing, unknown or impossible.
+    """
+
+    name: str
+    filters: int
+    blocks_per_level: tuple[int, ...]
+    window: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    hu_window: tuple[float, float]
+    class_rows: int
+    last_supported_class: int
+    branches: tuple[str, ...]
+    classes: tuple[int, ...] = ()
+    extra_classes: Mapping[int, str] = field(default_factory=dict)
+    extra_aliases: Mapping[str, int] = field(default_factory=dict)
+    licence: str = "not stated"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    weights_sha256: str = ""
+    created_with: str = openvista.__version__
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        levels = len(self.blocks_per_level)
+        _require(self.filters > 0, "filters", self.filters, "a positive number")
+        _require(levels > 0 and min(self.blocks_per_level) > 0, "blocks_per_level", self.blocks_per_level, "positive")
+        multiple = 2 ** (levels - 1)
+        fits = len(self.window) == 3 and all(side > 0 and side % multiple == 0 for side in self.window)
+        _require(fits, "window", self.window, f"three multiples of {multiple}")
+        _require(len(self.spacing) == 3 and min(self.spacing) > 0, "spacing", self.spacing, "three positive mm")
+        rising = len(self.hu_window) == 2 and self.hu_window[0] < self.hu_window[1]
+        _require(rising, "hu_window", self.hu_window, "a lower and a higher HU")
+        known = bool(self.branches) and set(self.branches) <= set(_BRANCHES)
+        _require(known, "branches", self.branches, f"some of {', '.join(_BRANCHES)}")
+        self._check_classes()
+
+    def _check_classes(self) -> None:
+        official = all(0 < id_ <= LAST_OFFICIAL_CLASS for id_ in self.classes)
+        _require(official, "classes", self.classes, f"ids 1..{LAST_OFFICIAL_CLASS}")
+        own = all(LAST_OFFICIAL_CLASS < id_ < self.class_rows for id_ in self.extra_classes)
+        limits = f"ids {LAST_OFFICIAL_CLASS + 1}..{self.class_rows - 1}"
+        _require(own, "extra_classes", tuple(self.extra_classes), limits)
+        known = set(self.class_ids)
+        aliases = all(id_ in known for id_ in self.extra_aliases.values())
+        _require(aliases, "extra_aliases", dict(self.extra_aliases), "names of ids the model knows")
+
+    @property
+    def class_ids(self) -> tuple[int, ...]:
+        """Every id the model answers to as a class prompt, rising."""
+        return tuple(sorted({*self.classes, *self.extra_classes}))
+
+    @classmethod
+    def from_preset(cls, preset: "Preset", *, name: str | None = None, **rest: Any) -> "ModelCard":
+        """The card of a network of this preset; ``rest`` are the other fields of the card."""
+        sizes = {key: value for key, value in asdict(preset).items() if key != "name"}
+        return cls(name=preset.name if name is None else name, **sizes, **_cleaned(rest))
+
+    def preset(self) -> "Preset":
+        """The preset to build the network with."""
+        from openvista.model.presets import Preset  # here, because the package openvista.model needs torch
+
+        return Preset(**{spec.name: getattr(self, spec.name) for spec in fields(Preset)})
+
+    def with_weights(self, sha256: str) -> "ModelCard":
+        """The same card for a weights file with this checksum, written by this version."""
+        return replace(self, weights_sha256=sha256, created_with=openvista.__version__)
+
+    def to_json(self) -> str:
+        """The text of ``card.json``; :meth:`from_json` gives the same card back."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelCard":
+        """A card from the text of ``card.json``.
+
+        Raises:
+            ModelError: not JSON, or a field is missing, unknown or impossible.
+        """
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"not JSON ({error})") from None
+        if not isinstance(content, dict):
+            raise ModelError(f"a card is a JSON object, not a {type(content).__name__}")
+        names = {spec.name for spec in fields(cls)}
+        needed = {spec.name for spec in fields(cls) if spec.default is MISSING and spec.default_factory is MISSING}
+        if unknown := sorted(set(content) - names):
+            raise ModelError(f"unknown field {unknown[0]!r}")
+        if missing := sorted(needed - set(content)):
+            raise ModelError(f"field {missing[0]!r} is missing")
+        try:
+            return cls(**_cleaned(content))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"a field has the wrong type ({error})") from None
+
+
+def check_name(name: str) -> str:
+    """The name itself, if it can name a model and a folder.
+
+    Raises:
+        ModelError: it cannot.
+    """
+    if not _NAME.fullmatch(name):
+        raise ModelError(f"{name!r} cannot name a model: use letters, digits, dot, dash and underscore")
+    return name
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read and check a ``card.json``.
+
+    Raises:
+        ModelError: it cannot be read or is not a valid card.
+    """
+    try:
+        return ModelCard.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"cannot read the model card {path}: {error}") from None
+    except ModelError as error:
+        raise ModelError(f"{path} is not a valid model card: {error}; import the model again") from None
+
+
+def write_card(card: ModelCard, path: Path) -> None:
+    """Write ``card.json``; the old one stays until the new one is complete.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(card.to_json(), encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _require(holds: bool, name: str, value: object, expected: str) -> None:
+    if not holds:
+        raise ModelError(f"{name} of a model card must be {expected}, not {value!r}")
+
+
+def _cleaned(content: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has neither tuples nor integer keys: give both back."""
+    cleaned: dict[str, Any] = dict(content)
+    for key, value in content.items():
+        if key in ("classes", "blocks_per_level", "window"):
+            cleaned[key] = tuple(int(item) for item in value)
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            cleaned[key] = tuple(value)
+    if "extra_classes" in content:
+        cleaned["extra_classes"] = {int(id_): str(name) for id_, name in content["extra_classes"].items()}
+    if "extra_aliases" in content:
+        cleaned["extra_aliases"] = {str(name): int(id_) for name, id_ in content["extra_aliases"].items()}
+    return cleaned
