@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from openvista.model.class_head import ClassHead, dot_logits
 from openvista.model.decoder import Decoder
 from openvista.model.encoder import Encoder
+from openvista.model.point_head import PointFeatures, PointHead
 from openvista.model.presets import Preset
 
 
@@ -27,6 +28,9 @@ class Vista3D(nn.Module):
         if "automatic" in preset.branches:
             self.automatic_decoder = Decoder(preset.filters, levels)
             self.class_head = ClassHead(preset.filters, preset.class_rows)
+        if "point" in preset.branches:
+            self.point_decoder = Decoder(preset.filters, levels)
+            self.point_head = PointHead(preset.filters)
 
     def automatic_features(self, image_N1XYZ: Tensor) -> Tensor:
         """Windows scaled to 0..1 to mapped features [N, C, X, Y, Z]: all that class prompts need of the image."""
@@ -39,6 +43,17 @@ class Vista3D(nn.Module):
     def class_logits(self, image_N1XYZ: Tensor, class_ids_K: Tensor) -> Tensor:
         """Logits [N, K, X, Y, Z] of every class on every window."""
         return dot_logits(self.class_embeddings(class_ids_K), self.automatic_features(image_N1XYZ))
+
+    def point_features(self, image_11XYZ: Tensor) -> PointFeatures:
+        """One window scaled to 0..1 to all that clicks in it need; worth keeping for the next click."""
+        return self.point_head.prepare(self.point_decoder(self.encoder(image_11XYZ)))
+
+    def point_logits(
+        self, features: PointFeatures, clicks_BN3: Tensor, labels_BN: Tensor, unseen_B: Tensor | None = None
+    ) -> Tensor:
+        """Logits [B, 1, X, Y, Z] of B objects, each described by N clicks; see :meth:`PointHead.forward`."""
+        logits: Tensor = self.point_head(features, clicks_BN3, labels_BN, unseen_B)
+        return logits
 
 
 def build(preset: Preset, seed: int | None = None) -> Vista3D:

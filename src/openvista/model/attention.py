@@ -1,0 +1,97 @@
+"""The two-way transformer of SAM: click tokens look at the image, and the image looks at them.
+
+Shape letters: B objects, T tokens of one object, S voxels of the halved window in one row, C channels.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+HEADS = 4
+HIDDEN = 512
+"""Width of the tokens' MLP (paper facts §3)."""
+
+
+class Attention(nn.Module):
+    """Multi-head attention between two sets of vectors of width C.
+
+    Args:
+        channels: width C of what comes in and goes out.
+        inner: width of the comparison, a multiple of the number of heads.
+    """
+
+    def __init__(self, channels: int, inner: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(channels, inner)
+        self.key = nn.Linear(channels, inner)
+        self.value = nn.Linear(channels, inner)
+        self.output = nn.Linear(inner, channels)
+
+    def forward(self, query_BQC: Tensor, key_BKC: Tensor, value_BKC: Tensor) -> Tensor:
+        """Return [B, Q, C]. A batch of 1 on one side serves all B of the other."""
+        query, key, value = (
+            projected.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+            for projected in (self.query(query_BQC), self.key(key_BKC), self.value(value_BKC))
+        )
+        batch = max(query.shape[0], key.shape[0])
+        query, key, value = (heads.expand(batch, -1, -1, -1) for heads in (query, key, value))
+        mixed = functional.scaled_dot_product_attention(query, key, value)
+        return self.output(mixed.transpose(1, 2).flatten(2))
+
+
+class TwoWayBlock(nn.Module):
+    """Tokens among themselves, tokens to image, tokens alone, image to tokens; each followed by a layer norm.
+
+    Args:
+        channels: width C.
+        first: the first block's tokens still are their own positions, so these are not added again.
+    """
+
+    def __init__(self, channels: int, first: bool) -> None:
+        super().__init__()
+        self.first = first
+        self.self_attention = Attention(channels, channels)
+        self.norm1 = nn.LayerNorm(channels)
+        self.tokens_to_image = Attention(channels, channels // 2)
+        self.norm2 = nn.LayerNorm(channels)
+        self.widen = nn.Linear(channels, HIDDEN)
+        self.narrow = nn.Linear(HIDDEN, channels)
+        self.norm3 = nn.LayerNorm(channels)
+        self.image_to_tokens = Attention(channels, channels // 2)
+        self.norm4 = nn.LayerNorm(channels)
+
+    def forward(
+        self, tokens_BTC: Tensor, image_BSC: Tensor, token_position_BTC: Tensor, image_position_SC: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return tokens [B, T, C] and image [B, S, C]; the image that comes in may have a batch of 1."""
+        if self.first:
+            tokens = self.self_attention(tokens_BTC, tokens_BTC, tokens_BTC)
+        else:
+            placed = tokens_BTC + token_position_BTC
+            tokens = tokens_BTC + self.self_attention(placed, placed, tokens_BTC)
+        tokens = self.norm1(tokens)
+
+        placed_image = image_BSC + image_position_SC
+        tokens = self.norm2(tokens + self.tokens_to_image(tokens + token_position_BTC, placed_image, image_BSC))
+        tokens = self.norm3(tokens + self.narrow(torch.relu(self.widen(tokens))))
+
+        image = self.image_to_tokens(placed_image, tokens + token_position_BTC, tokens)
+        return tokens, self.norm4(image_BSC + image)
+
+
+class TwoWayTransformer(nn.Module):
+    """Two blocks, and a last look of the tokens at the image."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([TwoWayBlock(channels, first=True), TwoWayBlock(channels, first=False)])
+        self.last_look = Attention(channels, channels // 2)
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, tokens_BTC: Tensor, image_1SC: Tensor, image_position_SC: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tokens [B, T, C] and image [B, S, C]. The tokens that come in are their own positions."""
+        tokens, image = tokens_BTC, image_1SC
+        for block in self.blocks:
+            tokens, image = block(tokens, image, tokens_BTC, image_position_SC)
+        last = self.last_look(tokens + tokens_BTC, image + image_position_SC, image)
+        return self.norm(tokens + last), image

@@ -1,0 +1,205 @@
+"""The point head: clicks on one object to its mask.
+
+What does not depend on the clicks (:meth:`PointHead.prepare`) is separate from what does (:meth:`PointHead.forward`),
+so that a second click in a window pays for the second part only.
+
+Shape letters: B objects, N clicks, T tokens of one object, C channels; X Y Z voxels of the window, in RAS order; S
+voxels of the halved window in one row.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from openvista.errors import PromptError
+from openvista.model.attention import TwoWayTransformer
+from openvista.model.blocks import InstanceNorm
+
+GROUP = 32
+"""Objects that pass the transformer together; more only cost memory (paper facts §3)."""
+
+
+class ClickLabel(IntEnum):
+    """What a click says. Special classes (tumours and others, paper facts §1) have labels of their own."""
+
+    PADDING = -1
+    NEGATIVE = 0
+    POSITIVE = 1
+    SPECIAL_NEGATIVE = 2
+    SPECIAL_POSITIVE = 3
+
+
+@dataclass(frozen=True)
+class PointFeatures:
+    """All that clicks need of one window.
+
+    Attributes:
+        halved_1CXYZ: features at half the window's resolution.
+        position_SC: where each of these voxels lies, as the transformer sees it; depends on the shape only.
+        window: X, Y, Z of the window in voxels, the frame of the clicks.
+    """
+
+    halved_1CXYZ: Tensor
+    position_SC: Tensor
+    window: tuple[int, int, int]
+
+    def to(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "PointFeatures":
+        """The same on another device or in another precision, to store or to use."""
+        halved, position = (
+            tensor.to(device=device, dtype=dtype) for tensor in (self.halved_1CXYZ, self.position_SC)
+        )
+        return replace(self, halved_1CXYZ=halved, position_SC=position)
+
+
+class PositionEncoding(nn.Module):
+    """Random Fourier features of a place in the window: sine and cosine of C/2 random plane waves.
+
+    The waves are a stored buffer: a network only understands the ones it was trained with.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.waves: Tensor
+        self.register_buffer("waves", torch.randn(3, channels // 2))
+
+    def forward(self, place_3: Tensor) -> Tensor:
+        """Places [..., 3], 0 to 1 along each axis, to [..., C]. Always in float32: half precision blurs the phase."""
+        phase = 2 * math.pi * ((2 * place_3.float() - 1) @ self.waves.float())
+        return torch.cat((phase.sin(), phase.cos()), dim=-1)
+
+    def of_grid(self, shape: tuple[int, int, int]) -> Tensor:
+        """[S, C] of the centres of all voxels of a grid, Z fastest."""
+        axes = [(torch.arange(side, device=self.waves.device) + 0.5) / side for side in shape]
+        return self(torch.cartesian_prod(*axes))
+
+
+class Halve(nn.Module):
+    """norm(conv(gelu(norm(conv/2(x))))): the features at half the resolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(channels, channels, kernel_size=3, stride=2, padding=1)
+        self.conv2 = nn.Conv3d(channels, channels, kernel_size=3, padding=1)
+        self.norm = InstanceNorm(channels, affine=False)
+
+    def forward(self, x_NCXYZ: Tensor) -> Tensor:
+        return self.norm(self.conv2(functional.gelu(self.norm(self.conv1(x_NCXYZ)))))
+
+
+class MaskOutput(nn.Module):
+    """From the transformer back to voxels: upsample the image side, and compare it with the object's vector.
+
+    The last convolution C to C at full resolution is followed only by a dot product with the vector, so both fold
+    into one convolution C to 1 with the vector's mix of the kernels: exact, and C times less work.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.vector = nn.Sequential(
+            nn.Linear(channels, channels),
+            nn.ReLU(),
+            nn.Linear(channels, channels),
+            nn.ReLU(),
+            nn.Linear(channels, channels),
+        )
+        self.upsample = nn.ConvTranspose3d(channels, channels, kernel_size=3, stride=2, padding=1, output_padding=1)
+        self.norm = InstanceNorm(channels, affine=False)
+        self.conv = nn.Conv3d(channels, channels, kernel_size=3, padding=1)
+
+    def forward(self, token_C: Tensor, image_1CXYZ: Tensor) -> Tensor:
+        """Logits [1, 1, 2X, 2Y, 2Z] of one object, from its mask token and its halved image."""
+        vector_C = self.vector(token_C)
+        kernel_1C333 = torch.einsum("o,oixyz->ixyz", vector_C, self.conv.weight)[None]
+        full = functional.gelu(self.norm(self.upsample(image_1CXYZ)))
+        assert self.conv.bias is not None
+        return functional.conv3d(full, kernel_1C333, (vector_C @ self.conv.bias)[None], padding=1)
+
+
+class PointHead(nn.Module):
+    """Clicks and features to one mask per object.
+
+    Args:
+        filters: channels C of the point decoder's features.
+    """
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.halve = Halve(filters)
+        self.position = PositionEncoding(filters)
+        self.transformer = TwoWayTransformer(filters)
+        self.output = MaskOutput(filters)
+        for name in ("mask", "padding", "negative", "positive", "special", "supported", "unseen"):
+            self.register_parameter(f"{name}_token", nn.Parameter(torch.randn(1, filters)))
+
+    def prepare(self, features_1CXYZ: Tensor) -> PointFeatures:
+        """The part that does not depend on clicks. One window; its sides must be even."""
+        _, _, x, y, z = features_1CXYZ.shape
+        halved = self.halve(features_1CXYZ)
+        position = self.position.of_grid((x // 2, y // 2, z // 2)).to(halved.dtype)
+        return PointFeatures(halved, position, (x, y, z))
+
+    def forward(
+        self, features: PointFeatures, clicks_BN3: Tensor, labels_BN: Tensor, unseen_B: Tensor | None = None
+    ) -> Tensor:
+        """Logits [B, 1, X, Y, Z].
+
+        Args:
+            features: of the window.
+            clicks_BN3: voxel indices in the window, fractions allowed; the centre of the first voxel is 0.
+            labels_BN: a :class:`ClickLabel` for each click. Objects with fewer clicks are filled up with PADDING.
+            unseen_B: True for an object of a class that was not trained (zero-shot). None: all were.
+
+        Raises:
+            PromptError: shapes do not fit together.
+        """
+        tokens_BTC = self.tokens(features, clicks_BN3, labels_BN, unseen_B)
+        return torch.cat(list(self._masks(features, tokens_BTC)))
+
+    def tokens(
+        self, features: PointFeatures, clicks_BN3: Tensor, labels_BN: Tensor, unseen_B: Tensor | None
+    ) -> Tensor:
+        """One row of tokens per object: the mask's, one per click, and supported or unseen. [B, N + 2, C]."""
+        objects, clicks = labels_BN.shape[0], labels_BN.shape[-1]
+        if clicks_BN3.shape != (objects, clicks, 3) or (unseen_B is not None and unseen_B.shape != (objects,)):
+            raise PromptError(
+                f"clicks {tuple(clicks_BN3.shape)}, labels {tuple(labels_BN.shape)} and unseen "
+                f"{None if unseen_B is None else tuple(unseen_B.shape)} do not fit: give [B, N, 3], [B, N] and [B]"
+            )
+        mask_B1C = self.mask_token.expand(objects, 1, -1)
+        if unseen_B is None:
+            kind_BC = self.supported_token.expand(objects, -1)
+        else:
+            kind_BC = torch.where(unseen_B.to(mask_B1C.device)[:, None], self.unseen_token, self.supported_token)
+        return torch.cat((mask_B1C, self._click_tokens(features, clicks_BN3, labels_BN), kind_BC[:, None]), dim=1)
+
+    def _click_tokens(self, features: PointFeatures, clicks_BN3: Tensor, labels_BN: Tensor) -> Tensor:
+        """Place plus label; padding has no place."""
+        table_5C = torch.cat(
+            (
+                self.padding_token,
+                self.negative_token,
+                self.positive_token,
+                self.negative_token + self.special_token,
+                self.positive_token + self.special_token,
+            )
+        )
+        labels_BN = labels_BN.to(table_5C.device, torch.long)
+        window = torch.tensor(features.window, dtype=torch.float32, device=table_5C.device)
+        place_BNC = self.position((clicks_BN3.to(window) + 0.5) / window).to(table_5C.dtype)
+        place_BNC = place_BNC.masked_fill((labels_BN == ClickLabel.PADDING)[..., None], 0)
+        return place_BNC + table_5C[labels_BN - ClickLabel.PADDING]
+
+    def _masks(self, features: PointFeatures, tokens_BTC: Tensor) -> Iterator[Tensor]:
+        """Logits [1, 1, X, Y, Z] object by object; full resolution exists for one object at a time."""
+        shape = features.halved_1CXYZ.shape[2:]
+        image_1SC = features.halved_1CXYZ.flatten(2).transpose(1, 2)
+        for group_BTC in tokens_BTC.split(GROUP):
+            tokens, image_BSC = self.transformer(group_BTC, image_1SC, features.position_SC)
+            for token_TC, image_SC in zip(tokens, image_BSC, strict=True):
+                image_1CXYZ = image_SC.t().unflatten(1, shape)[None]
+                yield self.output(token_TC[0], image_1CXYZ)

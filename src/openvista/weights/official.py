@@ -1,0 +1,176 @@
+"""Checkpoints in any known naming to ours, strictly, and back to the official ones."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from openvista.errors import WeightsError
+from openvista.model import VISTA3D, Preset, Vista3D
+from openvista.weights import diagnosis, naming
+from openvista.weights.files import read_file
+
+logger = logging.getLogger(__name__)
+
+Naming = Literal["monai-1.4", "monai-1.3", "hf", "openvista"]
+NAMINGS: tuple[Naming, ...] = ("monai-1.4", "monai-1.3", "hf", "openvista")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of a file in our naming.
+
+    Attributes:
+        tensors: exactly those of the preset's network, and perhaps some under ``naming.UNREAD``.
+        preset: sizes read from the shapes; window, spacing and HU window are VISTA3D's unless the caller knows better.
+        naming: of the file.
+        dropped: names of dead tensors that were left out.
+    """
+
+    tensors: dict[str, Tensor]
+    preset: Preset
+    naming: Naming
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the file, read from its largest tensor."""
+        return max(self.tensors.values(), key=torch.numel).dtype
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint of any naming and check it: nothing unknown, nothing missing, every shape right.
+
+    Tensors keep the precision of the file. A file without any tensor of the point branch is a model with the automatic
+    branch only.
+
+    Raises:
+        WeightsError: it is corrupt or not a VISTA3D; the message says what it looks like.
+    """
+    diagnosis.refuse_ctmr(path)
+    return adapt(read_file(path), str(path))
+
+
+def adapt(tensors: Mapping[str, Tensor], origin: str = "the checkpoint") -> Checkpoint:
+    """The same for tensors already in memory, prefixes stripped; ``origin`` names them in errors."""
+    own = any(name.startswith(("encoder.", naming.UNREAD)) for name in tensors)
+    if own:
+        kind: Naming = "openvista"
+    else:
+        kind = "monai-1.3" if naming.is_research(tensors) else "monai-1.4"
+    renamed: dict[str, Tensor] = {}
+    original: dict[str, str] = {}
+    dropped, unknown = [], []
+    for name, tensor in tensors.items():
+        official = name if own else naming.research_to_official(name)
+        if official is None:
+            dropped.append(name)
+            continue
+        ours = official if own else naming.official_to_ours(official)
+        if ours is None or ours in renamed:
+            unknown.append(name)
+        else:
+            renamed[ours], original[ours] = tensor, name
+    preset = preset_of(renamed, origin, unknown)
+    _check(renamed, preset, origin, unknown, original)
+    if dropped:
+        logger.info("%s: left out %d dead tensors: %s", origin, len(dropped), ", ".join(dropped))
+    return Checkpoint(renamed, preset, kind, tuple(dropped))
+
+
+def preset_of(tensors: Mapping[str, Tensor], origin: str, unknown: list[str]) -> Preset:
+    """The sizes of a network, from the names and shapes of its tensors (ours).
+
+    Raises:
+        WeightsError: there is no encoder, or it is for images with more than one channel.
+    """
+    stem = tensors.get("encoder.stem.weight")
+    blocks: dict[int, int] = {}
+    for name in tensors:
+        if name.startswith("encoder.levels.") and name.endswith(".conv1.weight"):
+            level = int(name.split(".")[2])
+            blocks[level] = blocks.get(level, 0) + 1
+    if stem is None or stem.ndim != 5 or sorted(blocks) != list(range(len(blocks))) or not blocks:
+        raise WeightsError(diagnosis.not_vista3d(origin, [*unknown, *tensors]))
+    if stem.shape[1] != 1:
+        raise WeightsError(
+            f"{origin} was made for images with {stem.shape[1]} channels (wrong in_channels); a CT has one"
+        )
+    branches = tuple(
+        branch
+        for branch, parts in (
+            ("automatic", ("automatic_decoder.", "class_head.")),
+            ("point", ("point_decoder.", "point_head.")),
+        )
+        if any(name.startswith(parts) for name in tensors)
+    )
+    table = tensors.get("class_head.embedding_table.weight")
+    return replace(
+        VISTA3D,
+        filters=stem.shape[0],
+        blocks_per_level=tuple(blocks[level] for level in range(len(blocks))),
+        class_rows=VISTA3D.class_rows if table is None else table.shape[0],
+        branches=branches,
+    )
+
+
+def expected_shapes(preset: Preset) -> dict[str, torch.Size]:
+    """Name (ours) and shape of every tensor the network of a preset has."""
+    with torch.device("meta"):
+        return {name: tensor.shape for name, tensor in Vista3D(preset).state_dict().items()}
+
+
+def to_naming(checkpoint: Checkpoint, target: Naming) -> dict[str, Tensor]:
+    """The tensors under the names of ``target``, complete for a strict load there.
+
+    Tensors that official files have, and no forward pass reads, are made as zeros where the checkpoint lacks them.
+    ``hf`` is MONAI 1.4 with ``network.`` before each name.
+    """
+    if target == "openvista":
+        return dict(checkpoint.tensors)
+    preset, tensors = checkpoint.preset, dict(checkpoint.tensors)
+    made: list[str] = []
+    if "point" in preset.branches:
+        for name, shape in naming.unread_shapes(preset.filters, preset.class_rows).items():
+            if name not in tensors:
+                tensors[name] = torch.zeros(shape, dtype=checkpoint.dtype)
+                made.append(name)
+    last = len(preset.blocks_per_level) - 2
+    official = {}
+    for name, tensor in tensors.items():
+        renamed = naming.ours_to_official(name, last)
+        assert renamed is not None, name
+        official[renamed] = tensor
+    if target == "hf":
+        official = {f"network.{name}": tensor for name, tensor in official.items()}
+    if target == "monai-1.3":
+        official = {naming.official_to_research(name): tensor for name, tensor in official.items()}
+        for name, shape in naming.research_dead_shapes(preset.filters).items():
+            official[name] = torch.zeros(shape, dtype=checkpoint.dtype)
+            made.append(name)
+    if made:
+        logger.info("made %d tensors as zeros that %s has and nothing reads: %s", len(made), target, ", ".join(made))
+    if set(preset.branches) != {"automatic", "point"}:
+        logger.warning("only the %s branch is there: a strict load elsewhere will fail", ", ".join(preset.branches))
+    return official
+
+
+def _check(
+    tensors: Mapping[str, Tensor], preset: Preset, origin: str, unknown: list[str], original: Mapping[str, str]
+) -> None:
+    expected = expected_shapes(preset)
+    unread = naming.unread_shapes(preset.filters, preset.class_rows) if "point" in preset.branches else {}
+    allowed = {**expected, **{name: torch.Size(shape) for name, shape in unread.items()}}
+    unknown = unknown + [original[name] for name in tensors if name not in allowed]
+    missing = [name for name in expected if name not in tensors]
+    shapes = [
+        f"{original[name]} {tuple(tensor.shape)} instead of {tuple(allowed[name])}"
+        for name, tensor in tensors.items()
+        if name in allowed and tensor.shape != allowed[name]
+    ]
+    if unknown or missing or shapes or not preset.branches:
+        raise WeightsError(diagnosis.misfit(origin, list(original.values()), unknown, missing, shapes))
