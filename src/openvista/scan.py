@@ -1,13 +1,21 @@
 """Scan and Segmentation: voxels that know where they lie."""
 
-from dataclasses import dataclass
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.errors import GridError
+from openvista.errors import AnatomyError, GridError
 from openvista.grid import Grid
+from openvista.structures import StructureRow, measure
+
+NiftiGeometry = Mapping[str, NDArray[np.generic]]
+"""The fields of a NIfTI header that say where voxels lie, as stored."""
+
+Rgb = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,13 +27,100 @@ class Scan:
         grid: where the voxels lie.
         name: what to call it and its results; the file name without extensions.
         source: the file or folder it was read from.
+        geometry: how a NIfTI source itself says where the voxels lie; results repeat it bit for bit.
     """
 
     voxels: NDArray[np.generic]
     grid: Grid
     name: str = "scan"
     source: Path | None = None
+    geometry: NiftiGeometry | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.grid.shape:
             raise GridError(f"voxels of shape {self.voxels.shape} do not fit a grid of shape {self.grid.shape}")
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A label map on the grid of its scan, with names.
+
+    Attributes:
+        labels: [X, Y, Z] uint8 or uint16 ids, 0 = none of them; the voxel order of the scan.
+        grid: where the voxels lie; the scan's own grid.
+        names: {id: name} of the ids that are present or were asked for.
+        colours: {id: (red, green, blue)}, 0..255; an id without one gets a fixed colour of its own.
+        scan: the CT, for HU statistics and pictures.
+        provenance: what it takes to make it again: model, weights_sha256, profile, version, prompts.
+
+    Raises:
+        GridError: labels and grid, or scan and grid, do not fit.
+        ValueError: labels are not uint8 or uint16.
+    """
+
+    labels: NDArray[np.unsignedinteger]
+    grid: Grid
+    names: dict[int, str]
+    colours: dict[int, Rgb] = field(default_factory=dict)
+    scan: Scan | None = None
+    provenance: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.labels.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"labels must be uint8 or uint16, not {self.labels.dtype}")
+        if self.labels.shape != self.grid.shape:
+            raise GridError(f"labels of shape {self.labels.shape} do not fit a grid of shape {self.grid.shape}")
+        if self.scan is not None and not self.scan.grid.matches(self.grid):
+            raise GridError(f"labels and scan {self.scan.name} lie on different grids")
+        filled = {key: tuple(self.colours.get(key) or distinct_colour(key)) for key in self.names}
+        object.__setattr__(self, "colours", {**self.colours, **filled})
+
+    def mask(self, structure: int | str) -> NDArray[np.bool_]:
+        """[X, Y, Z] where a structure is, by id or name.
+
+        Raises:
+            AnatomyError: this segmentation has no such structure.
+        """
+        return np.asarray(self.labels == self.id_of(structure))
+
+    def id_of(self, structure: int | str) -> int:
+        """The label id of a structure given by id or name (any case).
+
+        Raises:
+            AnatomyError: this segmentation has no such structure.
+        """
+        if structure in self.names:
+            return int(structure)
+        by_name = {name.casefold(): key for key, name in self.names.items()}
+        if str(structure).casefold() in by_name:
+            return by_name[str(structure).casefold()]
+        near = difflib.get_close_matches(str(structure).casefold(), by_name, n=3, cutoff=0.0)
+        raise AnatomyError(f"{structure!r} is not in this segmentation; nearest: {', '.join(near) or 'it is empty'}")
+
+    def table(self) -> list[StructureRow]:
+        """Voxels, volume, HU and whether it touches the border, for each named structure in order of id."""
+        return measure(self.labels, self.grid, self.names, None if self.scan is None else self.scan.voxels)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the label map, and a ``.json`` with names and provenance beside it.
+
+        Args:
+            path: ``.nii.gz``, ``.nii``, ``.seg.nrrd``, ``.nrrd`` or ``.mha``; or a folder, for ``<scan>_seg.nii.gz``.
+
+        Returns:
+            The label map's path.
+
+        Raises:
+            OutputError: it cannot be written there, or would replace the scan itself. Nothing is left behind.
+        """
+        from openvista.io import write_segmentation  # io stands above scan: loaded only when something is written
+
+        return write_segmentation(self, path)
+
+
+def distinct_colour(key: int) -> Rgb:
+    """A fixed bright colour for an id: hues a golden angle apart, so that neighbouring ids differ."""
+    import colorsys
+
+    red, green, blue = colorsys.hsv_to_rgb((key * 0.618034) % 1.0, 0.55 + 0.15 * (key % 3), 0.95)
+    return round(red * 255), round(green * 255), round(blue * 255)

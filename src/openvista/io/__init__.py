@@ -1,0 +1,20 @@
+"""Image files in and out: the only place that opens them. Formats are loaded when first needed."""
+
+from openvista.io.atomic import replacing
+from openvista.io.checks import ScanWarning, check_scan
+from openvista.io.paths import result_path, scan_name
+from openvista.io.read import read_labels, read_scan, read_segmentation
+from openvista.io.write import check_output, write_segmentation
+
+__all__ = [
+    "ScanWarning",
+    "check_output",
+    "check_scan",
+    "read_labels",
+    "read_scan",
+    "read_segmentation",
+    "replacing",
+    "result_path",
+    "scan_name",
+    "write_segmentation",
+]

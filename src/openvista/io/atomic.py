@@ -1,0 +1,47 @@
+"""Files that are there whole or not at all."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from openvista.errors import OutputError
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space or write elsewhere",
+    errno.EDQUOT: "free some space or write elsewhere",
+    errno.EFBIG: "write to a file system that takes larger files",
+    errno.ENOENT: "create the folder first",
+    errno.ENOTDIR: "its folder is a file",
+    errno.EACCES: "write to a folder that you may change",
+    errno.EPERM: "write to a folder that you may change",
+    errno.EROFS: "write to a folder that you may change",
+}
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A temporary name beside ``target``, with the same ending, that becomes ``target`` when the block succeeds.
+
+    On an error, or on Ctrl-C, the temporary file is removed and an older ``target`` stays as it was.
+
+    Raises:
+        OutputError: the system refused to write (OSError inside the block counts as that).
+    """
+    temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise output_error(target, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def output_error(target: Path, error: OSError) -> OutputError:
+    """The one-line error for a refusal of the system to write ``target``."""
+    remedy = _REMEDIES.get(error.errno or 0, "write to another folder")
+    return OutputError(f"{target}: cannot be written: {error.strerror or error}; {remedy}")

@@ -1,0 +1,94 @@
+"""Does a scan look like a CT? Warnings that help before a network answers nonsense."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from openvista.scan import Scan
+
+_SPACING_MM = (0.05, 20.0)  # from micro-CT detectors to the thickest slices
+_EXTENT_MM = (20.0, 2500.0)  # a finger tip; taller than any patient
+_FEWEST_VOXELS = 8
+_TISSUE_HU = (-200, 300)  # fat, water, organs, muscle, blood with contrast agent
+_LEAST_TISSUE = 0.01
+_HU_LIMITS = (-4096, 32767)  # 12 bits below zero; metal in extended-range CT stays below 16 bits
+_SAMPLE_VOXELS = 2_000_000
+
+
+@dataclass(frozen=True)
+class ScanWarning:
+    """Something about a scan that makes a wrong result likely.
+
+    Attributes:
+        code: stable short name, for example ``"values-8-bit"``.
+        message: one line: what is odd, with the value, and what to do.
+    """
+
+    code: str
+    message: str
+
+
+def check_scan(scan: Scan) -> list[ScanWarning]:
+    """Everything about a scan that does not look like a CT; empty when all is well.
+
+    The caller prints the messages or, when strict, raises ``ScanError`` with them.
+    """
+    return _check_values(scan) + _check_spacing(scan) + _check_size(scan)
+
+
+def _check_values(scan: Scan) -> list[ScanWarning]:
+    """At most one warning about values: the most telling one."""
+    low, high = float(scan.voxels.min()), float(scan.voxels.max())
+    seen = f"values {low:g} to {high:g}"
+    if low == high:
+        return [ScanWarning("values-constant", f"every voxel is {low:g}: the image is empty; export the scan again")]
+    if high - low <= 20:
+        return [ScanWarning("values-normalised", f"{seen} look rescaled, not HU; give the scan as the scanner made it")]
+    if low >= 0 and high <= 255:
+        return [ScanWarning("values-8-bit", f"{seen} look like an 8-bit picture, not HU; export the CT in HU")]
+    if low < _HU_LIMITS[0] or high > _HU_LIMITS[1]:
+        return [ScanWarning("values-range", f"{seen} are beyond what HU can be; check slope, intercept and data type")]
+    if low >= 0 and high > 1000:
+        message = f"{seen}: no air below 0 HU; if the file holds HU + 1024, subtract 1024"
+        return [ScanWarning("values-offset", message)]
+    share = _tissue_share(scan)
+    if share < _LEAST_TISSUE:
+        message = (
+            f"only {share:.2%} of the voxels have soft-tissue values ({_TISSUE_HU[0]}..{_TISSUE_HU[1]} HU); is it CT?"
+        )
+        return [ScanWarning("values-no-tissue", message)]
+    return []
+
+
+def _tissue_share(scan: Scan) -> float:
+    """Share of voxels with soft-tissue HU, on a regular sample of large volumes."""
+    step = max(1, round((scan.voxels.size / _SAMPLE_VOXELS) ** (1 / 3)))
+    sample = scan.voxels[::step, ::step, ::step].astype(np.float32)
+    return float(np.mean((sample > _TISSUE_HU[0]) & (sample < _TISSUE_HU[1])))
+
+
+def _check_spacing(scan: Scan) -> list[ScanWarning]:
+    low, high = _SPACING_MM
+    odd = [size for size in scan.grid.spacing if not low <= size <= high]
+    if not odd:
+        return []
+    shown = " x ".join(f"{size:.4g}" for size in scan.grid.spacing)
+    message = f"voxel size {shown} mm is outside {low:g}..{high:g} mm; check the unit in the header"
+    return [ScanWarning("spacing-odd", message)]
+
+
+def _check_size(scan: Scan) -> list[ScanWarning]:
+    warnings = []
+    shape = " x ".join(str(length) for length in scan.grid.shape)
+    if min(scan.grid.shape) < _FEWEST_VOXELS:
+        message = (
+            f"only {min(scan.grid.shape)} voxels along one axis (shape {shape}): too thin for a 3D network to judge"
+        )
+        warnings.append(ScanWarning("size-thin", message))
+    extents = [length * size for length, size in zip(scan.grid.shape, scan.grid.spacing, strict=True)]
+    low, high = _EXTENT_MM
+    if max(extents) < low or max(extents) > high:
+        shown = " x ".join(f"{extent:.4g}" for extent in extents)
+        message = f"covers {shown} mm, which is no part of a patient; check the voxel size in the header"
+        warnings.append(ScanWarning("size-extent", message))
+    return warnings

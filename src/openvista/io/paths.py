@@ -1,0 +1,88 @@
+"""Names of image files: which formats there are, what a scan is called, where its results go."""
+
+from pathlib import Path
+
+from openvista.errors import OutputError, ScanError
+
+NIFTI_SUFFIXES = (".nii.gz", ".nii")
+ITK_SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
+IMAGE_SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
+OUTPUT_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
+
+_DICOM_REMEDY = "DICOM input is not in this version; convert the series to NIfTI, for example with dcm2niix"
+
+
+def image_suffix(path: Path) -> str:
+    """The image suffix of a file name in lower case (``".nii.gz"``), or ``""`` when it is no image format we know."""
+    name = path.name.lower()
+    return next((suffix for suffix in IMAGE_SUFFIXES if name.endswith(suffix)), "")
+
+
+def scan_name(path: Path) -> str:
+    """What to call a scan: the file name without its image suffix (``ct.nii.gz`` -> ``ct``)."""
+    return path.name[: len(path.name) - len(image_suffix(path))] or path.name
+
+
+def sidecar_path(path: Path) -> Path:
+    """The ``.json`` that lies beside a label map (``ct_seg.nii.gz`` -> ``ct_seg.json``)."""
+    return path.with_name(f"{scan_name(path)}.json")
+
+
+def result_path(output: str | Path, name: str) -> Path:
+    """Where a result goes: ``output`` itself, or ``<name>_seg.nii.gz`` inside when it is an existing folder.
+
+    Raises:
+        OutputError: the file name ends with no format that we write.
+    """
+    output = Path(output)
+    if output.is_dir():
+        return output / f"{name}_seg.nii.gz"
+    if not output.name.lower().endswith(OUTPUT_SUFFIXES):
+        raise OutputError(f"{output}: a label map is written as {', '.join(OUTPUT_SUFFIXES)}; use one of these endings")
+    return output
+
+
+def find_image(path: str | Path) -> Path:
+    """The image file that a user's path means: the file itself, or the only image in a folder.
+
+    Raises:
+        ScanError: nothing is there, it is no image format we read, or a folder holds none or several images.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ScanError(f"{path}: there is no such file or folder; check the path")
+    if path.is_dir():
+        return _only_image_in(path)
+    if path.suffix.lower() == ".zip" or _is_dicom(path):
+        raise ScanError(f"{path}: {_DICOM_REMEDY}")
+    if not path.is_file():
+        raise ScanError(f"{path}: not a regular file; give an image file")
+    if not image_suffix(path):
+        raise ScanError(f"{path}: not an image format we read; use one of {', '.join(IMAGE_SUFFIXES)}")
+    return path
+
+
+def _only_image_in(folder: Path) -> Path:
+    try:
+        files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    except OSError as error:
+        raise ScanError(f"{folder}: cannot be listed: {error.strerror}; check its permissions") from error
+    images = [file for file in files if image_suffix(file)]
+    if len(images) == 1:
+        return images[0]
+    if images:
+        raise ScanError(f"{folder}: holds {len(images)} images ({images[0].name}, ...); name the one you mean")
+    if any(_is_dicom(file) for file in files):
+        raise ScanError(f"{folder}: {_DICOM_REMEDY}")
+    raise ScanError(f"{folder}: no image in this folder; give a file that ends with {', '.join(IMAGE_SUFFIXES)}")
+
+
+def _is_dicom(path: Path) -> bool:
+    """A DICOM part 10 file has the letters DICM behind a preamble of 128 bytes (PS3.10 §7.1)."""
+    if path.suffix.lower() in (".dcm", ".dicom", ".ima"):
+        return True
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False

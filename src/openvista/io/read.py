@@ -1,0 +1,117 @@
+"""Read a scan, a label map or a segmentation, whatever its format."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openvista.errors import ScanError
+from openvista.grid import Grid
+from openvista.io.label_table import LabelTable
+from openvista.io.paths import NIFTI_SUFFIXES, find_image, image_suffix, scan_name, sidecar_path
+from openvista.io.raw import RawImage, make_grid, to_hu, to_labels
+from openvista.scan import Scan, Segmentation
+from openvista.structures import present_ids
+
+logger = logging.getLogger(__name__)
+
+
+def read_scan(path: str | Path) -> Scan:
+    """Read a CT.
+
+    Args:
+        path: NIfTI (``.nii``, ``.nii.gz``), or with the extra ``formats`` NRRD and MHA; or a folder with one image.
+
+    Returns:
+        Voxels [X, Y, Z] in HU and in the file's own order: int16 where the file holds unscaled integers, else float32.
+
+    Raises:
+        ScanError: missing, unreadable, damaged, not a 3D image of numbers, NaN or infinite values, useless affine.
+        MissingExtraError: NRRD or MHA without SimpleITK.
+    """
+    file = find_image(path)
+    raw = _read_raw(file)
+    grid = make_grid(file, raw.values.shape, raw.affine)
+    return Scan(to_hu(file, raw), grid, scan_name(file), file, raw.geometry)
+
+
+def read_labels(path: str | Path) -> tuple[NDArray[np.unsignedinteger], Grid]:
+    """Read a label map.
+
+    Returns:
+        ``(labels, grid)``: [X, Y, Z] uint8, or uint16 when an id is above 255.
+
+    Raises:
+        ScanError: as for :func:`read_scan`, or values that are no whole numbers 0..65535.
+        MissingExtraError: NRRD or MHA without SimpleITK.
+    """
+    file = find_image(path)
+    raw = _read_raw(file)
+    return to_labels(file, raw), make_grid(file, raw.values.shape, raw.affine)
+
+
+def read_segmentation(path: str | Path) -> Segmentation:
+    """Read a label map with its names, colours and provenance, as :meth:`Segmentation.save` wrote it.
+
+    Names come from the file itself, otherwise from the ``.json`` beside it; an id without a name is "label <id>".
+
+    Raises:
+        ScanError: as for :func:`read_labels`, or a broken table.
+    """
+    file = find_image(path)
+    labels, grid = read_labels(file)
+    side = _read_sidecar(sidecar_path(file))
+    table = _read_table(file) or _table_of(side)
+    names = {key: f"label {key}" for key in present_ids(labels)} | table.names
+    provenance = {key: value for key, value in side.items() if key not in ("labels", "colours")}
+    return Segmentation(labels, grid, names, table.colours, None, provenance)
+
+
+def _read_raw(file: Path) -> RawImage:
+    if image_suffix(file) in NIFTI_SUFFIXES:
+        from openvista.io.nifti import read_nifti
+
+        return read_nifti(file)
+    from openvista.io.itk import read_itk
+
+    return read_itk(file)
+
+
+def _read_table(file: Path) -> LabelTable | None:
+    if image_suffix(file) in NIFTI_SUFFIXES:
+        from openvista.io.nifti import read_label_table
+
+        return read_label_table(file)
+    from openvista.io.itk import read_segment_fields
+
+    return read_segment_fields(file)
+
+
+def _read_sidecar(path: Path) -> dict[str, object]:
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ScanError(f"{path}: the description beside the label map is unreadable: {error}") from error
+    return content if isinstance(content, dict) and isinstance(content.get("labels"), dict) else {}
+
+
+def _table_of(side: dict[str, object]) -> LabelTable:
+    names, colours = side.get("labels", {}), side.get("colours", {})
+    if not isinstance(names, dict) or not isinstance(colours, dict):
+        return LabelTable()
+    try:
+        return LabelTable(
+            {int(key): str(name) for key, name in names.items()},
+            {int(key): _from_hex(str(colour)) for key, colour in colours.items()},
+        )
+    except ValueError as error:
+        raise ScanError(f"the names in the .json beside the label map are broken: {error}") from error
+
+
+def _from_hex(colour: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue
