@@ -50,9 +50,7 @@ class PointFeatures:
 
     def to(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "PointFeatures":
         """The same on another device or in another precision, to store or to use."""
-        halved, position = (
-            tensor.to(device=device, dtype=dtype) for tensor in (self.halved_1CXYZ, self.position_SC)
-        )
+        halved, position = (tensor.to(device=device, dtype=dtype) for tensor in (self.halved_1CXYZ, self.position_SC))
         return replace(self, halved_1CXYZ=halved, position_SC=position)
 
 
@@ -133,8 +131,13 @@ class PointHead(nn.Module):
         self.position = PositionEncoding(filters)
         self.transformer = TwoWayTransformer(filters)
         self.output = MaskOutput(filters)
-        for name in ("mask", "padding", "negative", "positive", "special", "supported", "unseen"):
-            self.register_parameter(f"{name}_token", nn.Parameter(torch.randn(1, filters)))
+        self.mask_token = _token(filters)
+        self.padding_token = _token(filters)
+        self.negative_token = _token(filters)
+        self.positive_token = _token(filters)
+        self.special_token = _token(filters)
+        self.supported_token = _token(filters)
+        self.unseen_token = _token(filters)
 
     def prepare(self, features_1CXYZ: Tensor) -> PointFeatures:
         """The part that does not depend on clicks. One window; its sides must be even."""
@@ -160,9 +163,7 @@ class PointHead(nn.Module):
         tokens_BTC = self.tokens(features, clicks_BN3, labels_BN, unseen_B)
         return torch.cat(list(self._masks(features, tokens_BTC)))
 
-    def tokens(
-        self, features: PointFeatures, clicks_BN3: Tensor, labels_BN: Tensor, unseen_B: Tensor | None
-    ) -> Tensor:
+    def tokens(self, features: PointFeatures, clicks_BN3: Tensor, labels_BN: Tensor, unseen_B: Tensor | None) -> Tensor:
         """One row of tokens per object: the mask's, one per click, and supported or unseen. [B, N + 2, C]."""
         objects, clicks = labels_BN.shape[0], labels_BN.shape[-1]
         if clicks_BN3.shape != (objects, clicks, 3) or (unseen_B is not None and unseen_B.shape != (objects,)):
@@ -203,3 +204,8 @@ class PointHead(nn.Module):
             for token_TC, image_SC in zip(tokens, image_BSC, strict=True):
                 image_1CXYZ = image_SC.t().unflatten(1, shape)[None]
                 yield self.output(token_TC[0], image_1CXYZ)
+
+
+def _token(filters: int) -> nn.Parameter:
+    """A learned vector [1, C]."""
+    return nn.Parameter(torch.randn(1, filters))

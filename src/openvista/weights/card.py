@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import openvista
+from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
 from openvista.errors import ModelError, OutputError
 
 if TYPE_CHECKING:
     from openvista.model.presets import Preset
 
 CARD_FILE = "card.json"
-LAST_OFFICIAL_CLASS = 132
-"""Ids up to this one mean what the official catalogue says; a model's own classes lie above (paper facts §1)."""
-
 _BRANCHES = ("automatic", "point")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -32,7 +30,7 @@ class ModelCard:
             the preset's fields, see :class:`openvista.model.Preset` (window in voxels, spacing in mm, X Y Z).
         classes: official class ids (1..132) the model was trained on.
         extra_classes: own class ids (above 132) and their names.
-        extra_aliases: further names for any of these ids, lower case: {alias: id}.
+        extra_aliases: further names for any of these ids: {id: (name, ...)}.
         licence: of the weights.
         provenance: free form: data, recipe, command, origin.
         metrics: free form: what was measured, on what.
@@ -54,7 +52,7 @@ class ModelCard:
     branches: tuple[str, ...]
     classes: tuple[int, ...] = ()
     extra_classes: Mapping[int, str] = field(default_factory=dict)
-    extra_aliases: Mapping[str, int] = field(default_factory=dict)
+    extra_aliases: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     licence: str = "not stated"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -77,13 +75,13 @@ class ModelCard:
         self._check_classes()
 
     def _check_classes(self) -> None:
-        official = all(0 < id_ <= LAST_OFFICIAL_CLASS for id_ in self.classes)
-        _require(official, "classes", self.classes, f"ids 1..{LAST_OFFICIAL_CLASS}")
-        own = all(LAST_OFFICIAL_CLASS < id_ < self.class_rows for id_ in self.extra_classes)
-        limits = f"ids {LAST_OFFICIAL_CLASS + 1}..{self.class_rows - 1}"
+        official = all(0 < id_ <= LAST_OFFICIAL_ID for id_ in self.classes)
+        _require(official, "classes", self.classes, f"ids 1..{LAST_OFFICIAL_ID}")
+        own = all(LAST_OFFICIAL_ID < id_ < self.class_rows for id_ in self.extra_classes)
+        limits = f"ids {LAST_OFFICIAL_ID + 1}..{self.class_rows - 1}"
         _require(own, "extra_classes", tuple(self.extra_classes), limits)
         known = set(self.class_ids)
-        aliases = all(id_ in known for id_ in self.extra_aliases.values())
+        aliases = all(id_ in known for id_ in self.extra_aliases)
         _require(aliases, "extra_aliases", dict(self.extra_aliases), "names of ids the model knows")
 
     @property
@@ -192,5 +190,11 @@ def _cleaned(content: Mapping[str, Any]) -> dict[str, Any]:
     if "extra_classes" in content:
         cleaned["extra_classes"] = {int(id_): str(name) for id_, name in content["extra_classes"].items()}
     if "extra_aliases" in content:
-        cleaned["extra_aliases"] = {str(name): int(id_) for name, id_ in content["extra_aliases"].items()}
+        cleaned["extra_aliases"] = {int(id_): _names(names) for id_, names in content["extra_aliases"].items()}
     return cleaned
+
+
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise ModelError(f"aliases are a list of names, not {names!r}")
+    return tuple(str(name) for name in names)

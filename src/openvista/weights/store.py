@@ -1,22 +1,19 @@
 """Save and load a model folder: network and card, checked by SHA-256."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from openvista.errors import OutputError, WeightsError
 from openvista.model import Vista3D
 from openvista.weights.card import CARD_FILE, ModelCard, write_card
+from openvista.weights.files import first_line, write_file
+from openvista.weights.naming import UNREAD
 from openvista.weights.registry import WEIGHTS_FILE, ModelFolder
-
-UNREAD = "unread."
-"""Prefix of tensors that official files carry and no forward pass reads; kept for a bit-exact way back."""
 
 
 def sha256_of(path: Path) -> str:
@@ -26,24 +23,6 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 22):
             digest.update(block)
     return digest.hexdigest()
-
-
-def write_safetensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors to ``path``; an old file stays until the new one is complete.
-
-    Raises:
-        OutputError: it cannot be written there.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.touch()
-        mode = partial.stat().st_mode  # safetensors makes files only their owner can read
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial)
-        partial.chmod(mode)
-        os.replace(partial, path)
-    except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error}") from None
 
 
 def save_model(network: Vista3D, card: ModelCard, folder: Path, dtype: torch.dtype = torch.float16) -> ModelFolder:
@@ -79,7 +58,7 @@ def save_tensors(tensors: Mapping[str, Tensor], card: ModelCard, folder: Path) -
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the model folder {folder}: {error.strerror or error}") from None
-    write_safetensors(tensors, folder / WEIGHTS_FILE)
+    write_file(tensors, folder / WEIGHTS_FILE)
     model = ModelFolder(folder, card.with_weights(sha256_of(folder / WEIGHTS_FILE)))
     write_card(model.card, folder / CARD_FILE)
     return model
@@ -125,7 +104,9 @@ def load_network(model: ModelFolder, device: torch.device | str = "cpu", verify:
             _check_names(names, set(expected), model.weights)
             tensors = {name: file.get_tensor(name).to(torch.float32) for name in sorted(names)}
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"cannot read {model.weights}: {error}; import or download the model again") from None
+        raise WeightsError(
+            f"cannot read {model.weights}: {first_line(error)}; import or download the model again"
+        ) from None
     for name, tensor in tensors.items():
         if tensor.shape != expected[name]:
             raise WeightsError(
