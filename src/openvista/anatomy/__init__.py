@@ -1,0 +1,10 @@
+"""What can be named: the official classes, a model's own, and how users spell them.
+
+``table`` and ``catalogue`` hold the facts, ``words`` and ``name_index`` say when two spellings mean the same,
+``lookup`` answers users. Imports nothing heavy.
+"""
+
+from openvista.anatomy.catalogue import CATALOGUE, AnatomyClass
+from openvista.anatomy.lookup import Vocabulary, official_vocabulary
+
+__all__ = ["CATALOGUE", "AnatomyClass", "Vocabulary", "official_vocabulary"]

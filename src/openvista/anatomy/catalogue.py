@@ -1,0 +1,77 @@
+"""The 132 official classes: which are supported, which belong to "everything", which are groups or special."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from openvista.anatomy.table import ROWS
+
+LAST_OFFICIAL_ID = 132
+"""Ids above this one are a model's own classes, or unseen ones (paper facts §1)."""
+
+UNSUPPORTED_IDS: tuple[int, ...] = (16, 18, 129, 130, 131)
+"""In the official list, but no official model was trained on them (paper facts §1)."""
+
+GROUPS: Mapping[int, tuple[int, ...]] = MappingProxyType(
+    {
+        2: (14, 5),
+        20: (28, 29, 30, 31, 32),
+        21: (*range(33, 57), *range(63, 98), 114, 120, 122),
+    }
+)
+"""Kidney, lung and bone: prompts that are replaced by their parts (paper facts §1)."""
+
+SPECIAL_IDS: tuple[int, ...] = (23, 24, 25, 26, 27, 57, 128)
+"""Classes whose clicks have an embedding of their own (paper facts §1; MONAI's own transform lists others, wrongly)."""
+
+SUPPORTED_IDS: tuple[int, ...] = tuple(i for i in range(1, LAST_OFFICIAL_ID + 1) if i not in UNSUPPORTED_IDS)
+"""The 127 classes an official model answers to."""
+
+_OVERLAPPING_IDS = (*GROUPS, 23, 24, 25, 26, 27, 128, 132)
+EVERYTHING_IDS: tuple[int, ...] = tuple(i for i in SUPPORTED_IDS if i not in _OVERLAPPING_IDS)
+"""The 117 classes of "segment everything": no group, and no lesion, hepatic vessel or airway, which overlap organs."""
+
+
+@dataclass(frozen=True)
+class AnatomyClass:
+    """One thing that can be named.
+
+    Attributes:
+        id: 1..132 for the official list, above it for a model's own classes.
+        name: official name, or what the model's card says.
+        supported: whether an official model (or, above 132, the model that brings the class) was trained on it.
+        special: whether its clicks have an embedding of their own.
+        group: what to list it under, such as "digestive system"; None for a model's own classes.
+        aliases: other names, apart from those that differ in case, separators, plural, order or spelling.
+        colour: red, green, blue, 0..255.
+        snomed: SNOMED CT code of the structure, side not included; None where not certain.
+    """
+
+    id: int
+    name: str
+    supported: bool
+    special: bool
+    group: str | None
+    aliases: tuple[str, ...]
+    colour: tuple[int, int, int]
+    snomed: str | None
+
+
+def _read_table() -> dict[int, AnatomyClass]:
+    return {
+        class_id: AnatomyClass(
+            id=class_id,
+            name=name,
+            supported=class_id not in UNSUPPORTED_IDS,
+            special=class_id in SPECIAL_IDS,
+            group=group,
+            aliases=tuple(aliases.split("; ")) if aliases else (),
+            colour=(colour >> 16, colour >> 8 & 255, colour & 255),
+            snomed=snomed,
+        )
+        for class_id, name, group, colour, snomed, aliases in ROWS
+    }
+
+
+CATALOGUE: Mapping[int, AnatomyClass] = MappingProxyType(_read_table())
+"""Every official class by id, in order of id."""

@@ -1,0 +1,93 @@
+"""What a user can ask with: a class, or a click. Checked here, answered elsewhere."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openvista.errors import PromptError
+
+_AXES = "xyz"
+_SIGNS = {"+": True, "-": False}
+
+
+@dataclass(frozen=True)
+class ClassPrompt:
+    """Segment everything of one class.
+
+    Attributes:
+        class_id: id in the catalogue (1..132) or the model's own (above).
+        name: what to call the result.
+    """
+
+    class_id: int
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.class_id < 1:
+            raise PromptError(f"class id {self.class_id} cannot be prompted: ids start at 1")
+
+
+@dataclass(frozen=True)
+class Click:
+    """A point inside (positive) or outside (negative) the object that is wanted.
+
+    Attributes:
+        voxel: position x, y, z in voxels of the scan as it lies in its file; 0 is the centre of the first voxel.
+        positive: True to include what is there, False to exclude it.
+    """
+
+    voxel: tuple[float, float, float]
+    positive: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.voxel) != 3:
+            raise PromptError(f"a click needs three voxel coordinates x, y, z, not {len(self.voxel)}: {self.voxel}")
+        x, y, z = (float(part) for part in self.voxel)
+        if not all(map(math.isfinite, (x, y, z))):
+            raise PromptError(f"click {_shown((x, y, z))} is not a place: give three finite voxel coordinates")
+        object.__setattr__(self, "voxel", (x, y, z))
+
+
+def check_inside(click: Click, shape: Sequence[int]) -> None:
+    """Make sure that a click lies in a voxel of the scan; a voxel reaches half its width to either side of its centre.
+
+    Args:
+        click: where, in voxels.
+        shape: of the scan, [X, Y, Z].
+
+    Raises:
+        PromptError: it does not.
+    """
+    outside = [
+        f"{axis} must be 0 to {size - 1}"
+        for axis, position, size in zip(_AXES, click.voxel, shape, strict=True)
+        if not -0.5 <= position < size - 0.5
+    ]
+    if outside:
+        size = ", ".join(str(int(length)) for length in shape)
+        raise PromptError(
+            f"click {_shown(click.voxel)} lies outside the scan of shape ({size}): voxel {', '.join(outside)}"
+        )
+
+
+def parse_click(text: str) -> Click:
+    """Read "X,Y,Z" or, with a sign as fourth part, "X,Y,Z,-" (negative) or "X,Y,Z,+".
+
+    Raises:
+        PromptError: it is not of that form.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    positive = _SIGNS.get(parts[3]) if len(parts) == 4 else True
+    try:
+        x, y, z = (float(part) for part in parts[:3])
+    except ValueError:
+        positive = None
+    if positive is None or len(parts) > 4:
+        raise PromptError(
+            f"click {text!r} is not understood: write X,Y,Z in voxels, with ,- at the end for a negative one"
+        )
+    return Click((x, y, z), positive)
+
+
+def _shown(voxel: Sequence[float]) -> str:
+    return f"({', '.join(f'{part:g}' for part in voxel)})"
