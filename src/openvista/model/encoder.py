@@ -1,5 +1,6 @@
 """The image encoder: one pass over a window, features at every resolution."""
 
+import torch
 from torch import Tensor, nn
 
 from openvista.model.blocks import ResidualBlock, convolution
@@ -35,10 +36,22 @@ class Encoder(nn.Module):
     def forward(self, image_N1XYZ: Tensor) -> list[Tensor]:
         """Return one [N, C·2^level, X/2^level, Y/2^level, Z/2^level] tensor per level, finest first."""
         pyramid = []
-        x = self.stem(image_N1XYZ)
+        x = self._stem_features(image_N1XYZ)
         for level in self.levels:
             x = level.blocks(x)
             pyramid.append(x)
             if level.downsample is not None:
                 x = level.downsample(x)
         return pyramid
+
+    def _stem_features(self, image_N1XYZ: Tensor) -> Tensor:
+        """The first convolution in its weights' own precision, then in that of the rest.
+
+        In bfloat16 a CT between 0 and 1 has steps of 8 HU; one convolution in float32 keeps soft tissue apart.
+        """
+        device = image_N1XYZ.device.type
+        autocast = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if autocast else next(self.levels.parameters()).dtype
+        with torch.autocast(device, enabled=False):
+            features = self.stem(image_N1XYZ.to(self.stem.weight.dtype))
+        return features.to(dtype)

@@ -1,0 +1,1 @@
+"""Simulated users: which prompts they would give. Shared by training and evaluation."""
