@@ -8,7 +8,7 @@ voxels of the halved window in one row.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -65,9 +65,20 @@ class PositionEncoding(nn.Module):
         self.waves: Tensor
         self.register_buffer("waves", torch.randn(3, channels // 2))
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PositionEncoding":
+        """Follow a network to another device, but not into half precision: that would blur the phase."""
+        exact = self.waves
+        super()._apply(fn, recurse)
+        if not exact.is_meta:
+            self.waves = exact.to(self.waves.device)
+        return self
+
     def forward(self, place_3: Tensor) -> Tensor:
-        """Places [..., 3], 0 to 1 along each axis, to [..., C]. Always in float32: half precision blurs the phase."""
-        phase = 2 * math.pi * ((2 * place_3.float() - 1) @ self.waves.float())
+        """Places [..., 3], 0 to 1 along each axis, to [..., C], in float32."""
+        signed_3 = 2 * place_3.float() - 1
+        # Written out, because autocast would do a matrix product in half precision.
+        x, y, z = (signed_3[..., axis, None] * self.waves[axis] for axis in range(3))
+        phase = 2 * math.pi * (x + y + z)
         return torch.cat((phase.sin(), phase.cos()), dim=-1)
 
     def of_grid(self, shape: tuple[int, int, int]) -> Tensor:
