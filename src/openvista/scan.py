@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from openvista.anatomy.colours import colour_for
 from openvista.errors import AnatomyError, GridError
 from openvista.grid import Grid
 from openvista.structures import StructureRow, measure
@@ -49,7 +50,7 @@ class Segmentation:
         labels: [X, Y, Z] uint8 or uint16 ids, 0 = none of them; the voxel order of the scan.
         grid: where the voxels lie; the scan's own grid.
         names: {id: name} of the ids that are present or were asked for.
-        colours: {id: (red, green, blue)}, 0..255; an id without one gets a fixed colour of its own.
+        colours: {id: (red, green, blue)}, 0..255; an id without one gets the anatomy's.
         scan: the CT, for HU statistics and pictures.
         provenance: what it takes to make it again: model, weights_sha256, profile, version, prompts.
 
@@ -72,7 +73,7 @@ class Segmentation:
             raise GridError(f"labels of shape {self.labels.shape} do not fit a grid of shape {self.grid.shape}")
         if self.scan is not None and not self.scan.grid.matches(self.grid):
             raise GridError(f"labels and scan {self.scan.name} lie on different grids")
-        filled = {key: tuple(self.colours.get(key) or distinct_colour(key)) for key in self.names}
+        filled = {key: tuple(self.colours.get(key) or colour_for(key)) for key in self.names}
         object.__setattr__(self, "colours", {**self.colours, **filled})
 
     def mask(self, structure: int | str) -> NDArray[np.bool_]:
@@ -116,11 +117,3 @@ class Segmentation:
         from openvista.io import write_segmentation  # io stands above scan: loaded only when something is written
 
         return write_segmentation(self, path)
-
-
-def distinct_colour(key: int) -> Rgb:
-    """A fixed bright colour for an id: hues a golden angle apart, so that neighbouring ids differ."""
-    import colorsys
-
-    red, green, blue = colorsys.hsv_to_rgb((key * 0.618034) % 1.0, 0.55 + 0.15 * (key % 3), 0.95)
-    return round(red * 255), round(green * 255), round(blue * 255)

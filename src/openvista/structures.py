@@ -79,7 +79,7 @@ def border_ids(labels: NDArray[np.unsignedinteger]) -> set[int]:
     found: set[int] = set()
     for axis in range(3):
         for end in (0, -1):
-            found |= set(np.unique(np.take(labels, end, axis=axis)).tolist())
+            found |= set(np.unique(np.moveaxis(labels, axis, 0)[end]).tolist())
     return found - {0}
 
 

@@ -1,0 +1,1 @@
+"""What people look at: the table of structures and the preview picture."""
