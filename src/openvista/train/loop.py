@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from openvista.errors import OpenVistaError
 from openvista.model import PRESETS, Vista3D, build
-from openvista.model.class_head import dot_logits
-from openvista.simulate.class_prompts import choose_class_prompts
-from openvista.train.augment import Patch, draw_patch
+from openvista.train.augment import draw_patch
 from openvista.train.cases import TrainingCase, load_case
 from openvista.train.datalist import Case, read_datalist
-from openvista.train.losses import dice_bce_loss
+from openvista.train.distributed import Ranks
+from openvista.train.objective import ClassPromptObjective, PromptedPatch, prompt_patch
 from openvista.train.recipe import Recipe
 from openvista.train.validate import validate
 
@@ -34,7 +33,7 @@ class StepReport:
     Attributes:
         step: steps done.
         fraction: share of the run that is over, 0..1 (by steps or by minutes, whichever is nearer its end).
-        loss: of this step.
+        loss: of this step, in this process.
         learning_rate: of this step.
     """
 
@@ -45,24 +44,32 @@ class StepReport:
 
 
 class Trainer:
-    """One training run.
+    """One training run, or this process's part of it.
 
     Args:
         recipe: everything that decides the run.
-        folder: run folder; checkpoints, log and the resolved recipe are written here.
+        folder: run folder; checkpoints, log and the resolved recipe are written here by the first process.
+        ranks: which of how many processes this is.
         report: called after each step.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, report: Callable[[StepReport], None] | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        ranks: Ranks | None = None,
+        report: Callable[[StepReport], None] | None = None,
+    ) -> None:
         self.recipe = recipe
         self.folder = folder
+        self.ranks = ranks or Ranks()
         self.report = report or (lambda _: None)
         self.preset = PRESETS[recipe.preset]
-        self.bfloat16 = recipe.precision == "bfloat16"
-        self.random = torch.Generator().manual_seed(recipe.seed)
-        self.network = build(self.preset, recipe.seed).to(memory_format=torch.channels_last_3d)
-        decay = get_ema_multi_avg_fn(recipe.average_decay)
-        self.average = AveragedModel(self.network, multi_avg_fn=decay)
+        self.random = torch.Generator().manual_seed(recipe.seed * 1000 + self.ranks.rank)
+        self.network = build(self.preset, recipe.seed)
+        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay))
+        self.objective = self.ranks.wrap(ClassPromptObjective(self.network, getattr(torch, recipe.precision)))
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
@@ -73,17 +80,22 @@ class Trainer:
     def run(self) -> Vista3D:
         """Train to the end and return the averaged network of the best validation (the last one without a fold)."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "recipe.json").write_text(self.recipe.model_dump_json(indent=2))
+        if self.ranks.is_first:
+            (self.folder / "recipe.json").write_text(self.recipe.model_dump_json(indent=2))
         training, validation = self._load_cases()
         logger.info("%d cases to train on, %d to validate", len(training), len(validation))
+        self.ranks.barrier()
         started = time.monotonic()
         fraction = 0.0
         while fraction < 1:
-            fraction = self._fraction_done(started)
-            loss = self._step(training, self._learning_rate(fraction))
-            self.report(StepReport(self.step, fraction, loss, self._learning_rate(fraction)))
+            fraction = self.ranks.agree(self._fraction_done(started))
+            learning_rate = self._learning_rate(fraction)
+            loss = self._step(training, learning_rate)
+            self.report(StepReport(self.step, fraction, loss, learning_rate))
             if self.step % self.recipe.validate_every == 0 or fraction >= 1:
-                self._validate_and_save(validation, time.monotonic() - started, loss)
+                if self.ranks.is_first:
+                    self._validate_and_save(validation, time.monotonic() - started, loss)
+                self.ranks.barrier()
         return self._best_network()
 
     def _load_cases(self) -> tuple[list[TrainingCase], list[TrainingCase]]:
@@ -95,7 +107,7 @@ class Trainer:
             return [case for case in loaded if case.annotated]
 
         training, validation = read_datalist(self.recipe.datalist).split(self.recipe.fold)
-        return load(training), load(validation)
+        return load(training), load(validation) if self.ranks.is_first else []
 
     def _fraction_done(self, started: float) -> float:
         by_steps = (self.step + 1) / self.recipe.steps
@@ -111,10 +123,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         chosen = [cases[self._draw(len(cases))] for _ in range(self.recipe.patches_per_step)]
-        patches = [
-            draw_patch(case, self.preset.window, self.recipe.augmentation, self.mirrored, self.random) for case in chosen
-        ]
-        loss = self._loss(patches)
+        loss = self.objective([self._prompted_patch(case) for case in chosen])
         if not torch.isfinite(loss):
             names = ", ".join(case.name for case in chosen)
             raise OpenVistaError(f"the loss became {loss.item()} at step {self.step} on {names}")
@@ -129,44 +138,30 @@ class Trainer:
     def _draw(self, count: int) -> int:
         return int(torch.randint(count, (1,), generator=self.random))
 
-    def _loss(self, patches: list[Patch]) -> Tensor:
-        """Mean loss of the patches, which share one pass through the network."""
-        images = torch.stack([patch.image_XYZ for patch in patches])[:, None]
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            features = self.network.automatic_features(images.contiguous(memory_format=torch.channels_last_3d))
-        losses = [self._patch_loss(*pair) for pair in zip(patches, features.split(1), strict=True)]
-        return torch.stack(losses).mean()
-
-    def _patch_loss(self, patch: Patch, features_1CXYZ: Tensor) -> Tensor:
-        values = choose_class_prompts(
-            patch.labels_XYZ, patch.annotated, self.recipe.most_present, self.recipe.most_absent, self.random
-        )
-        ids = torch.tensor([self.recipe.classes[value] for value in values])
-        logits = dot_logits(self.network.class_embeddings(ids), features_1CXYZ.float())[0]
-        target = torch.stack([patch.labels_XYZ == value for value in values])
-        everywhere = torch.ones(patch.labels_XYZ.shape, dtype=torch.bool)
-        known = torch.stack([patch.known_XYZ.get(value, everywhere) for value in values])
-        return dice_bce_loss(logits, target, known)
+    def _prompted_patch(self, case: TrainingCase) -> PromptedPatch:
+        recipe = self.recipe
+        patch = draw_patch(case, self.preset.window, recipe.augmentation, self.mirrored, self.random)
+        return prompt_patch(patch, recipe.classes, recipe.most_present, recipe.most_absent, self.random)
 
     def _validate_and_save(self, cases: list[TrainingCase], seconds: float, loss: float) -> None:
-        network: Vista3D = self.average.module
-        dice = validate(network, cases, self.recipe.classes, self.bfloat16)
+        network: Vista3D = self.average.module  # type: ignore[assignment]
+        dice = validate(network, cases, self.recipe.classes)
         mean = sum(dice.values()) / max(len(dice), 1)
         logger.info("step %d: validation Dice %.4f %s", self.step, mean, {k: round(v, 3) for k, v in dice.items()})
-        self._log_row({"step": self.step, "seconds": round(seconds), "loss": loss, "dice": mean, **dice})
+        self._log_row([self.step, round(seconds), loss, mean, *dice.values()], list(dice))
         self._save_checkpoint(network, "last", dice)
         if mean >= self.best or not cases:
             self.best = mean
             self._save_checkpoint(network, "best", dice)
 
-    def _log_row(self, row: dict[str | int, float]) -> None:
+    def _log_row(self, row: list[float], class_ids: list[int]) -> None:
         path = self.folder / "validation.csv"
         new = not path.exists()
         with path.open("a", newline="") as file:
             writer = csv.writer(file)
             if new:
-                writer.writerow(row.keys())
-            writer.writerow(row.values())
+                writer.writerow(["step", "seconds", "loss", "mean_dice", *class_ids])
+            writer.writerow(row)
 
     def _save_checkpoint(self, network: Vista3D, name: str, dice: dict[int, float]) -> None:
         temporary = self.folder / f"{name}.pt.part"

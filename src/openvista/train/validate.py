@@ -7,20 +7,16 @@ import torch
 from torch import Tensor
 
 from openvista.model import Vista3D
-from openvista.model.class_head import dot_logits
 from openvista.train.cases import TrainingCase
 
 
-def validate(
-    network: Vista3D, cases: Sequence[TrainingCase], classes: dict[int, int], bfloat16: bool
-) -> dict[int, float]:
+def validate(network: Vista3D, cases: Sequence[TrainingCase], classes: dict[int, int]) -> dict[int, float]:
     """Mean Dice per class id over the cases that are annotated for it.
 
     Args:
         network: in any mode; left as it was.
         cases: prepared, held-out cases.
         classes: label value to class id.
-        bfloat16: compute under autocast.
 
     Returns:
         class id to mean Dice; a class no case is annotated for is left out.
@@ -29,7 +25,7 @@ def validate(
     ids = torch.tensor([classes[value] for value in values])
     scores: dict[int, list[float]] = {}
     for case in cases:
-        predicted = predict_labels(network, case.image_XYZ, ids, bfloat16)
+        predicted = predict_labels(network, case.image_XYZ, ids)
         for index, value in enumerate(values):
             score = _dice(predicted == index + 1, case, value)
             if score is not None:
@@ -38,7 +34,7 @@ def validate(
 
 
 @torch.no_grad()
-def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor, bfloat16: bool) -> Tensor:
+def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
     """Index of the winning class plus one, 0 for background, by windows side by side."""
     window = network.preset.window
     padding = [max(w - n, 0) for w, n in zip(window, image_XYZ.shape, strict=True)]
@@ -47,9 +43,7 @@ def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor, bfloat16: b
     for corner in _corners(padded.shape, window):
         box = tuple(slice(a, a + w) for a, w in zip(corner, window, strict=True))
         patch = padded[box][None, None].contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            features = network.automatic_features(patch)
-        total[(slice(None), *box)] = dot_logits(network.class_embeddings(ids), features.float())[0]
+        total[(slice(None), *box)] = network.class_logits(patch, ids)[0]
     x, y, z = image_XYZ.shape
     best, index = total[:, :x, :y, :z].max(0)
     return torch.where(best > 0, index + 1, 0)
