@@ -40,7 +40,7 @@ def render_labels(
     box = _box(labels_XYZ, spacing)
     labels_XYZ = labels_XYZ[box]
     matrix, offset, shape, pixel_mm = _camera(labels_XYZ.shape, spacing, _VOXEL_BUDGET)
-    rotated_UDV = ndimage.affine_transform(labels_XYZ, matrix, offset, shape, order=0, mode="constant")
+    rotated_UDV = ndimage.affine_transform(labels_XYZ, matrix, offset, shape, order=0, mode="grid-constant")
     image = np.zeros((shape[2], shape[0], 3), np.float32)
     if hu_XYZ is not None:
         image += _see_through(hu_XYZ[box], spacing, image.shape[:2])[..., None] * _GHOST
@@ -56,7 +56,7 @@ def _see_through(hu_XYZ: NDArray[Any], spacing: Float3, size: tuple[int, ...]) -
     """The scan as an X-ray from the same camera [row, column], 0..1; coarse, as it is only a backdrop."""
     density = (np.clip(hu_XYZ, -1000, 800) + 1000).astype(np.uint16)  # air adds nothing
     matrix, offset, shape, _ = _camera(density.shape, spacing, _VOXEL_BUDGET / 8)
-    through = ndimage.affine_transform(density, matrix, offset, shape, order=0, mode="constant").sum(axis=1).T
+    through = ndimage.affine_transform(density, matrix, offset, shape, order=0, mode="grid-constant").sum(axis=1).T
     through = (through / max(float(np.percentile(through, 99.5)), 1.0)).clip(0, 1).astype(np.float32)
     factors = [size[0] / through.shape[0], size[1] / through.shape[1]]
     return np.asarray(ndimage.zoom(through, factors, order=1, mode="nearest", grid_mode=True))

@@ -31,7 +31,7 @@ def informative_slices(labels_XYZ: NDArray[Any]) -> Axis3:
     """
     step = max(1, round((labels_XYZ.size / _COUNTED_VOXELS) ** (1 / 3)))
     steps = [step if length > 8 * step else 1 for length in labels_XYZ.shape]  # never thin out a thin axis
-    sample = labels_XYZ[tuple(slice(None, None, s) for s in steps)]
+    sample = np.ascontiguousarray(labels_XYZ[tuple(slice(None, None, s) for s in steps)])
     where = np.nonzero(sample)
     ids = sample[where].astype(np.int64)
     chosen = []
@@ -53,7 +53,7 @@ def radiological(volume_XYZ: NDArray[np.generic], axis: int, index: int) -> NDAr
 
     Axial (axis 2) and coronal (1): columns R to L. Sagittal (0): columns A to P.
     """
-    return np.take(volume_XYZ, index, axis=axis).T[::-1, ::-1]
+    return np.moveaxis(volume_XYZ, axis, 0)[index].T[::-1, ::-1]
 
 
 def colour_slice(
@@ -101,14 +101,24 @@ def _enlarge(
     labels: NDArray[np.unsignedinteger], rows: NDArray[np.float32], columns: NDArray[np.float32]
 ) -> NDArray[np.unsignedinteger]:
     """The id with the largest interpolated share at each pixel of the image."""
-    best = np.full((len(rows), len(columns)), -1, np.float32)
+    best = rows @ (labels == 0).astype(np.float32) @ columns.T
     winner = np.zeros(best.shape, labels.dtype)
-    for key in np.unique(labels):
-        share = rows @ (labels == key).astype(np.float32) @ columns.T
-        better = share > best
-        winner[better] = key
-        best[better] = share[better]
+    for key in np.unique(labels[labels > 0]):
+        mask = labels == key
+        r, c = _span(np.any(mask, axis=1)), _span(np.any(mask, axis=0))
+        # a structure reaches only the pixels that its own voxels weigh on
+        to_r, to_c = _span(rows[:, r].any(axis=1)), _span(columns[:, c].any(axis=1))
+        share = rows[to_r, r] @ mask[r, c].astype(np.float32) @ columns[to_c, c].T
+        better = share > best[to_r, to_c]
+        winner[to_r, to_c][better] = key
+        best[to_r, to_c][better] = share[better]
     return winner
+
+
+def _span(present: Any) -> slice:
+    """From the first to the last true element."""
+    where = np.flatnonzero(present)
+    return slice(int(where[0]), int(where[-1]) + 1)
 
 
 def _outline(labels: NDArray[np.unsignedinteger]) -> NDArray[np.bool_]:
