@@ -1,0 +1,166 @@
+"""Automatic segmentation of a whole scan: from Hounsfield units to class ids on the scan's own grid.
+
+The path, in order: prepare (model grid, 0..1) → body (crop) → windows → encode and stitch, slab by slab → decide and
+bring back, slab by slab. Nothing here has one value per class and voxel of the scan.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from openvista.errors import DeviceError
+from openvista.inference.body import Box, find_body, whole, without_air
+from openvista.inference.device import plan_storage
+from openvista.inference.features import Encode, Storage, stitch, streaming_axis
+from openvista.inference.labels import Decision, ExactLabels, SmoothLabels
+from openvista.inference.network import WindowNetwork
+from openvista.inference.profiles import Profile
+from openvista.inference.progress import Progress, Report, silent
+from openvista.inference.windows import WindowPlan, importance_map, pad, plan_windows
+from openvista.model import Preset
+from openvista.prepare import Prepared, prepare
+from openvista.scan import Scan
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked of every window.
+
+    Attributes:
+        class_ids: in the order in which equal logits are decided.
+        encode: the network, giving features or the logits of these classes.
+        channels: how many values per voxel it gives.
+        decision: how they become classes.
+    """
+
+    class_ids: tuple[int, ...]
+    encode: Encode
+    channels: int
+    decision: Decision
+
+
+def ask(network: WindowNetwork, class_ids: Sequence[int]) -> Question:
+    """Stitch logits when there are fewer classes than feature channels, else features: whichever is smaller.
+
+    Both give the same result, since stitching and the dot product with an embedding are linear.
+    """
+    embeddings_KC = network.embeddings(list(class_ids))
+    classes, channels = embeddings_KC.shape
+    chunk = network.compute.chunk
+    if classes < channels:
+        logger.info("stitching the logits of %d classes", classes)
+        return Question(
+            tuple(class_ids),
+            lambda window_XYZ: network.logits(embeddings_KC, window_XYZ),
+            classes,
+            Decision(None, chunk),
+        )
+    logger.info("stitching %d features for %d classes", channels, classes)
+    return Question(tuple(class_ids), network.features, channels, Decision(embeddings_KC, chunk))
+
+
+def segment_scan(
+    network: WindowNetwork, scan: Scan, class_ids: Sequence[int], profile: Profile, report: Report = silent
+) -> NDArray[np.unsignedinteger]:
+    """Class ids on the scan's own grid, [X, Y, Z] in the scan's voxel order, 0 = none; uint8 if ids fit, else uint16.
+
+    Args:
+        network: ready to compute.
+        scan: HU on its own grid, any orientation and spacing.
+        class_ids: what to look for, at least one; a voxel gets the one with the largest logit if that is above 0.
+        profile: the choices.
+        report: told about progress.
+
+    Raises:
+        DeviceError: the GPU is too small for a single window.
+    """
+    preset = network.network.preset
+    report(Progress("prepare", 0, 1))
+    prepared = prepare(scan, preset.spacing, preset.hu_window)
+    report(Progress("prepare", 1, 1))
+    question = ask(network, class_ids)
+    box, plan = place_windows(prepared, preset, profile)
+    dtype = network.compute.storage_dtype
+    device = plan_storage(network.compute, slab_bytes(plan, question.channels, dtype))
+
+    def label(where: torch.device) -> NDArray[np.unsignedinteger]:
+        return label_prepared(prepared, box, plan, question, profile, Storage(where, dtype), report)
+
+    return with_room_on_host(label, device)
+
+
+def place_windows(prepared: Prepared, preset: Preset, profile: Profile) -> tuple[Box, WindowPlan]:
+    """What part of the model grid to look at, and the windows on it."""
+    image_XYZ = prepared.image_XYZ
+    if profile.skip_air:
+        body = find_body(image_XYZ, prepared.grid.spacing, preset.hu_window, preset.window)
+    else:
+        body = whole(image_XYZ)
+    x, y, z = image_XYZ[body.box].shape
+    everywhere = plan_windows((x, y, z), preset.window, profile.overlap)
+    plan = without_air(everywhere, body)
+    logger.info(
+        "model grid %s at %s mm, %s of it looked at in %d windows of %s; %d in air left out",
+        prepared.grid.shape,
+        tuple(round(length, 3) for length in prepared.grid.spacing),
+        plan.volume,
+        len(plan.starts),
+        plan.window,
+        len(everywhere.starts) - len(plan.starts),
+    )
+    return body.box, plan
+
+
+def label_prepared(
+    prepared: Prepared,
+    box: Box,
+    plan: WindowPlan,
+    question: Question,
+    profile: Profile,
+    storage: Storage,
+    report: Report = silent,
+) -> NDArray[np.unsignedinteger]:
+    """A prepared scan to class ids on the scan's own grid: the loop over slabs."""
+    axis = streaming_axis(plan)
+    way_back = SmoothLabels if profile.mode == "smooth" else ExactLabels
+    labels = way_back(prepared.grid, box, prepared.scan_grid, axis, question.decision, question.class_ids)
+    image_XYZ = pad(prepared.image_XYZ[box], plan, profile.padding)
+    importance_XYZ = importance_map(plan.window, profile.weighting, storage.device)
+    for slab in stitch(image_XYZ, plan, importance_XYZ, question.encode, question.channels, storage, report):
+        labels.add(slab)
+        report(Progress("label", slab.first + slab.values_XYZC.shape[axis], plan.volume[axis]))
+    return labels.result()
+
+
+def slab_bytes(plan: WindowPlan, channels: int, dtype: torch.dtype) -> int:
+    """Memory of the rows that are active at once: as many as a window has."""
+    rows = list(plan.padded)
+    rows[streaming_axis(plan)] = plan.window[streaming_axis(plan)]
+    return math.prod(rows) * channels * dtype.itemsize
+
+
+def with_room_on_host(run: Callable[[torch.device], T], device: torch.device) -> T:
+    """Run with sums on this device, and again with sums on the host when the GPU's memory is too small for them.
+
+    Raises:
+        DeviceError: it is too small even so.
+    """
+    host = torch.device("cpu")
+    try:
+        return run(device)
+    except torch.OutOfMemoryError as error:
+        reason = str(error).splitlines()[0]
+        if device == host:
+            raise DeviceError(f"the GPU's memory is too small for one window ({reason}); use --device cpu") from None
+    logger.warning("out of GPU memory (%s): starting again with sums on the host", reason)
+    torch.cuda.empty_cache()  # outside the handler, whose traceback would keep the tensors alive
+    return with_room_on_host(run, host)

@@ -1,0 +1,97 @@
+"""Where the body is: a coarse, generous mask, so that windows in air can be left out and the volume be cropped."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from openvista.grid import Axis3, Float3
+from openvista.inference.windows import WindowPlan
+
+BODY_HU = -300.0
+"""Fat, skin and everything denser lies above it; air, and the foam of a table, below."""
+MARGIN_MM = 15.0
+"""Kept around the body: the official bundle's 10 voxels of 1.5 mm (monai-bundle facts §4)."""
+CELL = 4
+"""The mask has one value for 4³ voxels: quick, and air of less than 4 voxels does not matter."""
+
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """What of a volume is body.
+
+    Attributes:
+        box: the voxels to look at: the body and a margin.
+        cells_XYZ: bool, one value for each ``CELL``³ voxels of the box; True where there is body within a cell's reach.
+    """
+
+    box: Box
+    cells_XYZ: Tensor
+
+
+def whole(image_XYZ: Tensor) -> Body:
+    """All of it."""
+    x, y, z = image_XYZ.shape
+    return Body(
+        (slice(0, x), slice(0, y), slice(0, z)), torch.ones(1, 1, 1, dtype=torch.bool).expand(_cells((x, y, z)))
+    )
+
+
+def find_body(image_XYZ: Tensor, spacing: Float3, hu_window: tuple[float, float], window: Axis3) -> Body:
+    """The body in a prepared image.
+
+    Tissue is what lies above ``BODY_HU``; air counts as body where it has tissue on its left and on its right, so that
+    lungs and bowel gas never look like outside. A volume without tissue is body as a whole: better slow than wrong.
+
+    Args:
+        image_XYZ: 0..1 on the model grid, axes R A S.
+        spacing: mm of that grid.
+        hu_window: HU of 0 and 1.
+        window: voxels of a window; the box is not made smaller than that, since real voxels are better than padding.
+    """
+    low, high = hu_window
+    threshold = max((BODY_HU - low) / (high - low), 0.0)
+    tissue = functional.max_pool3d(image_XYZ[None, None], CELL, ceil_mode=True)[0, 0] > threshold
+    if not tissue.any():
+        return whole(image_XYZ)
+    counts = tissue.long().cumsum(0)
+    body = (counts > 0) & ((counts[-1] > counts) | tissue)
+    sides = []
+    for axis in range(3):
+        used = body.any(dim=[other for other in range(3) if other != axis]).nonzero()[:, 0]
+        margin = round(MARGIN_MM / spacing[axis])
+        first, stop = int(used[0]) * CELL - margin, (int(used[-1]) + 1) * CELL + margin
+        sides.append(_side(first, stop, window[axis], image_XYZ.shape[axis]))
+    reach = functional.max_pool3d(body[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0
+    inside = tuple(slice(side.start // CELL, -(-side.stop // CELL)) for side in sides)
+    return Body((sides[0], sides[1], sides[2]), reach[inside])
+
+
+def without_air(plan: WindowPlan, body: Body) -> WindowPlan:
+    """The plan for the body's box without the windows that hold nothing of the body.
+
+    Every voxel of the body keeps all its windows, so its result is the same as with all of them.
+    """
+    kept = []
+    for start in plan.starts:
+        cells = []
+        for first, side, before in zip(start, plan.window, plan.pad_before, strict=True):
+            cells.append(slice(max(first - before, 0) // CELL, -(-(first - before + side) // CELL)))
+        if body.cells_XYZ[tuple(cells)].any():
+            kept.append(start)
+    return replace(plan, starts=tuple(kept))
+
+
+def _side(first: int, stop: int, at_least: int, length: int) -> slice:
+    """One side of the box: widened to ``at_least``, kept on the volume, its start on the border of a cell."""
+    wider = max(at_least - (stop - first), 0)
+    first = min(max(first - wider // 2, 0), max(length - at_least, 0)) // CELL * CELL
+    return slice(first, min(max(stop, first + at_least), length))
+
+
+def _cells(shape: Axis3) -> Axis3:
+    x, y, z = (-(-length // CELL) for length in shape)
+    return (x, y, z)

@@ -1,0 +1,187 @@
+"""What to compute on, in which precision, and where to keep what: asked of the machine, said in the log.
+
+Everything here is a decision; the one thing with an effect is :func:`retain_heap`, which callers call on purpose.
+"""
+
+import ctypes
+import logging
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from openvista.errors import DeviceError
+
+logger = logging.getLogger(__name__)
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+_KEEP_ALL = 2**31 - 1
+_CHUNK_CPU, _CHUNK_GPU = 1 << 16, 1 << 20
+"""Voxels decided at once: on a CPU their logits should about fit its cache (measured), a GPU wants more work."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How the network runs.
+
+    Attributes:
+        device: where.
+        dtype: of the image side's weights and activations. Embeddings and logits are always float32.
+        storage_dtype: of stitched channels. float32 only when that precision was asked for: float16 needs half the
+            memory and moves about 1 in 2000 labels in the worst case (performance facts §C).
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    storage_dtype: torch.dtype
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether to lay tensors out with channels innermost: what matrix units want (performance facts §B)."""
+        return self.dtype != torch.float32
+
+    @property
+    def chunk(self) -> int:
+        """Voxels to decide at once."""
+        return _CHUNK_CPU if self.device.type == "cpu" else _CHUNK_GPU
+
+    def __str__(self) -> str:
+        return f"{self.device}, {_short(self.dtype)} network, {_short(self.storage_dtype)} storage"
+
+
+def plan_compute(device: str | torch.device = "auto", precision: str = "auto") -> Compute:
+    """Device and precision for a network.
+
+    Args:
+        device: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        precision: ``"auto"``: float16 on CUDA; bfloat16 on a CPU that has instructions for it; else float32.
+            ``"float32"``: compute and store in float32. ``"bfloat16"``, ``"float16"``: that one.
+
+    Raises:
+        DeviceError: this machine has no such device or precision.
+    """
+    found = find_device(device)
+    if precision not in PRECISIONS:
+        raise DeviceError(f"no precision {precision!r}: there is {', '.join(PRECISIONS)}")
+    if precision == "auto":
+        dtype = _fastest_dtype(found)
+    else:
+        dtype = getattr(torch, precision)
+        _check_precision(found, dtype)
+    storage = torch.float32 if precision == "float32" else torch.float16
+    compute = Compute(found, dtype, storage)
+    logger.info("computing on %s (%s precision asked for)", compute, precision)
+    return compute
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """The device of this name, or the best one for ``"auto"``.
+
+    Raises:
+        DeviceError: there is none of that name here.
+    """
+    has_mps = torch.backends.mps.is_available()
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        raise DeviceError(f"no device {str(device)!r}: use auto, cpu, cuda, cuda:1, ... or mps") from None
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"{device} was asked for but torch sees {torch.cuda.device_count()} CUDA GPUs; use --device cpu"
+        )
+    if wanted.type == "mps" and not has_mps:
+        raise DeviceError("mps was asked for but this machine has no Apple GPU that torch can use; use --device cpu")
+    if wanted.type not in ("cpu", "cuda", "mps"):
+        raise DeviceError(f"no support for device {str(device)!r}: use auto, cpu, cuda or mps")
+    return wanted
+
+
+def plan_storage(compute: Compute, slab_bytes: int) -> torch.device:
+    """Where to keep the active slab: with the network if it fits beside it, else on the host.
+
+    Args:
+        compute: where the network runs.
+        slab_bytes: size of as many rows as a window has.
+    """
+    free = free_memory(compute.device)
+    where = compute.device
+    if compute.device.type == "cuda" and free is not None and slab_bytes > free // 2:
+        where = torch.device("cpu")
+    logger.info(
+        "active slab %.2f GB on %s, %s GB free", slab_bytes / 1e9, where, "?" if free is None else f"{free / 1e9:.1f}"
+    )
+    if where.type == "cpu":
+        free = free_memory(where)
+        if free is not None and slab_bytes > free:
+            logger.warning(
+                "the active slab needs %.1f GB and %.1f GB are free: close other programs, or ask for fewer classes",
+                slab_bytes / 1e9,
+                free / 1e9,
+            )
+    return where
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Free bytes on a device; on the host what can be had without swapping. ``None`` where nobody can tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type != "cpu" or not Path("/proc/meminfo").is_file():
+        return None
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    free = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if free is not None and limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():
+        free = min(free, int(text) - int(used.read_text()))
+    return free
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16 (AMX or AVX-512 BF16); False where nobody can tell."""
+    wanted = {"amx_bf16", "avx512_bf16"}
+    if hasattr(torch.cpu, "get_capabilities"):
+        return any(torch.cpu.get_capabilities().get(name) is True for name in wanted)
+    if Path("/proc/cpuinfo").is_file():
+        return bool(wanted & set(Path("/proc/cpuinfo").read_text().split()))
+    return False
+
+
+def retain_heap() -> bool:
+    """Make this process keep memory it has freed, instead of giving every large tensor back to the system.
+
+    A network on a CPU frees and asks for hundreds of MB per layer; faulting those pages in again costs up to a third
+    of its time (performance facts §B). In return the process stays as large as it once was. Linux with glibc only.
+
+    Returns:
+        Whether it was possible.
+    """
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc" or "MALLOC_TRIM_THRESHOLD_" in os.environ:
+        return False
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(_M_MMAP_MAX, 0)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_ALL))
+
+
+def _fastest_dtype(device: torch.device) -> torch.dtype:
+    if device.type == "cuda":
+        return torch.float16  # what the published weights were trained with
+    if device.type == "cpu" and cpu_has_bfloat16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def _check_precision(device: torch.device, dtype: torch.dtype) -> None:
+    if device.type == "mps" and dtype != torch.float32:
+        raise DeviceError(f"{_short(dtype)} is not supported on mps; use --precision float32")
+    if device.type == "cpu" and dtype == torch.float16:
+        raise DeviceError("float16 is not supported on a CPU; use --precision bfloat16 or float32")
+    if device.type == "cpu" and dtype == torch.bfloat16 and not cpu_has_bfloat16():
+        logger.warning("this CPU has no instructions for bfloat16: it works, but float32 is faster")
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,145 @@
+"""Stitching: windows in, finished slabs out, and never the whole volume at once.
+
+Shape letters: C channels (features, or logits of few classes), X Y Z voxels in RAS order.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from openvista.grid import Axis3
+from openvista.inference.progress import Progress, Report, silent
+from openvista.inference.windows import WindowPlan, total_weights
+
+Encode = Callable[[Tensor], Tensor]
+"""One window [X, Y, Z] to its channels [X, Y, Z, C]; any layout in memory, channels innermost is fastest."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where and how stitched channels are kept.
+
+    Attributes:
+        device: the network's device, or the host when that is too small.
+        dtype: float16 halves the memory; float32 for exactness. Sums are always made in float32.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True, eq=False)
+class Slab:
+    """Rows of the volume whose channels are final.
+
+    Attributes:
+        first: the slab's first row along the streaming axis.
+        values_XYZC: stitched channels; 0 where no window lies.
+    """
+
+    first: int
+    values_XYZC: Tensor
+
+
+def stitch(
+    image_XYZ: Tensor,
+    plan: WindowPlan,
+    importance_XYZ: Tensor,
+    encode: Encode,
+    channels: int,
+    storage: Storage,
+    report: Report = silent,
+) -> Iterator[Slab]:
+    """Encode every window, average where they overlap, and yield slabs from first to last row of the longest axis.
+
+    Windows are visited in order along that axis, and a slab is yielded as soon as no later window touches it. So at
+    most as many rows as a window has are held at once, whatever the length of the scan.
+
+    Args:
+        image_XYZ: the padded volume, 0..1.
+        plan: where the windows lie.
+        importance_XYZ: weight of each voxel of a window.
+        encode: the network.
+        channels: C of what ``encode`` returns.
+        storage: where to keep sums.
+        report: told after every window.
+    """
+    axis = streaming_axis(plan)
+    # dividing by the total first keeps every sum within the range of the channels, which float16 needs
+    total_XYZ = total_weights(plan, importance_XYZ.cpu())
+    layers: dict[int, list[Axis3]] = {}
+    for start in plan.starts:
+        layers.setdefault(start[axis], []).append(start)
+    segments = _segments(plan, axis)
+    active: dict[int, Slab] = {}
+    done = 0
+    for first, stop in segments:
+        for start in layers.get(first, []):
+            covered = [segment for segment in segments if first <= segment[0] < first + plan.window[axis]]
+            for segment in covered:
+                if segment[0] not in active:
+                    active[segment[0]] = _empty_slab(plan, axis, *segment, channels, storage)
+            weights_XYZ = importance_XYZ / total_XYZ[plan.box(start)].to(importance_XYZ.device)
+            values_XYZC = encode(image_XYZ[plan.box(start)])
+            for segment in covered:
+                _add(active[segment[0]], plan, axis, start, values_XYZC, weights_XYZ)
+            done += 1
+            report(Progress("encode", done, len(plan.starts)))
+        finished = active.pop(first, None) or _empty_slab(plan, axis, first, stop, channels, storage)
+        yield _without_padding(finished, plan)
+
+
+def streaming_axis(plan: WindowPlan) -> int:
+    """The longest axis: slabs across it are smallest."""
+    return plan.padded.index(max(plan.padded))
+
+
+def _segments(plan: WindowPlan, axis: int) -> list[tuple[int, int]]:
+    """The padded axis, cut wherever a window starts or ends; so a window covers each segment wholly or not at all."""
+    starts = {start[axis] for start in plan.starts}
+    cuts = sorted({0, plan.padded[axis], *starts, *(start + plan.window[axis] for start in starts)})
+    return list(pairwise(cuts))
+
+
+def _empty_slab(plan: WindowPlan, axis: int, first: int, stop: int, channels: int, storage: Storage) -> Slab:
+    shape = list(plan.padded)
+    shape[axis] = stop - first
+    return Slab(first, torch.zeros(*shape, channels, dtype=storage.dtype, device=storage.device))
+
+
+def _add(slab: Slab, plan: WindowPlan, axis: int, start: Axis3, values_XYZC: Tensor, weights_XYZ: Tensor) -> None:
+    """Add one window's weighted channels to a slab that it covers."""
+    length = slab.values_XYZC.shape[axis]
+    offset = slab.first - start[axis]
+    box = list(plan.box(start))
+    box[axis] = slice(0, length)
+    _add_weighted(
+        slab.values_XYZC[tuple(box)],
+        values_XYZC.narrow(axis, offset, length),
+        weights_XYZ.narrow(axis, offset, length),
+    )
+
+
+def _add_weighted(sum_XYZC: Tensor, values_XYZC: Tensor, weights_XYZ: Tensor) -> None:
+    """``sum += values · weights`` in float32; plane by plane, so that on a CPU temporaries stay in its cache."""
+    step = 1 if sum_XYZC.device.type == "cpu" else len(sum_XYZC)
+    values_XYZC = values_XYZC.to(sum_XYZC.device)
+    weights_XYZ1 = weights_XYZ.to(sum_XYZC.device)[..., None]
+    for x in range(0, len(sum_XYZC), step):
+        plane = slice(x, x + step)
+        sum_XYZC[plane] = torch.addcmul(sum_XYZC[plane].float(), values_XYZC[plane].float(), weights_XYZ1[plane])
+
+
+def _without_padding(slab: Slab, plan: WindowPlan) -> Slab:
+    """The slab's voxels that belong to the volume.
+
+    This holds along the streaming axis as well: where it is padded it is one window long, so there is one slab.
+    """
+    values_XYZC = slab.values_XYZC
+    for axis in range(3):
+        if plan.padded[axis] != plan.volume[axis]:
+            values_XYZC = values_XYZC.narrow(axis, plan.pad_before[axis], plan.volume[axis])
+    return Slab(slab.first, values_XYZC.contiguous())

@@ -1,0 +1,104 @@
+"""Windows: where they lie on a volume and how much each of their voxels counts. Pure functions.
+
+Placement and weights are the field's convention (MONAI's ``sliding_window_inference``), so that results can be
+compared window by window.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from openvista.grid import Axis3
+
+SIGMA_SCALE = 0.125
+"""Standard deviation of the Gaussian weights, as a share of the window's side (MONAI's default)."""
+SMALLEST_WEIGHT = 1e-3
+"""No voxel of a window counts less (MONAI's rule for corners, where a Gaussian would underflow)."""
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """Windows on a padded volume.
+
+    Attributes:
+        volume: voxels of the volume along X, Y, Z.
+        window: voxels of a window.
+        pad_before, pad_after: voxels added so that no axis is shorter than a window.
+        starts: first voxel of each window, in voxels of the padded volume.
+    """
+
+    volume: Axis3
+    window: Axis3
+    pad_before: Axis3
+    pad_after: Axis3
+    starts: tuple[Axis3, ...]
+
+    @property
+    def padded(self) -> Axis3:
+        """Voxels of the padded volume."""
+        x, y, z = (sum(parts) for parts in zip(self.pad_before, self.volume, self.pad_after, strict=True))
+        return (x, y, z)
+
+    def box(self, start: Axis3) -> tuple[slice, slice, slice]:
+        """The voxels of the window that starts here."""
+        x, y, z = (slice(first, first + side) for first, side in zip(start, self.window, strict=True))
+        return (x, y, z)
+
+
+def axis_starts(length: int, window: int, overlap: float) -> list[int]:
+    """First voxels of the windows along one axis that is at least as long as a window.
+
+    Steps are ``int(window · (1 - overlap))``, at least 1; the last window is shifted back to end with the axis.
+    """
+    step = max(int(window * (1 - overlap)), 1)
+    count = math.ceil((length - window) / step) + 1
+    return [min(index * step, length - window) for index in range(count)]
+
+
+def plan_windows(volume: Axis3, window: Axis3, overlap: float) -> WindowPlan:
+    """All windows of a volume, X slowest. Axes shorter than a window are padded alike on both sides."""
+    missing = [max(side - length, 0) for length, side in zip(volume, window, strict=True)]
+    before = (missing[0] // 2, missing[1] // 2, missing[2] // 2)
+    after = (missing[0] - before[0], missing[1] - before[1], missing[2] - before[2])
+    lengths = [length + extra for length, extra in zip(volume, missing, strict=True)]
+    per_axis = [axis_starts(length, side, overlap) for length, side in zip(lengths, window, strict=True)]
+    return WindowPlan(volume, window, before, after, tuple(product(*per_axis)))  # type: ignore[arg-type]
+
+
+def pad(image_XYZ: Tensor, plan: WindowPlan, mode: str) -> Tensor:
+    """The padded volume: 0 around it (``"constant"``) or its border repeated (``"replicate"``)."""
+    if plan.padded == plan.volume:
+        return image_XYZ
+    ends = [n for axis in (2, 1, 0) for n in (plan.pad_before[axis], plan.pad_after[axis])]
+    return functional.pad(image_XYZ[None, None], ends, mode=mode)[0, 0]
+
+
+def importance_map(window: Axis3, weighting: str, device: torch.device | str = "cpu") -> Tensor:
+    """How much each voxel of a window counts, [X, Y, Z] float32.
+
+    Args:
+        window: voxels of the window.
+        weighting: ``"constant"``: 1 everywhere; ``"gaussian"``: product of three Gaussians around the centre with
+            sigma = side / 8, but nowhere below ``SMALLEST_WEIGHT``.
+        device: where to make it.
+    """
+    if weighting == "constant":
+        return torch.ones(window, device=device)
+    axes = []
+    for side in window:
+        distance = torch.arange(side, dtype=torch.float32, device=device) - (side - 1) / 2
+        axes.append(torch.exp(distance**2 / (-2 * (SIGMA_SCALE * side) ** 2)))
+    weights_XYZ = axes[0][:, None, None] * axes[1][None, :, None] * axes[2][None, None, :]
+    return weights_XYZ.clamp_(min=max(float(weights_XYZ.min()), SMALLEST_WEIGHT))
+
+
+def total_weights(plan: WindowPlan, importance_XYZ: Tensor) -> Tensor:
+    """Sum of the importance of all windows over each voxel of the padded volume; 0 where there is none."""
+    total_XYZ = torch.zeros(plan.padded, device=importance_XYZ.device)
+    for start in plan.starts:
+        total_XYZ[plan.box(start)] += importance_XYZ
+    return total_XYZ

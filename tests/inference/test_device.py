@@ -1,0 +1,102 @@
+import logging
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from openvista.errors import DeviceError
+from openvista.inference.device import (
+    Compute,
+    cpu_has_bfloat16,
+    find_device,
+    free_memory,
+    plan_compute,
+    plan_storage,
+)
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA GPU")
+@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
+def test_an_absent_gpu_is_one_line_with_a_remedy(name):
+    with pytest.raises(
+        DeviceError, match=f"{name} was asked for but torch sees 0 CUDA GPUs; use --device cpu"
+    ) as caught:
+        plan_compute(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="has an Apple GPU")
+def test_an_absent_apple_gpu_is_an_error():
+    with pytest.raises(DeviceError, match="mps was asked for"):
+        find_device("mps")
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "xpu", "meta"])
+def test_unknown_devices_are_errors(name):
+    with pytest.raises(DeviceError, match="use auto, cpu, cuda"):
+        find_device(name)
+
+
+def test_float32_computes_and_stores_in_float32():
+    assert plan_compute("cpu", "float32") == Compute(CPU, torch.float32, torch.float32)
+
+
+def test_auto_uses_what_the_cpu_has():
+    compute = plan_compute("cpu", "auto")
+    assert compute.dtype == (torch.bfloat16 if cpu_has_bfloat16() else torch.float32)
+    assert compute.storage_dtype == torch.float16
+    assert compute.channels_last == (compute.dtype == torch.bfloat16)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/cpuinfo")
+def test_bfloat16_is_found_as_the_system_lists_it():
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    assert cpu_has_bfloat16() == bool(flags & {"amx_bf16", "avx512_bf16"})
+
+
+@pytest.mark.parametrize(
+    ("precision", "message"), [("float16", "float16 is not supported on a CPU"), ("half", "no precision 'half'")]
+)
+def test_precisions_a_cpu_lacks_are_errors(precision, message):
+    with pytest.raises(DeviceError, match=message):
+        plan_compute("cpu", precision)
+
+
+def test_the_plan_is_said_in_the_log(caplog):
+    with caplog.at_level(logging.INFO, logger="openvista"):
+        plan_storage(plan_compute("cpu", "float32"), 1_500_000_000)
+    assert "computing on cpu, float32 network, float32 storage" in caplog.text
+    assert "active slab 1.50 GB on cpu" in caplog.text
+
+
+def test_a_slab_larger_than_memory_is_warned_about(caplog):
+    if free_memory(CPU) is None:
+        pytest.skip("this system does not say how much memory is free")
+    assert plan_storage(plan_compute("cpu", "float32"), 10**15) == CPU
+    assert "ask for fewer classes" in caplog.text
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_a_retained_heap_is_faulted_in_once():
+    script = """
+import resource, sys, torch
+from openvista.inference.device import retain_heap
+assert not sys.argv[1:] or retain_heap()
+for repeat in range(20):
+    layers = [torch.ones(2_000_000)]
+    for _ in range(4):
+        layers = [layers[-1] * 2]
+    if repeat == 5:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    counts = [
+        int(subprocess.run([sys.executable, "-c", script, *flag], capture_output=True, check=True, text=True).stdout)
+        for flag in ([], ["retain"])
+    ]
+    assert counts[1] < counts[0] / 4
