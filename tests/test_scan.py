@@ -1,0 +1,65 @@
+"""Scan and Segmentation: arrays that fit their grid, and questions to a segmentation."""
+
+import numpy as np
+import pytest
+
+from openvista.errors import AnatomyError, GridError
+from openvista.grid import Grid
+from openvista.scan import Scan, Segmentation
+
+GRID = Grid((4, 5, 6), np.diag([2.0, 2.0, 2.5, 1.0]))
+
+
+def segmentation() -> Segmentation:
+    labels = np.zeros(GRID.shape, np.uint8)
+    labels[1:3, 1:3, 1:3] = 3
+    labels[3, 4, 5] = 20
+    voxels = np.where(labels == 3, 40, -1000).astype(np.int16)
+    return Segmentation(labels, GRID, {3: "Spleen", 20: "lung", 7: "aorta"}, scan=Scan(voxels, GRID, "case"))
+
+
+def test_shapes_must_fit() -> None:
+    with pytest.raises(GridError, match=r"\(4, 5, 7\)"):
+        Scan(np.zeros((4, 5, 7), np.int16), GRID)
+    with pytest.raises(GridError, match=r"\(4, 5, 7\)"):
+        Segmentation(np.zeros((4, 5, 7), np.uint8), GRID, {})
+
+
+def test_a_scan_on_another_grid_is_refused() -> None:
+    scan = Scan(np.zeros(GRID.shape, np.int16), Grid(GRID.shape, np.eye(4)), "other")
+    with pytest.raises(GridError, match="other"):
+        Segmentation(np.zeros(GRID.shape, np.uint8), GRID, {}, scan=scan)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int64, np.float32, bool])
+def test_labels_of_another_type_are_refused(dtype: type) -> None:
+    with pytest.raises(ValueError, match="uint8 or uint16"):
+        Segmentation(np.zeros(GRID.shape, dtype), GRID, {})
+
+
+def test_mask_by_id_and_name() -> None:
+    seg = segmentation()
+    assert seg.mask(3).sum() == 8
+    np.testing.assert_array_equal(seg.mask("SPLEEN"), seg.labels == 3)
+    assert not seg.mask("aorta").any()
+
+
+def test_an_unknown_structure_names_the_nearest() -> None:
+    with pytest.raises(AnatomyError, match="'spleeen'.*nearest: spleen"):
+        segmentation().mask("spleeen")
+    with pytest.raises(AnatomyError, match="99"):
+        segmentation().mask(99)
+
+
+def test_every_name_has_a_colour_and_given_ones_stay() -> None:
+    seg = Segmentation(np.zeros(GRID.shape, np.uint8), GRID, {1: "a", 300: "b"}, {1: (1, 2, 3)})
+    assert seg.colours[1] == (1, 2, 3)
+    assert all(0 <= channel <= 255 for channel in seg.colours[300])
+
+
+def test_table_has_a_row_per_name_in_order() -> None:
+    rows = segmentation().table()
+    assert [(row.id, row.name, row.voxels) for row in rows] == [(3, "Spleen", 8), (7, "aorta", 0), (20, "lung", 1)]
+    assert rows[0].volume_ml == pytest.approx(8 * 0.01)
+    assert (rows[0].mean_hu, rows[1].mean_hu) == (40, None)
+    assert [row.touches_border for row in rows] == [False, False, True]
