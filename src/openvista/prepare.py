@@ -29,7 +29,7 @@ class AxisMap:
 
     def positions(self, axis: int, length: int) -> NDArray[np.float64]:
         """Source positions (voxels, fractional) of target indices 0..length-1 along one target axis."""
-        return self.scale[axis] * np.arange(length) + self.offset[axis]
+        return np.asarray(self.scale[axis] * np.arange(length) + self.offset[axis], dtype=np.float64)
 
 
 def axis_map(source: Grid, target: Grid) -> AxisMap:

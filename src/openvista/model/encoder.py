@@ -14,6 +14,11 @@ class EncoderLevel(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.downsample = None if deepest else convolution(channels, 2 * channels, stride=2)
 
+    def forward(self, x_NCXYZ: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of this resolution, and what the next one starts from (at the deepest, the same)."""
+        features_NCXYZ = self.blocks(x_NCXYZ)
+        return features_NCXYZ, features_NCXYZ if self.downsample is None else self.downsample(features_NCXYZ)
+
 
 class Encoder(nn.Module):
     """Image to features at 1, 1/2, 1/4, ... of its resolution; channels double at each step.
@@ -38,10 +43,8 @@ class Encoder(nn.Module):
         pyramid = []
         x = self._stem_features(image_N1XYZ)
         for level in self.levels:
-            x = level.blocks(x)
-            pyramid.append(x)
-            if level.downsample is not None:
-                x = level.downsample(x)
+            features, x = level(x)
+            pyramid.append(features)
         return pyramid
 
     def _stem_features(self, image_N1XYZ: Tensor) -> Tensor:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from openvista.datalist import Case, SliceRange
 from openvista.errors import DataListError
 from openvista.grid import Float3, Grid
 from openvista.io import read_labels, read_scan
 from openvista.model import Preset
 from openvista.prepare import axis_map, prepare, resample_linear
-from openvista.train.datalist import Case, SliceRange
 
 
 @dataclass(frozen=True)
@@ -105,4 +105,3 @@ def known_range(slices: SliceRange, scan_grid: Grid, grid: Grid) -> KnownRange:
     if len(indices) == 0:
         return KnownRange(axis, 0, -1)
     return KnownRange(axis, int(indices[0]), int(indices[-1]))
-

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from openvista.datalist import Case, read_datalist
 from openvista.errors import OpenVistaError
 from openvista.model import PRESETS, Vista3D, build
 from openvista.train.augment import draw_patch
 from openvista.train.cases import TrainingCase, load_case
-from openvista.train.datalist import Case, read_datalist
 from openvista.train.distributed import Ranks
 from openvista.train.objective import ClassPromptObjective, PromptedPatch, prompt_patch
 from openvista.train.recipe import Recipe

@@ -1,0 +1,112 @@
+"""``openvista models``: which models are here, and how to get, check and convert others."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from openvista.weights import ModelFolder
+
+app = typer.Typer(help="List, download, import, verify and convert models.", invoke_without_command=True)
+
+ModelName = Annotated[str, typer.Argument(help="Name of a model, or its folder.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+
+
+@app.callback()
+def _list_when_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_models()
+
+
+@app.command("list")
+def list_models() -> None:
+    """Models on this machine, and official ones that can be downloaded."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from openvista.weights import available_models
+    from openvista.weights.sources import OFFICIAL
+
+    table = Table(header_style="bold")
+    for heading in ("model", "classes", "branches", "spacing (mm)", "where"):
+        table.add_column(heading)
+    here = available_models()
+    for folder in here:
+        card = folder.card
+        where = "comes with OpenVISTA" if folder.embedded else str(folder.path)
+        spacing = " x ".join(f"{size:g}" for size in card.spacing)
+        table.add_row(card.name, str(len(card.class_ids)), ", ".join(card.branches), spacing, where)
+    for name in OFFICIAL:
+        if name not in {folder.card.name for folder in here}:
+            table.add_row(name, "", "", "", f"openvista models download {name}", style="dim")
+    Console().print(table)
+
+
+@app.command()
+def info(name: ModelName = "starter") -> None:
+    """The card of a model: sizes, classes, origin, licence, measurements."""
+    from openvista.weights import find_model
+
+    print(find_model(name).card.to_json(), end="")
+
+
+@app.command()
+def download(
+    name: Annotated[str, typer.Argument(help="Official name.")] = "vista3d",
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read the licence shown, and accept it.")
+    ] = False,
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit of the repository.")] = "main",
+    overwrite: Overwrite = False,
+) -> None:
+    """Get official weights from the Hugging Face hub (about 0.9 GB); an interrupted download goes on."""
+    from openvista.weights.download import download_model, official_source
+
+    print(official_source(name).licence_text)
+    _announce(download_model(name, accept_licence=accept_licence, revision=revision, overwrite=overwrite))
+
+
+@app.command("import")
+def import_model(
+    checkpoint: Annotated[Path, typer.Argument(help=".pt, .pth, .ckpt or .safetensors, any official naming.")],
+    name: Annotated[str | None, typer.Option("--name", help="Name of the model. Default: the file's.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a model of a checkpoint file you have; it must fit the network exactly."""
+    from openvista.weights.convert import import_checkpoint
+
+    _announce(import_checkpoint(checkpoint, name or checkpoint.stem, overwrite=overwrite))
+
+
+@app.command()
+def verify(name: ModelName = "starter") -> None:
+    """Check a model's checksum, names, shapes and numbers."""
+    from openvista.errors import WeightsError
+    from openvista.weights import find_model
+    from openvista.weights.convert import verify_model
+
+    report = verify_model(find_model(name))
+    if report.problems:
+        raise WeightsError("; ".join(report.problems))
+    print(f"{report.model.card.name}: good, {report.parameters:,} parameters, SHA-256 {report.sha256}")
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="Checkpoint file or model folder.")],
+    target: Annotated[Path, typer.Argument(help="File to write: .pt or .safetensors.")],
+    naming: Annotated[
+        str, typer.Option("--to", help="monai-1.4 (bundle), monai-1.3 (research), hf, or openvista.")
+    ] = "monai-1.4",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write weights in another naming, bit for bit the same numbers."""
+    from openvista.weights.convert import convert_checkpoint
+
+    print(convert_checkpoint(source, target, naming, overwrite=overwrite))  # type: ignore[arg-type]
+
+
+def _announce(folder: "ModelFolder") -> None:
+    print(f"{folder.card.name} is ready: openvista segment CT.nii.gz --model {folder.card.name}")

@@ -1,0 +1,57 @@
+"""A trained network becomes a model folder with a card that says how to make it again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from openvista.anatomy.catalogue import CATALOGUE
+from openvista.model import PRESETS, Vista3D
+from openvista.train.recipe import Recipe
+from openvista.weights import ModelCard, ModelFolder
+from openvista.weights.store import save_model
+
+
+def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFolder:
+    """Write ``<run>/model``: float16 weights and the card.
+
+    Args:
+        network: what training returned.
+        recipe: the one it was trained by.
+        run_folder: gives the validation scores and takes the model.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    return save_model(network, model_card(recipe, run_folder), run_folder / "model")
+
+
+def model_card(recipe: Recipe, run_folder: Path) -> ModelCard:
+    """The card of a finished run, with the validation scores of its best checkpoint."""
+    ids = sorted(recipe.classes.values())
+    return ModelCard.from_preset(
+        PRESETS[recipe.preset],
+        name=recipe.name,
+        classes=tuple(class_id for class_id in ids if class_id in CATALOGUE),
+        extra_classes={class_id: recipe.extra_names[class_id] for class_id in ids if class_id not in CATALOGUE},
+        extra_aliases=recipe.extra_aliases,
+        licence=recipe.licence,
+        provenance={"data": recipe.data, "recipe": _portable(recipe)},
+        metrics=_validation(run_folder),
+    )
+
+
+def _portable(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, without folders of this machine."""
+    content = recipe.model_dump(mode="json", exclude={"data", "licence"})
+    return content | {"datalist": recipe.datalist.name}
+
+
+def _validation(run_folder: Path) -> dict[str, Any]:
+    best = json.loads((run_folder / "best.json").read_text())
+    return {
+        "validation": {
+            "protocol": "class prompts on the held-out fold, model grid, windows side by side; chose the checkpoint",
+            "step": best["step"],
+            "dice": best["validation_dice"],
+        }
+    }
