@@ -45,7 +45,7 @@ def test_mask_by_id_and_name() -> None:
 
 
 def test_an_unknown_structure_names_the_nearest() -> None:
-    with pytest.raises(AnatomyError, match="'spleeen'.*nearest: spleen"):
+    with pytest.raises(AnatomyError, match=r"'spleeen'.*nearest: spleen"):
         segmentation().mask("spleeen")
     with pytest.raises(AnatomyError, match="99"):
         segmentation().mask(99)

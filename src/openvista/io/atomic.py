@@ -43,5 +43,5 @@ def replacing(target: Path) -> Iterator[Path]:
 
 def output_error(target: Path, error: OSError) -> OutputError:
     """The one-line error for a refusal of the system to write ``target``."""
-    remedy = _REMEDIES.get(error.errno or 0, "write to another folder")
+    remedy = _REMEDIES.get(error.errno or 0, "check the free space, or write to another folder")
     return OutputError(f"{target}: cannot be written: {error.strerror or error}; {remedy}")

@@ -121,4 +121,4 @@ def _set_grid(image: Any, affine: NDArray[np.float64]) -> None:
 def _reason(error: RuntimeError) -> str:
     """The part of ITK's message that a reader can use: its last line that says something."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else "unknown reason"
+    return lines[-1].removeprefix("Reason: ") if lines else "unknown reason"

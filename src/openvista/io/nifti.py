@@ -48,6 +48,8 @@ def read_nifti(path: Path) -> RawImage:
     # nibabel clears offset and scaling in the header of an opened image; the array proxy keeps them
     header, stored = image.header, image.dataobj
     shape = check_header(path, tuple(int(length) for length in stored.shape), stored.dtype)
+    if stored.offset < header.single_vox_offset:
+        raise ScanError(f"{path}: the header says its voxels are in another file; convert to single-file .nii.gz")
     affine = _affine_mm(path, header)
     make_grid(path, shape, affine)  # refuse a useless affine before reading gigabytes
     values = _read_values(path, shape, stored.dtype, int(stored.offset))

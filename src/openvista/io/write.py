@@ -37,9 +37,10 @@ def write_segmentation(segmentation: Segmentation, path: str | Path) -> Path:
     check_output(target, scan.source if scan else None)
     stored = _as_stored(segmentation)
     side = sidecar_path(target)
-    with replacing(target) as temporary, replacing(side) as temporary_side:
-        _write_image(temporary, stored)
+    with replacing(side) as temporary_side:
         temporary_side.write_text(describe(stored), encoding="utf-8")
+        with replacing(target) as temporary:
+            _write_image(temporary, stored)
     return target
 
 
