@@ -1,0 +1,54 @@
+# Two commands on a fresh machine: make demo, make test.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo-output
+CT := examples/data/head_neck_ct.nii.gz
+
+.PHONY: help demo test lint format clean
+
+help:  ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo-installed  ## install into .venv and segment the CT in examples/data
+	@mkdir -p $(DEMO)
+	$(BIN)/openvista segment $(CT) -o $(DEMO)/ --table --preview
+	@mv $(DEMO)/head_neck_ct_seg.csv $(DEMO)/table.csv
+	@mv $(DEMO)/head_neck_ct_seg.png $(DEMO)/preview.png
+	@echo "Look at $(DEMO)/preview.png; the label map is $(DEMO)/head_neck_ct_seg.nii.gz"
+
+test: $(VENV)/test-installed  ## install what the tests need and run them
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/dev-installed  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev-installed  ## mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what was installed and made
+	rm -rf $(VENV) $(DEMO) build dist
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and alone: a machine without GPU gets the pinned build before anything else can ask for another
+$(VENV)/torch-installed: constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	@touch $@
+
+$(VENV)/demo-installed: pyproject.toml $(VENV)/torch-installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[report]'
+	@touch $@
+
+$(VENV)/test-installed: pyproject.toml $(VENV)/torch-installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/dev-installed: pyproject.toml $(VENV)/torch-installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from openvista.errors import MissingExtraError, RecipeError
+from openvista.anatomy.catalogue import SUPPORTED_IDS
+from openvista.anatomy.lookup import Vocabulary
+from openvista.errors import AnatomyError, MissingExtraError, RecipeError
 from openvista.model import PRESETS
 from openvista.train.augment import Augmentation
 
@@ -17,11 +19,11 @@ class Recipe(BaseModel):
         datalist: JSON data list; a relative path is looked up from the recipe's folder, then from here.
         name: name of the model that comes out.
         preset: network size, spacing and window ("starter", "vista3d").
-        classes: label value of the data list to class id of the model; ids above 132 are the model's own.
-        extra_names: names of the ids above 132.
+        extra_names: ids above 132, the model's own, and their names.
         extra_aliases: other names users may type for them.
-        mirrored: pairs of class ids that swap when left and right are mirrored.
-        only_in_label_slices: class ids that are unknown outside their ``label_slices``.
+        classes: label value of the data list to class id of the model; in the file also by name.
+        mirrored: pairs of classes that swap when left and right are mirrored.
+        only_in_label_slices: classes that are unknown outside their ``label_slices``.
         fold: held out for validation; ``None`` trains on every training case.
         steps: optimiser steps; the learning rate falls to zero along them.
         minutes: stop earlier when this much time has passed (the learning rate follows whichever is nearer).
@@ -44,9 +46,9 @@ class Recipe(BaseModel):
     datalist: Path
     name: str
     preset: str = "starter"
-    classes: dict[int, int]
     extra_names: dict[int, str] = {}
     extra_aliases: dict[int, tuple[str, ...]] = {}
+    classes: dict[int, int]
     mirrored: tuple[tuple[int, int], ...] = ()
     only_in_label_slices: tuple[int, ...] = ()
     fold: int | None = 0
@@ -66,6 +68,31 @@ class Recipe(BaseModel):
     augmentation: Augmentation = Augmentation()
     licence: str = "unknown"
     data: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_to_ids(cls, content: dict[str, Any]) -> dict[str, Any]:
+        extra = {int(class_id): str(name) for class_id, name in content.get("extra_names", {}).items()}
+        try:
+            resolve = Vocabulary(SUPPORTED_IDS, extra).resolve
+            named = {
+                "classes": {value: resolve(item) for value, item in content.get("classes", {}).items()},
+                "mirrored": [[resolve(item) for item in pair] for pair in content.get("mirrored", [])],
+                "only_in_label_slices": [resolve(item) for item in content.get("only_in_label_slices", [])],
+            }
+        except AnatomyError as error:
+            raise ValueError(str(error)) from None
+        return content | named
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        known = set(self.classes.values())
+        if not known:
+            raise ValueError("classes is empty: name at least one label value and its class")
+        for class_id in {*self.only_in_label_slices, *(one for pair in self.mirrored for one in pair)}:
+            if class_id not in known:
+                raise ValueError(f"class {class_id} is not among the recipe's classes")
+        return self
 
     @field_validator("preset")
     @classmethod

@@ -1,0 +1,96 @@
+"""Patches: an unchanged cut is the volume itself, a mirror swaps sides, unknown stays unknown."""
+
+import pytest
+import torch
+
+from openvista.train.augment import Augmentation, change_intensity, draw_patch
+from openvista.train.cases import KnownRange, TrainingCase
+
+PLAIN = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=False, around_structure=0)
+
+
+def make_case(shape=(12, 10, 14), known=None):
+    random = torch.Generator().manual_seed(0)
+    image = torch.rand(shape, generator=random).half()
+    labels = torch.zeros(shape, dtype=torch.uint8)
+    labels[1:4, 4:6, 5:8] = 3  # low index: patient's left in RAS
+    labels[8:11, 4:6, 5:8] = 4
+    return TrainingCase("made up", image, labels, (3, 4), known or {}, (2.0, 2.0, 2.0))
+
+
+def random(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_window_as_large_as_the_volume_is_the_volume():
+    case = make_case()
+    patch = draw_patch(case, (12, 10, 14), PLAIN, {}, random())
+    assert torch.allclose(patch.image_XYZ, case.image_XYZ.float(), atol=1e-4)
+    assert torch.equal(patch.labels_XYZ, case.labels_XYZ.long())
+
+
+def test_a_smaller_window_stays_inside():
+    case = make_case()
+    ones = TrainingCase("ones", torch.ones(12, 10, 14).half(), case.labels_XYZ, (3, 4), {}, (2.0, 2.0, 2.0))
+    for seed in range(5):
+        assert draw_patch(ones, (8, 8, 8), PLAIN, {}, random(seed)).image_XYZ.min() > 0.999
+
+
+def test_outside_the_scan_is_air():
+    patch = draw_patch(make_case((6, 6, 6)), (16, 16, 16), PLAIN, {}, random())
+    assert patch.image_XYZ[0].abs().max() == 0
+    assert patch.image_XYZ[5:11, 5:11, 5:11].abs().max() > 0
+
+
+def test_a_mirror_flips_the_image_and_swaps_paired_labels():
+    case = make_case()
+    always = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=True, around_structure=0)
+    mirrored = 0
+    for seed in range(12):
+        patch = draw_patch(case, (12, 10, 14), always, {3: 4, 4: 3}, random(seed))
+        # whether mirrored or not, label 3 is always on the low side: left stays left
+        assert torch.equal(patch.labels_XYZ, case.labels_XYZ.long())
+        mirrored += torch.allclose(patch.image_XYZ, case.image_XYZ.float().flip(0), atol=1e-4)
+    assert 2 <= mirrored <= 10
+
+
+def test_known_range_and_annotation_follow_the_mirror():
+    case = make_case(known={3: KnownRange(axis=2, first=4, last=9)})
+    always = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=True, around_structure=0)
+    expected = torch.zeros(12, 10, 14, dtype=torch.bool)
+    expected[:, :, 4:10] = True
+    seen = set()
+    for seed in range(12):
+        patch = draw_patch(case, (12, 10, 14), always, {3: 4, 4: 3}, random(seed))
+        (value,) = patch.known_XYZ
+        seen.add(value)
+        assert torch.equal(patch.known_XYZ[value], expected)
+        assert set(patch.annotated) == {3, 4}
+    assert seen == {3, 4}
+
+
+def test_the_same_seed_draws_the_same_patch():
+    first, second = (draw_patch(make_case(), (8, 8, 8), Augmentation(), {3: 4, 4: 3}, random(5)) for _ in range(2))
+    assert torch.equal(first.image_XYZ, second.image_XYZ)
+    assert torch.equal(first.labels_XYZ, second.labels_XYZ)
+
+
+def test_rotation_keeps_millimetres():
+    # a ball of 8 mm on anisotropic voxels stays a ball of the same volume when turned
+    x, y, z = torch.meshgrid(torch.arange(41.0), torch.arange(41.0), torch.arange(21.0), indexing="ij")
+    ball = (((x - 20) * 1) ** 2 + ((y - 20) * 1) ** 2 + ((z - 10) * 2) ** 2) < 64
+    case = TrainingCase("ball", ball.half(), ball.to(torch.uint8), (1,), {}, (1.0, 1.0, 2.0))
+    turned = Augmentation(chance=0, zoom=0, rotation_degrees=45, mirror=False, around_structure=1)
+    for seed in range(4):
+        patch = draw_patch(case, (41, 41, 21), turned, {}, random(seed))
+        assert abs(int(patch.labels_XYZ.sum()) - int(ball.sum())) < 0.1 * int(ball.sum())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_intensity_changes_keep_shape_and_are_finite(seed):
+    image = torch.rand(8, 9, 10)
+    changed = change_intensity(image, Augmentation(chance=1), random(seed))
+    assert changed.shape == image.shape
+    assert torch.isfinite(changed).all()
+    assert not torch.equal(changed, image)
+    assert torch.equal(change_intensity(image, PLAIN, random(seed)), image)
