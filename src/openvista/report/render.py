@@ -12,6 +12,7 @@ from openvista.grid import Float3
 Rgb = tuple[int, int, int]
 
 _VOXEL_BUDGET = 9_000_000  # rotated volume: about half a second on one core
+_MOST_PIXELS = 520  # of an image side: what the preview's panel shows
 _AZIMUTH, _ELEVATION = np.deg2rad(24), np.deg2rad(8)  # from the patient's front left, a little from above
 _MARGIN_MM = 12.0
 _LIGHT = np.array([-0.45, 0.55, 0.70])  # from the upper left in front: image right, image up, towards the viewer
@@ -91,7 +92,7 @@ def _camera(
     size_mm = np.array(shape) * np.array(spacing)
     extent_mm = np.abs(axes.T) @ size_mm
     pixel_mm = float((np.prod(extent_mm) / budget) ** (1 / 3))
-    pixel_mm = max(pixel_mm, min(spacing) / 3, float(extent_mm.max()) / 700)
+    pixel_mm = max(pixel_mm, min(spacing) / 3, float(extent_mm.max()) / _MOST_PIXELS)
     count = np.maximum(1, np.ceil(extent_mm / pixel_mm)).astype(int)
     matrix = axes * pixel_mm / np.array(spacing)[:, None]
     offset = (np.array(shape) - 1) / 2 - matrix @ ((count - 1) / 2)
