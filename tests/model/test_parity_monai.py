@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from openvista.model import Vista3D
+from openvista.model import Vista3D, build_empty
 from openvista.weights.naming import UNREAD
 from openvista.weights.official import adapt, to_naming
 
@@ -33,8 +33,7 @@ def randomised(network: nn.Module, seed: int) -> nn.Module:
 def adopt(official: nn.Module) -> Vista3D:
     """Our network with the weights of MONAI's, by way of the adapter."""
     checkpoint = adapt(official.state_dict())
-    with torch.device("meta"):
-        ours = Vista3D(checkpoint.preset)
+    ours = build_empty(checkpoint.preset)
     tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(UNREAD)}
     ours.load_state_dict(tensors, strict=True, assign=True)
     return ours.eval()

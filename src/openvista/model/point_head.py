@@ -63,7 +63,7 @@ class PositionEncoding(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.waves: Tensor
-        self.register_buffer("waves", torch.randn(3, channels // 2))
+        self.register_buffer("waves", nn.init.normal_(torch.empty(3, channels // 2)))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PositionEncoding":
         """Follow a network to another device, but not into half precision: that would blur the phase."""
@@ -219,4 +219,4 @@ class PointHead(nn.Module):
 
 def _token(filters: int) -> nn.Parameter:
     """A learned vector [1, C]."""
-    return nn.Parameter(torch.randn(1, filters))
+    return nn.Parameter(nn.init.normal_(torch.empty(1, filters)))

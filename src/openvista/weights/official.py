@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from openvista.errors import WeightsError
-from openvista.model import VISTA3D, Preset, Vista3D
+from openvista.model import VISTA3D, Preset, build_empty
 from openvista.weights import diagnosis, naming
 from openvista.weights.files import read_file
 
@@ -76,7 +76,7 @@ def adapt(tensors: Mapping[str, Tensor], origin: str = "the checkpoint") -> Chec
         else:
             renamed[ours], original[ours] = tensor, name
     preset = preset_of(renamed, origin, unknown)
-    _check(renamed, preset, origin, unknown, original)
+    _check(renamed, preset, origin, unknown, original, list(tensors))
     if dropped:
         logger.info("%s: left out %d dead tensors: %s", origin, len(dropped), ", ".join(dropped))
     return Checkpoint(renamed, preset, kind, tuple(dropped))
@@ -120,8 +120,7 @@ def preset_of(tensors: Mapping[str, Tensor], origin: str, unknown: list[str]) ->
 
 def expected_shapes(preset: Preset) -> dict[str, torch.Size]:
     """Name (ours) and shape of every tensor the network of a preset has."""
-    with torch.device("meta"):
-        return {name: tensor.shape for name, tensor in Vista3D(preset).state_dict().items()}
+    return {name: tensor.shape for name, tensor in build_empty(preset).state_dict().items()}
 
 
 def to_naming(checkpoint: Checkpoint, target: Naming) -> dict[str, Tensor]:
@@ -160,7 +159,12 @@ def to_naming(checkpoint: Checkpoint, target: Naming) -> dict[str, Tensor]:
 
 
 def _check(
-    tensors: Mapping[str, Tensor], preset: Preset, origin: str, unknown: list[str], original: Mapping[str, str]
+    tensors: Mapping[str, Tensor],
+    preset: Preset,
+    origin: str,
+    unknown: list[str],
+    original: Mapping[str, str],
+    names: list[str],
 ) -> None:
     expected = expected_shapes(preset)
     unread = naming.unread_shapes(preset.filters, preset.class_rows) if "point" in preset.branches else {}
@@ -173,4 +177,4 @@ def _check(
         if name in allowed and tensor.shape != allowed[name]
     ]
     if unknown or missing or shapes or not preset.branches:
-        raise WeightsError(diagnosis.misfit(origin, list(original.values()), unknown, missing, shapes))
+        raise WeightsError(diagnosis.misfit(origin, names, unknown, missing, shapes))

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from openvista.errors import OutputError, WeightsError
-from openvista.model import Vista3D
+from openvista.model import Vista3D, build_empty
 from openvista.weights.card import CARD_FILE, ModelCard, write_card
 from openvista.weights.files import first_line, write_file
 from openvista.weights.naming import UNREAD
@@ -41,7 +41,7 @@ def save_model(network: Vista3D, card: ModelCard, folder: Path, dtype: torch.dty
         WeightsError: card and network differ in size.
         OutputError: the folder cannot be written.
     """
-    expected = {name: parameter.shape for name, parameter in _empty_network(card).state_dict().items()}
+    expected = {name: parameter.shape for name, parameter in build_empty(card.preset()).state_dict().items()}
     if expected != {name: tensor.shape for name, tensor in network.state_dict().items()}:
         raise WeightsError(f"the card of {card.name!r} describes another network than {network.preset.name!r}")
     parameters = {name for name, _ in network.named_parameters()}
@@ -96,7 +96,7 @@ def load_network(model: ModelFolder, device: torch.device | str = "cpu", verify:
     """
     if verify:
         check_sum(model)
-    network = _empty_network(model.card)
+    network = build_empty(model.card.preset())
     expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
     try:
         with safe_open(model.weights, framework="pt", device=str(device)) as file:
@@ -114,11 +114,6 @@ def load_network(model: ModelFolder, device: torch.device | str = "cpu", verify:
             )
     network.load_state_dict(tensors, strict=True, assign=True)
     return network.eval()
-
-
-def _empty_network(card: ModelCard) -> Vista3D:
-    with torch.device("meta"):
-        return Vista3D(card.preset())
 
 
 def _check_names(found: set[str], expected: set[str], path: Path) -> None:

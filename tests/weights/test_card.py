@@ -1,0 +1,87 @@
+"""Cards: there and back, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openvista.errors import ModelError, OutputError
+from openvista.model import PRESETS, Preset
+from openvista.weights import ModelCard, read_card, write_card
+from openvista.weights.card import check_name
+
+
+def test_there_and_back(card: ModelCard, tmp_path: Path) -> None:
+    write_card(card, tmp_path / "card.json")
+    assert read_card(tmp_path / "card.json") == card
+    assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
+
+
+@given(
+    classes=st.lists(st.integers(1, 132), unique=True),
+    own=st.dictionaries(st.integers(133, 511), st.text(min_size=1)),
+    free=st.dictionaries(st.text(), st.floats(allow_nan=False) | st.text() | st.lists(st.integers())),
+)
+def test_there_and_back_for_any_content(classes: list[int], own: dict[int, str], free: dict) -> None:
+    card = ModelCard.from_preset(PRESETS["vista3d"], classes=classes, extra_classes=own, metrics=free)
+    assert ModelCard.from_json(card.to_json()) == card
+    assert card.class_ids == tuple(sorted([*classes, *own]))
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+def test_the_preset_survives(preset: Preset) -> None:
+    assert ModelCard.from_json(ModelCard.from_preset(preset).to_json()).preset() == preset
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"name": "../evil"}, "cannot name a model"),
+        ({"filters": 0}, "filters"),
+        ({"filters": "many"}, "wrong type"),
+        ({"window": [16, 16, 15]}, "window"),
+        ({"window": 16}, "wrong type"),
+        ({"spacing": [1.5, 1.5, 0]}, "spacing"),
+        ({"hu_window": [100, -100]}, "hu_window"),
+        ({"branches": []}, "branches"),
+        ({"branches": ["psychic"]}, "branches"),
+        ({"classes": [133]}, "classes"),
+        ({"extra_classes": {"12": "mine"}}, "extra_classes"),
+        ({"extra_classes": {"140": "no row for it"}}, "extra_classes"),
+        ({"extra_aliases": {"5": ["unknown"]}}, "extra_aliases"),
+        ({"extra_aliases": {"133": "not a list"}}, "list of names"),
+        ({"colour": "blue"}, "unknown field 'colour'"),
+        ({"filters": None}, "wrong type"),
+    ],
+)
+def test_impossible_cards_are_refused_in_one_line(
+    card: ModelCard, tmp_path: Path, change: dict, complaint: str
+) -> None:
+    path = tmp_path / "card.json"
+    path.write_text(json.dumps({**json.loads(card.to_json()), **change}))
+    with pytest.raises(ModelError, match=complaint) as caught:
+        read_card(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}"])
+def test_what_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "card.json").write_text(text)
+    with pytest.raises(ModelError, match="not a valid model card"):
+        read_card(tmp_path / "card.json")
+
+
+def test_missing_card_and_missing_folder(card: ModelCard, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot read"):
+        read_card(tmp_path / "card.json")
+    with pytest.raises(OutputError, match="cannot write"):
+        write_card(card, tmp_path / "nowhere" / "card.json")
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a b", "x" * 65])
+def test_names_that_cannot_be_folders(name: str) -> None:
+    with pytest.raises(ModelError):
+        check_name(name)
