@@ -1,0 +1,227 @@
+"""The command line as a user meets it: real processes, exit codes, one line on standard error, nothing left behind."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+
+def openvista(*arguments, cwd=None, env=None):
+    command = [sys.executable, "-m", "openvista", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "160", **(env or {})}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def small_ct(tmp_path_factory, example_ct):
+    """A piece of the example CT, so that a run takes seconds."""
+    image = nib.load(example_ct)
+    path = tmp_path_factory.mktemp("ct") / "small.nii.gz"
+    nib.save(image.slicer[30:90, 10:60, 60:100], path)
+    return path
+
+
+def assert_refused(done, *words):
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert word in lines[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_segment_writes_label_map_description_table_and_picture(small_ct, tmp_path):
+    before = small_ct.read_bytes()
+    done = openvista("segment", small_ct, "-o", tmp_path / "out", "--table", "--preview")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"small_seg.nii.gz", "small_seg.json", "small_seg.csv", "small_seg.png"}
+    scan, result = nib.load(small_ct), nib.load(tmp_path / "out" / "small_seg.nii.gz")
+    assert result.shape == scan.shape
+    assert np.array_equal(result.affine, scan.affine)
+    described = json.loads((tmp_path / "out" / "small_seg.json").read_text())
+    assert described["model"] == "starter"
+    assert len(described["weights_sha256"]) == 64
+    assert described["labels"]["137"] == "mandible"
+    assert "mandible" in done.stdout
+    assert small_ct.read_bytes() == before
+
+
+def test_classes_restrict_the_result(small_ct, tmp_path):
+    done = openvista("segment", small_ct, "-o", tmp_path / "cord.nii.gz", "-c", "spinal_cord,Mandible", "-q")
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout, done.stderr) == ("", "")
+    values = set(np.unique(np.asarray(nib.load(tmp_path / "cord.nii.gz").dataobj)).tolist())
+    assert values <= {0, 121, 137}
+    assert 137 in values
+
+
+def test_several_scans_in_one_command_and_one_that_is_broken(small_ct, tmp_path):
+    good, bad = tmp_path / "good.nii.gz", tmp_path / "bad.nii.gz"
+    shutil.copy(small_ct, good)
+    bad.write_bytes(small_ct.read_bytes()[:2000])
+    done = openvista("segment", bad, good, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert (tmp_path / "out" / "good_seg.nii.gz").exists()
+    assert not (tmp_path / "out" / "bad_seg.nii.gz").exists()
+    assert "bad.nii.gz" in done.stderr
+    assert "1 of 2 scans" in done.stderr
+
+
+def test_default_output_is_the_current_folder(small_ct, tmp_path):
+    done = openvista("segment", small_ct, "-q", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"small_seg.nii.gz", "small_seg.json"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.nii.gz"], ["nowhere.nii.gz", "no such file"]),
+        (["CT", "-c", "livr"], ["livr", "liver"]),
+        (["CT", "-c", "liver"], ["liver", "starter"]),
+        (["CT", "-m", "best-model"], ["best-model", "starter"]),
+        (["CT", "-p", "fastest"], ["fastest", "best"]),
+        (["CT", "--mode", "cubic"], ["cubic", "smooth"]),
+        (["CT", "--overlap", "1.5"], ["1.5"]),
+        (["CT", "-o", "OUT/missing/x.nii.gz"], ["missing"]),
+        (["CT", "-o", "OUT/x.txt.gz"], ["x.txt.gz", ".nii.gz"]),
+        (["CT", "-o", "CT"], ["scan itself"]),
+        (["CT", "--device", "tpu"], ["tpu"]),
+        (["CT", "--precision", "float8"], ["float8"]),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(small_ct, tmp_path, arguments, words):
+    before = small_ct.read_bytes()
+    filled = [part.replace("CT", str(small_ct)).replace("OUT", str(tmp_path)) for part in arguments]
+    if "-o" not in arguments:
+        filled += ["-o", str(tmp_path / "out.nii.gz")]
+    assert_refused(openvista("segment", *filled), *words)
+    assert list(tmp_path.iterdir()) == []
+    assert small_ct.read_bytes() == before
+
+
+@pytest.mark.skipif("CUDA_VISIBLE_DEVICES" in os.environ, reason="may have a GPU")
+def test_an_absent_gpu_is_said(small_ct, tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    done = openvista("segment", small_ct, "-o", tmp_path / "x.nii.gz", "--device", "cuda")
+    assert_refused(done, "cuda", "cpu")
+
+
+def test_files_that_are_no_ct(tmp_path, small_ct):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.nii.gz").write_text("not an image")
+    (tmp_path / "cut.nii.gz").write_bytes(gzip.compress(b"\x00" * 400)[:-9])
+    flat = nib.Nifti1Image(np.zeros((30, 30), np.int16), np.eye(4))
+    nib.save(flat, tmp_path / "flat.nii.gz")
+    holes = np.zeros((30, 30, 30), np.float32)
+    holes[3, 4, 5] = np.nan
+    nib.save(nib.Nifti1Image(holes, np.eye(4)), tmp_path / "nan.nii.gz")
+    cases = [("empty", "no image"), ("text.nii.gz", "text.nii.gz"), ("cut.nii.gz", "cut.nii.gz"), ("flat.nii.gz", "2"),
+             ("nan.nii.gz", "NaN")]  # fmt: skip
+    for name, word in cases:
+        assert_refused(openvista("segment", tmp_path / name, "-o", tmp_path / "r.nii.gz"), name, word)
+        assert not (tmp_path / "r.nii.gz").exists()
+
+
+def test_strict_refuses_what_otherwise_warns(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 255, (40, 40, 40)).astype(np.uint8)
+    nib.save(nib.Nifti1Image(picture, np.diag([3, 3, 3, 1.0])), tmp_path / "png.nii.gz")
+    refused = openvista("segment", tmp_path / "png.nii.gz", "-o", tmp_path / "r.nii.gz", "--strict")
+    assert_refused(refused, "8-bit")
+    warned = openvista("segment", tmp_path / "png.nii.gz", "-o", tmp_path / "r.nii.gz")
+    assert warned.returncode == 0
+    assert "8-bit" in warned.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder(small_ct, tmp_path):
+    tmp_path.chmod(0o500)
+    assert_refused(openvista("segment", small_ct, "-o", tmp_path / "x.nii.gz"), "x.nii.gz")
+
+
+def test_a_full_disk_leaves_nothing(small_ct, tmp_path):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    limited = f"ulimit -f 1; exec {sys.executable} -m openvista segment {small_ct} -o {tmp_path}/x.nii.gz"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "x.nii.gz" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_model_is_said(tmp_path, small_ct):
+    from openvista.weights import find_model
+
+    broken = tmp_path / "model"
+    shutil.copytree(find_model("starter").path, broken)
+    weights = bytearray((broken / "model.safetensors").read_bytes())
+    weights[-10] ^= 255
+    (broken / "model.safetensors").write_bytes(weights)
+    assert_refused(openvista("segment", small_ct, "-m", broken, "-o", tmp_path / "x.nii.gz"), "damaged")
+    (broken / "model.safetensors").write_bytes(b"nonsense")
+    assert openvista("models", "verify", broken).returncode == 2
+
+
+def test_classes_lists_searches_and_suggests():
+    assert "hepatic tumor" in openvista("classes", "liv").stdout + openvista("classes", "hepatic").stdout
+    assert "spinal cord" in openvista("classes", "--model", "starter").stdout
+    assert_refused(openvista("classes", "xyzzy"), "xyzzy")
+
+
+def test_models_list_info_verify_and_refusals(tmp_path):
+    home = {"OPENVISTA_HOME": str(tmp_path)}
+    assert "starter" in openvista("models", env=home).stdout
+    assert json.loads(openvista("models", "info", "starter", env=home).stdout)["name"] == "starter"
+    assert "good" in openvista("models", "verify", "starter", env=home).stdout
+    assert_refused(openvista("models", "info", "nothing", env=home), "nothing")
+    (tmp_path / "x.pt").write_bytes(b"no checkpoint")
+    assert_refused(openvista("models", "import", tmp_path / "x.pt", env=home), "x.pt")
+    download = openvista("models", "download", env=home)
+    assert download.returncode == 2
+    assert "--accept-licence" in download.stderr
+
+
+def test_converted_weights_come_back_as_the_same_model(tmp_path):
+    from openvista.weights import find_model
+
+    target = tmp_path / "official.safetensors"
+    done = openvista("models", "convert", find_model("starter").path, target, "--to", "monai-1.4")
+    assert done.returncode == 0, done.stderr
+    assert openvista("models", "convert", target, target.with_name("back.safetensors"), "--to", "openvista").returncode == 0
+
+
+def test_train_mistakes_are_one_line(tmp_path, starter_recipe, example_datalist):
+    assert_refused(openvista("train", tmp_path / "none.yaml"), "none.yaml")
+    assert_refused(openvista("train", starter_recipe, "--datalist", tmp_path / "none.json"), "none.json")
+    assert_refused(openvista("train", starter_recipe, "--set", "steps=many"), "steps")
+    wrong_fold = ["--datalist", example_datalist, "--set", "fold=3", "-o", tmp_path / "run"]
+    assert_refused(openvista("train", starter_recipe, *wrong_fold), "fold 3")
+
+
+def test_evaluate_prints_a_row_per_structure(tmp_path, example_datalist):
+    scores = tmp_path / "scores.csv"
+    limited = ["--only-in-slices", "spinal cord,esophagus"]
+    done = openvista("evaluate", example_datalist, "--split", "training", *limited, "-o", scores)
+    assert done.returncode == 0, done.stderr
+    assert "mean over structures" in done.stdout
+    assert len(scores.read_text().splitlines()) == 8
+    assert_refused(openvista("evaluate", example_datalist), "testing")
+    assert_refused(openvista("evaluate", example_datalist, "--protocol", "magic"), "magic")
+
+
+def test_help_teaches_and_version_is_there():
+    assert "openvista segment" in openvista("--help").stdout
+    assert "--classes" in openvista("segment", "--help").stdout
+    assert openvista("--version").stdout.startswith("openvista ")
+    assert openvista("nonsense").returncode == 2
