@@ -45,7 +45,9 @@ def read_itk(path: Path) -> RawImage:
 def read_segment_fields(path: Path) -> LabelTable | None:
     """Names and colours from Slicer's segment fields of an NRRD header, ``None`` when there are none."""
     reader = _open(path)
-    return from_nrrd_segments({key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()})
+    # a key that is no text cannot be asked for; a value that is none loses the letters that are none
+    keys = [key for key in reader.GetMetaDataKeys() if key.isascii()]
+    return from_nrrd_segments({key: reader.GetMetaData(key).encode("utf-8", "replace").decode() for key in keys})
 
 
 def write_itk(path: Path, segmentation: Segmentation) -> None:

@@ -143,13 +143,14 @@ def _affine_mm(path: Path, header: Any) -> NDArray[np.float64]:
         logger.warning("%s: has neither sform nor qform; left and right are a guess", path)
     elif int(header["sform_code"]) > 0 and int(header["qform_code"]) > 0:
         gap = _largest_gap(header)
-        if gap > 0.1:
+        if not gap <= 0.1:  # NaN as well
             logger.warning("%s: sform and qform differ by up to %.3g units; using the sform", path, gap)
     unit = int(header["xyzt_units"]) & 7
-    scale = _MM_PER_UNIT.get(unit, 1.0)
-    if unit not in (0, 2):
-        logger.warning("%s: its unit is %s; converted to mm", path, header.get_xyzt_units()[0])
-    affine[:3] *= scale
+    if unit in (1, 3):
+        logger.warning("%s: its unit is the %s; converted to mm", path, "metre" if unit == 1 else "micrometre")
+    elif unit not in (0, 2):
+        logger.warning("%s: its unit has the unknown code %d; taken as mm", path, unit)
+    affine[:3] *= _MM_PER_UNIT.get(unit, 1.0)
     return affine
 
 
@@ -158,10 +159,11 @@ def _largest_gap(header: Any) -> float:
     lengths = np.array(header.get_data_shape()[:3]) - 1
     corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * np.array([*lengths, 1])
     try:
-        difference = header.get_sform() - header.get_qform()
+        with np.errstate(invalid="ignore", over="ignore"):
+            difference = header.get_sform() - header.get_qform()
+            return float(np.linalg.norm((corners @ difference.T)[:, :3], axis=1).max())
     except (HeaderDataError, ValueError):
         return float("inf")
-    return float(np.linalg.norm((corners @ difference.T)[:, :3], axis=1).max())
 
 
 def _read_values(path: Path, shape: tuple[int, int, int], dtype: Any, offset: int) -> NDArray[Any]:
