@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -157,6 +158,20 @@ def test_a_full_disk_leaves_nothing(small_ct, tmp_path):
     done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2, done.stderr
     assert "x.nii.gz" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_leaves_nothing(example_ct, tmp_path):
+    command = [sys.executable, "-m", "openvista", "segment", str(example_ct), "-o", str(tmp_path / "x.nii.gz"), "-v"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for line in running.stderr:
+        if "windows of" in line:  # the network is at work
+            break
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert "stopped" in errors
+    assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
 
 

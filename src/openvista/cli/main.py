@@ -1,6 +1,7 @@
 """Entry point: the commands, and how every error of ours becomes one line and an exit code."""
 
 import logging
+import signal
 import sys
 from typing import Annotated
 
@@ -41,14 +42,23 @@ def _common(
     """Options that come before the command."""
 
 
+class Interrupted(BaseException):
+    """Ctrl-C. Not KeyboardInterrupt, which typer would turn into exit code 1 of its own."""
+
+
+def _interrupt(*_: object) -> None:
+    raise Interrupted
+
+
 def main() -> None:
     """Run the command line; exit code 0 done, 2 the input is wrong, 1 we failed, 130 interrupted."""
     logging.captureWarnings(True)
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except OpenVistaError as error:
         print(f"openvista: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except Interrupted:
         print("openvista: stopped; nothing half-written was left behind", file=sys.stderr)
         sys.exit(130)
