@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openvista.errors import ModelError, OutputError
@@ -19,10 +19,13 @@ def test_there_and_back(card: ModelCard, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
 
 
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    classes=st.lists(st.integers(1, 132), unique=True),
-    own=st.dictionaries(st.integers(133, 511), st.text(min_size=1)),
-    free=st.dictionaries(st.text(), st.floats(allow_nan=False) | st.text() | st.lists(st.integers())),
+    classes=st.lists(st.integers(1, 132), unique=True, max_size=5),
+    own=st.dictionaries(st.integers(133, 511), st.text(min_size=1), max_size=3),
+    free=st.dictionaries(
+        st.text(), st.floats(allow_nan=False) | st.text() | st.lists(st.integers(), max_size=3), max_size=3
+    ),
 )
 def test_there_and_back_for_any_content(classes: list[int], own: dict[int, str], free: dict) -> None:
     card = ModelCard.from_preset(PRESETS["vista3d"], classes=classes, extra_classes=own, metrics=free)

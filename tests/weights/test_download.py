@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -34,12 +33,12 @@ except OpenVistaError as error:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """The two addresses of the hub that a download needs, with ranges."""
+    """The two addresses of the hub that a download needs."""
 
     content = b""
     announced = ""
     breaks = 0
-    ranges: list[str | None]
+    requests = 0
 
     def do_HEAD(self) -> None:
         self._file(send_body=False)
@@ -58,19 +57,14 @@ class Hub(BaseHTTPRequestHandler):
         if self.path != f"/nvidia/NV-Segment-CT/resolve/{COMMIT}/{official_source('vista3d').file}":
             self._answer(404, b"", {})
             return
-        headers = {"ETag": f'"{self.announced}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
-        start = 0
-        if asked := re.fullmatch(r"bytes=(\d+)-.*", self.headers.get("Range", "")):
-            start = int(asked[1])
-            headers["Content-Range"] = f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
-        body = self.content[start:]
+        headers = {"ETag": f'"{self.announced}"', "X-Repo-Commit": COMMIT}
+        cut = None if send_body else 0
         if send_body:
-            server.ranges.append(self.headers.get("Range"))
+            server.requests += 1
             if server.breaks:
                 server.breaks -= 1
-                self._answer(200, body, headers, cut=len(body) // 2)
-                return
-        self._answer(206 if start else 200, body, headers, cut=None if send_body else 0)
+                cut = len(self.content) // 2
+        self._answer(200, self.content, headers, cut)
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str], cut: int | None = None) -> None:
         self.send_response(status)
@@ -92,7 +86,7 @@ def hub(checkpoint: Checkpoint, tmp_path: Path) -> Iterator[tuple[type[Hub], str
     handler = type(
         "TestHub",
         (Hub,),
-        {"content": content, "announced": hashlib.sha256(content).hexdigest(), "breaks": 0, "ranges": []},
+        {"content": content, "announced": hashlib.sha256(content).hexdigest(), "breaks": 0, "requests": 0},
     )
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -120,10 +114,12 @@ def download(endpoint: str, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_download_becomes_a_model(hub: tuple[type[Hub], str], home: Path) -> None:
+def test_download_survives_a_broken_connection_and_becomes_a_model(hub: tuple[type[Hub], str], home: Path) -> None:
     handler, endpoint = hub
+    handler.breaks = 1
     result = download(endpoint, home)
     assert result.returncode == 0, result.stdout + result.stderr
+    assert handler.requests == 2
     model = find_model("vista3d", home)
     assert load_network(model).preset.filters == 8
     assert model.card.provenance["repository"] == "nvidia/NV-Segment-CT"
@@ -133,17 +129,6 @@ def test_download_becomes_a_model(hub: tuple[type[Hub], str], home: Path) -> Non
     assert not (home / "downloads" / "vista3d").exists()
     with pytest.raises(ModelError, match="is here already"):
         download_model("vista3d", accept_licence=True, home=home)
-
-
-def test_a_broken_connection_is_taken_up_again(hub: tuple[type[Hub], str], home: Path) -> None:
-    handler, endpoint = hub
-    handler.breaks = 1
-    result = download(endpoint, home)
-    assert result.returncode == 0, result.stdout + result.stderr
-    half = len(handler.content) // 2
-    assert handler.ranges[0] is None
-    assert handler.ranges[-1] == f"bytes={half}-"
-    assert find_model("vista3d", home).card.provenance["file_sha256"] == handler.announced
 
 
 def test_another_file_than_announced_is_refused(hub: tuple[type[Hub], str], home: Path) -> None:

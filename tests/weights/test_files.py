@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openvista.errors import OutputError, WeightsError
@@ -49,6 +49,7 @@ def test_wrappers_come_off(tmp_path: Path, wrapped: dict) -> None:
     assert equal(read_file(tmp_path / "model.pt"))
 
 
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(["module.", "_orig_mod.", "network.", "model."]), max_size=4))
 def test_prefixes_come_off_at_the_start_only(prefixes: list[str]) -> None:
     named = {"".join(prefixes) + "head.model.x": torch.ones(1)}

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from openvista.errors import OutputError, WeightsError
 from openvista.model import STARTER, Vista3D, build
 from openvista.weights import ModelCard, ModelFolder, find_model
-from openvista.weights.store import load_network, save_model, sha256_of
+from openvista.weights.registry import sha256_of
+from openvista.weights.store import load_network, save_model
 
 
 def test_float32_is_bit_exact(network: Vista3D, card: ModelCard, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from openvista.model import PRESETS, Preset
 from openvista.weights.card import ModelCard, check_name
 from openvista.weights.files import PICKLES, SAFETENSORS, write_file
 from openvista.weights.official import NAMINGS, Checkpoint, Naming, read_checkpoint, to_naming
-from openvista.weights.registry import EMBEDDED, ModelFolder, models_folder, open_folder
+from openvista.weights.registry import EMBEDDED, ModelFolder, models_folder, open_folder, sha256_of
 from openvista.weights.sources import OFFICIAL
-from openvista.weights.store import check_sum, load_network, save_tensors, sha256_of
+from openvista.weights.store import check_sum, load_network, save_tensors
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openvista.errors import ModelError, OutputError, WeightsError
-from openvista.weights.registry import ModelFolder, home_folder, models_folder
+from openvista.weights.registry import ModelFolder, home_folder, models_folder, sha256_of
 from openvista.weights.sources import OFFICIAL, REFUSED, Source
 
 logger = logging.getLogger(__name__)
@@ -66,10 +66,11 @@ def download_model(
         raise ModelError(
             f"{name} is here already, in {models_folder(home) / name}: ask to overwrite it to get it again"
         )
-    from openvista.weights.convert import import_checkpoint  # needs torch: only once it is certain to be used
-
     folder = home_folder(home) / "downloads" / name
     path, origin = _fetch(name, source, revision, folder)
+
+    from openvista.weights.convert import import_checkpoint  # here, because it needs torch and fetching does not
+
     model = import_checkpoint(
         path, name, home, overwrite=overwrite, licence=source.licence, provenance={**origin, "page": source.page}
     )
@@ -109,8 +110,6 @@ def _fetch(name: str, source: Source, revision: str, folder: Path) -> tuple[Path
 
 
 def _check_announced(path: Path, announced: str | None) -> None:
-    from openvista.weights.store import sha256_of
-
     if announced is None:
         logger.warning("the hub announces no SHA-256 for %s: it could not be compared", path.name)
         return

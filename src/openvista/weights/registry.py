@@ -1,5 +1,6 @@
 """Which models are on this machine, and where. Needs no torch, so that listing them is quick."""
 
+import hashlib
 import logging
 import os
 import sys
@@ -35,6 +36,15 @@ class ModelFolder:
     def embedded(self) -> bool:
         """It came with the package."""
         return self.path == EMBEDDED
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def home_folder(home: Path | None = None) -> Path:

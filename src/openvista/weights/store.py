@@ -1,6 +1,5 @@
 """Save and load a model folder: network and card, checked by SHA-256."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,16 +12,7 @@ from openvista.model import Vista3D, build_empty
 from openvista.weights.card import CARD_FILE, ModelCard, write_card
 from openvista.weights.files import first_line, write_file
 from openvista.weights.naming import UNREAD
-from openvista.weights.registry import WEIGHTS_FILE, ModelFolder
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
+from openvista.weights.registry import WEIGHTS_FILE, ModelFolder, sha256_of
 
 
 def save_model(network: Vista3D, card: ModelCard, folder: Path, dtype: torch.dtype = torch.float16) -> ModelFolder:
