@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import FLOAT32, HALF_STORAGE, TINY, make_scan
 from monai.data import MetaTensor
 from monai.inferers import sliding_window_inference
 from monai.transforms import SpatialResample
+from small_inference import FLOAT32, HALF_STORAGE, TINY, make_scan
 
 from openvista.errors import DeviceError
 from openvista.inference.automatic import segment_scan, with_room_on_host

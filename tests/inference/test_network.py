@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import FLOAT32, TINY
+from small_inference import FLOAT32, TINY
 
 from openvista.inference.device import Compute
 from openvista.inference.network import WindowNetwork

@@ -138,6 +138,7 @@ def label_prepared(
     for slab in stitch(image_XYZ, plan, importance_XYZ, question.encode, question.channels, storage, report):
         labels.add(slab)
         report(Progress("label", slab.first + slab.values_XYZC.shape[axis], plan.volume[axis]))
+        del slab  # or it would live on while the next one is filled
     return labels.result()
 
 

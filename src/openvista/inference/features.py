@@ -73,23 +73,23 @@ def stitch(
     layers: dict[int, list[Axis3]] = {}
     for start in plan.starts:
         layers.setdefault(start[axis], []).append(start)
-    segments = _segments(plan, axis)
     active: dict[int, Slab] = {}
     done = 0
-    for first, stop in segments:
+    for first, stop in (segments := _segments(plan, axis)):
         for start in layers.get(first, []):
             covered = [segment for segment in segments if first <= segment[0] < first + plan.window[axis]]
             for segment in covered:
                 if segment[0] not in active:
                     active[segment[0]] = _empty_slab(plan, axis, *segment, channels, storage)
             weights_XYZ = importance_XYZ / total_XYZ[plan.box(start)].to(importance_XYZ.device)
-            values_XYZC = encode(image_XYZ[plan.box(start)])
-            for segment in covered:
-                _add(active[segment[0]], plan, axis, start, values_XYZC, weights_XYZ)
+            slabs = [active[segment[0]] for segment in covered]
+            _add_window(slabs, plan, axis, start, encode(image_XYZ[plan.box(start)]), weights_XYZ)
+            slabs.clear()
             done += 1
             report(Progress("encode", done, len(plan.starts)))
-        finished = active.pop(first, None) or _empty_slab(plan, axis, first, stop, channels, storage)
-        yield _without_padding(finished, plan)
+        if first not in active:
+            active[first] = _empty_slab(plan, axis, first, stop, channels, storage)
+        yield _without_padding(active.pop(first), plan)  # no name keeps it here: it is freed once the caller is done
 
 
 def streaming_axis(plan: WindowPlan) -> int:
@@ -110,17 +110,20 @@ def _empty_slab(plan: WindowPlan, axis: int, first: int, stop: int, channels: in
     return Slab(first, torch.zeros(*shape, channels, dtype=storage.dtype, device=storage.device))
 
 
-def _add(slab: Slab, plan: WindowPlan, axis: int, start: Axis3, values_XYZC: Tensor, weights_XYZ: Tensor) -> None:
-    """Add one window's weighted channels to a slab that it covers."""
-    length = slab.values_XYZC.shape[axis]
-    offset = slab.first - start[axis]
-    box = list(plan.box(start))
-    box[axis] = slice(0, length)
-    _add_weighted(
-        slab.values_XYZC[tuple(box)],
-        values_XYZC.narrow(axis, offset, length),
-        weights_XYZ.narrow(axis, offset, length),
-    )
+def _add_window(
+    slabs: list[Slab], plan: WindowPlan, axis: int, start: Axis3, values_XYZC: Tensor, weights_XYZ: Tensor
+) -> None:
+    """Add one window's weighted channels to the slabs that it covers."""
+    for slab in slabs:
+        length = slab.values_XYZC.shape[axis]
+        offset = slab.first - start[axis]
+        box = list(plan.box(start))
+        box[axis] = slice(0, length)
+        _add_weighted(
+            slab.values_XYZC[tuple(box)],
+            values_XYZC.narrow(axis, offset, length),
+            weights_XYZ.narrow(axis, offset, length),
+        )
 
 
 def _add_weighted(sum_XYZC: Tensor, values_XYZC: Tensor, weights_XYZ: Tensor) -> None:

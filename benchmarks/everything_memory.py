@@ -1,0 +1,156 @@
+"""Time and peak memory of everything around the network, for 117 classes: ours, and the peer's way.
+
+The network is a stand-in (smooth random 48-channel features) and its time is subtracted. The peer's way: MONAI's
+sliding_window_inference over float32 logits of all classes, argmax, nearest back to the scan's grid. Each design runs
+in a process of its own.
+
+    python benchmarks/everything_memory.py --shape 512 512 600                 # ours only
+    python benchmarks/everything_memory.py --shape 512 512 200 --peer          # both, with the ratio
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from stand_ins import StandIn, made_up_scan
+
+from openvista.inference.automatic import Question, label_prepared, place_windows
+from openvista.inference.device import retain_heap
+from openvista.inference.features import Storage
+from openvista.inference.labels import Decision
+from openvista.inference.profiles import BEST
+from openvista.model import VISTA3D
+from openvista.prepare import Prepared, prepare
+
+CPU = torch.device("cpu")
+CHANNELS = VISTA3D.filters
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run: seconds without the stand-in, and the process's peak memory."""
+
+    design: str
+    windows: int
+    prepare_seconds: float
+    label_seconds: float
+    peak_gb: float
+    labels_found: int
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.design:
+        print(json.dumps(asdict(measure(arguments))))
+        return
+    designs = ["ours-exact", "ours-smooth", *(["peer"] if arguments.peer else [])]
+    results = [run_alone(design) for design in designs]
+    print(f"{'design':<12} {'windows':>7} {'prepare s':>9} {'rest s':>7} {'peak GB':>8} {'classes':>8}")
+    for one in results:
+        numbers = f"{one.windows:>7} {one.prepare_seconds:>9.1f} {one.label_seconds:>7.1f} {one.peak_gb:>8.2f}"
+        print(f"{one.design:<12} {numbers} {one.labels_found:>8}")
+    if arguments.peer:
+        for one in results[:-1]:
+            time_ratio, memory_ratio = results[-1].label_seconds / one.label_seconds, results[-1].peak_gb / one.peak_gb
+            print(f"peer / {one.design}: {time_ratio:.1f} in time without prepare, {memory_ratio:.1f} in peak memory")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", type=int, nargs=3, default=(512, 512, 200))
+    parser.add_argument("--spacing", type=float, nargs=3, default=(0.8, 0.8, 2.0))
+    parser.add_argument("--classes", type=int, default=117)
+    parser.add_argument("--overlap", type=float, default=0.3)
+    parser.add_argument("--storage", choices=("float16", "float32"), default="float16")
+    parser.add_argument("--keep-air", action="store_true", help="look at the whole frame, as the peer does")
+    parser.add_argument("--retain-heap", action="store_true")
+    parser.add_argument("--peer", action="store_true", help="run the peer's way as well and print the ratio")
+    parser.add_argument("--design", choices=("ours-exact", "ours-smooth", "peer"), help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def run_alone(design: str) -> Measured:
+    command = [sys.executable, *sys.argv, "--design", design]
+    return Measured(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def measure(arguments: argparse.Namespace) -> Measured:
+    if arguments.retain_heap:
+        retain_heap()
+    scan = made_up_scan(tuple(arguments.shape), tuple(arguments.spacing))
+    began = time.perf_counter()
+    prepared = prepare(scan, VISTA3D.spacing, VISTA3D.hu_window)
+    ready = time.perf_counter()
+    embeddings_KC = torch.randn((arguments.classes, CHANNELS), generator=torch.Generator().manual_seed(1))
+    run = peer if arguments.design == "peer" else ours
+    labels, windows, stand_in_seconds = run(prepared, embeddings_KC, arguments)
+    return Measured(
+        design=arguments.design,
+        windows=windows,
+        prepare_seconds=ready - began,
+        label_seconds=time.perf_counter() - ready - stand_in_seconds,
+        peak_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+        labels_found=len(np.unique(labels)) - 1,
+    )
+
+
+def ours(
+    prepared: Prepared, embeddings_KC: torch.Tensor, arguments: argparse.Namespace
+) -> tuple[np.ndarray, int, float]:
+    profile = BEST.override(
+        overlap=arguments.overlap, mode=arguments.design.removeprefix("ours-"), skip_air=not arguments.keep_air
+    )
+    box, plan = place_windows(prepared, VISTA3D, profile)
+    stand_in = StandIn(plan, CHANNELS, torch.bfloat16)
+    spent = [0.0]
+
+    def encode(_: torch.Tensor) -> torch.Tensor:
+        began = time.perf_counter()
+        features = stand_in.features(next(stand_in.starts))[0].permute(1, 2, 3, 0)
+        spent[0] += time.perf_counter() - began
+        return features
+
+    ids = tuple(range(1, len(embeddings_KC) + 1))
+    question = Question(ids, encode, CHANNELS, Decision(embeddings_KC, 1 << 16))
+    storage = Storage(CPU, getattr(torch, arguments.storage))
+    labels = label_prepared(prepared, box, plan, question, profile, storage)
+    return labels, len(plan.starts), spent[0]
+
+
+def peer(
+    prepared: Prepared, embeddings_KC: torch.Tensor, arguments: argparse.Namespace
+) -> tuple[np.ndarray, int, float]:
+    from monai.data import MetaTensor
+    from monai.inferers import sliding_window_inference
+    from monai.transforms import SpatialResample
+
+    _, plan = place_windows(prepared, VISTA3D, BEST.override(overlap=arguments.overlap, skip_air=False))
+    stand_in = StandIn(plan, CHANNELS, torch.float32)
+    starts = iter(plan.starts)  # MONAI visits windows in this order
+    spent = [0.0]
+
+    def predict(_: torch.Tensor) -> torch.Tensor:
+        began = time.perf_counter()
+        features = stand_in.features(next(starts))
+        logits = torch.einsum("kc,ncxyz->nkxyz", embeddings_KC, features)  # inside the peer's network
+        spent[0] += time.perf_counter() - began
+        return logits
+
+    logits = sliding_window_inference(
+        prepared.image_XYZ[None, None], VISTA3D.window, 1, predict, overlap=arguments.overlap, mode="gaussian"
+    )[0]
+    best, index = logits.max(0)
+    labels = MetaTensor(torch.where(best > 0, index + 1, 0)[None].float(), affine=torch.tensor(prepared.grid.affine))
+    back = SpatialResample(mode="nearest", padding_mode="border", align_corners=True)
+    restored = back(labels, dst_affine=prepared.scan_grid.affine, spatial_size=prepared.scan_grid.shape)
+    return restored[0].numpy(), len(plan.starts), spent[0]
+
+
+if __name__ == "__main__":
+    main()
