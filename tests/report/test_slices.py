@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from openvista.grid import Grid
-from openvista.report.slices import colour_slice, in_ras_order, informative_slices, radiological
+from openvista.report.slices import colour_slice, content_box, in_ras_order, informative_slices, radiological
 
 ORIENTATIONS = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))
 
@@ -61,6 +61,16 @@ def test_slices_of_a_large_volume_are_found_on_a_sample() -> None:
 @pytest.mark.parametrize("shape", [(8, 9, 10), (1, 1, 1), (7, 1, 3)])
 def test_nothing_labelled_gives_the_middle(shape: tuple[int, int, int]) -> None:
     assert informative_slices(np.zeros(shape, np.uint8)) == tuple(n // 2 for n in shape)
+
+
+def test_the_picture_is_cut_to_body_and_labels() -> None:
+    labels = np.zeros((100, 200), np.uint8)
+    hu = np.full(labels.shape, -1000)
+    assert content_box(labels, hu) == (slice(None), slice(None))
+    labels[10:12, 20:22] = 1
+    hu[40:60, 50:150] = 40
+    assert content_box(labels, None) == (slice(10, 12), slice(20, 22))
+    assert content_box(labels, hu) == (slice(7, 63), slice(12, 158))
 
 
 def test_colours_of_a_slice() -> None:

@@ -11,7 +11,7 @@ from openvista import __version__
 from openvista.errors import MissingExtraError
 from openvista.io.atomic import replacing
 from openvista.report.render import render_labels
-from openvista.report.slices import colour_slice, in_ras_order, informative_slices, radiological
+from openvista.report.slices import colour_slice, content_box, in_ras_order, informative_slices, radiological
 from openvista.scan import Segmentation
 from openvista.structures import StructureRow
 
@@ -96,11 +96,13 @@ def _draw_views(figure: "Figure", segmentation: Segmentation) -> None:
     slices = informative_slices(labels)
     for place, (view, axis, letters) in enumerate(_VIEWS):
         plane = radiological(labels, axis, slices[axis])
+        hu_plane = None if hu is None else radiological(hu, axis, slices[axis])
+        box = content_box(plane, hu_plane)
+        plane, hu_plane = plane[box], None if hu_plane is None else hu_plane[box]
         across, down = (spacing[a] for a in range(3) if a != axis)
         size_mm = plane.shape[0] * down, plane.shape[1] * across
         scale = _SLICE_PIXELS / max(size_mm)
         size = max(1, round(size_mm[0] * scale)), max(1, round(size_mm[1] * scale))
-        hu_plane = None if hu is None else radiological(hu, axis, slices[axis])
         panel = _panel(figure, place)
         _show(panel, colour_slice(plane, hu_plane, size, segmentation.colours), size_mm)
         _caption(panel, f"{view}  {slices[axis] + 1}/{labels.shape[axis]}")

@@ -13,6 +13,8 @@ Rgb = tuple[int, int, int]
 SOFT_TISSUE_WINDOW = (-160.0, 240.0)  # width 400, level 40: the usual window for the abdomen and neck
 _FILL = 0.42  # opacity of a structure's inside; its outline is drawn nearly solid
 _OUTLINE = 0.95
+_BODY_HU = -400  # between air or lung and fat
+_MARGIN = 0.06  # around the body, of its size
 _BORDER_SHARE = 0.15  # of an axis at either end
 _COUNTED_VOXELS = 8_000_000  # for choosing slices, a sample of this many is plenty
 
@@ -54,6 +56,19 @@ def radiological(volume_XYZ: NDArray[np.generic], axis: int, index: int) -> NDAr
     Axial (axis 2) and coronal (1): columns R to L. Sagittal (0): columns A to P.
     """
     return np.moveaxis(volume_XYZ, axis, 0)[index].T[::-1, ::-1]
+
+
+def content_box(labels: NDArray[Any], hu: NDArray[Any] | None) -> tuple[slice, slice]:
+    """The part of a slice [row, column] with body or labels, and a small margin; all of it when there is neither."""
+    content = labels > 0
+    if hu is not None:
+        content = content | (hu > _BODY_HU)
+    if not content.any():
+        return slice(None), slice(None)
+    spans = _span(content.any(axis=1)), _span(content.any(axis=0))
+    margins = [round(_MARGIN * (span.stop - span.start)) for span in spans]
+    rows, columns = (slice(max(0, s.start - m), s.stop + m) for s, m in zip(spans, margins, strict=True))
+    return rows, columns
 
 
 def colour_slice(
