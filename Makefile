@@ -19,7 +19,7 @@ demo: $(VENV)/demo-installed  ## install into .venv and segment the CT in exampl
 	@echo "Look at $(DEMO)/preview.png; the label map is $(DEMO)/head_neck_ct_seg.nii.gz"
 
 test: $(VENV)/test-installed  ## install what the tests need and run them
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: $(VENV)/dev-installed  ## check style and types
 	$(BIN)/ruff check .

@@ -213,7 +213,8 @@ def test_converted_weights_come_back_as_the_same_model(tmp_path):
     target = tmp_path / "official.safetensors"
     done = openvista("models", "convert", find_model("starter").path, target, "--to", "monai-1.4")
     assert done.returncode == 0, done.stderr
-    assert openvista("models", "convert", target, target.with_name("back.safetensors"), "--to", "openvista").returncode == 0
+    back = openvista("models", "convert", target, target.with_name("back.safetensors"), "--to", "openvista")
+    assert back.returncode == 0, back.stderr
 
 
 def test_train_mistakes_are_one_line(tmp_path, starter_recipe, example_datalist):

@@ -53,7 +53,9 @@ def segment(
     """
     set_up_logging(verbose, quiet)
     from openvista.errors import InputError
+    from openvista.inference.profiles import find_profile
 
+    choices = find_profile(profile).override(mode=mode, overlap=overlap)
     targets = _targets(scans, output)
     engine = _load(model, device, precision, classes)
     failed = 0
@@ -61,7 +63,7 @@ def segment(
         try:
             scan = _read(path, strict)
             with progress_bar(scan.name, quiet) as report:
-                result = engine.segment(scan, classes, profile=profile, mode=mode, overlap=overlap, progress=report)
+                result = engine.segment(scan, classes, profile=choices, progress=report)
             _write(result, target, table, preview, quiet)
         except InputError as error:
             if len(scans) == 1:
