@@ -86,7 +86,7 @@ def test_default_output_is_the_current_folder(small_ct, tmp_path):
     ("arguments", "words"),
     [
         (["nowhere.nii.gz"], ["nowhere.nii.gz", "no such file"]),
-        (["CT", "-c", "livr"], ["livr", "liver"]),
+        (["CT", "-c", "mandibel"], ["mandibel", "mandible"]),
         (["CT", "-c", "liver"], ["liver", "starter"]),
         (["CT", "-m", "best-model"], ["best-model", "starter"]),
         (["CT", "-p", "fastest"], ["fastest", "best"]),
