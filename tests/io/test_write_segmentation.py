@@ -268,6 +268,8 @@ def test_no_space_leaves_nothing_and_the_old_result(tmp_path: Path, suffix: str)
 
 
 SLOW_TO_WRITE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts without
 import sys
 import numpy as np
 from openvista.grid import Grid

@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+from openvista.errors import DataListError
 from openvista.train.export import export_model
 from openvista.train.loop import Trainer
 from openvista.train.recipe import read_recipe
@@ -16,8 +17,7 @@ from openvista.weights.store import load_network
 
 def short_recipe(starter_recipe, example_datalist, **more):
     settings = {"steps": 2, "minutes": 100.0, "patches_per_step": 1, "validate_every": 100, **more}
-    recipe = read_recipe(starter_recipe, datalist=str(example_datalist), **settings)
-    return recipe.model_copy(update={"fold": None})
+    return read_recipe(starter_recipe, datalist=str(example_datalist), fold=None, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_the_exported_model_loads_and_knows_its_classes(run):
     assert set(found.card.class_ids) == set(recipe.classes.values())
     assert str(folder) not in found.card.to_json()
     loaded = load_network(found)
-    image = torch.rand(1, 1, 16, 16, 16)
+    image = torch.rand(1, 1, 32, 32, 32)
     ids = torch.tensor([121, 133])
     with torch.no_grad():
         assert torch.allclose(loaded.class_logits(image, ids), network.class_logits(image, ids), atol=0.02)
@@ -69,6 +69,12 @@ def test_loss_falls_on_one_patch(starter_recipe, example_datalist, tmp_path):
     trainer._prompted_patch = lambda case: patch
     losses = [trainer._step(cases, 2e-3) for _ in range(8)]
     assert losses[-1] < 0.95 * losses[0]
+
+
+def test_a_fold_that_leaves_nothing_to_train_on_is_said(starter_recipe, example_datalist, tmp_path):
+    recipe = read_recipe(starter_recipe, datalist=str(example_datalist), fold=0)
+    with pytest.raises(DataListError, match="fold 0"):
+        Trainer(recipe, tmp_path).run()
 
 
 def test_two_processes_train_together(starter_recipe, example_datalist, tmp_path):

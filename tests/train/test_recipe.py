@@ -15,9 +15,9 @@ def test_the_starter_recipe_by_names(starter_recipe):
     assert recipe.range_limited_labels == {2, 5}
 
 
-def test_overrides_win_and_none_is_skipped(starter_recipe):
+def test_overrides_win(starter_recipe):
     recipe = read_recipe(starter_recipe, steps=3, fold=None, seed=9)
-    assert (recipe.steps, recipe.seed, recipe.fold) == (3, 9, 0)
+    assert (recipe.steps, recipe.seed, recipe.fold) == (3, 9, None)
 
 
 @pytest.mark.parametrize(

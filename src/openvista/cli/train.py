@@ -37,8 +37,10 @@ def train(
     from openvista.train.distributed import joined_ranks
     from openvista.train.recipe import read_recipe
 
-    overrides: dict[str, Any] = {"datalist": None if datalist is None else str(datalist.resolve())}
-    chosen = read_recipe(recipe, **overrides, **_parse(settings or []))
+    overrides = _parse(settings or [])
+    if datalist is not None:
+        overrides["datalist"] = str(datalist.resolve())
+    chosen = read_recipe(recipe, **overrides)
     folder = output or Path("runs") / chosen.name
     retain_heap()
     with joined_ranks() as ranks:

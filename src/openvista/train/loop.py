@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from openvista.datalist import Case, read_datalist
-from openvista.errors import OpenVistaError
+from openvista.errors import DataListError, OpenVistaError
 from openvista.model import PRESETS, Vista3D, build
 from openvista.train.augment import draw_patch
 from openvista.train.cases import TrainingCase, load_case
@@ -107,7 +107,13 @@ class Trainer:
             return [case for case in loaded if case.annotated]
 
         training, validation = read_datalist(self.recipe.datalist).split(self.recipe.fold)
-        return load(training), load(validation) if self.ranks.is_first else []
+        loaded = load(training)
+        if not loaded:
+            raise DataListError(
+                f"{self.recipe.datalist}: no case outside fold {self.recipe.fold} has a structure of the recipe; "
+                "set fold to null to train on every case"
+            )
+        return loaded, load(validation) if self.ranks.is_first else []
 
     def _fraction_done(self, started: float) -> float:
         by_steps = (self.step + 1) / self.recipe.steps

@@ -115,7 +115,7 @@ class Recipe(BaseModel):
 
 
 def read_recipe(path: Path, **overrides: Any) -> Recipe:
-    """Read a YAML recipe and apply overrides (already typed values, ``None`` is skipped).
+    """Read a YAML recipe and replace some of its keys.
 
     Raises:
         RecipeError: missing file, not YAML, unknown key, or a value out of range.
@@ -132,7 +132,7 @@ def read_recipe(path: Path, **overrides: Any) -> Recipe:
         raise RecipeError(f"recipe {path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise RecipeError(f"recipe {path} must be a list of 'key: value' lines")
-    content |= {key: value for key, value in overrides.items() if value is not None}
+    content |= overrides
     try:
         recipe = Recipe(**content)
     except ValidationError as error:
