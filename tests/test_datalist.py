@@ -81,3 +81,13 @@ def test_missing_and_garbled_files(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(DataListError, match="not JSON"):
         read_datalist(tmp_path / "bad.json")
+
+
+def test_pseudo_label_and_supervoxels_are_optional_files(folder):
+    content = {
+        "labels": {"1": "x"},
+        "training": [entry("a", pseudo_label="b.nii.gz", label_sv="lb.nii.gz"), entry("b")],
+    }
+    with_both, without = read_datalist(write(folder, content)).training
+    assert (with_both.pseudo_label, with_both.supervoxels) == (folder / "b.nii.gz", folder / "lb.nii.gz")
+    assert (without.pseudo_label, without.supervoxels) == (None, None)

@@ -8,6 +8,7 @@ from typing import Any
 from openvista.errors import DataListError
 
 SliceRange = tuple[int, int]
+_OPTIONAL_FILES = ("pseudo_label", "label_sv")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Case:
         fold: cross-validation fold, ``None`` where the list has none.
         annotated: label values somebody marked here; any other value is unknown, not absent.
         label_slices: label value to its first and last slice (inclusive) of the file's third axis.
+        pseudo_label: a model's label map on the same grid, ``None`` where there is none.
+        supervoxels: a supervoxel map on the same grid (``label_sv`` in the file), ``None`` where there is none.
     """
 
     image: Path
@@ -27,6 +30,8 @@ class Case:
     fold: int | None
     annotated: frozenset[int]
     label_slices: dict[int, SliceRange]
+    pseudo_label: Path | None = None
+    supervoxels: Path | None = None
 
     @property
     def name(self) -> str:
@@ -87,8 +92,9 @@ def _case(entry: dict[str, Any], path: Path, names: dict[int, str]) -> Case:
         if key not in entry:
             raise DataListError(f"data list {path}: entry {entry} has no '{key}'")
     image, label = path.parent / entry["image"], path.parent / entry["label"]
-    for file in (image, label):
-        if not file.is_file():
+    pseudo_label, supervoxels = (path.parent / entry[key] if entry.get(key) else None for key in _OPTIONAL_FILES)
+    for file in (image, label, pseudo_label, supervoxels):
+        if file is not None and not file.is_file():
             raise DataListError(f"data list {path} names {file}, which does not exist")
     return Case(
         image=image,
@@ -96,4 +102,6 @@ def _case(entry: dict[str, Any], path: Path, names: dict[int, str]) -> Case:
         fold=entry.get("fold"),
         annotated=frozenset(int(value) for value in entry.get("annotated", names)),
         label_slices={int(value): (int(a), int(b)) for value, (a, b) in entry.get("label_slices", {}).items()},
+        pseudo_label=pseudo_label,
+        supervoxels=supervoxels,
     )
