@@ -24,6 +24,10 @@ GROUPS: Mapping[int, tuple[int, ...]] = MappingProxyType(
 SPECIAL_IDS: tuple[int, ...] = (23, 24, 25, 26, 27, 57, 128)
 """Classes whose clicks have an embedding of their own (paper facts §1; MONAI's own transform lists others, wrongly)."""
 
+INCLUDED_IDS: Mapping[int, tuple[int, ...]] = MappingProxyType({1: (25, 26), 4: (24,), 132: (57,), **GROUPS})
+"""Classes whose truth includes that of others, in training and for simulated clicks (paper facts §1): the liver its
+vessels and tumour, the pancreas its tumour, the airway the trachea, a group its parts."""
+
 SUPPORTED_IDS: tuple[int, ...] = tuple(i for i in range(1, LAST_OFFICIAL_ID + 1) if i not in UNSUPPORTED_IDS)
 """The 127 classes an official model answers to."""
 

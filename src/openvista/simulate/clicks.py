@@ -1,0 +1,215 @@
+"""Simulated clicks on a training patch: the first ones on an object, and later ones where the answer was wrong.
+
+The rules are those of the recipe (paper facts §6). Where the truth is not known nobody clicks. Every function works
+on all objects of a patch at once and takes its randomness from a generator.
+
+Shape letters: B objects, N clicks per object, X Y Z voxels of the patch, V the same in one row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from openvista.model.point_head import ClickLabel
+
+
+@dataclass(frozen=True)
+class Clicks:
+    """Clicks on some objects, as the point head takes them.
+
+    Attributes:
+        places_BN3: int64, voxel of the patch.
+        labels_BN: int64, a :class:`ClickLabel` each; an object with fewer clicks is filled up with PADDING at voxel 0.
+    """
+
+    places_BN3: Tensor
+    labels_BN: Tensor
+
+    def joined(self, other: "Clicks") -> "Clicks":
+        """These clicks and more clicks on the same objects."""
+        return Clicks(
+            torch.cat((self.places_BN3, other.places_BN3), dim=1), torch.cat((self.labels_BN, other.labels_BN), dim=1)
+        )
+
+    def filled_up(self, count: int) -> "Clicks":
+        """The same with padding up to ``count`` clicks per object."""
+        missing = max(count - self.labels_BN.shape[1], 0)
+        return Clicks(
+            functional.pad(self.places_BN3, (0, 0, 0, missing)),
+            functional.pad(self.labels_BN, (0, missing), value=ClickLabel.PADDING),
+        )
+
+
+def all_objects(parts: Sequence[Clicks]) -> Clicks:
+    """The clicks of several patches in one: objects one after the other, filled up to the most clicks of any."""
+    count = max(part.labels_BN.shape[1] for part in parts)
+    filled = [part.filled_up(count) for part in parts]
+    return Clicks(torch.cat([part.places_BN3 for part in filled]), torch.cat([part.labels_BN for part in filled]))
+
+
+@dataclass(frozen=True)
+class ClickRules:
+    """Where and how often a simulated user clicks (paper facts §6).
+
+    Attributes:
+        border: clicks keep this many voxels away from the border of the patch.
+        border_share: but never more than this share of the patch's side, so that a small window keeps its middle:
+            10 voxels of 128, 4 of 48.
+        erosion: side of the cube by which objects and errors are eroded; odd, 1 for none.
+        most_positive, most_negative: at most this many first clicks of each kind on an object; how many is drawn.
+        from_supervoxels: the objects come from supervoxel mixing. Then every object gets ``most_positive`` positive
+            clicks and no negative one, unless it is one part of an organ.
+    """
+
+    border: int = 10
+    border_share: float = 1 / 12
+    erosion: int = 3
+    most_positive: int = 3
+    most_negative: int = 3
+    from_supervoxels: bool = False
+
+    def margin(self, side: int) -> int:
+        """Voxels to keep away from either end of an axis of ``side`` voxels."""
+        return min(self.border, int(side * self.border_share))
+
+
+def first_clicks(
+    targets_BXYZ: Tensor,
+    known_BXYZ: Tensor,
+    special_B: Tensor,
+    rules: ClickRules,
+    random: torch.Generator,
+    other_part_BXYZ: Tensor | None = None,
+) -> Clicks:
+    """The clicks with which a user begins.
+
+    Positive clicks lie in the eroded object, away from all six sides of the patch; if that leaves nothing, anywhere in
+    the object. Negative clicks lie anywhere outside the object with equal chance (paper facts name no erosion or border
+    for them, so there is none). How many: min(3, floor|n| + 1) positive and min(3, floor|m|) negative ones, n and m
+    drawn from N(0, 1) for each object. No voxel is clicked twice; what has too few voxels gets fewer clicks.
+
+    Args:
+        targets_BXYZ: bool truth per object.
+        known_BXYZ: bool, where that truth is known.
+        special_B: bool, objects of special classes: their clicks have labels of their own.
+        rules: the constants.
+        random: source of randomness.
+        other_part_BXYZ: for an object that is one part of an organ, the rest of the organ: its negative clicks lie
+            there, up to ``most_negative`` of them, so that it shows which part is meant. All False for other objects.
+    """
+    inside_BXYZ = targets_BXYZ & known_BXYZ
+    preferred_BXYZ = _away_from_border(erode(inside_BXYZ, rules.erosion), rules, axes=3)
+    nowhere_B = ~preferred_BXYZ.flatten(1).any(dim=1)
+    positive_BXYZ = torch.where(nowhere_B[:, None, None, None], inside_BXYZ, preferred_BXYZ)
+    negative_BXYZ = known_BXYZ & ~targets_BXYZ
+    positives_B, negatives_B = _first_counts(len(targets_BXYZ), rules, random)
+    if other_part_BXYZ is not None:
+        is_part_B = other_part_BXYZ.flatten(1).any(dim=1)
+        negative_BXYZ = torch.where(is_part_B[:, None, None, None], other_part_BXYZ & negative_BXYZ, negative_BXYZ)
+        negatives_B = negatives_B.masked_fill(is_part_B.to(negatives_B.device), rules.most_negative)
+    positive = _clicks_in(positive_BXYZ, positives_B, _labels(special_B, positive=True), random)
+    negative = _clicks_in(negative_BXYZ, negatives_B, _labels(special_B, positive=False), random)
+    return positive.joined(negative)
+
+
+def further_clicks(
+    predicted_BXYZ: Tensor,
+    targets_BXYZ: Tensor,
+    known_BXYZ: Tensor,
+    special_B: Tensor,
+    rules: ClickRules,
+    random: torch.Generator,
+) -> Clicks | None:
+    """What a user adds on seeing the answer: per object one positive click on what is missing, one negative on what is
+    too much, each in the eroded error and away from the border along X and Y. None if no object gets a click.
+
+    Args:
+        predicted_BXYZ: bool answer per object.
+        targets_BXYZ, known_BXYZ, special_B, rules, random: as in :func:`first_clicks`.
+
+    Returns:
+        [B, 2] clicks, positive then negative; PADDING where there is no such error.
+    """
+    one_B = torch.ones(len(targets_BXYZ), dtype=torch.long)
+    parts = []
+    for wrong_BXYZ, positive in ((targets_BXYZ & ~predicted_BXYZ, True), (predicted_BXYZ & ~targets_BXYZ, False)):
+        area_BXYZ = _away_from_border(erode(wrong_BXYZ & known_BXYZ, rules.erosion), rules, axes=2)
+        parts.append(_clicks_in(area_BXYZ, one_B, _labels(special_B, positive), random).filled_up(1))
+    clicks = parts[0].joined(parts[1])
+    return None if (clicks.labels_BN == ClickLabel.PADDING).all() else clicks
+
+
+def erode(mask_BXYZ: Tensor, side: int) -> Tensor:
+    """Voxels whose cube of ``side``³ voxels lies in the mask. Beyond the border of the patch it goes on like inside."""
+    for axis in (1, 2, 3):
+        mask_BXYZ = _erode_along(mask_BXYZ, axis, side // 2)
+    return mask_BXYZ
+
+
+def _erode_along(mask: Tensor, axis: int, reach: int) -> Tensor:
+    length = mask.shape[axis]
+    eroded = mask.clone()
+    for step in range(1, min(reach, length - 1) + 1):
+        eroded.narrow(axis, step, length - step).logical_and_(mask.narrow(axis, 0, length - step))
+        eroded.narrow(axis, 0, length - step).logical_and_(mask.narrow(axis, step, length - step))
+    return eroded
+
+
+def _away_from_border(mask_BXYZ: Tensor, rules: ClickRules, axes: int) -> Tensor:
+    """The mask without the margin along the first ``axes`` of X, Y, Z."""
+    kept = torch.zeros_like(mask_BXYZ)
+    inner = [slice(None)]
+    for axis, side in enumerate(mask_BXYZ.shape[1:]):
+        margin = rules.margin(side) if axis < axes else 0
+        inner.append(slice(margin, side - margin))
+    kept[tuple(inner)] = mask_BXYZ[tuple(inner)]
+    return kept
+
+
+def _first_counts(objects: int, rules: ClickRules, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """How many positive and negative first clicks each object gets; [B], [B]."""
+    if rules.from_supervoxels:
+        return torch.full((objects,), rules.most_positive), torch.zeros(objects, dtype=torch.long)
+    drawn_B2 = torch.randn(objects, 2, generator=random, device=random.device).abs().long()
+    return (drawn_B2[:, 0] + 1).clamp(max=rules.most_positive), drawn_B2[:, 1].clamp(max=rules.most_negative)
+
+
+def _labels(special_B: Tensor, positive: bool) -> Tensor:
+    """The label of such a click on each object."""
+    plain, special = (
+        (ClickLabel.POSITIVE, ClickLabel.SPECIAL_POSITIVE)
+        if positive
+        else (ClickLabel.NEGATIVE, ClickLabel.SPECIAL_NEGATIVE)
+    )
+    return torch.where(special_B, int(special), int(plain))
+
+
+def _clicks_in(area_BXYZ: Tensor, wanted_B: Tensor, label_B: Tensor, random: torch.Generator) -> Clicks:
+    """Up to ``wanted_B`` different voxels of each area, as clicks with the label; [B, most of any object]."""
+    running_BV = area_BXYZ.flatten(1).cumsum(dim=1, dtype=torch.int32)
+    size_B = running_BV[:, -1].long()
+    count_B = torch.minimum(wanted_B.to(size_B.device), size_B)
+    most = int(count_B.max()) if len(count_B) else 0
+    ranks_BN = _different_ranks(size_B, count_B, most, random)
+    # the voxel of rank r is the first at which r + 1 voxels have been counted
+    voxels_BN = torch.searchsorted(running_BV, (ranks_BN + 1).int())
+    is_click_BN = torch.arange(most, device=size_B.device) < count_B[:, None]
+    voxels_BN = voxels_BN.where(is_click_BN, 0)
+    places_BN3 = torch.stack(torch.unravel_index(voxels_BN, area_BXYZ.shape[1:]), dim=-1)
+    return Clicks(places_BN3, label_B.to(size_B.device)[:, None].where(is_click_BN, int(ClickLabel.PADDING)))
+
+
+def _different_ranks(size_B: Tensor, count_B: Tensor, most: int, random: torch.Generator) -> Tensor:
+    """For each object ``count`` different numbers below ``size``, every choice with the same chance (Floyd's way)."""
+    chance_BN = torch.rand(len(size_B), most, generator=random, device=random.device, dtype=torch.float64)
+    chance_BN = chance_BN.to(size_B.device)
+    ranks_BN = torch.full_like(chance_BN, -1, dtype=torch.long)
+    for step in range(most):
+        last_B = (size_B - count_B + step).clamp(min=0)
+        drawn_B = torch.minimum((chance_BN[:, step] * (last_B + 1)).long(), last_B)
+        taken_B = (ranks_BN[:, :step] == drawn_B[:, None]).any(dim=1)
+        ranks_BN[:, step] = torch.where(taken_B, last_B, drawn_B)
+    return ranks_BN
