@@ -63,7 +63,15 @@ def test_a_table_as_other_tools_write_it(tmp_path, code: int) -> None:  # type: 
     np.testing.assert_array_equal(seg.labels, 4)
 
 
-@pytest.mark.parametrize("content", [b"<LabelTable", b'<LabelTable><Label Key="x"/></LabelTable>', b"<a><Label/></a>"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<LabelTable",
+        b'<LabelTable><Label Key="x"/></LabelTable>',
+        b"<a><Label/></a>",
+        b"<?xml version='1.0' encoding='U-F-8'?><a/>",
+    ],
+)
 def test_broken_tables(content: bytes) -> None:
     with pytest.raises(ScanError, match="label table"):
         from_caret_xml(content)

@@ -45,7 +45,7 @@ def from_caret_xml(content: bytes) -> LabelTable:
             table.names[key] = (label.text or "").strip()
             red, green, blue = (round(float(label.attrib.get(c, "1")) * 255) for c in ("Red", "Green", "Blue"))
             table.colours[key] = (red, green, blue)
-    except (ElementTree.ParseError, KeyError, ValueError) as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # LookupError: no key, or an unknown encoding
         raise ScanError(f"the label table in the header extension is broken: {error}") from error
     return table
 
