@@ -22,6 +22,8 @@ from openvista.train.distributed import Ranks
 from openvista.train.objective import ClassPromptObjective, PromptedPatch, prompt_patch
 from openvista.train.recipe import Recipe
 from openvista.train.validate import validate
+from openvista.weights import find_model
+from openvista.weights.store import load_network
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,8 @@ class Trainer:
         self.preset = PRESETS[recipe.preset]
         self.random = torch.Generator().manual_seed(recipe.seed * 1000 + self.ranks.rank)
         self.network = build(self.preset, recipe.seed)
+        if recipe.start_from is not None:
+            self.network.load_state_dict(load_network(find_model(recipe.start_from)).state_dict())
         self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay))
         self.objective = self.ranks.wrap(ClassPromptObjective(self.network, getattr(torch, recipe.precision)))
@@ -153,7 +157,8 @@ class Trainer:
         network: Vista3D = self.average.module  # type: ignore[assignment]
         dice = validate(network, cases, self.recipe.classes)
         mean = sum(dice.values()) / max(len(dice), 1)
-        logger.info("step %d: validation Dice %.4f %s", self.step, mean, {k: round(v, 3) for k, v in dice.items()})
+        if cases:
+            logger.info("step %d: validation Dice %.4f %s", self.step, mean, {k: round(v, 3) for k, v in dice.items()})
         self._log_row([self.step, round(seconds), loss, mean, *dice.values()], list(dice))
         self._save_checkpoint(network, "last", dice)
         if mean >= self.best or not cases:

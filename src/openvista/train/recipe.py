@@ -19,6 +19,7 @@ class Recipe(BaseModel):
         datalist: JSON data list; a relative path is looked up from the recipe's folder, then from here.
         name: name of the model that comes out.
         preset: network size, spacing and window ("starter", "vista3d").
+        start_from: name or folder of the model whose weights the run starts from; ``None`` starts from random ones.
         extra_names: ids above 132, the model's own, and their names.
         extra_aliases: other names users may type for them.
         classes: label value of the data list to class id of the model; in the file also by name.
@@ -46,6 +47,7 @@ class Recipe(BaseModel):
     datalist: Path
     name: str
     preset: str = "starter"
+    start_from: str | None = None
     extra_names: dict[int, str] = {}
     extra_aliases: dict[int, tuple[str, ...]] = {}
     classes: dict[int, int]

@@ -1,11 +1,13 @@
 """Validation during training: Dice per structure on held-out cases, on the model grid."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from openvista.evaluate.metrics import dice
+from openvista.inference.windows import pad, plan_windows
 from openvista.model import Vista3D
 from openvista.train.cases import TrainingCase
 
@@ -35,23 +37,18 @@ def validate(network: Vista3D, cases: Sequence[TrainingCase], classes: dict[int,
 
 @torch.no_grad()
 def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
-    """Index of the winning class plus one, 0 for background, by windows side by side."""
-    window = network.preset.window
-    padding = [max(w - n, 0) for w, n in zip(window, image_XYZ.shape, strict=True)]
-    padded = torch.nn.functional.pad(image_XYZ.float(), [0, padding[2], 0, padding[1], 0, padding[0]])
-    total = torch.zeros(len(ids), *padded.shape)
-    for corner in _corners(padded.shape, window):
-        box = tuple(slice(a, a + w) for a, w in zip(corner, window, strict=True))
-        patch = padded[box][None, None].contiguous(memory_format=torch.channels_last_3d)
-        total[(slice(None), *box)] = network.class_logits(patch, ids)[0]
+    """Index of the winning class plus one, 0 for background, [X, Y, Z]; windows side by side, for speed."""
     x, y, z = image_XYZ.shape
-    best, index = total[:, :x, :y, :z].max(0)
-    return torch.where(best > 0, index + 1, 0)
-
-
-def _corners(shape: Sequence[int], window: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    axes = [sorted({*range(0, n - w, w), n - w}) for n, w in zip(shape, window, strict=True)]
-    return ((x, y, z) for x in axes[0] for y in axes[1] for z in axes[2])
+    plan = plan_windows((x, y, z), network.preset.window, overlap=0)
+    padded_XYZ = pad(image_XYZ.float(), plan, "constant")
+    logits_KXYZ = torch.zeros(len(ids), *padded_XYZ.shape)
+    for start in plan.starts:
+        window_11XYZ = padded_XYZ[plan.box(start)][None, None].contiguous(memory_format=torch.channels_last_3d)
+        logits_KXYZ[(slice(None), *plan.box(start))] = network.class_logits(window_11XYZ, ids)[0]
+    best, index = logits_KXYZ.max(0)
+    labels = torch.where(best > 0, index + 1, 0)
+    a, b, c = plan.pad_before
+    return labels[a : a + x, b : b + y, c : c + z]
 
 
 def _dice(predicted: Tensor, case: TrainingCase, value: int) -> float | None:
@@ -64,4 +61,4 @@ def _dice(predicted: Tensor, case: TrainingCase, value: int) -> float | None:
         length = known.last - known.first + 1
         predicted = predicted.narrow(known.axis, known.first, length)
         truth = truth.narrow(known.axis, known.first, length)
-    return float(2 * (predicted & truth).sum() / (predicted.sum() + truth.sum()))
+    return dice(predicted.numpy(), truth.numpy())
