@@ -22,6 +22,12 @@ TWO_MM = np.diag([2.0, 2.0, 2.0, 1.0])
 PEERS = [BUNDLE, RESEARCH, replace(BUNDLE, overlap=0.25, weighting="constant")]
 
 
+@pytest.fixture
+def logits_for_few(monkeypatch):
+    """Let classes that are fewer than the channels go by logits, so that both ways are tried."""
+    monkeypatch.setattr("openvista.inference.automatic.CHANNELS_PER_CLASS", 1)
+
+
 def peer_labels(network, scan, class_ids, profile):
     """MONAI: sliding window over logits of all classes, argmax, nearest back to the scan."""
     prepared = prepare(scan, TINY.spacing, TINY.hu_window)
@@ -45,6 +51,7 @@ def peer_labels(network, scan, class_ids, profile):
 @pytest.mark.parametrize("profile", PEERS, ids=["bundle", "research", "bundle-as-run"])
 @pytest.mark.parametrize("class_ids", [FEW, MANY, (9,)], ids=["few", "many", "one"])
 @pytest.mark.parametrize("shape", [(31, 24, 19), (20, 7, 30)], ids=["several-windows", "thin"])
+@pytest.mark.usefixtures("logits_for_few")
 def test_exact_mode_is_the_peers_pipeline(tiny, lps_affine, shape, class_ids, profile):
     scan = make_scan(shape, lps_affine)
     theirs = peer_labels(tiny, scan, class_ids, profile)
@@ -53,6 +60,7 @@ def test_exact_mode_is_the_peers_pipeline(tiny, lps_affine, shape, class_ids, pr
 
 
 @pytest.mark.parametrize("class_ids", [FEW, MANY], ids=["few", "many"])
+@pytest.mark.usefixtures("logits_for_few")
 def test_half_storage_agrees_on_999_of_1000_voxels(tiny, lps_affine, class_ids):
     scan = make_scan((45, 30, 22), lps_affine)
     theirs = peer_labels(tiny, scan, class_ids, BUNDLE)
@@ -176,3 +184,12 @@ def test_a_gpu_too_small_for_one_window_is_an_error_with_a_remedy():
 
     with pytest.raises(DeviceError, match=r"too small for one window \(CUDA out of memory\); use --device cpu"):
         with_room_on_host(run, torch.device("cuda"))
+
+
+@pytest.mark.parametrize("mode", ["exact", "smooth"])
+def test_rows_labelled_one_by_one_give_the_same_labels(tiny_windows, mode, monkeypatch):
+    scan = make_scan((31, 24, 40), np.diag([1.7, 2.3, 3.1, 1.0]))
+    labels = segment_scan(tiny_windows, scan, MANY, BEST.override(mode=mode))
+    monkeypatch.setattr("openvista.inference.automatic.plan_slab_rows", lambda *_: 1)
+    again = segment_scan(tiny_windows, scan, MANY, BEST.override(mode=mode))
+    assert np.array_equal(labels, again)

@@ -14,6 +14,7 @@ from openvista.inference.device import (
     find_device,
     free_memory,
     plan_compute,
+    plan_slab_rows,
     plan_storage,
 )
 
@@ -99,3 +100,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
         for flag in ([], ["retain"])
     ]
     assert counts[1] < counts[0] / 4
+
+
+def test_rows_labelled_at_once_fit_what_is_free(caplog):
+    caplog.set_level(logging.INFO)
+    cpu = torch.device("cpu")
+    free = free_memory(cpu)
+    assert plan_slab_rows(cpu, 1000, 48) == 48
+    assert 1 <= plan_slab_rows(cpu, free // 40, 48) <= 5
+    assert plan_slab_rows(cpu, 2 * free, 48) == 1
+    assert "rows at once" in caplog.text

@@ -4,7 +4,7 @@ import pytest
 import torch
 from monai.inferers import sliding_window_inference
 
-from openvista.inference.features import Storage, stitch, streaming_axis
+from openvista.inference.features import Slab, Storage, stitch, streaming_axis
 from openvista.inference.progress import Progress
 from openvista.inference.windows import importance_map, pad, plan_windows
 
@@ -86,3 +86,12 @@ def test_where_no_window_lies_there_is_zero_and_elsewhere_nothing_changes():
 def test_no_window_at_all_gives_zeros():
     plan = replace(plan_windows((20, 12, 10), WINDOW, 0.5), starts=())
     assert stitched(torch.rand(20, 12, 10), plan).shape == (20, 12, 10, 3)
+
+
+def test_parts_of_a_slab_are_the_slab():
+    values = torch.rand(3, 7, 4, 2)
+    parts = list(Slab(5, values).parts(1, 3))
+    assert [part.first for part in parts] == [5, 8, 11]
+    assert all(part.values_XYZC.is_contiguous() for part in parts)
+    assert torch.equal(torch.cat([part.values_XYZC for part in parts], 1), values)
+    assert [part.values_XYZC is values for part in Slab(5, values).parts(1, 7)] == [True]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from openvista.errors import DeviceError
 from openvista.inference.body import Box, find_body, whole, without_air
-from openvista.inference.device import plan_storage
+from openvista.inference.device import plan_slab_rows, plan_storage
 from openvista.inference.features import Encode, Storage, stitch, streaming_axis
 from openvista.inference.labels import Decision, ExactLabels, SmoothLabels
 from openvista.inference.network import WindowNetwork
@@ -48,15 +48,20 @@ class Question:
     decision: Decision
 
 
-def ask(network: WindowNetwork, class_ids: Sequence[int]) -> Question:
-    """Stitch logits when there are fewer classes than feature channels, else features: whichever is smaller.
+CHANNELS_PER_CLASS = 4
+"""With at least so many feature channels per class, logits are stitched (benchmarks/crossover.py: between 3 and 12)."""
 
-    Both give the same result, since stitching and the dot product with an embedding are linear.
+
+def ask(network: WindowNetwork, class_ids: Sequence[int]) -> Question:
+    """Stitch logits when few classes are asked for, else features: whichever is faster.
+
+    Both give the same result, since stitching and the dot product with an embedding are linear. Logits pay the dot
+    product in every window, where windows overlap several times; features pay it once per voxel.
     """
     embeddings_KC = network.embeddings(list(class_ids))
     classes, channels = embeddings_KC.shape
     chunk = network.compute.chunk
-    if classes < channels:
+    if classes * CHANNELS_PER_CLASS <= channels:
         logger.info("stitching the logits of %d classes", classes)
         return Question(
             tuple(class_ids),
@@ -135,8 +140,14 @@ def label_prepared(
     labels = way_back(prepared.grid, box, prepared.scan_grid, axis, question.decision, question.class_ids)
     image_XYZ = pad(prepared.image_XYZ[box], plan, profile.padding)
     importance_XYZ = importance_map(plan.window, profile.weighting, storage.device)
+    window_rows = plan.window[axis]
+    rows = plan_slab_rows(
+        storage.device, slab_bytes(plan, question.channels, storage.dtype) // window_rows, window_rows
+    )
     for slab in stitch(image_XYZ, plan, importance_XYZ, question.encode, question.channels, storage, report):
-        labels.add(slab)
+        for part in slab.parts(axis, rows):
+            labels.add(part)
+            del part
         report(Progress("label", slab.first + slab.values_XYZC.shape[axis], plan.volume[axis]))
         del slab  # or it would live on while the next one is filled
     return labels.result()

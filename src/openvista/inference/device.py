@@ -127,6 +127,20 @@ def plan_storage(compute: Compute, slab_bytes: int) -> torch.device:
     return where
 
 
+def plan_slab_rows(where: torch.device, row_bytes: int, most: int) -> int:
+    """How many finished rows to label at once, so that their copies take at most an eighth of what is free.
+
+    Args:
+        where: what holds the rows.
+        row_bytes: channels of one row of the volume, across the streaming axis.
+        most: rows of a window; more are never finished together.
+    """
+    free = free_memory(where)
+    rows = most if free is None else min(max(free // 8 // max(row_bytes, 1), 1), most)
+    logger.info("labelling up to %d of %d rows at once, %.1f MB each", rows, most, row_bytes / 1e6)
+    return rows
+
+
 def free_memory(device: torch.device) -> int | None:
     """Free bytes on a device; on the host what can be had without swapping. ``None`` where nobody can tell."""
     if device.type == "cuda":

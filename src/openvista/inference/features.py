@@ -43,6 +43,16 @@ class Slab:
     first: int
     values_XYZC: Tensor
 
+    def parts(self, axis: int, rows: int) -> "Iterator[Slab]":
+        """The slab in pieces of at most so many rows along an axis, in order."""
+        if self.values_XYZC.shape[axis] <= rows:
+            yield self
+            return
+        offset = 0
+        for part_XYZC in self.values_XYZC.split(rows, axis):
+            yield Slab(self.first + offset, part_XYZC.contiguous())
+            offset += part_XYZC.shape[axis]
+
 
 def stitch(
     image_XYZ: Tensor,
