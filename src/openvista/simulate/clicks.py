@@ -6,7 +6,7 @@ on all objects of a patch at once and takes its randomness from a generator.
 Shape letters: B objects, N clicks per object, X Y Z voxels of the patch, V the same in one row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from openvista.model.point_head import ClickLabel
+from openvista.simulate.pieces import erode
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,7 @@ class Clicks:
 
     def joined(self, other: "Clicks") -> "Clicks":
         """These clicks and more clicks on the same objects."""
-        return Clicks(
-            torch.cat((self.places_BN3, other.places_BN3), dim=1), torch.cat((self.labels_BN, other.labels_BN), dim=1)
-        )
+        return joined([self, other])
 
     def filled_up(self, count: int) -> "Clicks":
         """The same with padding up to ``count`` clicks per object."""
@@ -41,6 +40,13 @@ class Clicks:
             functional.pad(self.places_BN3, (0, 0, 0, missing)),
             functional.pad(self.labels_BN, (0, missing), value=ClickLabel.PADDING),
         )
+
+
+def joined(parts: Sequence[Clicks]) -> Clicks:
+    """Several clicks on the same objects as one."""
+    return Clicks(
+        torch.cat([part.places_BN3 for part in parts], dim=1), torch.cat([part.labels_BN for part in parts], dim=1)
+    )
 
 
 def all_objects(parts: Sequence[Clicks]) -> Clicks:
@@ -61,7 +67,9 @@ class ClickRules:
         erosion: side of the cube by which objects and errors are eroded; odd, 1 for none.
         most_positive, most_negative: at most this many first clicks of each kind on an object; how many is drawn.
         from_supervoxels: the objects come from supervoxel mixing. Then every object gets ``most_positive`` positive
-            clicks and no negative one, unless it is one part of an organ.
+            first clicks and no negative one, apart from the next two.
+        piece_positive: positive first clicks on each further piece of an object that supervoxels put together.
+        part_negative: negative first clicks on the rest of an organ of which only a part is asked.
     """
 
     border: int = 10
@@ -70,6 +78,8 @@ class ClickRules:
     most_positive: int = 3
     most_negative: int = 3
     from_supervoxels: bool = False
+    piece_positive: int = 1
+    part_negative: int = 1
 
     def margin(self, side: int) -> int:
         """Voxels to keep away from either end of an axis of ``side`` voxels."""
@@ -82,7 +92,7 @@ def first_clicks(
     special_B: Tensor,
     rules: ClickRules,
     random: torch.Generator,
-    other_part_BXYZ: Tensor | None = None,
+    pieces_BXYZ: Tensor | None = None,
 ) -> Clicks:
     """The clicks with which a user begins.
 
@@ -97,22 +107,29 @@ def first_clicks(
         special_B: bool, objects of special classes: their clicks have labels of their own.
         rules: the constants.
         random: source of randomness.
-        other_part_BXYZ: for an object that is one part of an organ, the rest of the organ: its negative clicks lie
-            there, up to ``most_negative`` of them, so that it shows which part is meant. All False for other objects.
+        pieces_BXYZ: how supervoxels put the objects together (see ``ClickObjects``), so that the clicks show what is
+            meant: every further piece gets a positive click of its own, the rest of an organ of which only a part is
+            asked a negative one, both in the eroded piece if possible. None: every object is one piece.
     """
-    inside_BXYZ = targets_BXYZ & known_BXYZ
-    preferred_BXYZ = _away_from_border(erode(inside_BXYZ, rules.erosion), rules, axes=3)
-    nowhere_B = ~preferred_BXYZ.flatten(1).any(dim=1)
-    positive_BXYZ = torch.where(nowhere_B[:, None, None, None], inside_BXYZ, preferred_BXYZ)
-    negative_BXYZ = known_BXYZ & ~targets_BXYZ
-    positives_B, negatives_B = _first_counts(len(targets_BXYZ), rules, random)
-    if other_part_BXYZ is not None:
-        is_part_B = other_part_BXYZ.flatten(1).any(dim=1)
-        negative_BXYZ = torch.where(is_part_B[:, None, None, None], other_part_BXYZ & negative_BXYZ, negative_BXYZ)
-        negatives_B = negatives_B.masked_fill(is_part_B.to(negatives_B.device), rules.most_negative)
-    positive = _clicks_in(positive_BXYZ, positives_B, _labels(special_B, positive=True), random)
-    negative = _clicks_in(negative_BXYZ, negatives_B, _labels(special_B, positive=False), random)
-    return positive.joined(negative)
+    if len(targets_BXYZ) == 0:
+        return _no_clicks(targets_BXYZ)
+    inside_BXYZ, outside_BXYZ = targets_BXYZ & known_BXYZ, known_BXYZ & ~targets_BXYZ
+    counts_B, negatives_B = _first_counts(len(targets_BXYZ), rules, random)
+    label_B = _labels(special_B, positive=True)
+    parts = []
+    for area_BXYZ in _areas(inside_BXYZ, pieces_BXYZ):
+        parts.append(_clicks_in(_inner(area_BXYZ, rules), counts_B, label_B, random, otherwise_BXYZ=area_BXYZ))
+        counts_B = torch.full_like(counts_B, rules.piece_positive)
+    negative_B = _labels(special_B, positive=False)
+    if pieces_BXYZ is None or pieces_BXYZ.min() >= 0:
+        parts.append(_clicks_in(outside_BXYZ, negatives_B, negative_B, random))
+        return joined(parts)
+    rest_BXYZ = outside_BXYZ & (pieces_BXYZ < 0)
+    is_part_B = rest_BXYZ.flatten(1).any(dim=1).to(negatives_B.device)
+    parts.append(_clicks_in(outside_BXYZ, negatives_B.masked_fill(is_part_B, 0), negative_B, random))
+    on_rest_B = is_part_B * rules.part_negative
+    parts.append(_clicks_in(_inner(rest_BXYZ, rules), on_rest_B, negative_B, random, otherwise_BXYZ=rest_BXYZ))
+    return joined(parts)
 
 
 def further_clicks(
@@ -138,24 +155,28 @@ def further_clicks(
     for wrong_BXYZ, positive in ((targets_BXYZ & ~predicted_BXYZ, True), (predicted_BXYZ & ~targets_BXYZ, False)):
         area_BXYZ = _away_from_border(erode(wrong_BXYZ & known_BXYZ, rules.erosion), rules, axes=2)
         parts.append(_clicks_in(area_BXYZ, one_B, _labels(special_B, positive), random).filled_up(1))
-    clicks = parts[0].joined(parts[1])
+    clicks = joined(parts)
     return None if (clicks.labels_BN == ClickLabel.PADDING).all() else clicks
 
 
-def erode(mask_BXYZ: Tensor, side: int) -> Tensor:
-    """Voxels whose cube of ``side``³ voxels lies in the mask. Beyond the border of the patch it goes on like inside."""
-    for axis in (1, 2, 3):
-        mask_BXYZ = _erode_along(mask_BXYZ, axis, side // 2)
-    return mask_BXYZ
+def _no_clicks(objects_BXYZ: Tensor) -> Clicks:
+    """No click on each object."""
+    places = torch.zeros(len(objects_BXYZ), 0, 3, dtype=torch.long, device=objects_BXYZ.device)
+    return Clicks(places, places[..., 0])
 
 
-def _erode_along(mask: Tensor, axis: int, reach: int) -> Tensor:
-    length = mask.shape[axis]
-    eroded = mask.clone()
-    for step in range(1, min(reach, length - 1) + 1):
-        eroded.narrow(axis, step, length - step).logical_and_(mask.narrow(axis, 0, length - step))
-        eroded.narrow(axis, 0, length - step).logical_and_(mask.narrow(axis, step, length - step))
-    return eroded
+def _areas(inside_BXYZ: Tensor, pieces_BXYZ: Tensor | None) -> Iterator[Tensor]:
+    """The places for positive clicks, piece by piece."""
+    if pieces_BXYZ is None:
+        yield inside_BXYZ
+        return
+    for piece in range(1, int(pieces_BXYZ.max()) + 1):
+        yield inside_BXYZ & (pieces_BXYZ == piece)
+
+
+def _inner(area_BXYZ: Tensor, rules: ClickRules) -> Tensor:
+    """Where first clicks go if they can: the eroded area away from the border."""
+    return _away_from_border(erode(area_BXYZ, rules.erosion), rules, axes=3)
 
 
 def _away_from_border(mask_BXYZ: Tensor, rules: ClickRules, axes: int) -> Tensor:
@@ -187,12 +208,26 @@ def _labels(special_B: Tensor, positive: bool) -> Tensor:
     return torch.where(special_B, int(special), int(plain))
 
 
-def _clicks_in(area_BXYZ: Tensor, wanted_B: Tensor, label_B: Tensor, random: torch.Generator) -> Clicks:
-    """Up to ``wanted_B`` different voxels of each area, as clicks with the label; [B, most of any object]."""
-    running_BV = area_BXYZ.flatten(1).cumsum(dim=1, dtype=torch.int32)
+def _clicks_in(
+    area_BXYZ: Tensor,
+    wanted_B: Tensor,
+    label_B: Tensor,
+    random: torch.Generator,
+    otherwise_BXYZ: Tensor | None = None,
+) -> Clicks:
+    """Up to ``wanted_B`` different voxels of each area, as clicks with the label; [B, most of any object].
+
+    Where an area is empty the voxels are those of ``otherwise_BXYZ``.
+    """
+    if not wanted_B.any():
+        return _no_clicks(area_BXYZ)
+    running_BV = _running(area_BXYZ)
+    empty_B = running_BV[:, -1] == 0
+    if otherwise_BXYZ is not None and empty_B.any():
+        running_BV[empty_B] = _running(otherwise_BXYZ[empty_B])
     size_B = running_BV[:, -1].long()
     count_B = torch.minimum(wanted_B.to(size_B.device), size_B)
-    most = int(count_B.max()) if len(count_B) else 0
+    most = int(count_B.max())
     ranks_BN = _different_ranks(size_B, count_B, most, random)
     # the voxel of rank r is the first at which r + 1 voxels have been counted
     voxels_BN = torch.searchsorted(running_BV, (ranks_BN + 1).int())
@@ -200,6 +235,11 @@ def _clicks_in(area_BXYZ: Tensor, wanted_B: Tensor, label_B: Tensor, random: tor
     voxels_BN = voxels_BN.where(is_click_BN, 0)
     places_BN3 = torch.stack(torch.unravel_index(voxels_BN, area_BXYZ.shape[1:]), dim=-1)
     return Clicks(places_BN3, label_B.to(size_B.device)[:, None].where(is_click_BN, int(ClickLabel.PADDING)))
+
+
+def _running(area_BXYZ: Tensor) -> Tensor:
+    """How many voxels of the area come up to each voxel; int32 [B, V]."""
+    return area_BXYZ.flatten(1).cumsum(dim=1, dtype=torch.int32)
 
 
 def _different_ranks(size_B: Tensor, count_B: Tensor, most: int, random: torch.Generator) -> Tensor:

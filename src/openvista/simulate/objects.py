@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from openvista.anatomy.catalogue import SPECIAL_IDS
-from openvista.simulate.class_prompts import class_target, drawn, present_values
-from openvista.simulate.supervoxel_mix import MixedObject, SupervoxelMixing, mix_supervoxels
+from openvista.simulate.class_prompts import drawn
+from openvista.simulate.supervoxel_mix import SupervoxelMixing, mixed_objects
+from openvista.simulate.truth import ClickObject, PatchTruth
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,12 @@ class ClickObjects:
     Attributes:
         targets_BXYZ: bool truth per object.
         known_BXYZ: bool, where that truth is known.
-        class_ids_B: int64 class id of the model, 0 for an object that is no class (made of supervoxels).
+        class_ids_B: int64 class id of the model, 0 for an object that is not exactly a class (made with supervoxels).
         special_B: bool, the class is special, its clicks have labels of their own.
-        unseen_B: bool, to be marked zero-shot: only objects made of supervoxels are.
-        other_part_BXYZ: bool, for an object that is one part of an organ the rest of the organ, where its negative
-            clicks belong (:func:`openvista.simulate.clicks.first_clicks`); all False for the others.
+        unseen_B: bool, to be marked zero-shot: only objects made with supervoxels are.
+        pieces_BXYZ: int8, what the first clicks have to show. 1, 2, ... are the pieces an object is put together from,
+            -1 is the rest of an organ of which the object is a part. Hand it to
+            :func:`openvista.simulate.clicks.first_clicks`.
     """
 
     targets_BXYZ: Tensor
@@ -33,7 +34,7 @@ class ClickObjects:
     class_ids_B: Tensor
     special_B: Tensor
     unseen_B: Tensor
-    other_part_BXYZ: Tensor
+    pieces_BXYZ: Tensor
 
     def __len__(self) -> int:
         return len(self.class_ids_B)
@@ -64,48 +65,23 @@ def choose_click_objects(
         supervoxels_XYZ: number of the supervoxel of each voxel, 0 for air.
         mixing: how to mix them in.
     """
-    plain = [
-        _class_object(labels_XYZ, value, classes, known_XYZ)
-        for value in drawn(_clickable(labels_XYZ, annotated, classes, known_XYZ), most, random)
-    ]
+    truth = PatchTruth(labels_XYZ, annotated, classes, known_XYZ)
+    chosen = drawn(truth.clickable(), most, random)
     if supervoxels_XYZ is None or mixing is None:
-        return _together(plain, labels_XYZ)
-    return _together(mix_supervoxels(plain, labels_XYZ, supervoxels_XYZ, mixing, random), labels_XYZ)
+        objects = [truth.object_of(value) for value in chosen]
+    else:
+        objects = mixed_objects(truth, chosen, supervoxels_XYZ, mixing, random)
+    return _together(objects, labels_XYZ)
 
 
-def _clickable(
-    labels_XYZ: Tensor, annotated: Sequence[int], classes: Mapping[int, int], known_XYZ: Mapping[int, Tensor]
-) -> list[int]:
-    """Present classes with at least one voxel where their truth is known."""
-    present = present_values(labels_XYZ, [value for value in annotated if value in classes], classes)
-    return [
-        value
-        for value in present
-        if value not in known_XYZ or bool((class_target(labels_XYZ, value, classes) & known_XYZ[value]).any())
-    ]
-
-
-def _class_object(
-    labels_XYZ: Tensor, value: int, classes: Mapping[int, int], known_XYZ: Mapping[int, Tensor]
-) -> MixedObject:
-    target_XYZ = class_target(labels_XYZ, value, classes)
-    known = known_XYZ[value] if value in known_XYZ else torch.ones_like(target_XYZ)
-    return MixedObject(target_XYZ, known, classes[value], special=classes[value] in SPECIAL_IDS)
-
-
-def _together(objects: Sequence[MixedObject], labels_XYZ: Tensor) -> ClickObjects:
-    nothing_XYZ = torch.zeros_like(labels_XYZ, dtype=torch.bool)
-    others = [nothing_XYZ if item.other_part_XYZ is None else item.other_part_XYZ for item in objects]
+def _together(objects: Sequence[ClickObject], labels_XYZ: Tensor) -> ClickObjects:
     device = labels_XYZ.device
+    none_XYZ = torch.zeros(0, *labels_XYZ.shape, dtype=torch.bool, device=device)
     return ClickObjects(
-        targets_BXYZ=_stacked([item.target_XYZ for item in objects], nothing_XYZ),
-        known_BXYZ=_stacked([item.known_XYZ for item in objects], nothing_XYZ),
+        targets_BXYZ=torch.stack([item.target_XYZ for item in objects]) if objects else none_XYZ,
+        known_BXYZ=torch.stack([item.known_XYZ for item in objects]) if objects else none_XYZ,
         class_ids_B=torch.tensor([item.class_id for item in objects], dtype=torch.long, device=device),
         special_B=torch.tensor([item.special for item in objects], dtype=torch.bool, device=device),
         unseen_B=torch.tensor([item.unseen for item in objects], dtype=torch.bool, device=device),
-        other_part_BXYZ=_stacked(others, nothing_XYZ),
+        pieces_BXYZ=torch.stack([item.pieces_XYZ for item in objects]) if objects else none_XYZ.to(torch.int8),
     )
-
-
-def _stacked(masks: Sequence[Tensor], like_XYZ: Tensor) -> Tensor:
-    return torch.stack(list(masks)) if masks else like_XYZ[None][:0]
