@@ -13,8 +13,8 @@ PACKAGE = Path(openvista.__file__).parent
 
 LEVELS = [
     {"errors"},
-    {"anatomy", "grid", "prompts", "datalist"},
-    {"structures", "scan", "io", "prepare", "model"},
+    {"anatomy", "grid", "prompts"},
+    {"structures", "scan", "io", "prepare", "model", "datalist"},
     {"weights"},
     {"inference"},
     {"report", "simulate"},

@@ -58,7 +58,7 @@ def test_testing_cases_without_label_are_left_out(folder):
     ("content", "words"),
     [
         ({"labels": {"1": "x"}, "training": [entry("c")]}, "does not exist"),
-        ({"labels": {"1": "x"}, "training": [{"image": "a.nii.gz"}]}, "no 'label'"),
+        ({"labels": {"1": "x"}, "training": [{"label": "la.nii.gz"}]}, "no 'image'"),
         ({"labels": {"1": "x"}, "training": []}, "no labelled case"),
         ([1, 2], "JSON object"),
     ],

@@ -1,0 +1,127 @@
+"""What a data list says: its cases, and the names of their label values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from openvista.errors import DataListError
+
+SliceRange = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One labelled scan of a data list.
+
+    Attributes:
+        image: the CT file.
+        label: the label map on the same grid.
+        fold: cross-validation fold, ``None`` where the list has none.
+        annotated: label values somebody marked here; any other value is unknown, not absent.
+        label_slices: label value to its first and last slice (inclusive) of the file's third axis.
+        pseudo_label: a model's label map on the same grid, ``None`` where there is none. Its values are class ids
+            of the catalogue, not label values of this list.
+        supervoxels: a supervoxel map on the same grid (``label_sv`` in the file), ``None`` where there is none.
+        pseudo_label_reliable: ``pseudo_label_reliability`` of the file is not 0.
+        annotated_listed: the file itself has ``annotated`` here; otherwise everything named counts as marked.
+        extra: fields of the entry that we do not know; kept when the list is written.
+    """
+
+    image: Path
+    label: Path
+    fold: int | None
+    annotated: frozenset[int]
+    label_slices: dict[int, SliceRange]
+    pseudo_label: Path | None = None
+    supervoxels: Path | None = None
+    pseudo_label_reliable: bool = True
+    annotated_listed: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The image's file name without extensions."""
+        return self.image.name.split(".")[0]
+
+
+@dataclass(frozen=True)
+class UnlabelledCase:
+    """A scan that nobody labelled, for supervoxels, pseudo-labels or inference. Attributes as in :class:`Case`."""
+
+    image: Path
+    fold: int | None = None
+    pseudo_label: Path | None = None
+    supervoxels: Path | None = None
+    pseudo_label_reliable: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The image's file name without extensions."""
+        return self.image.name.split(".")[0]
+
+
+AnyCase = Case | UnlabelledCase
+
+
+@dataclass(frozen=True)
+class DataList:
+    """A data list, whatever its style (see :func:`openvista.datalist.read_datalist`).
+
+    Attributes:
+        path: the JSON file.
+        label_names: label value to name, without background.
+        training: labelled cases to learn from, by folds.
+        testing: labelled cases to score once.
+        unlabelled: training entries without a label.
+        testing_unlabelled: testing entries without a label.
+        label_mapping: label value to class (id or name) where the list itself says so, else empty.
+        root: the folder that relative paths start from; ``None`` is the list's own.
+        extra: fields of the list that we do not know; kept when it is written.
+    """
+
+    path: Path
+    label_names: dict[int, str]
+    training: tuple[Case, ...]
+    testing: tuple[Case, ...]
+    unlabelled: tuple[UnlabelledCase, ...] = ()
+    testing_unlabelled: tuple[UnlabelledCase, ...] = ()
+    label_mapping: Mapping[int, int | str] = field(default_factory=dict)
+    root: Path | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the file start."""
+        return self.root or self.path.parent
+
+    @property
+    def every_case(self) -> tuple[AnyCase, ...]:
+        """Training and testing cases, labelled or not."""
+        return (*self.training, *self.unlabelled, *self.testing, *self.testing_unlabelled)
+
+    def split(self, fold: int | None) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+        """Training cases outside ``fold``, and those inside it for validation; ``None`` holds nothing out.
+
+        Raises:
+            DataListError: no case has this fold.
+        """
+        inside = tuple(case for case in self.training if fold is not None and case.fold == fold)
+        if fold is not None and not inside:
+            folds = sorted({case.fold for case in self.training if case.fold is not None})
+            raise DataListError(f"{self.path}: no case has fold {fold}; the list has folds {folds}")
+        return tuple(case for case in self.training if case not in inside), inside
+
+    def naming(self, names: Mapping[int, str]) -> "DataList":
+        """The same list with names for values it does not name itself, as in lists of image and label alone.
+
+        Cases without ``annotated`` of their own count as marked for these values too.
+        """
+        complete = dict(names) | self.label_names
+
+        def named(case: Case) -> Case:
+            return case if case.annotated_listed else replace(case, annotated=frozenset(complete))
+
+        training, testing = (tuple(named(case) for case in cases) for cases in (self.training, self.testing))
+        return replace(self, label_names=complete, training=training, testing=testing)
