@@ -15,7 +15,7 @@ LEVELS = [
     {"errors"},
     {"anatomy", "grid", "prompts"},
     {"structures", "scan", "io", "prepare", "model", "datalist"},
-    {"weights"},
+    {"weights", "curation"},
     {"inference"},
     {"report", "simulate"},
     {"evaluate", "train"},

@@ -111,7 +111,7 @@ class DataList:
         if fold is not None and not inside:
             folds = sorted({case.fold for case in self.training if case.fold is not None})
             raise DataListError(f"{self.path}: no case has fold {fold}; the list has folds {folds}")
-        return tuple(case for case in self.training if case not in inside), inside
+        return tuple(case for case in self.training if fold is None or case.fold != fold), inside
 
     def naming(self, names: Mapping[int, str]) -> "DataList":
         """The same list with names for values it does not name itself, as in lists of image and label alone.

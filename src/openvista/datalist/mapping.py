@@ -73,10 +73,9 @@ def map_labels(listed: DataList, items: Iterable[str], vocabulary: Vocabulary) -
         DataListError, AnatomyError: as :func:`parse_mapping`.
     """
     asked = list(items)
-    if not asked and listed.label_mapping:
-        return parse_mapping(
-            [f"{value}={item}" for value, item in listed.label_mapping.items()], {}, vocabulary
-        )  # VISTA3D's mappings also map values that the list does not name
+    if not asked and listed.label_mapping:  # VISTA3D's mappings also map values that their list does not name
+        names = {value: f"label {value}" for value in listed.label_mapping} | listed.label_names
+        return parse_mapping([f"{value}={item}" for value, item in listed.label_mapping.items()], names, vocabulary)
     if not asked and not listed.label_names:
         raise DataListError(f"{listed.path} names no labels: say what they are, for example '1=spleen'")
     return parse_mapping(
