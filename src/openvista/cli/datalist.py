@@ -41,13 +41,16 @@ def make(
 ) -> None:
     """Write a data list from images and label maps on disk.
 
-    Layouts: imagesTr/ and labelsTr/ (Medical Decathlon, nnU-Net), images/ and labels/, pairs such as
-    case_ct.nii.gz and case_seg.nii.gz in one folder or in a folder per case.
+    Layouts: imagesTr/ and labelsTr/ (Medical Decathlon, nnU-Net), images/ and
+    labels/, pairs such as case_ct.nii.gz and case_seg.nii.gz in one folder or
+    in a folder per case.
 
-    Names come from --names, else a dataset.json in the folder, else the label maps themselves.
+    Names come from --names, else a dataset.json in the folder, else the label
+    maps themselves.
 
-    --partial writes into each case which values occur in its label map; all others are unknown there, neither
-    trained nor scored as absent. Do not use it where a structure may truly be missing from a scan.
+    --partial writes into each case which values occur in its label map; all
+    others are unknown there, neither trained nor scored as absent. Do not use
+    it where a structure may truly be missing from a scan.
 
     Examples:
 
@@ -63,6 +66,7 @@ def make(
     target = output or folder / "dataset.json"
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: exists; choose another file with -o, or replace it with --overwrite")
+    _check_folder(target if output else None)
     with _counting_bar("reading label maps", quiet) as begin:
         made = make_datalist(
             folder,
@@ -97,11 +101,13 @@ def check(
 ) -> None:
     """Read every file of a data list and tell what training would stumble over.
 
-    Per case: missing and unreadable files, label maps on another grid than their image, label values that the list
-    does not name, empty label maps, images that do not look like HU. For the list: the same image for training and
-    testing, no foreground, folds that cannot be held out.
+    Per case: missing and unreadable files, label maps on another grid than
+    their image, label values that the list does not name, empty label maps,
+    images that do not look like HU. For the list: the same image for training
+    and testing, no foreground, folds that cannot be held out.
 
-    Exit code 2 when a case cannot be used. -v adds what each structure amounts to.
+    Exit code 2 when a case cannot be used. -v adds what each structure
+    amounts to.
 
     Examples:
 
@@ -117,6 +123,8 @@ def check(
     from openvista.errors import DataListError
     from openvista.io import replacing
 
+    for path in (json_report, write_usable):
+        _check_folder(path)
     listed = read_datalist(
         datalist, root=root, pseudo_label_root=pseudo_label_root, supervoxel_root=supervoxel_root, must_exist=False
     )
@@ -132,6 +140,14 @@ def check(
         write_datalist(usable_part(report), write_usable)
     if not report.usable:
         raise DataListError(_verdict(report))
+
+
+def _check_folder(path: Path | None) -> None:
+    """Refuse an output without a folder before the long work, not after it."""
+    from openvista.errors import OutputError
+
+    if path is not None and not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; create it first")
 
 
 @contextmanager
@@ -182,7 +198,7 @@ def _print_made(listed: "DataList", notes: tuple[str, ...]) -> None:
         console.print(f"[yellow]note[/yellow]  {escape(note)}", highlight=False)
     folds = len({case.fold for case in listed.training} - {None})
     labels = ", ".join(f"{value} {name}" for value, name in listed.label_names.items())
-    counts = f"{len(listed.training)} cases for training in {folds} folds, {len(listed.testing)} for testing"
+    counts = f"cases: {len(listed.training)} for training in {folds} folds, {len(listed.testing)} for testing"
     bare = len(listed.unlabelled) + len(listed.testing_unlabelled)
     more = f", {bare} without labels" if bare else ""
     console.print(f"labels: {labels}", markup=False, highlight=False)

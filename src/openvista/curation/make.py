@@ -1,7 +1,8 @@
 """A data list from the files of a folder: pairs, names, a testing part, folds."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def make_datalist(
     )
     left = [f"{label}: left out, there is no image of that name" for label in found.labels_left]
     unreadable = [f"left out: {item}" for item in read if isinstance(item, str)]
-    return MadeList(listed, (*left, *unreadable, *_remarks(listed, labelled.values(), names), *notes))
+    return MadeList(listed, (*left, *unreadable, *_remarks(listed, list(labelled.values()), names, partial), *notes))
 
 
 def _read(pair: tuple[Path, Path]) -> _Labelled | str:
@@ -155,7 +156,7 @@ def _split(
         notes.append("only one case to train on: it has no fold, so nothing can be held out for validation")
     elif usable < folds and training:
         notes.append(f"{len(training)} training cases make {usable} folds, not {folds}")
-    if not testing and not count and test_share:
+    if not testing and not count and test_share and len(training) > 1:
         notes.append(f"{len(training)} labelled cases are too few to keep {test_share:.0%} of them for testing")
     with_fold = [(item, index % usable if usable > 1 else None) for index, item in enumerate(training)]
     by_name = sorted(with_fold, key=lambda pair: pair[0].image)
@@ -167,18 +168,31 @@ def _case(item: _Labelled, fold: int | None, names: Mapping[int, str], partial: 
     return Case(item.image, item.label, fold, annotated, {}, annotated_listed=partial)
 
 
-def _remarks(listed: DataList, labelled: Iterable[_Labelled], given: Mapping[int, str] | None) -> list[str]:
+def _remarks(
+    listed: DataList, labelled: Sequence[_Labelled], given: Mapping[int, str] | None, partial: bool
+) -> list[str]:
     notes = []
-    occurring = {value for item in labelled for value in item.values}
-    unnamed = [value for value in occurring if listed.label_names[value] == f"label {value}"]
+    occurring = Counter(value for item in labelled for value in item.values)
+    unnamed = [value for value in sorted(occurring) if listed.label_names[value] == f"label {value}"]
     if unnamed:
-        shown = ", ".join(str(value) for value in sorted(unnamed)[:8])
+        shown = _some([str(value) for value in unnamed])
         notes.append(f"values without a name: {shown}; they are called 'label N' now, name them with --names")
     absent = [f"{value} '{name}'" for value, name in (given or {}).items() if value not in occurring]
     if absent:
-        notes.append(f"named, but in no label map: {', '.join(absent)}")
+        notes.append(f"named, but in no label map: {_some(absent)}")
+    rare = [value for value, count in occurring.items() if count < len(labelled)]
+    if rare and not partial:
+        shown = _some([f"{listed.label_names[value]} (in {occurring[value]})" for value in sorted(rare)])
+        notes.append(
+            f"not in all of {len(labelled)} label maps: {shown}; where missing they count as absent from the body; "
+            "if nobody looked for them there, use --partial"
+        )
     bare = len(listed.unlabelled) + len(listed.testing_unlabelled)
     if bare:
         first = (*listed.unlabelled, *listed.testing_unlabelled)[0].image
         notes.append(f"{bare} images have no label map ({first.name}, ...): listed without one")
     return notes
+
+
+def _some(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")

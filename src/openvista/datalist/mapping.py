@@ -121,9 +121,11 @@ def _known_class(item: str, right: str, vocabulary: Vocabulary) -> int:
     except AnatomyError as error:
         left = item.partition("=")[0].strip()
         raise AnatomyError(f"mapping {item!r}: {error}; for a structure of your own write '{left}=new'") from None
-    if class_id not in vocabulary.ids:
-        parts = ", ".join(f"'{vocabulary.name(part)}'" for part in vocabulary.expand([class_id])[:6])
-        raise AnatomyError(f"mapping {item!r}: '{vocabulary.name(class_id)}' is a group ({parts}, ...); name one part")
+    parts = vocabulary.expand([class_id])
+    if parts != [class_id]:  # groups give way to their parts when asked for, so one trained as a class is never seen
+        shown = ", ".join(f"'{vocabulary.name(part)}'" for part in parts[:6]) + (", ..." if len(parts) > 6 else "")
+        problem = f"'{vocabulary.name(class_id)}' is a group of {shown}"
+        raise AnatomyError(f"mapping {item!r}: {problem}; name one of these, or your own as in '=new:both kidneys'")
     return class_id
 
 
