@@ -101,11 +101,21 @@ def test_wrong_shapes_are_refused(network: Vista3D, features: PointFeatures) -> 
 
 def test_folded_output_is_the_two_steps_of_the_paper(network: Vista3D) -> None:
     output = network.point_head.output
-    token, image = torch.randn(8), torch.randn(1, 8, 4, 4, 4)
+    tokens, images = torch.randn(2, 8), torch.randn(2, 8, 4, 4, 4)
     with torch.no_grad():
-        full = output.conv(functional.gelu(output.norm(output.upsample(image))))
-        expected = torch.einsum("c,ncxyz->nxyz", output.vector(token), full)[None]
-        assert same(output(token, image), expected)
+        full = output.conv(functional.gelu(output.norm(output.upsample(images))))
+        expected = torch.einsum("nc,ncxyz->nxyz", output.vector(tokens), full)[:, None]
+        assert same(output(tokens, images), expected)
+
+
+def test_windows_prepared_together_are_those_prepared_alone(network: Vista3D) -> None:
+    features = torch.randn(3, 8, 8, 8, 8)
+    with torch.no_grad():
+        together = network.point_head.prepare_all(features)
+        for window, one in zip(together, features.split(1), strict=True):
+            alone = network.point_head.prepare(one)
+            assert same(window.halved_1CXYZ, alone.halved_1CXYZ)
+            assert window.window == alone.window
 
 
 def test_position_of_the_grid_is_that_of_its_voxel_centres() -> None:

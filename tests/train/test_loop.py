@@ -16,7 +16,8 @@ from openvista.weights.store import load_network
 
 
 def short_recipe(starter_recipe, example_datalist, **more):
-    settings = {"steps": 2, "minutes": 100.0, "patches_per_step": 1, "validate_every": 100, **more}
+    settings = {"steps": 2, "minutes": 100.0, "patches_per_step": 1, "validate_every": 100}
+    settings |= {"window": (32, 32, 32), **more}
     return read_recipe(starter_recipe, datalist=str(example_datalist), fold=None, **settings)
 
 
@@ -65,8 +66,8 @@ def test_the_same_seed_gives_the_same_losses(run, tmp_path, starter_recipe, exam
 def test_loss_falls_on_one_patch(starter_recipe, example_datalist, tmp_path):
     trainer = Trainer(short_recipe(starter_recipe, example_datalist), tmp_path)
     cases, _ = trainer._load_cases()
-    patch = trainer._prompted_patch(cases[0])
-    trainer._prompted_patch = lambda case: patch
+    samples = trainer._draw(cases)
+    trainer._draw = lambda cases: samples
     losses = [trainer._step(cases, 2e-3) for _ in range(8)]
     assert losses[-1] < 0.95 * losses[0]
 
@@ -78,7 +79,10 @@ def test_a_fold_that_leaves_nothing_to_train_on_is_said(starter_recipe, example_
 
 
 def test_two_processes_train_together(starter_recipe, example_datalist, tmp_path):
-    settings = [f"--set={item}" for item in ("steps=1", "patches_per_step=1", "fold=null", "average_decay=0")]
+    settings = [
+        f"--set={item}"
+        for item in ("steps=1", "patches_per_step=1", "fold=null", "average_decay=0", "window=[32,32,32]")
+    ]
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
         *("-m", "openvista", "train", str(starter_recipe), "--datalist", str(example_datalist)),

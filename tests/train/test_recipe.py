@@ -1,11 +1,13 @@
 """Recipes: names become ids, mistakes become one line."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from openvista.errors import RecipeError
 from openvista.train.recipe import read_recipe
+from openvista.train.stages import STAGES, stage1, stage2, stage3, stage4
 
 
 def test_the_starter_recipe_by_names(starter_recipe):
@@ -23,7 +25,7 @@ def test_overrides_win(starter_recipe):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ({"learning_rat": 1}, "learning_rat"),
+        ({"learning_rat": 1}, "nearest is 'learning_rate'"),
         ({"learning_rate": -1}, "learning_rate"),
         ({"preset": "huge"}, "unknown preset 'huge'"),
         ({"classes": {1: "livr"}}, "liver"),
@@ -55,3 +57,48 @@ def test_a_list_beside_the_recipe_is_found(tmp_path, starter_recipe):
     copy.write_text(Path(starter_recipe).read_text().replace("openkbp/dataset.json", "here.json"))
     (tmp_path / "here.json").write_text("{}")
     assert read_recipe(copy).datalist == tmp_path / "here.json"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_gives_the_defaults_and_the_recipe_overrides_them(tmp_path, stage):
+    file = tmp_path / "r.yaml"
+    file.write_text(f"name: x\ndatalist: d.json\nclasses: {{1: liver}}\nstage: {stage}\nstart_from: starter\n")
+    recipe = read_recipe(file)
+    defaults = asdict(STAGES[stage]())
+    assert {key: getattr(recipe, key) for key in defaults if key != "name"} == {
+        key: value for key, value in defaults.items() if key != "name"
+    }
+    assert read_recipe(file, learning_rate=0.5, steps=7).learning_rate == 0.5
+    assert read_recipe(file, steps=7).epochs is None
+
+
+def test_paper_stages_differ_as_in_the_paper():
+    assert replace(stage2(), name="stage1", supervoxels=True, oversample=None) == stage1()
+    assert replace(stage4(), name="stage3", oversample=None) == stage3()
+    assert stage1().trained == ("encoder", "point")
+    assert stage3().trained == ("automatic",)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ({"augmentation": {"zom": 1}}, "augmentation.zoom"),
+        ({"stage": "stage9"}, "unknown stage 'stage9'; there are stage1"),
+        ({"trained": ["encoder"]}, "'automatic' is not in trained"),
+        ({"trained": ["encoder", "automatic", "point"]}, "nothing would train it"),
+        ({"trained": ["automatic"]}, "the encoder is frozen, but start_from names no model"),
+        ({"steps": 3, "epochs": 2}, "steps and epochs exclude each other"),
+        ({"window": [40, 48, 48]}, "multiples of 16"),
+        ({"schedule": "linear"}, "schedule"),
+    ],
+)
+def test_impossible_combinations_are_said(starter_recipe, override, words):
+    with pytest.raises(RecipeError, match=words) as caught:
+        read_recipe(starter_recipe, **override)
+    assert "\n" not in str(caught.value)
+
+
+def test_epochs_become_steps(starter_recipe):
+    recipe = read_recipe(starter_recipe, steps=None, epochs=3)
+    assert recipe.steps_for(cases=10, processes=1) == 3 * 2 * 10 / 2
+    assert recipe.steps_for(cases=11, processes=2) == 17

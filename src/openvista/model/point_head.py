@@ -22,6 +22,8 @@ from openvista.model.blocks import InstanceNorm
 
 GROUP = 32
 """Objects that pass the transformer together; more only cost memory (paper facts §3)."""
+FULL_VALUES = 1 << 24
+"""Values at full resolution that exist at once: nine objects of the starter, one of VISTA3D."""
 
 
 class ClickLabel(IntEnum):
@@ -120,13 +122,21 @@ class MaskOutput(nn.Module):
         self.norm = InstanceNorm(channels, affine=False)
         self.conv = nn.Conv3d(channels, channels, kernel_size=3, padding=1)
 
-    def forward(self, token_C: Tensor, image_1CXYZ: Tensor) -> Tensor:
-        """Logits [1, 1, 2X, 2Y, 2Z] of one object, from its mask token and its halved image."""
-        vector_C = self.vector(token_C)
-        kernel_1C333 = torch.einsum("o,oixyz->ixyz", vector_C, self.conv.weight)[None]
-        full = functional.gelu(self.norm(self.upsample(image_1CXYZ)))
+    def forward(self, token_BC: Tensor, image_BCXYZ: Tensor) -> Tensor:
+        """Logits [B, 1, 2X, 2Y, 2Z] of B objects, from their mask tokens and halved images."""
+        vector_BC = self.vector(token_BC)
+        kernel_BC333 = torch.einsum("bo,oixyz->bixyz", vector_BC, self.conv.weight)
         assert self.conv.bias is not None
-        return functional.conv3d(full, kernel_1C333, (vector_C @ self.conv.bias)[None], padding=1)
+        bias_B = vector_BC @ self.conv.bias
+        # Together, because torch has a fast way for more than one image only; the rest one by one, in cache.
+        full_BCXYZ = self.upsample(image_BCXYZ)
+        masks = [
+            functional.conv3d(functional.gelu(self.norm(full_1CXYZ)), kernel_1C333, bias_1, padding=1)
+            for full_1CXYZ, kernel_1C333, bias_1 in zip(
+                full_BCXYZ.split(1), kernel_BC333.split(1), bias_B.split(1), strict=True
+            )
+        ]
+        return torch.cat(masks)
 
 
 class PointHead(nn.Module):
@@ -152,10 +162,15 @@ class PointHead(nn.Module):
 
     def prepare(self, features_1CXYZ: Tensor) -> PointFeatures:
         """The part that does not depend on clicks. One window; its sides must be even."""
-        _, _, x, y, z = features_1CXYZ.shape
-        halved = self.halve(features_1CXYZ)
+        (features,) = self.prepare_all(features_1CXYZ)
+        return features
+
+    def prepare_all(self, features_NCXYZ: Tensor) -> list[PointFeatures]:
+        """The same of N windows, halved together: training looks at several patches at once."""
+        _, _, x, y, z = features_NCXYZ.shape
+        halved = self.halve(features_NCXYZ)
         position = self.position.of_grid((x // 2, y // 2, z // 2)).to(halved.dtype)
-        return PointFeatures(halved, position, (x, y, z))
+        return [PointFeatures(halved_1CXYZ, position, (x, y, z)) for halved_1CXYZ in halved.split(1)]
 
     def forward(
         self, features: PointFeatures, clicks_BN3: Tensor, labels_BN: Tensor, unseen_B: Tensor | None = None
@@ -207,14 +222,15 @@ class PointHead(nn.Module):
         return place_BNC + table_5C[labels_BN - ClickLabel.PADDING]
 
     def _masks(self, features: PointFeatures, tokens_BTC: Tensor) -> Iterator[Tensor]:
-        """Logits [1, 1, X, Y, Z] object by object; full resolution exists for one object at a time."""
-        shape = features.halved_1CXYZ.shape[2:]
-        image_1SC = features.halved_1CXYZ.flatten(2).transpose(1, 2)
+        """Logits [b, 1, X, Y, Z], a few objects at a time."""
+        halved = features.halved_1CXYZ
+        at_once = max(FULL_VALUES // (8 * halved.numel()), 1)
+        image_1SC = halved.flatten(2).transpose(1, 2)
         for group_BTC in tokens_BTC.split(GROUP):
-            tokens, image_BSC = self.transformer(group_BTC, image_1SC, features.position_SC)
-            for token_TC, image_SC in zip(tokens, image_BSC, strict=True):
-                image_1CXYZ = image_SC.t().unflatten(1, shape)[None]
-                yield self.output(token_TC[0], image_1CXYZ)
+            tokens_BTC, image_BSC = self.transformer(group_BTC, image_1SC, features.position_SC)
+            image_BCXYZ = image_BSC.transpose(1, 2).unflatten(2, halved.shape[2:])
+            for some_BC, images in zip(tokens_BTC[:, 0].split(at_once), image_BCXYZ.split(at_once), strict=True):
+                yield self.output(some_BC, images)
 
 
 def _token(filters: int) -> nn.Parameter:

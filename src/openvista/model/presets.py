@@ -54,7 +54,6 @@ STARTER = Preset(
     window=(48, 48, 48),
     spacing=(4.0, 4.0, 3.0),
     hu_window=(-500.0, 900.0),
-    branches=("automatic",),
 )
 """Small enough to lie in the repository and to train on two CPU cores.
 

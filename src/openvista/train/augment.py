@@ -42,12 +42,14 @@ class Patch:
         labels_XYZ: int64 label values.
         known_XYZ: per range-limited label value, where it is known (bool).
         annotated: label values that may be prompted.
+        supervoxels_XYZ: int64 number of each voxel's supervoxel, 0 for air; ``None`` where the case has none.
     """
 
     image_XYZ: Tensor
     labels_XYZ: Tensor
     known_XYZ: dict[int, Tensor]
     annotated: tuple[int, ...]
+    supervoxels_XYZ: Tensor | None = None
 
 
 def draw_patch(
@@ -75,11 +77,14 @@ def draw_patch(
     labels = _sample(case.labels_XYZ.float(), grid, "nearest").long()
     known = {value: _sample(_known_volume(case, value), grid, "nearest") > 0.5 for value in case.known}
     annotated = case.annotated
+    supervoxels = (
+        None if case.supervoxels_XYZ is None else _sample(case.supervoxels_XYZ.float(), grid, "nearest").long()
+    )
     if mirror:
         labels = _swap(labels, mirrored)
         known = {mirrored.get(value, value): mask for value, mask in known.items()}
         annotated = tuple(mirrored.get(value, value) for value in annotated)
-    return Patch(change_intensity(image, augmentation, random), labels, known, annotated)
+    return Patch(change_intensity(image, augmentation, random), labels, known, annotated, supervoxels)
 
 
 def centre_of_interest(case: TrainingCase, augmentation: Augmentation, random: torch.Generator) -> Tensor:

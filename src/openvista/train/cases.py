@@ -1,7 +1,9 @@
 """A labelled scan on the model grid, ready to be cut into patches."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,7 +12,7 @@ from openvista.errors import DataListError
 from openvista.grid import Float3, Grid
 from openvista.io import read_labels, read_scan
 from openvista.model import Preset
-from openvista.prepare import axis_map, prepare, resample_linear
+from openvista.prepare import axis_map, prepare, resample_linear, resample_nearest
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class TrainingCase:
         annotated: label values somebody marked in this case.
         known: label values that are known in a range only.
         spacing: mm per voxel.
+        supervoxels_XYZ: int32 number of each voxel's supervoxel, 0 for air; ``None`` where the case has none.
     """
 
     name: str
@@ -46,6 +49,7 @@ class TrainingCase:
     annotated: tuple[int, ...]
     known: dict[int, KnownRange]
     spacing: Float3
+    supervoxels_XYZ: Tensor | None = None
 
 
 def load_case(case: Case, preset: Preset, label_values: frozenset[int], range_limited: frozenset[int]) -> TrainingCase:
@@ -77,7 +81,15 @@ def load_case(case: Case, preset: Preset, label_values: frozenset[int], range_li
             if value in range_limited and value in case.label_slices
         },
         spacing=prepared.grid.spacing,
+        supervoxels_XYZ=None if case.supervoxels is None else _supervoxels(case.supervoxels, scan.grid, prepared.grid),
     )
+
+
+def _supervoxels(path: Path, scan_grid: Grid, target: Grid) -> Tensor:
+    numbers, grid = read_labels(path)
+    if not grid.matches(scan_grid, tolerance_mm=0.1):
+        raise DataListError(f"{path} is not on the grid of its scan; make the supervoxels again")
+    return resample_nearest(torch.as_tensor(numbers.astype(np.int32)), scan_grid, target)
 
 
 def resample_labels(labels: Tensor, source: Grid, target: Grid, values: tuple[int, ...]) -> Tensor:

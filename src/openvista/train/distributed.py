@@ -28,12 +28,20 @@ class Ranks:
 
     def wrap(self, objective: nn.Module) -> nn.Module:
         """Make the gradients of all processes the same mean; alone, nothing to do."""
-        return DistributedDataParallel(objective) if self.count > 1 else objective
+        return DistributedDataParallel(objective, broadcast_buffers=False) if self.count > 1 else objective
 
     def barrier(self) -> None:
         """Wait until every process is here."""
         if self.count > 1:
             distributed.barrier()
+
+    def any(self, here: bool) -> bool:
+        """Whether it is so in any process."""
+        if self.count == 1:
+            return here
+        shared = torch.tensor([float(here)])
+        distributed.all_reduce(shared, op=distributed.ReduceOp.MAX)
+        return bool(shared > 0)
 
     def agree(self, number: float) -> float:
         """The first process's number, known to all (time differs between processes, decisions must not)."""

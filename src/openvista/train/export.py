@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from openvista.anatomy.catalogue import CATALOGUE
-from openvista.model import PRESETS, Vista3D
+from openvista.model import Preset, Vista3D
 from openvista.train.recipe import Recipe
 from openvista.weights import ModelCard, ModelFolder
 from openvista.weights.store import save_model
@@ -22,14 +22,14 @@ def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFol
     Raises:
         OutputError: the folder cannot be written.
     """
-    return save_model(network, model_card(recipe, run_folder), run_folder / "model")
+    return save_model(network, model_card(network.preset, recipe, run_folder), run_folder / "model")
 
 
-def model_card(recipe: Recipe, run_folder: Path) -> ModelCard:
+def model_card(preset: Preset, recipe: Recipe, run_folder: Path) -> ModelCard:
     """The card of a finished run, with the validation scores of its best checkpoint."""
     ids = sorted(recipe.classes.values())
     return ModelCard.from_preset(
-        PRESETS[recipe.preset],
+        preset,
         name=recipe.name,
         classes=tuple(class_id for class_id in ids if class_id in CATALOGUE),
         extra_classes={class_id: recipe.extra_names[class_id] for class_id in ids if class_id not in CATALOGUE},
@@ -48,10 +48,12 @@ def _portable(recipe: Recipe) -> dict[str, Any]:
 
 def _validation(run_folder: Path) -> dict[str, Any]:
     best = json.loads((run_folder / "best.json").read_text())
+    protocols = {
+        "validation_dice": "class prompts on the held-out fold, model grid, windows side by side",
+        "one_click_dice": "one click in the middle of each structure of the held-out fold, model grid, one window",
+    }
     return {
-        "validation": {
-            "protocol": "class prompts on the held-out fold, model grid, windows side by side; chose the checkpoint",
-            "step": best["step"],
-            "dice": best["validation_dice"],
-        }
+        kind: {"protocol": f"{protocol}; chose the checkpoint", "step": best["step"], "dice": best[kind]}
+        for kind, protocol in protocols.items()
+        if kind in best
     }

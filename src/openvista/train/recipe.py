@@ -1,24 +1,36 @@
 """A training recipe: everything that decides a run, in one frozen object, read from YAML."""
 
+import math
+from dataclasses import asdict, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.anatomy.lookup import Vocabulary
 from openvista.errors import AnatomyError, MissingExtraError, RecipeError
-from openvista.model import PRESETS
+from openvista.grid import Axis3, Float3
+from openvista.model import PRESETS, Preset
 from openvista.train.augment import Augmentation
+from openvista.train.stages import STAGES
+
+PATCHES_PER_CASE = 2
+"""Patches of a loaded scan in one epoch (paper facts §6)."""
 
 
 class Recipe(BaseModel):
     """What to train, on what, and how.
 
+    The keys of :class:`openvista.train.stages.Stage` are keys here too; what a recipe leaves out the stage decides.
+
     Attributes:
         datalist: JSON data list; a relative path is looked up from the recipe's folder, then from here.
         name: name of the model that comes out.
         preset: network size, spacing and window ("starter", "vista3d").
+        spacing: mm per voxel along X, Y, Z instead of the preset's.
+        window: voxels of a patch along X, Y, Z instead of the preset's.
         start_from: name or folder of the model whose weights the run starts from; ``None`` starts from random ones.
         extra_names: ids above 132, the model's own, and their names.
         extra_aliases: other names users may type for them.
@@ -26,14 +38,15 @@ class Recipe(BaseModel):
         mirrored: pairs of classes that swap when left and right are mirrored.
         only_in_label_slices: classes that are unknown outside their ``label_slices``.
         fold: held out for validation; ``None`` trains on every training case.
-        steps: optimiser steps; the learning rate falls to zero along them.
+        stage: name of the stage whose defaults hold, one of ``STAGES``.
+        trained, class_probability, most_present, most_absent, click_probability, most_objects, rounds,
+        step_every_round, supervoxels, labels, oversample, epochs, steps, learning_rate, warmup_steps, schedule:
+            see :class:`openvista.train.stages.Stage`. Steps and epochs exclude each other.
         minutes: stop earlier when this much time has passed (the learning rate follows whichever is nearer).
-        learning_rate: peak; rises over ``warmup_steps``, then cosine.
         weight_decay: AdamW's.
         gradient_clip: largest norm of the gradient.
-        patches_per_step: patches of one step; they go through the network together.
-        most_present, most_absent: prompts per patch (paper facts §6).
-        average_decay: decay of the exponential moving average of the weights, which is what gets saved.
+        patches_per_step: patches that go through the network together, in each process.
+        average_decay: decay of the exponential moving average of the weights, which is what gets saved; 0 for none.
         validate_every: steps between validations.
         precision: "bfloat16" (autocast) or "float32".
         seed: of weights and patches.
@@ -47,6 +60,8 @@ class Recipe(BaseModel):
     datalist: Path
     name: str
     preset: str = "starter"
+    spacing: Float3 | None = None
+    window: Axis3 | None = None
     start_from: str | None = None
     extra_names: dict[int, str] = {}
     extra_aliases: dict[int, tuple[str, ...]] = {}
@@ -54,22 +69,50 @@ class Recipe(BaseModel):
     mirrored: tuple[tuple[int, int], ...] = ()
     only_in_label_slices: tuple[int, ...] = ()
     fold: int | None = 0
-    steps: int = Field(default=10_000, ge=1)
+
+    stage: str = "automatic"
+    trained: tuple[Literal["encoder", "automatic", "point"], ...] = Field(min_length=1)
+    class_probability: float = Field(ge=0, le=1)
+    most_present: int = Field(ge=0)
+    most_absent: int = Field(ge=0)
+    click_probability: float = Field(ge=0, le=1)
+    most_objects: int = Field(ge=1)
+    rounds: int = Field(ge=0)
+    step_every_round: bool
+    supervoxels: bool
+    labels: Literal["manual", "manual+pseudo"]
+    oversample: float | None = Field(gt=0)
+    epochs: float | None = Field(gt=0)
+    steps: int | None = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(ge=0)
+    schedule: Literal["cosine", "constant"]
+
     minutes: float | None = Field(default=None, gt=0)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    warmup_steps: int = Field(default=200, ge=0)
     weight_decay: float = Field(default=1e-5, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
     patches_per_step: int = Field(default=1, ge=1)
-    most_present: int = Field(default=32, ge=1)
-    most_absent: int = Field(default=4, ge=0)
     average_decay: float = Field(default=0.999, ge=0, lt=1)
     validate_every: int = Field(default=1000, ge=1)
-    precision: str = Field(default="float32", pattern="^(bfloat16|float32)$")
-    seed: int = 0
+    precision: Literal["bfloat16", "float32"] = "float32"
+    seed: int = Field(default=0, ge=0)
     augmentation: Augmentation = Augmentation()
     licence: str = "unknown"
     data: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stage_defaults(cls, content: dict[str, Any]) -> dict[str, Any]:
+        name = content.get("stage", "automatic")
+        if name not in STAGES:
+            raise ValueError(f"unknown stage {name!r}; there are {', '.join(STAGES)}")
+        if content.get("steps") is not None and content.get("epochs") is not None:
+            raise ValueError("steps and epochs exclude each other: give one of them")
+        defaults = asdict(STAGES[name]())
+        del defaults["name"]
+        if content.get("steps") is not None or content.get("epochs") is not None:
+            defaults |= {"steps": None, "epochs": None}
+        return defaults | content
 
     @model_validator(mode="before")
     @classmethod
@@ -96,12 +139,47 @@ class Recipe(BaseModel):
                 raise ValueError(f"class {class_id} is not among the recipe's classes")
         return self
 
+    @model_validator(mode="after")
+    def _asks_what_it_trains(self) -> "Recipe":
+        for part, share in (("automatic", self.class_probability), ("point", self.click_probability)):
+            key = "class_probability" if part == "automatic" else "click_probability"
+            if share > 0 and part not in self.trained:
+                raise ValueError(f"{key} is {share}, but '{part}' is not in trained: add it, or set {key} to 0")
+            if share == 0 and part in self.trained:
+                raise ValueError(f"'{part}' is in trained, but {key} is 0: nothing would train it")
+        if self.class_probability + self.click_probability == 0:
+            raise ValueError("nothing is asked: class_probability and click_probability are both 0")
+        if self.class_probability > 0 and self.most_present + self.most_absent == 0:
+            raise ValueError("most_present and most_absent are both 0: no class would be asked")
+        if "encoder" not in self.trained and self.start_from is None:
+            raise ValueError("the encoder is frozen, but start_from names no model to take it from")
+        if self.steps is None and self.epochs is None:
+            raise ValueError("neither steps nor epochs say when to stop: give one of them")
+        if self.window is not None and any(side % self.network_preset.window_multiple for side in self.window):
+            raise ValueError(f"window {self.window} must be multiples of {self.network_preset.window_multiple}")
+        if self.spacing is not None and min(self.spacing) <= 0:
+            raise ValueError(f"spacing {self.spacing} must be three positive mm")
+        return self
+
     @field_validator("preset")
     @classmethod
     def _known_preset(cls, preset: str) -> str:
         if preset not in PRESETS:
             raise ValueError(f"unknown preset {preset!r}; there are {', '.join(sorted(PRESETS))}")
         return preset
+
+    @property
+    def network_preset(self) -> Preset:
+        """The preset with this recipe's spacing and window, and all branches."""
+        preset = PRESETS[self.preset]
+        return replace(preset, spacing=self.spacing or preset.spacing, window=self.window or preset.window)
+
+    def steps_for(self, cases: int, processes: int) -> int:
+        """Steps of the whole run: as given, or so many that each case gives two patches per epoch on average."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return math.ceil(self.epochs * PATCHES_PER_CASE * cases / (self.patches_per_step * processes))
 
     @property
     def mirrored_labels(self) -> dict[int, int]:
@@ -138,7 +216,18 @@ def read_recipe(path: Path, **overrides: Any) -> Recipe:
     try:
         recipe = Recipe(**content)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        problems = "; ".join(_problem(item) for item in error.errors())
         raise RecipeError(f"recipe {path}: {problems}") from None
     beside = path.parent / recipe.datalist
     return recipe.model_copy(update={"datalist": beside}) if beside.is_file() else recipe
+
+
+def _problem(item: Any) -> str:
+    """One of pydantic's complaints as part of a line; a misspelt key gets the nearest one."""
+    key = ".".join(map(str, item["loc"]))
+    if item["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
+        text = str(item["msg"]).removeprefix("Value error, ")
+        return f"{key}: {text}" if key else text
+    known = [*Recipe.model_fields, *(f"augmentation.{name}" for name in Augmentation.__dataclass_fields__)]
+    near = get_close_matches(key, known, n=1, cutoff=0)
+    return f"unknown key {key!r}; the nearest is {near[0]!r}"

@@ -29,7 +29,7 @@ def validate(network: Vista3D, cases: Sequence[TrainingCase], classes: dict[int,
     for case in cases:
         predicted = predict_labels(network, case.image_XYZ, ids)
         for index, value in enumerate(values):
-            score = _dice(predicted == index + 1, case, value)
+            score = dice_where_known(predicted == index + 1, case, value)
             if score is not None:
                 scores.setdefault(classes[value], []).append(score)
     return {class_id: float(np.mean(values)) for class_id, values in sorted(scores.items())}
@@ -40,18 +40,20 @@ def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
     """Index of the winning class plus one, 0 for background, [X, Y, Z]; windows side by side, for speed."""
     x, y, z = image_XYZ.shape
     plan = plan_windows((x, y, z), network.preset.window, overlap=0)
+    device = next(network.parameters()).device
+    ids = ids.to(device)
     padded_XYZ = pad(image_XYZ.float(), plan, "constant")
     logits_KXYZ = torch.zeros(len(ids), *padded_XYZ.shape)
     for start in plan.starts:
         window_11XYZ = padded_XYZ[plan.box(start)][None, None].contiguous(memory_format=torch.channels_last_3d)
-        logits_KXYZ[(slice(None), *plan.box(start))] = network.class_logits(window_11XYZ, ids)[0]
+        logits_KXYZ[(slice(None), *plan.box(start))] = network.class_logits(window_11XYZ.to(device), ids)[0].cpu()
     best, index = logits_KXYZ.max(0)
     labels = torch.where(best > 0, index + 1, 0)
     a, b, c = plan.pad_before
     return labels[a : a + x, b : b + y, c : c + z]
 
 
-def _dice(predicted: Tensor, case: TrainingCase, value: int) -> float | None:
+def dice_where_known(predicted: Tensor, case: TrainingCase, value: int) -> float | None:
     """Dice of one structure where it is known; ``None`` where it is not annotated or nothing of it is left."""
     truth = case.labels_XYZ == value
     if value not in case.annotated or not truth.any():

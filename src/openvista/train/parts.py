@@ -1,0 +1,80 @@
+"""The parts of a network that a recipe trains or freezes, and the network a run starts from."""
+
+import logging
+from dataclasses import replace
+
+from torch import nn
+
+from openvista.errors import RecipeError
+from openvista.model import Preset, Vista3D, build
+from openvista.train.recipe import Recipe
+from openvista.train.stages import PARTS
+from openvista.weights import ModelFolder, find_model
+from openvista.weights.store import load_network
+
+logger = logging.getLogger(__name__)
+
+_SAME = ("filters", "blocks_per_level", "class_rows", "hu_window")
+"""Fields in which a model must agree with the recipe's preset to pass its weights on."""
+
+
+def modules_of(network: Vista3D, part: str) -> list[nn.Module]:
+    """The modules of a part that this network has; of a branch it lacks, none."""
+    if part == "encoder":
+        return [network.encoder]
+    if part not in network.preset.branches:
+        return []
+    if part == "automatic":
+        return [network.automatic_decoder, network.class_head]
+    return [network.point_decoder, network.point_head]
+
+
+def parameters_of(network: Vista3D, parts: tuple[str, ...]) -> list[nn.Parameter]:
+    """All parameters of these parts."""
+    return [parameter for part in parts for module in modules_of(network, part) for parameter in module.parameters()]
+
+
+def freeze_all_but(network: Vista3D, trained: tuple[str, ...]) -> None:
+    """Let only these parts learn. The norms keep no running state, so nothing else is to freeze."""
+    for part in PARTS:
+        for parameter in parameters_of(network, (part,)):
+            parameter.requires_grad_(part in trained)
+
+
+def starting_network(recipe: Recipe) -> Vista3D:
+    """The network of a run before its first step, frozen where the recipe says.
+
+    It has the branches that are trained and those the start model has. A trained branch that the start model lacks
+    stays random.
+
+    Raises:
+        ModelError: there is no such model, or its file is damaged.
+        RecipeError: the model is of another size or preparation than the recipe's preset.
+    """
+    model = None if recipe.start_from is None else find_model(recipe.start_from)
+    inherited = () if model is None else model.card.branches
+    branches = tuple(branch for branch in ("automatic", "point") if branch in (*recipe.trained, *inherited))
+    network = build(replace(recipe.network_preset, branches=branches), recipe.seed)
+    if model is not None:
+        _check_same_size(model, recipe)
+        missing = network.load_state_dict(load_network(model).state_dict(), strict=False).missing_keys
+        if missing:
+            logger.info("%s has no %s branch: it starts from random weights", model.path, _lacking(branches, inherited))
+    freeze_all_but(network, recipe.trained)
+    return network
+
+
+def _check_same_size(model: ModelFolder, recipe: Recipe) -> None:
+    preset: Preset = recipe.network_preset
+    fields = (*_SAME, "spacing") if recipe.spacing is None else _SAME
+    for field in fields:
+        theirs, ours = getattr(model.card, field), getattr(preset, field)
+        if theirs != ours:
+            hint = "set the recipe's spacing to choose one" if field == "spacing" else "choose the model's preset"
+            raise RecipeError(
+                f"start_from {model.path} has {field} {theirs}, the recipe's preset {preset.name} has {ours}: {hint}"
+            )
+
+
+def _lacking(branches: tuple[str, ...], inherited: tuple[str, ...]) -> str:
+    return " and no ".join(branch for branch in branches if branch not in inherited)

@@ -1,0 +1,138 @@
+"""Samples: a patch of a random case and everything that is asked about it.
+
+A sample is a function of the recipe's seed, the step and its index in the step, and of nothing else: not of what was
+drawn before, not of the process or thread that draws it. So a run that goes on after a break, or on another number of
+processes, sees the same samples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from openvista.simulate.class_prompts import choose_class_prompts, class_target
+from openvista.simulate.clicks import ClickRules, Clicks, first_clicks
+from openvista.simulate.objects import ClickObjects, choose_click_objects
+from openvista.simulate.supervoxel_mix import SupervoxelMixing
+from openvista.train.augment import Patch, draw_patch
+from openvista.train.cases import TrainingCase
+from openvista.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ClassPrompts:
+    """What is asked by class on one patch.
+
+    Attributes:
+        ids_K: int64 class ids.
+        targets_KXYZ: bool truth per prompt.
+        known_KXYZ: bool, where that truth is known.
+    """
+
+    ids_K: Tensor
+    targets_KXYZ: Tensor
+    known_KXYZ: Tensor
+
+
+@dataclass(frozen=True)
+class ClickPrompts:
+    """What is asked by clicks on one patch.
+
+    Attributes:
+        objects: the objects and their truth; at least one.
+        clicks: the clicks so far.
+        seed: of the clicks that follow.
+    """
+
+    objects: ClickObjects
+    clicks: Clicks
+    seed: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One patch and what is asked about it; either kind of question may be missing, or both.
+
+    Attributes:
+        case: name of the case, for messages.
+        image_XYZ: float32, about 0..1.
+        classes: class prompts.
+        clicks: objects with their first clicks.
+    """
+
+    case: str
+    image_XYZ: Tensor
+    classes: ClassPrompts | None
+    clicks: ClickPrompts | None
+
+
+def random_source(*numbers: int) -> torch.Generator:
+    """A generator that depends on all of these numbers (0 or more each) and on nothing else."""
+    low, high = np.random.SeedSequence(numbers).generate_state(2, np.uint32).tolist()
+    return torch.Generator().manual_seed(low | high << 32)
+
+
+def draw_sample(cases: Sequence[TrainingCase], recipe: Recipe, step: int, index: int) -> Sample:
+    """The sample of this index of this step.
+
+    Args:
+        cases: all training cases.
+        recipe: what to ask, how to bend, and the seed.
+        step: steps done before.
+        index: place among all samples of the step, of all processes.
+    """
+    random = random_source(recipe.seed, step, index)
+    case = cases[int(torch.randint(len(cases), (1,), generator=random))]
+    patch = draw_patch(case, recipe.network_preset.window, recipe.augmentation, recipe.mirrored_labels, random)
+    by_class, by_click = _kinds(recipe, random)
+    clicks = ask_by_clicks(patch, recipe, random) if by_click else None
+    nothing_to_click = clicks is None and recipe.class_probability > 0
+    classes = ask_by_class(patch, recipe, random) if by_class or nothing_to_click else None
+    return Sample(case.name, patch.image_XYZ, classes, clicks)
+
+
+def ask_by_class(patch: Patch, recipe: Recipe, random: torch.Generator) -> ClassPrompts | None:
+    """Class prompts for a patch; ``None`` where no structure can be asked for."""
+    classes = recipe.classes
+    values = choose_class_prompts(
+        patch.labels_XYZ, patch.annotated, recipe.most_present, recipe.most_absent, random, classes
+    )
+    if not values:
+        return None
+    everywhere = torch.ones(patch.labels_XYZ.shape, dtype=torch.bool)
+    return ClassPrompts(
+        torch.tensor([classes[value] for value in values]),
+        torch.stack([class_target(patch.labels_XYZ, value, classes) for value in values]),
+        torch.stack([patch.known_XYZ.get(value, everywhere) for value in values]),
+    )
+
+
+def ask_by_clicks(patch: Patch, recipe: Recipe, random: torch.Generator) -> ClickPrompts | None:
+    """Objects of a patch and the first clicks on them; ``None`` where there is nothing to click on."""
+    with_supervoxels = recipe.supervoxels and patch.supervoxels_XYZ is not None
+    objects = choose_click_objects(
+        patch.labels_XYZ,
+        patch.annotated,
+        recipe.classes,
+        patch.known_XYZ,
+        recipe.most_objects,
+        random,
+        patch.supervoxels_XYZ if with_supervoxels else None,
+        SupervoxelMixing() if with_supervoxels else None,
+    )
+    if len(objects) == 0:
+        return None
+    rules = ClickRules(from_supervoxels=with_supervoxels)
+    clicks = first_clicks(
+        objects.targets_BXYZ, objects.known_BXYZ, objects.special_B, rules, random, objects.pieces_BXYZ
+    )
+    return ClickPrompts(objects, clicks, seed=int(torch.randint(2**31, (1,), generator=random)))
+
+
+def _kinds(recipe: Recipe, random: torch.Generator) -> tuple[bool, bool]:
+    """Whether to ask by class and by clicks. What would be asked neither is asked by clicks, as in the bundle."""
+    shares = torch.tensor([recipe.class_probability, recipe.click_probability])
+    by_class, by_click = (torch.rand(2, generator=random) < shares).tolist()
+    return by_class, by_click or (not by_class and recipe.click_probability > 0)

@@ -1,0 +1,114 @@
+"""The stages of the paper's recipe (paper facts §6): what is trained, what is asked, for how long.
+
+A stage is a set of defaults for the recipe's keys of the same names; a recipe names one and overrides what it wants.
+The stages differ from each other by ``replace``, so that the difference is what one reads.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+PARTS = ("encoder", "automatic", "point")
+"""What can be trained or frozen: the encoder; decoder and head of class prompts; decoder and head of clicks."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Defaults of one stage.
+
+    Attributes:
+        name: what recipes call it.
+        trained: the parts that learn, of ``PARTS``; the others are frozen.
+        class_probability: share of patches that are asked by class.
+        most_present, most_absent: class prompts per patch at most, of each kind.
+        click_probability: share of patches that are asked by clicks. A patch that would be asked nothing is asked by
+            clicks if this is not 0.
+        most_objects: objects clicked on per patch at most.
+        rounds: rounds of clicks after the first one.
+        step_every_round: one optimiser step per round, as in the paper. Otherwise the rounds' losses are averaged and
+            one step is made, which costs one pass through the decoder instead of one per round.
+        supervoxels: make objects of supervoxels too, where a case has them.
+        labels: "manual", or "manual+pseudo" to fill in what nobody marked from the case's pseudo-label.
+        oversample: a training case of a data list of n cases is drawn max(1, ``oversample`` / n) times as often as
+            one of a large list; ``None`` draws all alike.
+        epochs: passes over the training cases, two patches per case and pass; ``None`` leaves it to ``steps``.
+        steps: draws of patches; ``None`` leaves it to ``epochs``.
+        learning_rate: peak.
+        warmup_steps: steps until it is reached.
+        schedule: "cosine" to zero, or "constant".
+    """
+
+    name: str
+    trained: tuple[str, ...]
+    class_probability: float = 0.0
+    most_present: int = 32
+    most_absent: int = 4
+    click_probability: float = 0.0
+    most_objects: int = 4
+    rounds: int = 4
+    step_every_round: bool = True
+    supervoxels: bool = False
+    labels: str = "manual"
+    oversample: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    learning_rate: float = 2e-5
+    warmup_steps: int = 0
+    schedule: str = "cosine"
+
+
+def stage1() -> Stage:
+    """Clicks on every scan, with supervoxels: the network learns what an object is."""
+    return Stage("stage1", ("encoder", "point"), click_probability=1.0, supervoxels=True, epochs=300)
+
+
+def stage2() -> Stage:
+    """The same on labelled scans, small data sets drawn more often."""
+    return replace(stage1(), name="stage2", supervoxels=False, oversample=100.0)
+
+
+def stage3() -> Stage:
+    """Class prompts with pseudo-labels; the encoder is frozen."""
+    return Stage("stage3", ("automatic",), class_probability=1.0, labels="manual+pseudo", epochs=200)
+
+
+def stage4() -> Stage:
+    """The same, labelled scans drawn more often."""
+    return replace(stage3(), name="stage4", oversample=100.0)
+
+
+def finetune() -> Stage:
+    """The encoder learns too, every class of a scan is asked."""
+    return replace(
+        stage3(),
+        name="finetune",
+        trained=("encoder", "automatic"),
+        labels="manual",
+        most_present=512,
+        most_absent=512,
+        learning_rate=5e-5,
+    )
+
+
+def joint() -> Stage:
+    """Both branches at once, each left out of a quarter of the patches, as the bundle fine-tunes."""
+    return replace(
+        finetune(),
+        name="joint",
+        trained=PARTS,
+        class_probability=0.75,
+        click_probability=0.75,
+        step_every_round=False,
+        schedule="constant",
+    )
+
+
+def automatic() -> Stage:
+    """From random weights: encoder and class prompts, with a learning rate for small networks."""
+    return Stage(
+        "automatic", ("encoder", "automatic"), class_probability=1.0, steps=10_000, learning_rate=1e-3, warmup_steps=200
+    )
+
+
+STAGES: dict[str, Callable[[], Stage]] = {
+    make.__name__: make for make in (stage1, stage2, stage3, stage4, finetune, joint, automatic)
+}
