@@ -7,6 +7,7 @@ are, and so does a class for which the patch holds no fitting supervoxel.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 import torch
@@ -99,12 +100,16 @@ def mixed_objects(
     return [mixer.mixed(value) for value in chosen]
 
 
-@dataclass(frozen=True)
 class _Mixer:
-    truth: PatchTruth
-    supervoxels: Supervoxels
-    mixing: SupervoxelMixing
-    random: torch.Generator
+    """Makes the variants of one patch; what several of them need is counted once."""
+
+    def __init__(
+        self, truth: PatchTruth, supervoxels: Supervoxels, mixing: SupervoxelMixing, random: torch.Generator
+    ) -> None:
+        self.truth = truth
+        self.supervoxels = supervoxels
+        self.mixing = mixing
+        self.random = random
 
     def mixed(self, value: int) -> ClickObject:
         plain = self.truth.object_of(value)
@@ -166,23 +171,41 @@ class _Mixer:
 
     def merged(self) -> ClickObject | None:
         """A large supervoxel and every organ of which it covers enough; at least one."""
-        organs = {value: self.truth.target(value) for value in self.truth.clickable()}
         least = self._least_voxels()
-        for number in self._shuffled(self.supervoxels.voxels >= least):
+        for number in self._shuffled(self._covering & (self.supervoxels.voxels >= least)):
             whole_XYZ = largest_piece(self.supervoxels.mask(number), self.mixing.opening)
-            covered = [value for value, organ_XYZ in organs.items() if self._covers(whole_XYZ, organ_XYZ)]
+            covered = [
+                value
+                for value, organ_XYZ in self._organs.items()
+                if int((whole_XYZ & organ_XYZ).sum()) > self._least_covered[value]
+            ]
             if not covered or int(whole_XYZ.sum()) < least:
                 continue
             target_XYZ, known_XYZ, pieces_XYZ = whole_XYZ, torch.ones_like(whole_XYZ), whole_XYZ.to(torch.int8)
             for piece, value in enumerate(covered, start=2):
-                target_XYZ = target_XYZ | organs[value]
+                target_XYZ = target_XYZ | self._organs[value]
                 known_XYZ = known_XYZ & self.truth.known(value)
-                pieces_XYZ = pieces_XYZ.masked_fill(whole_XYZ & organs[value], piece)
+                pieces_XYZ = pieces_XYZ.masked_fill(whole_XYZ & self._organs[value], piece)
             return ClickObject(target_XYZ, known_XYZ | whole_XYZ, pieces_XYZ, unseen=True)
         return None
 
-    def _covers(self, whole_XYZ: Tensor, organ_XYZ: Tensor) -> bool:
-        return int((whole_XYZ & organ_XYZ).sum()) > self.mixing.least_merged * int(organ_XYZ.sum())
+    @cached_property
+    def _organs(self) -> dict[int, Tensor]:
+        """Truth of every annotated class of the patch by label value."""
+        return {value: self.truth.target(value) for value in self.truth.clickable()}
+
+    @cached_property
+    def _least_covered(self) -> dict[int, float]:
+        """How many voxels of each organ must be exceeded to merge it."""
+        return {value: self.mixing.least_merged * int(organ_XYZ.sum()) for value, organ_XYZ in self._organs.items()}
+
+    @cached_property
+    def _covering(self) -> Tensor:
+        """Supervoxels that may be merged with an organ. Opening only takes away, so none is missed. [S]"""
+        covering = torch.zeros_like(self.supervoxels.numbers, dtype=torch.bool)
+        for value, organ_XYZ in self._organs.items():
+            covering |= self.supervoxels.voxels_in(organ_XYZ) > self._least_covered[value]
+        return covering
 
     def _least_voxels(self) -> int:
         return self.mixing.least_voxels(self.truth.labels_XYZ.numel())
