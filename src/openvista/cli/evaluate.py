@@ -1,62 +1,164 @@
-"""``openvista evaluate``: how good a model is on labelled scans."""
+"""``openvista evaluate``: how good a model is on labelled scans, and whether it is better than another."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from openvista.cli.console import Quiet, Verbose, error_console, set_up_logging
 
 if TYPE_CHECKING:
-    from openvista.datalist import Case, DataList
-    from openvista.evaluate.automatic import Score
+    from openvista.anatomy.lookup import Vocabulary
+    from openvista.datalist import Case, DataList, LabelMapping
+    from openvista.evaluate.folder import RunFolder, Shard
+    from openvista.evaluate.info import RunInfo
+    from openvista.evaluate.results import Results
+    from openvista.evaluate.run import Run
+    from openvista.evaluate.score import Judge
     from openvista.inference.model import Model
 
 
+class _RunUnlessCompare(TyperGroup):
+    """``evaluate DATALIST`` without a word for it; ``evaluate compare A B`` beside it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args if args and args[0] in self.commands else ["run", *args])
+
+
+class _Run(TyperCommand):
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        formatter.write_usage("openvista evaluate", "[OPTIONS] DATALIST")
+
+
+app = typer.Typer(cls=_RunUnlessCompare, help="Score a model on a data list; compare two runs.")
+
+
+@app.command("run", cls=_Run, epilog="Two runs side by side, with a paired test: openvista evaluate compare A B")
 def evaluate(
     datalist: Annotated[Path, typer.Argument(help="JSON data list with labels.")],
     model: Annotated[str, typer.Option("-m", "--model", help="Name or folder; see 'openvista models'.")] = "starter",
+    protocol: Annotated[str, typer.Option("-P", "--protocol", help="How the model is asked; see above.")] = "auto",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for scores.csv, scores.json and report.html.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder of -o.")] = False,
     split: Annotated[str, typer.Option(help='"testing", "training", or a fold of the training list: "fold 0".')] = (
         "testing"
     ),
-    protocol: Annotated[str, typer.Option(help="auto: class prompts only, scored on each scan's own grid.")] = "auto",
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="LABEL=CLASS", help='Which class a label is, if not by name: "1=spleen".'),
+    ] = None,
     only_in_slices: Annotated[
         str, typer.Option(help="Structures marked along a part of their length only: scored inside label_slices.")
     ] = "",
+    clicks: Annotated[str, typer.Option(help="Numbers of clicks to score, for protocols with clicks.")] = "1,3,5,10",
+    habit: Annotated[
+        list[str] | None, typer.Option(help="A habit of the paper, for zero-shot-iterative; repeatable.")
+    ] = None,
+    tolerance: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[CLASS=]MM", help='Of NSD: "2" for all, "mandible=1" for one; repeatable. Default 2 mm.'),
+    ] = None,
+    surface: Annotated[
+        str, typer.Option(help="elements (area-weighted, as DeepMind) or voxels (as MONAI), for NSD and HD95.")
+    ] = "elements",
+    seed: Annotated[int, typer.Option(min=0, help="Of everything drawn, the bootstrap included.")] = 0,
     profile: Annotated[str, typer.Option("-p", "--profile", help="best, bundle or research.")] = "best",
     device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV with one row per case and class.")] = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
     """Score a model on a data list; structures that nobody marked in a scan are not scored there.
 
-    Example:
+    PROTOCOLS
 
-      openvista evaluate data/dataset.json --only-in-slices "spinal cord,esophagus" -o scores.csv
+    Examples:
+
+      openvista evaluate data/dataset.json --only-in-slices "spinal cord,esophagus" -o runs/auto
+
+      openvista evaluate data/dataset.json --split "fold 0" --tolerance 2 --tolerance mandible=1 -o runs/fold0
+
+      openvista evaluate data/dataset.json --protocol clicks --clicks 1,3,5,10 -o runs/clicks
+
+      torchrun --nproc-per-node 2 -m openvista evaluate data/dataset.json -o runs/auto --resume
+
+      openvista evaluate compare runs/auto runs/clicks
     """
     set_up_logging(verbose, quiet)
-    from rich.progress import Progress
-
-    from openvista.datalist import read_datalist
-    from openvista.errors import InputError
-    from openvista.evaluate.automatic import evaluate_automatic
+    from openvista.anatomy.lookup import Vocabulary
+    from openvista.datalist import map_labels, read_datalist
+    from openvista.errors import OutputError
+    from openvista.evaluate.folder import RunFolder, Shard
+    from openvista.evaluate.protocols import check_model, find_protocol
+    from openvista.evaluate.run import describe_run, plan_run
+    from openvista.inference.device import plan_compute
     from openvista.inference.model import load_model
+    from openvista.inference.profiles import find_profile
+    from openvista.weights import find_model
 
-    if protocol != "auto":
-        raise InputError(f"no protocol {protocol!r}: there is auto")
+    shard = Shard.from_environment()
+    if output is None and (shard.count > 1 or resume):
+        raise OutputError("several processes, and --resume, need a folder for what is done: add -o FOLDER")
+    chosen = find_protocol(protocol)
+    find_profile(profile)
     listed = read_datalist(datalist)
     cases = _cases(listed, split)
-    engine = load_model(model, device, precision)
-    classes = {value: engine.vocabulary.resolve(name) for value, name in listed.label_names.items()}
-    limited_ids = engine.vocabulary.expand(only_in_slices) if only_in_slices else []
-    limited = [value for value, class_id in classes.items() if class_id in limited_ids]
-    console = error_console()
-    with Progress(console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("scans", total=len(cases))
-        scores = evaluate_automatic(engine, cases, classes, limited, profile, lambda _: bar.advance(task))
-    _report(engine, scores, f"{listed.path.name}, {split}, protocol auto, profile {profile}", output)
+    card = find_model(model).card
+    check_model(chosen, card)
+    vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
+    labels = map_labels(listed, mapping or (), vocabulary)
+    limited_ids = vocabulary.expand(only_in_slices) if only_in_slices else []
+    limited = [value for value, class_id in labels.classes.items() if class_id in limited_ids]
+    choices = {"profile": profile, "seed": seed, "clicks": _numbers(clicks), "habits": frozenset(habit or ())}
+    run = plan_run(chosen, labels.classes, limited, _judge(vocabulary, tolerance or [], surface), **choices)
+    compute = plan_compute(_device(device), precision)
+    info = describe_run(card, str(compute), listed, split, cases, run, _names(labels, vocabulary), _command())
+    folder = None if output is None else RunFolder(output, info, shard, resume)
+    engine = load_model(model, _device(device), precision)
+    results = _work(engine, cases, run, info, shard, folder, quiet or shard.rank > 0)
+    if results is not None:
+        _report(results, output, quiet)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Folder of a run, or its scores.json.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Folder of another run on the same data list.")],
+    metric: Annotated[str, typer.Option(help="dice, nsd, hd95_mm or volume_error_percent.")] = "dice",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for compare.csv, compare.json and compare.html.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Two runs side by side: means, difference with its interval, and the Wilcoxon signed-rank test on pairs.
+
+    Only scans and structures that both runs scored are compared.
+
+    Example:
+
+      openvista evaluate compare runs/starter runs/mine --metric nsd -o runs/starter-mine
+    """
+    set_up_logging(0, quiet)
+    from openvista.cli.evaluation_tables import print_comparison
+    from openvista.cli.segment import _make_folder
+    from openvista.evaluate.compare import compare_results, disagreements, write_comparison
+    from openvista.evaluate.results import read_results
+
+    first, second = read_results(a), read_results(b)
+    rows = compare_results(first, second, metric, seed)
+    if not quiet:
+        for text in disagreements(first, second):
+            error_console().print(f"openvista: warning: the runs differ in {text}", markup=False, soft_wrap=True)
+        print_comparison(first, second, metric, rows)
+    if output is not None:
+        _make_folder(output)
+        written = write_comparison(output, first, second, metric, rows)
+        if not quiet:
+            print(written)
 
 
 def _cases(listed: "DataList", split: str) -> "tuple[Case, ...]":
@@ -75,33 +177,106 @@ def _cases(listed: "DataList", split: str) -> "tuple[Case, ...]":
     return cases
 
 
-def _report(engine: "Model", scores: "list[Score]", title: str, output: Path | None) -> None:
-    import csv
-    import io
+def _device(device: str) -> str:
+    """With several processes on a machine, each takes a GPU of its own."""
+    import os
 
-    from rich.console import Console
-    from rich.table import Table
+    import torch
 
-    from openvista.evaluate.automatic import summarise
-    from openvista.io import replacing
+    local_rank = os.environ.get("LOCAL_RANK")
+    if device != "auto" or local_rank is None or not torch.cuda.is_available():
+        return device
+    return f"cuda:{int(local_rank) % torch.cuda.device_count()}"
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    from openvista.errors import InputError
+
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--clicks {text!r}: write numbers of clicks, for example 1,3,5,10") from None
+
+
+def _judge(vocabulary: "Vocabulary", tolerance: list[str], surface: str) -> "Judge":
+    from openvista.errors import InputError
+    from openvista.evaluate.metrics import DEFAULT_TOLERANCE_MM, check_tolerance
+    from openvista.evaluate.score import Judge
+
+    if surface not in ("elements", "voxels"):
+        raise InputError(f"no surface {surface!r}: there is elements and voxels")
+    usual, special = DEFAULT_TOLERANCE_MM, {}
+    for text in tolerance:
+        name, equals, value = text.rpartition("=")
+        try:
+            millimetres = check_tolerance(float(value))
+        except ValueError:
+            raise InputError(f"--tolerance {text!r}: write mm, or CLASS=mm, for example 'mandible=1'") from None
+        if equals:
+            special[vocabulary.resolve(name)] = millimetres
+        else:
+            usual = millimetres
+    return Judge(usual, special, surface)  # type: ignore[arg-type]
+
+
+def _names(labels: "LabelMapping", vocabulary: "Vocabulary") -> dict[int, str]:
+    ids = sorted(set(labels.classes.values()))
+    return {class_id: labels.new_names.get(class_id) or vocabulary.name(class_id) for class_id in ids}
+
+
+def _work(
+    engine: "Model",
+    cases: "tuple[Case, ...]",
+    run: "Run",
+    info: "RunInfo",
+    shard: "Shard",
+    folder: "RunFolder | None",
+    quiet: bool,
+) -> "Results | None":
+    """Answer this process's cases; the first process gathers everybody's, the others return ``None``."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from openvista.evaluate.results import Results
+    from openvista.evaluate.run import case_names, evaluate_case, work_in_folder
+
+    named = case_names(cases)
+    console = error_console()
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        mine = shard.of(info.cases)
+        task = bar.add_task("scans", total=len(mine))
+
+        def done(name: str) -> None:
+            bar.update(task, advance=1, description=name)
+
+        if folder is None:
+            records = []
+            for name in mine:
+                records.append(evaluate_case(engine, named[name], run, name))
+                done(name)
+            return Results(info, tuple(records))
+        work_in_folder(folder, engine, named, run, done)
+    if shard.rank > 0:
+        return None
+    folder.wait_for_others()
+    return Results(info, tuple(folder.records()))
+
+
+def _report(results: "Results", output: Path | None, quiet: bool) -> None:
+    from openvista.cli.evaluation_tables import print_summary
+    from openvista.evaluate.results import HTML_FILE, write_results
 
     if output is not None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["case", "id", "name", "dice", "truth_ml", "predicted_ml"])
-        for score in scores:
-            name = engine.vocabulary.name(score.class_id)
-            numbers = [f"{score.dice:.4f}", f"{score.truth_ml:.2f}", f"{score.predicted_ml:.2f}"]
-            writer.writerow([score.case, score.class_id, name, *numbers])
-        with replacing(output) as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8")
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for heading in ("id", "structure", "cases", "mean Dice", "median", "worst"):
-        table.add_column(heading, justify="left" if heading == "structure" else "right")
-    summaries = summarise(scores)
-    for row in summaries:
-        numbers = [f"{value:.3f}" for value in (row.mean, row.median, row.worst)]
-        table.add_row(str(row.class_id), engine.vocabulary.name(row.class_id), str(row.cases), *numbers)
-    mean = sum(row.mean for row in summaries) / max(len(summaries), 1)
-    table.add_row("", "mean over structures", "", f"{mean:.3f}", "", "", style="bold")
-    Console().print(table)
+        write_results(output, results)
+    if not quiet:
+        print_summary(results)
+        if output is not None:
+            print(output / HTML_FILE)
+
+
+def _command() -> str:
+    """What the user typed."""
+    import shlex
+    import sys
+
+    return shlex.join(["openvista", *sys.argv[1:]])

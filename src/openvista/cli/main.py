@@ -25,7 +25,7 @@ app.command("classes")(classes.classes)
 app.add_typer(models.app, name="models")
 app.command("train")(train.train)
 app.add_typer(datalist.app, name="datalist")
-app.command("evaluate")(evaluate.evaluate)
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def _print_version(wanted: bool) -> None:

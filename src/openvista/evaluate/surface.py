@@ -27,7 +27,7 @@ from openvista.grid import Float3
 
 Surface = Literal["elements", "voxels"]
 Corner = tuple[int, int, int]
-_CORNERS: tuple[Corner, ...] = tuple(product((0, 1), repeat=3))  # corner i is bit i of a neighbourhood's code
+_CORNERS: tuple[Corner, ...] = tuple(product((0, 1), (0, 1), (0, 1)))  # corner i is bit i of a neighbourhood's code
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,80 @@
+"""What a protocol is given and what it gives back."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openvista.errors import InputError
+from openvista.evaluate.labelled import LabelledScan, Structure
+from openvista.evaluate.meter import Meter
+from openvista.inference.model import Model
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of a run that protocols look at.
+
+    Attributes:
+        class_ids: every class of the data list; class prompts ask for all of them in every case.
+        profile: inference profile.
+        seed: of whatever a protocol draws.
+        clicks: numbers of clicks after which an answer is given, rising.
+        habits: of the paper's own evaluation, see the protocol ``zero-shot-iterative``.
+
+    Raises:
+        InputError: impossible numbers of clicks.
+    """
+
+    class_ids: tuple[int, ...]
+    profile: str = "best"
+    seed: int = 0
+    clicks: tuple[int, ...] = (1, 3, 5, 10)
+    habits: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not self.clicks or min(self.clicks) < 1 or list(self.clicks) != sorted(set(self.clicks)):
+            raise InputError(f"numbers of clicks must be 1 or more and rise, not {self.clicks}; for example 1,3,5,10")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What the model says about one structure.
+
+    Attributes:
+        structure: which.
+        mask_XYZ: bool, on the whole scan, in its voxel order.
+        clicks: how many clicks it had; ``None`` for an answer without clicks.
+        seconds: computing until this answer, see :class:`openvista.evaluate.score.Score`.
+    """
+
+    structure: Structure
+    mask_XYZ: NDArray[np.bool_]
+    clicks: int | None
+    seconds: float
+
+
+AnswerCase = Callable[[Model, LabelledScan, Settings, Meter], Iterator[Answer]]
+"""A protocol's work on one case. The meter is on while the model computes, and only then."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A named way to ask a model (paper facts §7).
+
+    Attributes:
+        name: to be told with every number.
+        summary: one line.
+        answer_case: the work.
+        branches: of the network that it asks.
+        oracle: prompts come from the truth in a way no user could give them, so numbers are an upper bound.
+        clicked: answers are given after several numbers of clicks.
+    """
+
+    name: str
+    summary: str
+    answer_case: AnswerCase
+    branches: tuple[str, ...]
+    oracle: bool = False
+    clicked: bool = False

@@ -1,0 +1,158 @@
+"""The folder of a run: what was asked, and a line per finished case, so that a run can be stopped and taken up again.
+
+Several processes (torchrun) may work on one run: each appends to a file of its own, and the first one gathers.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from openvista.errors import InputError, OutputError
+from openvista.evaluate.info import RunInfo
+from openvista.evaluate.score import CaseRecord
+from openvista.io import replacing
+
+logger = logging.getLogger(__name__)
+
+INFO_FILE, PICTURES = "run.json", "pictures"
+_SHARDS = "cases-*.jsonl"
+_POLL_SECONDS, _REMIND_SECONDS = 0.5, 60.0
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which of how many processes this is, as torchrun says."""
+
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def from_environment(cls) -> "Shard":
+        """``RANK`` and ``WORLD_SIZE``; alone without them.
+
+        Raises:
+            InputError: they are not whole numbers that fit.
+        """
+        rank, count = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+        if not (rank.isdigit() and count.isdigit() and int(rank) < int(count)):
+            raise InputError(f"RANK={rank} and WORLD_SIZE={count} do not fit: torchrun sets them; unset both otherwise")
+        return cls(int(rank), int(count))
+
+    def of(self, cases: Sequence[str]) -> tuple[str, ...]:
+        """The cases that this process answers."""
+        return tuple(cases[self.rank :: self.count])
+
+
+class RunFolder:
+    """One run on disk.
+
+    Args:
+        path: the folder; made when missing.
+        info: of the run.
+        shard: which process this is.
+        resume: go on with what is there, instead of refusing a folder that holds a run.
+
+    Raises:
+        OutputError: the folder cannot be written, or holds a run that is not this one.
+    """
+
+    def __init__(self, path: Path, info: RunInfo, shard: Shard, resume: bool = False) -> None:
+        self.path, self.info, self.shard = path, info, shard
+        if path.suffix.lower() in (".csv", ".json", ".html"):
+            raise OutputError(f"{path}: results are a folder with scores.csv, scores.json and report.html; name one")
+        try:
+            (path / PICTURES).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be made: {error.strerror}; choose another folder") from None
+        if shard.rank == 0:
+            self._begin(resume)
+        else:
+            self._wait_for_beginning()
+        self._shard_file = path / f"cases-{shard.rank}.jsonl"
+        _drop_torn_line(self._shard_file)
+
+    def finished(self) -> set[str]:
+        """Names of the cases that are done, by whichever process."""
+        return {record.case for record in self.records()}
+
+    def append(self, record: CaseRecord) -> None:
+        """Keep a finished case, for good."""
+        try:
+            with self._shard_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record.to_json()) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OutputError(f"{self._shard_file}: cannot be written: {error.strerror}; free some space") from None
+
+    def records(self) -> list[CaseRecord]:
+        """The finished cases in the order of the data list."""
+        found = {record.case: record for file in sorted(self.path.glob(_SHARDS)) for record in _read_lines(file)}
+        return [found[case] for case in self.info.cases if case in found]
+
+    def wait_for_others(self) -> None:
+        """Until every case is done."""
+        reminded = time.monotonic()
+        while missing := set(self.info.cases) - self.finished():
+            time.sleep(_POLL_SECONDS)
+            if time.monotonic() - reminded > _REMIND_SECONDS:
+                reminded = time.monotonic()
+                logger.warning("waiting for other processes: %d cases are not done yet", len(missing))
+
+    def _begin(self, resume: bool) -> None:
+        earlier = read_info(self.path) if (self.path / INFO_FILE).exists() else None
+        if earlier is not None and not resume:
+            raise OutputError(f"{self.path}: holds a run already; add --resume to go on with it, or choose another")
+        if earlier is not None and (key := earlier.difference(self.info)):
+            raise OutputError(
+                f"{self.path}: holds another run ({key} {getattr(earlier, key)!r}, now {getattr(self.info, key)!r}); "
+                f"choose another folder"
+            )
+        if earlier is None:
+            with replacing(self.path / INFO_FILE) as temporary:
+                temporary.write_text(json.dumps(asdict(self.info), indent=2) + "\n", encoding="utf-8")
+
+    def _wait_for_beginning(self) -> None:
+        while not (self.path / INFO_FILE).exists():
+            time.sleep(_POLL_SECONDS)
+        if key := read_info(self.path).difference(self.info):
+            raise OutputError(f"{self.path}: holds another run ({key} differs); choose another folder")
+
+
+def read_info(folder: Path) -> RunInfo:
+    """What was asked in the run of this folder.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    path = folder / INFO_FILE
+    try:
+        return RunInfo.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except OSError:
+        raise InputError(f"{folder}: holds no results of 'openvista evaluate': {INFO_FILE} is missing") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error}); evaluate again into another folder") from None
+
+
+def _read_lines(file: Path) -> list[CaseRecord]:
+    """The records of a file that another process may be writing: a last line without its end does not count yet."""
+    lines = file.read_text(encoding="utf-8").split("\n")[:-1]
+    try:
+        return [CaseRecord.from_json(json.loads(line)) for line in lines]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file} is damaged ({error!r}); remove it and evaluate its cases again") from None
+
+
+def _drop_torn_line(file: Path) -> None:
+    """Cut off what an interrupted process left unfinished."""
+    if not file.exists():
+        return
+    content = file.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with file.open("r+b") as handle:
+            handle.truncate(whole)

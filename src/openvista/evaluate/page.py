@@ -1,0 +1,226 @@
+"""The report as one HTML page that needs nothing beside it: tables, curves, pictures, and how it was made."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+from math import isfinite
+
+import numpy as np
+
+from openvista.evaluate.charts import curves, whisker
+from openvista.evaluate.info import RunInfo
+from openvista.evaluate.pictures import Picture
+from openvista.evaluate.score import CaseRecord
+from openvista.evaluate.statistics import LEVEL, RESAMPLES, Statistic, Summary
+from openvista.evaluate.style import CSS
+
+_MOST_PICTURES = 24
+_NONE = "–"
+_SURFACES = {
+    "elements": "surface elements weighted by their area (DeepMind's definition)",
+    "voxels": "border voxels, each counting one (MONAI's definition)",
+}
+_ORACLE = (
+    "Oracle: prompts were taken from the truth in a way no user could give them. "
+    "These numbers are an upper bound, not what to expect in use."
+)
+
+
+def report_page(
+    info: RunInfo,
+    records: Sequence[CaseRecord],
+    summaries: Sequence[Summary],
+    about_protocol: str,
+    pictures: Sequence[Picture] = (),
+) -> str:
+    """The whole page.
+
+    Args:
+        info: of the run.
+        records: of its cases.
+        summaries: from :func:`openvista.evaluate.statistics.summarise`.
+        about_protocol: one line.
+        pictures: worst first.
+    """
+    last = info.clicks[-1] if info.clicks else None
+    rows = [row for row in summaries if row.clicks == last]
+    parts = [_header(info, about_protocol), _tiles(info, records, rows)]
+    parts.append(section(f"Structures{_after(last)}", structure_table(info, rows)))
+    if info.clicks:
+        parts.append(_click_section(info, summaries))
+    parts += [_picture_section(info, pictures[:_MOST_PICTURES]), _case_section(records), _origin_section(info)]
+    return page(f"{info.model}, {info.protocol}: {info.datalist}", "".join(parts))
+
+
+def page(title: str, body: str) -> str:
+    """A page of the report around its body."""
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{CSS}</style></head>'
+        f"<body>{body}</body></html>\n"
+    )
+
+
+def section(heading: str, content: str) -> str:
+    """A part of a page under its heading."""
+    return f"<h2>{escape(heading)}</h2>{content}"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], total: bool = False) -> str:
+    """An HTML table; cells are HTML, the first column is aligned left; ``total``: the last row is one."""
+    head = "".join(f"<th{' class=left' if index == 0 else ''}>{heading}</th>" for index, heading in enumerate(headings))
+    body = []
+    rows = list(rows)
+    for number, row in enumerate(rows):
+        kind = " class=total" if total and number == len(rows) - 1 else ""
+        cells = "".join(f"<td{' class=left' if index == 0 else ''}>{cell}</td>" for index, cell in enumerate(row))
+        body.append(f"<tr{kind}>{cells}</tr>")
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+
+
+def definitions(pairs: Iterable[tuple[str, str]]) -> str:
+    """Terms with plain text beside them."""
+    return f"<dl>{''.join(f'<dt>{escape(term)}</dt><dd>{escape(text)}</dd>' for term, text in pairs)}</dl>"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number, or a dash where it cannot be said."""
+    return f"{value:.{digits}f}" if isfinite(value) else _NONE
+
+
+def with_interval(statistic: Statistic, digits: int = 3) -> str:
+    """Mean and interval, as HTML."""
+    if not isfinite(statistic.low):
+        return number(statistic.mean, digits)
+    return f"{number(statistic.mean, digits)} <small>{statistic.low:.{digits}f}…{statistic.high:.{digits}f}</small>"
+
+
+def structure_table(info: RunInfo, rows: Sequence[Summary]) -> str:
+    """One row per structure, then the mean over structures."""
+    headings = ["structure", "cases", "missed", "Dice", "", "median", "worst", "NSD", "HD95 mm", "volume error %"]
+    return table([*headings, "false ml"], (_structure_row(info, row) for row in rows), total=True)
+
+
+def _structure_row(info: RunInfo, row: Summary) -> list[str]:
+    dice, nsd, hd95, volume = (row.statistics[name] for name in ("dice", "nsd", "hd95_mm", "volume_error_percent"))
+    name = "mean over structures" if row.class_id is None else info.names[row.class_id]
+    return [
+        escape(name),
+        str(row.cases),
+        str(row.missed or _NONE),
+        with_interval(dice),
+        whisker(dice),
+        number(dice.median),
+        number(dice.worst),
+        with_interval(nsd),
+        with_interval(hd95, 1),
+        number(volume.mean, 1),
+        number(row.false_ml, 2),
+    ]
+
+
+def _after(clicks: int | None) -> str:
+    return "" if clicks is None else f" after {clicks} click{'s' if clicks > 1 else ''}"
+
+
+def _header(info: RunInfo, about_protocol: str) -> str:
+    title = f"<h1>{escape(info.model)}, protocol {escape(info.protocol)}</h1>"
+    what = f"{about_protocol}. Data list {info.datalist}, {info.split}, {len(info.cases)} scans; {info.started}"
+    banner = f'<p class="banner">{_ORACLE}</p>' if info.oracle else ""
+    habits = f'<p class="banner">Habits of the paper switched on: {escape(", ".join(info.habits))}.</p>'
+    return f'{title}<p class="faint">{escape(what)}</p>{banner}{habits if info.habits else ""}'
+
+
+def _tiles(info: RunInfo, records: Sequence[CaseRecord], rows: Sequence[Summary]) -> str:
+    mean = rows[-1].statistics if rows else None
+    tiles = []
+    if mean is not None:
+        after = _after(info.clicks[-1] if info.clicks else None)
+        tiles.append((with_interval(mean["dice"]), f"mean Dice over structures{after}"))
+        tiles.append((with_interval(mean["nsd"]), "mean NSD over structures"))
+        tiles.append((with_interval(mean["hd95_mm"], 1), "mean HD95 in mm"))
+    if records:
+        tiles.append((f"{np.median([record.seconds for record in records]):.1f} s", "computing per scan, median"))
+        tiles.append((f"{max(record.peak_mb for record in records) / 1000:.2f} GB", "peak memory of the process"))
+    if gpu := [record.gpu_peak_mb for record in records if record.gpu_peak_mb is not None]:
+        tiles.append((f"{max(gpu) / 1000:.2f} GB", "peak memory on the GPU"))
+    boxes = "".join(f'<div class="tile"><b>{value}</b><span>{escape(what)}</span></div>' for value, what in tiles)
+    return f'<div class="tiles">{boxes}</div>'
+
+
+def _click_section(info: RunInfo, summaries: Sequence[Summary]) -> str:
+    parts = []
+    for metric, label in (("dice", "Dice"), ("nsd", "NSD")):
+        lines = {
+            info.names[class_id]: [
+                (row.clicks, row.statistics[metric])
+                for row in summaries
+                if row.class_id == class_id and row.clicks is not None
+            ]
+            for class_id in sorted({row.class_id for row in summaries if row.class_id is not None})
+        }
+        mean = [(row.clicks, row.statistics[metric]) for row in summaries if row.class_id is None and row.clicks]
+        parts.append(curves(lines, mean, label))
+    rows = [
+        [str(row.clicks), *(with_interval(row.statistics[name], digits) for name, digits in _CURVE_METRICS)]
+        for row in summaries
+        if row.class_id is None
+    ]
+    parts.append(table(["clicks", "mean Dice", "mean NSD", "mean HD95 mm"], rows))
+    return section("Clicks", "".join(parts))
+
+
+_CURVE_METRICS = (("dice", 3), ("nsd", 3), ("hd95_mm", 1))
+
+
+def _picture_section(info: RunInfo, pictures: Sequence[Picture]) -> str:
+    if not pictures:
+        return ""
+    key = (
+        '<p class="legend"><span><i style="background:#ffc43d"></i>truth</span><span><i style="background:#38bdf8"></i>'
+        "prediction</span><span>Axial, coronal and sagittal slice with the largest error; the patient's right is on "
+        "the left.</span></p>"
+    )
+    return section("Worst cases", f'{key}<div class="pictures">{"".join(_figure(info, p) for p in pictures)}</div>')
+
+
+def _figure(info: RunInfo, picture: Picture) -> str:
+    score = picture.score
+    what = f"{info.names[score.class_id]}, {picture.case}"
+    numbers = f"Dice {number(score.dice)}, NSD {number(score.nsd)}, HD95 {number(score.hd95_mm, 1)} mm"
+    data = base64.b64encode(picture.path.read_bytes()).decode()
+    return (
+        f'<figure><img alt="{escape(what)}" src="data:image/png;base64,{data}">'
+        f"<figcaption><b>{escape(what)}</b><br>{numbers}</figcaption></figure>"
+    )
+
+
+def _case_section(records: Sequence[CaseRecord]) -> str:
+    rows = []
+    for record in records:
+        dice = [score.dice for score in record.scores if isfinite(score.dice)]
+        mean = number(float(np.mean(dice))) if dice else _NONE
+        memory = [number(record.peak_mb, 0), _NONE if record.gpu_peak_mb is None else number(record.gpu_peak_mb, 0)]
+        rows.append([escape(record.case), str(len(record.scores)), mean, number(record.seconds, 1), *memory])
+    headings = ["scan", "scores", "mean Dice of all", "seconds", "peak MB", "peak MB on GPU"]
+    details = f"<details><summary>{len(records)} scans: time and memory</summary>{table(headings, rows)}</details>"
+    return section("Scans", f"{details}<p class=faint>Every score is in scores.csv and scores.json.</p>")
+
+
+def _origin_section(info: RunInfo) -> str:
+    tolerances = [f"{info.names[key]} {value:g} mm" for key, value in info.tolerances.items()]
+    pairs = [
+        ("model", f"{info.model}, weights SHA-256 {info.weights_sha256}"),
+        ("computed with", f"OpenVISTA {info.version}, {info.precision}, profile {info.profile}"),
+        ("data list", f"{info.datalist}, SHA-256 {info.datalist_sha256}"),
+        ("split", f"{info.split}, {len(info.cases)} scans"),
+        ("scored in label_slices only", ", ".join(info.names[key] for key in info.only_in_slices) or "none"),
+        ("protocol", f"{info.protocol}, seed {info.seed}{', ORACLE' if info.oracle else ''}"),
+        ("habits of the paper", ", ".join(info.habits) or "none"),
+        ("NSD", f"tolerance {info.tolerance_mm:g} mm{''.join(f'; {text}' for text in tolerances)}"),
+        ("surface of NSD and HD95", _SURFACES[info.surface]),
+        ("intervals", f"{LEVEL:g} % of {RESAMPLES} bootstrap means; over structures, whole scans are resampled"),
+        ("structures that are not there", "not scored; what was found all the same is under 'false ml'"),
+        ("structures that were missed", "Dice and NSD 0, no HD95"),
+    ]
+    return section("How this was made", f"<pre>{escape(info.command)}</pre>{definitions(pairs)}")

@@ -1,0 +1,83 @@
+"""Results of a run as files: scores.csv for tables, scores.json for programs, report.html for people."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from openvista.errors import InputError
+from openvista.evaluate.folder import PICTURES
+from openvista.evaluate.info import RunInfo
+from openvista.evaluate.page import report_page
+from openvista.evaluate.pictures import find_pictures
+from openvista.evaluate.protocols import find_protocol
+from openvista.evaluate.score import CaseRecord, scores_csv, without_nan
+from openvista.evaluate.statistics import Summary, summarise
+from openvista.io import replacing
+
+CSV_FILE, JSON_FILE, HTML_FILE = "scores.csv", "scores.json", "report.html"
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished run.
+
+    Attributes:
+        info: what was asked.
+        records: its cases, in the order of the data list.
+    """
+
+    info: RunInfo
+    records: tuple[CaseRecord, ...]
+
+    def summaries(self) -> list[Summary]:
+        """Per structure and number of clicks, then over structures."""
+        return summarise(self.records, self.info.seed)
+
+
+def write_results(folder: Path, results: Results) -> None:
+    """Write the three files.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    info, summaries = results.info, results.summaries()
+    pictures = find_pictures(folder / PICTURES, results.records, info.clicks[-1] if info.clicks else None)
+    html = report_page(info, results.records, summaries, find_protocol(info.protocol).summary, pictures)
+    content = {
+        "run": asdict(info),
+        "summary": [_summary(info, row) for row in summaries],
+        "cases": [record.to_json() for record in results.records],
+    }
+    _write(folder / CSV_FILE, scores_csv(results.records, info.names))
+    _write(folder / JSON_FILE, json.dumps(without_nan(content), indent=1) + "\n")
+    _write(folder / HTML_FILE, html)
+
+
+def read_results(path: Path) -> Results:
+    """A finished run by its folder, or by its scores.json.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    file = path / JSON_FILE if path.is_dir() else path
+    try:
+        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        records = tuple(CaseRecord.from_json(record) for record in content["cases"])
+        return Results(RunInfo.from_json(content["run"]), records)
+    except OSError:
+        raise InputError(
+            f"{path}: holds no finished run: {file.name} is missing; 'openvista evaluate DATALIST -o FOLDER' makes one"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{file} is not what 'openvista evaluate' writes ({error!r})") from None
+
+
+def _summary(info: RunInfo, row: Summary) -> dict[str, Any]:
+    name = "mean over structures" if row.class_id is None else info.names[row.class_id]
+    return {"name": name, **asdict(row)}
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

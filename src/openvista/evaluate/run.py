@@ -1,0 +1,172 @@
+"""A run: cases in, scores out. Deterministic for a seed, whatever the order and the number of processes."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import openvista
+from openvista.datalist import Case, DataList
+from openvista.evaluate.answers import Answer, Protocol, Settings
+from openvista.evaluate.folder import PICTURES, RunFolder
+from openvista.evaluate.info import RunInfo, checksum
+from openvista.evaluate.labelled import LabelledScan, read_case
+from openvista.evaluate.meter import Meter
+from openvista.evaluate.pictures import WorstPictures
+from openvista.evaluate.score import DEFAULT_JUDGE, CaseRecord, Judge, Score
+from openvista.inference.model import Model
+from openvista.weights import ModelCard
+
+logger = logging.getLogger(__name__)
+
+Look = Callable[[LabelledScan, Answer, Score], None]
+"""Told about every scored answer, for pictures."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is done with every case.
+
+    Attributes:
+        protocol: how the model is asked.
+        settings: the protocol's choices.
+        classes: label value of the data list to class id of the model.
+        range_limited: label values scored only between a case's ``label_slices``.
+        judge: how masks are judged.
+    """
+
+    protocol: Protocol
+    settings: Settings
+    classes: Mapping[int, int]
+    range_limited: Collection[int] = ()
+    judge: Judge = DEFAULT_JUDGE
+
+
+def plan_run(
+    protocol: Protocol,
+    classes: Mapping[int, int],
+    range_limited: Collection[int] = (),
+    judge: Judge = DEFAULT_JUDGE,
+    **choices: object,
+) -> Run:
+    """A run with the usual settings; ``choices`` are fields of :class:`openvista.evaluate.answers.Settings`."""
+    settings = Settings(class_ids=tuple(sorted(set(classes.values()))), **choices)  # type: ignore[arg-type]
+    return Run(protocol, settings, classes, range_limited, judge)
+
+
+def describe_run(
+    card: ModelCard,
+    precision: str,
+    listed: DataList,
+    split: str,
+    cases: Sequence[Case],
+    run: Run,
+    names: Mapping[int, str],
+    command: str,
+) -> RunInfo:
+    """What is told with the results.
+
+    Args:
+        card: of the model.
+        precision: how it computes.
+        listed: the data list, and ``split``, as it was asked for, of it.
+        cases: those of the split.
+        run: what is done with them.
+        names: class id to name, for every class of the run.
+        command: that asked for it.
+    """
+    return RunInfo(
+        command=command,
+        started=datetime.now().astimezone().isoformat(timespec="seconds"),
+        version=openvista.__version__,
+        model=card.name,
+        weights_sha256=card.weights_sha256,
+        precision=precision,
+        datalist=listed.path.name,
+        datalist_sha256=checksum(listed.path),
+        split=split,
+        cases=tuple(case_names(cases)),
+        protocol=run.protocol.name,
+        oracle=run.protocol.oracle,
+        profile=run.settings.profile,
+        seed=run.settings.seed,
+        clicks=run.settings.clicks if run.protocol.clicked else (),
+        habits=tuple(sorted(run.settings.habits)),
+        tolerance_mm=run.judge.tolerance_mm,
+        tolerances=dict(run.judge.tolerances),
+        surface=run.judge.surface,
+        only_in_slices=tuple(sorted({run.classes[value] for value in run.range_limited})),
+        names=dict(names),
+    )
+
+
+def case_names(cases: Sequence[Case]) -> dict[str, Case]:
+    """Cases by name; where files of several folders share one, the folder's name goes before it.
+
+    Further alike ones get a number, so that every case has a name of its own.
+    """
+    alike = Counter(case.name for case in cases)
+    named: dict[str, Case] = {}
+    for case in cases:
+        name = case.name if alike[case.name] == 1 else f"{case.image.parent.name}/{case.name}"
+        number = 2
+        unique = name
+        while unique in named:
+            unique, number = f"{name} ({number})", number + 1
+        named[unique] = case
+    return named
+
+
+def evaluate_case(model: Model, case: Case, run: Run, name: str = "", look: Look | None = None) -> CaseRecord:
+    """Ask about one case and score the answers.
+
+    Args:
+        model: the model to judge.
+        case: from a data list.
+        run: what to do.
+        name: of the case, instead of the file's.
+        look: told about every scored answer.
+
+    Raises:
+        ScanError: a file that cannot be read.
+        DataListError: labels do not lie on the grid of their scan.
+    """
+    labelled = read_case(case, run.classes, run.range_limited, name)
+    meter = Meter(model.network.compute.device)
+    scores = []
+    for answer in run.protocol.answer_case(model, labelled, run.settings, meter):
+        score = run.judge.score(labelled, answer.structure, answer.mask_XYZ, answer.clicks, answer.seconds)
+        scores.append(score)
+        if look is not None:
+            look(labelled, answer, score)
+    logger.info("%s: %d answers in %.1f s", labelled.name, len(scores), meter.seconds)
+    return CaseRecord(labelled.name, meter.seconds, meter.peak_mb, meter.gpu_peak_mb, tuple(scores))
+
+
+def evaluate_cases(model: Model, cases: Sequence[Case], run: Run) -> list[CaseRecord]:
+    """Every case of a list in one process, nothing kept on disk."""
+    return [evaluate_case(model, case, run, name) for name, case in case_names(cases).items()]
+
+
+def work_in_folder(
+    folder: RunFolder, model: Model, cases: Mapping[str, Case], run: Run, done: Callable[[str], None] | None = None
+) -> None:
+    """Answer what this process has to do and nobody has done yet, each case kept as soon as it is finished.
+
+    Args:
+        folder: of the run; it knows which process this is.
+        model: the model to judge.
+        cases: all of the run, by name.
+        run: what to do.
+        done: called with the name of each case, the earlier finished ones as well.
+    """
+    mine, finished = folder.shard.of(tuple(cases)), folder.finished()
+    earlier = [record for record in folder.records() if record.case in mine]
+    last = run.settings.clicks[-1] if run.protocol.clicked else None
+    pictures = WorstPictures(folder.path / PICTURES, last, earlier)
+    for name in mine:
+        if name not in finished:
+            folder.append(evaluate_case(model, cases[name], run, name, pictures.look))
+        if done is not None:
+            done(name)
