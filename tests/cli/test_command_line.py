@@ -225,17 +225,6 @@ def test_train_mistakes_are_one_line(tmp_path, starter_recipe, example_datalist)
     assert_refused(openvista("train", starter_recipe, *wrong_fold), "fold 3")
 
 
-def test_evaluate_prints_a_row_per_structure(tmp_path, example_datalist):
-    scores = tmp_path / "scores.csv"
-    limited = ["--only-in-slices", "spinal cord,esophagus"]
-    done = openvista("evaluate", example_datalist, "--split", "training", *limited, "-o", scores)
-    assert done.returncode == 0, done.stderr
-    assert "mean over structures" in done.stdout
-    assert len(scores.read_text().splitlines()) == 8
-    assert_refused(openvista("evaluate", example_datalist), "testing")
-    assert_refused(openvista("evaluate", example_datalist, "--protocol", "magic"), "magic")
-
-
 def test_help_teaches_and_version_is_there():
     assert "openvista segment" in openvista("--help").stdout
     assert "--classes" in openvista("segment", "--help").stdout

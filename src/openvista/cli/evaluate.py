@@ -113,7 +113,7 @@ def evaluate(
     limited_ids = vocabulary.expand(only_in_slices) if only_in_slices else []
     limited = [value for value, class_id in labels.classes.items() if class_id in limited_ids]
     choices = {"profile": profile, "seed": seed, "clicks": _numbers(clicks), "habits": frozenset(habit or ())}
-    run = plan_run(chosen, labels.classes, limited, _judge(vocabulary, tolerance or [], surface), **choices)
+    run = plan_run(chosen, labels.classes, limited, _judge(labels, vocabulary, tolerance or [], surface), **choices)
     compute = plan_compute(_device(device), precision)
     info = describe_run(card, str(compute), listed, split, cases, run, _names(labels, vocabulary), _command())
     folder = None if output is None else RunFolder(output, info, shard, resume)
@@ -198,7 +198,7 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise InputError(f"--clicks {text!r}: write numbers of clicks, for example 1,3,5,10") from None
 
 
-def _judge(vocabulary: "Vocabulary", tolerance: list[str], surface: str) -> "Judge":
+def _judge(labels: "LabelMapping", vocabulary: "Vocabulary", tolerance: list[str], surface: str) -> "Judge":
     from openvista.errors import InputError
     from openvista.evaluate.metrics import DEFAULT_TOLERANCE_MM, check_tolerance
     from openvista.evaluate.score import Judge
@@ -212,10 +212,12 @@ def _judge(vocabulary: "Vocabulary", tolerance: list[str], surface: str) -> "Jud
             millimetres = check_tolerance(float(value))
         except ValueError:
             raise InputError(f"--tolerance {text!r}: write mm, or CLASS=mm, for example 'mandible=1'") from None
-        if equals:
-            special[vocabulary.resolve(name)] = millimetres
-        else:
+        if not equals:
             usual = millimetres
+        elif (class_id := vocabulary.resolve(name)) in labels.classes.values():
+            special[class_id] = millimetres
+        else:
+            raise InputError(f"--tolerance {text!r}: the data list has no such structure, so leave it out")
     return Judge(usual, special, surface)  # type: ignore[arg-type]
 
 

@@ -106,7 +106,7 @@ def _structure_row(info: RunInfo, row: Summary) -> list[str]:
     name = "mean over structures" if row.class_id is None else info.names[row.class_id]
     return [
         escape(name),
-        str(row.cases),
+        "" if row.class_id is None else str(row.cases),
         str(row.missed or _NONE),
         with_interval(dice),
         whisker(dice),
