@@ -10,6 +10,9 @@ from torch.nn import functional
 HEADS = 4
 HIDDEN = 512
 """Width of the tokens' MLP (paper facts §3)."""
+FEW = 16
+"""Up to so many tokens it is quicker to bring the tokens to the image's width than the image to the heads'. One core,
+262,144 voxels, 48 channels: see the two methods below."""
 
 
 class Attention(nn.Module):
@@ -37,6 +40,41 @@ class Attention(nn.Module):
         query, key, value = (heads.expand(batch, -1, -1, -1) for heads in (query, key, value))
         mixed = functional.scaled_dot_product_attention(query, key, value)
         return self.output(mixed.transpose(1, 2).flatten(2))
+
+    def look_at_image(self, query_BTC: Tensor, placed_BSC: Tensor, image_BSC: Tensor) -> Tensor:
+        """:meth:`forward` of tokens on a large image: [B, T, C].
+
+        Few tokens spare the image two projections, by algebra that is exact: a head compares ``W_q t`` with ``W_k s``,
+        which is comparing ``W_k' W_q t`` with s; and the mean of projected values is the projected mean. The key's bias
+        adds the same to all comparisons of a token, which softmax does not see.
+        """
+        if query_BTC.shape[1] > FEW:
+            return self(query_BTC, placed_BSC, image_BSC)
+        query_BHTD = _heads(self.query(query_BTC))
+        wanted_BHTC = query_BHTD @ self.key.weight.unflatten(0, (HEADS, -1)) * query_BHTD.shape[-1] ** -0.5
+        share_BRS = (wanted_BHTC.flatten(1, 2) @ placed_BSC.transpose(1, 2)).softmax(-1)
+        mean_BHTC = (share_BRS @ image_BSC).unflatten(1, (HEADS, -1))
+        value_HCD = self.value.weight.unflatten(0, (HEADS, -1)).transpose(1, 2)
+        value_BHTD = mean_BHTC @ value_HCD + self.value.bias.view(HEADS, 1, -1)
+        return self.output(value_BHTD.transpose(1, 2).flatten(2))
+
+    def look_at_tokens(self, placed_BSC: Tensor, key_BTC: Tensor, value_BTC: Tensor) -> Tensor:
+        """:meth:`forward` of a large image on tokens: [B, S, C]. The same algebra where tokens are few."""
+        if key_BTC.shape[1] > FEW:
+            return self(placed_BSC, key_BTC, value_BTC)
+        key_BHTD, value_BHTD = _heads(self.key(key_BTC)), _heads(self.value(value_BTC))
+        key_BHTD = key_BHTD * key_BHTD.shape[-1] ** -0.5
+        wanted_BHTC = key_BHTD @ self.query.weight.unflatten(0, (HEADS, -1))
+        offset_BHT1 = key_BHTD @ self.query.bias.view(HEADS, -1, 1)
+        compared_BRS = wanted_BHTC.flatten(1, 2) @ placed_BSC.transpose(1, 2) + offset_BHT1.flatten(1, 2)
+        share_BRS = compared_BRS.unflatten(1, (HEADS, -1)).softmax(2).flatten(1, 2)
+        given_BHTC = value_BHTD @ self.output.weight.unflatten(1, (HEADS, -1)).permute(1, 2, 0)
+        return share_BRS.transpose(1, 2) @ given_BHTC.flatten(1, 2) + self.output.bias
+
+
+def _heads(vectors_BTI: Tensor) -> Tensor:
+    """[B, H, T, D]: what each head sees."""
+    return vectors_BTI.unflatten(-1, (HEADS, -1)).transpose(1, 2)
 
 
 class TwoWayBlock(nn.Module):
@@ -72,10 +110,12 @@ class TwoWayBlock(nn.Module):
         tokens = self.norm1(tokens)
 
         placed_image = image_BSC + image_position_SC
-        tokens = self.norm2(tokens + self.tokens_to_image(tokens + token_position_BTC, placed_image, image_BSC))
+        tokens = self.norm2(
+            tokens + self.tokens_to_image.look_at_image(tokens + token_position_BTC, placed_image, image_BSC)
+        )
         tokens = self.norm3(tokens + self.narrow(torch.relu(self.widen(tokens))))
 
-        image = self.image_to_tokens(placed_image, tokens + token_position_BTC, tokens)
+        image = self.image_to_tokens.look_at_tokens(placed_image, tokens + token_position_BTC, tokens)
         return tokens, self.norm4(image_BSC + image)
 
 
@@ -93,5 +133,5 @@ class TwoWayTransformer(nn.Module):
         tokens, image = tokens_BTC, image_1SC
         for block in self.blocks:
             tokens, image = block(tokens, image, tokens_BTC, image_position_SC)
-        last = self.last_look(tokens + tokens_BTC, image + image_position_SC, image)
+        last = self.last_look.look_at_image(tokens + tokens_BTC, image + image_position_SC, image)
         return self.norm(tokens + last), image

@@ -1,12 +1,12 @@
 """The last steps of the point head in eight small volumes instead of one large one: exact, and faster on a CPU.
 
-A transposed convolution with stride 2 fills the eight parities of the doubled grid independently: an even place sees one
-tap of the kernel, an odd one two. Kept apart as "phases", each is an ordinary convolution at half the resolution.
-Norm and activation do not care where a voxel lies, and the convolution C to 1 that follows is a matrix product per phase
-whose 27 taps are added up where they belong. The doubled volume of C channels is never put together.
+A transposed convolution with stride 2 fills the eight parities of the doubled grid independently: an even place sees
+one tap of the kernel, an odd one two. Kept apart as "phases", each is an ordinary convolution at half the resolution.
+Norm and activation do not care where a voxel lies, and the convolution C to 1 that follows is a matrix product per
+phase whose 27 taps are added up where they belong. The doubled volume of C channels is never put together.
 
-On one core, 48 channels, 128³, float32: 1.8 s became 0.7 s for the transposed convolution, 1.1 s became 0.2 s for the last
-one. Kernels are 3³, padding 1, output padding 1.
+On one core, 48 channels, 128³, float32: 1.8 s became 0.7 s for the transposed convolution, 1.1 s became 0.2 s for the
+last one. Kernels are 3³, padding 1, output padding 1.
 
 Shape letters: C, D channels in and out; X Y Z voxels before doubling; P the eight phases, in the order of ``PHASES``.
 """
