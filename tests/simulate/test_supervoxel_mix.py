@@ -159,6 +159,29 @@ def test_a_merged_supervoxel_takes_the_organs_it_covers(labels, supervoxels):
         assert set(on_pieces) == set(pieces[pieces > 0].tolist())
 
 
+def test_of_a_neighbour_in_two_pieces_the_one_that_touches_counts():
+    labels, supervoxels = torch.zeros(2, SIDE, 8, 8, dtype=torch.long)
+    labels[2:8, 1:7, 1:7] = 1
+    supervoxels[8:12, 1:7, 1:7] = 4
+    supervoxels[14:23, 1:7, 1:7] = 4
+    objects = choose(labels, supervoxels, only("neighbour"))
+    assert torch.equal(objects.pieces_BXYZ[0] == 2, (supervoxels == 4) & (torch.arange(SIDE) < 12)[:, None, None])
+    assert choose(labels, supervoxels * 0 + 4, only("neighbour", least_neighbour=50.0)).class_ids_B.tolist() == [3]
+
+
+def test_supervoxels_are_known_where_an_organ_is_not(labels, supervoxels):
+    known = {1: torch.zeros_like(labels, dtype=torch.bool)}
+    known[1][:, :, 5:] = True
+    for variant in ("neighbour", "merged"):
+        for seed in range(10):
+            objects = choose(labels, supervoxels, only(variant), seed=seed, known=known)
+            pieces = objects.pieces_BXYZ[0]
+            made = pieces == 2 if variant == "neighbour" else pieces > 0
+            assert made.any()
+            assert torch.equal(objects.known_BXYZ[0], known[1] | made)
+    assert torch.equal(choose(labels, supervoxels, only("part"), known=known).known_BXYZ[0], known[1])
+
+
 def test_special_classes_stay_as_they_are(labels, supervoxels):
     for variant in VARIANTS:
         objects = choose(labels, supervoxels, only(variant), annotated=(3,))
