@@ -14,7 +14,8 @@
         ├── OutputError            the result cannot be written where it was asked for
         ├── DataListError          a data list with missing files, grids that differ, unknown labels
         ├── RecipeError            a training recipe with an unknown key or an impossible value
-        └── MissingExtraError      an optional dependency is not installed
+        ├── MissingExtraError      an optional dependency is not installed
+        └── ServiceError           a request that a server refuses, with its HTTP status
 
 A message is one line: what is wrong, with the value, and what to do about it.
 """
@@ -83,3 +84,20 @@ class MissingExtraError(InputError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{package} is needed to {purpose}: pip install 'openvista[{extra}]'")
+
+
+class ServiceError(InputError):
+    """A request that a server refuses; raised by the server, and by the client that got the answer.
+
+    Args:
+        message: one line.
+        status: of HTTP, 400..599.
+        code: stable short name, for programs.
+        retry_after: seconds after which asking again may help; ``None`` when it does not.
+    """
+
+    def __init__(self, message: str, *, status: int = 422, code: str = "input", retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from openvista.errors import MissingExtraError, ScanError
 from openvista.io.label_table import LabelTable, from_nrrd_segments, to_nrrd_segments
-from openvista.io.raw import RawImage, check_file_size, check_header, make_grid
+from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid
 from openvista.scan import Segmentation
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
-def read_itk(path: Path) -> RawImage:
-    """Read a ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd``.
+def read_itk(path: Path, max_voxels: int = MAX_VOXELS) -> RawImage:
+    """Read a ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` of at most so many voxels.
 
     Raises:
         ScanError: unreadable, cut short, or not a 3D image of real numbers.
@@ -29,7 +29,7 @@ def read_itk(path: Path) -> RawImage:
     """
     reader = _open(path)
     size = tuple(int(n) for n in reader.GetSize())
-    shape = check_header(path, size, _dtype_of(path, reader))
+    shape = check_header(path, size, _dtype_of(path, reader), max_voxels)
     if path.suffix.lower() in (".nrrd", ".mha"):  # the others keep their voxels in a second file
         check_file_size(path, int(np.prod(size)) * _dtype_of(path, reader).itemsize, compressed=True)
     affine = _affine_of(reader)

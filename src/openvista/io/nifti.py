@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from openvista import __version__
 from openvista.errors import ScanError
+from openvista.grid import Grid
 from openvista.io.label_table import LabelTable, from_caret_xml, to_caret_xml
-from openvista.io.raw import RawImage, check_file_size, check_header, make_grid
-from openvista.scan import NiftiGeometry, Segmentation
+from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid
+from openvista.scan import NiftiGeometry, Scan, Segmentation
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ _GEOMETRY_FIELDS = (
 _READ_ERRORS = (ImageFileError, HeaderDataError, OSError, EOFError, zlib.error, ValueError, KeyError)
 
 
-def read_nifti(path: Path) -> RawImage:
-    """Read a ``.nii`` or ``.nii.gz``.
+def read_nifti(path: Path, max_voxels: int = MAX_VOXELS) -> RawImage:
+    """Read a ``.nii`` or ``.nii.gz`` of at most so many voxels.
 
     Raises:
         ScanError: not NIfTI, cut short, or not a 3D image of real numbers.
@@ -47,7 +48,7 @@ def read_nifti(path: Path) -> RawImage:
     image = _open(path)
     # nibabel clears offset and scaling in the header of an opened image; the array proxy keeps them
     header, stored = image.header, image.dataobj
-    shape = check_header(path, tuple(int(length) for length in stored.shape), stored.dtype)
+    shape = check_header(path, tuple(int(length) for length in stored.shape), stored.dtype, max_voxels)
     if stored.offset < header.single_vox_offset:
         raise ScanError(f"{path}: the header says its voxels are in another file; convert to single-file .nii.gz")
     affine = _affine_mm(path, header)
@@ -88,15 +89,34 @@ def write_nifti(path: Path, segmentation: Segmentation) -> None:
     header.set_data_dtype(segmentation.labels.dtype)
     header["intent_code"] = _LABEL_INTENT
     header["descrip"] = f"OpenVISTA {__version__}".encode()
-    _set_geometry(header, segmentation)
+    scan = segmentation.scan
+    _set_geometry(header, segmentation.grid, None if scan is None else scan.geometry)
     # without an affine of its own the image leaves the header's fields alone
     image = nib.Nifti1Image(segmentation.labels, None, header)
     table = LabelTable(segmentation.names, segmentation.colours)
     image.header.extensions.append(nib.nifti1.Nifti1Extension(_TABLE_EXTENSION, to_caret_xml(table)))
+    _write(path, image, GZIP_LEVEL)
+
+
+def write_nifti_scan(path: Path, scan: Scan) -> None:
+    """Write a scan's HU on its own grid, with the source's own geometry fields where it was NIfTI.
+
+    Args:
+        path: compressed, quickly rather than well, when it ends with ``.gz``.
+        scan: HU.
+    """
+    header = nib.Nifti1Header()
+    header.set_data_dtype(scan.voxels.dtype)
+    header["descrip"] = f"OpenVISTA {__version__}".encode()
+    _set_geometry(header, scan.grid, scan.geometry)
+    _write(path, nib.Nifti1Image(scan.voxels, None, header), 1)
+
+
+def _write(path: Path, image: Any, gzip_level: int) -> None:
     with path.open("wb") as raw:
         if path.suffix == ".gz":
             # no name and no time in the gzip header: equal results are equal files
-            with gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as stream:
+            with gzip.GzipFile("", "wb", gzip_level, raw, mtime=0) as stream:
                 image.to_stream(stream)
         else:
             image.to_stream(raw)
@@ -117,14 +137,13 @@ def read_label_table(path: Path) -> LabelTable | None:
     return None
 
 
-def _set_geometry(header: Any, segmentation: Segmentation) -> None:
+def _set_geometry(header: Any, grid: Grid, geometry: NiftiGeometry | None) -> None:
     """The source's own fields where it was NIfTI; otherwise both forms from the affine, in mm, scanner space."""
-    geometry = None if segmentation.scan is None else segmentation.scan.geometry
     if geometry is None:
         header.set_xyzt_units("mm")
-        header.set_sform(segmentation.grid.affine, code=1)
+        header.set_sform(grid.affine, code=1)
         # a quaternion knows no shear: only an affine with right angles gets a qform
-        header.set_qform(segmentation.grid.affine, code=1 if _has_right_angles(segmentation.grid.affine) else 0)
+        header.set_qform(grid.affine, code=1 if _has_right_angles(grid.affine) else 0)
         return
     for name in _GEOMETRY_FIELDS:
         header[name] = geometry[name]

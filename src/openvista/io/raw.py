@@ -45,8 +45,16 @@ class RawImage:
     geometry: NiftiGeometry | None = None
 
 
-def check_header(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int, int]:
+def check_header(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], max_voxels: int = MAX_VOXELS
+) -> tuple[int, int, int]:
     """Refuse what cannot be a 3D image, before a single voxel is read.
+
+    Args:
+        path: for messages.
+        shape: of the stored values.
+        dtype: of the stored values.
+        max_voxels: the most the caller takes.
 
     Returns:
         The shape as three lengths; one volume with further axes of length 1 counts as 3D (logged).
@@ -65,6 +73,11 @@ def check_header(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tu
         raise ScanError(f"{path}: is {len(shape)}D with {volumes} volumes, shape {shape}; save one volume as a 3D file")
     if math.prod(shape) > MAX_VOXELS or max(shape) > MAX_AXIS:
         raise ScanError(f"{path}: its header claims {math.prod(shape):.3g} voxels, shape {shape}; the header is broken")
+    if math.prod(shape) > max_voxels:
+        voxels = math.prod(shape)
+        raise ScanError(
+            f"{path}: has {voxels} voxels, shape {shape}; at most {max_voxels} are taken: crop or resample it"
+        )
     if len(shape) > 3:
         logger.warning("%s: is %dD with one volume; using it as 3D", path, len(shape))
     return shape[0], shape[1], shape[2]

@@ -11,18 +11,19 @@ from openvista.errors import ScanError
 from openvista.grid import Grid
 from openvista.io.label_table import LabelTable
 from openvista.io.paths import NIFTI_SUFFIXES, find_image, image_suffix, scan_name, sidecar_path
-from openvista.io.raw import RawImage, make_grid, to_hu, to_labels
+from openvista.io.raw import MAX_VOXELS, RawImage, make_grid, to_hu, to_labels
 from openvista.scan import Scan, Segmentation
 from openvista.structures import present_ids
 
 logger = logging.getLogger(__name__)
 
 
-def read_scan(path: str | Path) -> Scan:
+def read_scan(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Scan:
     """Read a CT.
 
     Args:
         path: NIfTI (``.nii``, ``.nii.gz``), or with the extra ``formats`` NRRD and MHA; or a folder with one image.
+        max_voxels: a larger scan is refused by its header, before its voxels are read.
 
     Returns:
         Voxels [X, Y, Z] in HU and in the file's own order: int16 where the file holds unscaled integers, else float32.
@@ -32,13 +33,13 @@ def read_scan(path: str | Path) -> Scan:
         MissingExtraError: NRRD or MHA without SimpleITK.
     """
     file = find_image(path)
-    raw = _read_raw(file)
+    raw = _read_raw(file, max_voxels)
     grid = make_grid(file, raw.values.shape, raw.affine)
     return Scan(to_hu(file, raw), grid, scan_name(file), file, raw.geometry)
 
 
-def read_labels(path: str | Path) -> tuple[NDArray[np.unsignedinteger], Grid]:
-    """Read a label map.
+def read_labels(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> tuple[NDArray[np.unsignedinteger], Grid]:
+    """Read a label map of at most so many voxels.
 
     Returns:
         ``(labels, grid)``: [X, Y, Z] uint8, or uint16 when an id is above 255.
@@ -48,7 +49,7 @@ def read_labels(path: str | Path) -> tuple[NDArray[np.unsignedinteger], Grid]:
         MissingExtraError: NRRD or MHA without SimpleITK.
     """
     file = find_image(path)
-    raw = _read_raw(file)
+    raw = _read_raw(file, max_voxels)
     return to_labels(file, raw), make_grid(file, raw.values.shape, raw.affine)
 
 
@@ -69,14 +70,14 @@ def read_segmentation(path: str | Path) -> Segmentation:
     return Segmentation(labels, grid, names, table.colours, None, provenance)
 
 
-def _read_raw(file: Path) -> RawImage:
+def _read_raw(file: Path, max_voxels: int) -> RawImage:
     if image_suffix(file) in NIFTI_SUFFIXES:
         from openvista.io.nifti import read_nifti
 
-        return read_nifti(file)
+        return read_nifti(file, max_voxels)
     from openvista.io.itk import read_itk
 
-    return read_itk(file)
+    return read_itk(file, max_voxels)
 
 
 def _read_table(file: Path) -> LabelTable | None:

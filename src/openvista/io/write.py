@@ -13,7 +13,7 @@ from openvista import __version__
 from openvista.errors import OutputError
 from openvista.io.atomic import output_error, replacing
 from openvista.io.paths import NIFTI_SUFFIXES, image_suffix, result_path, sidecar_path
-from openvista.scan import Segmentation
+from openvista.scan import Scan, Segmentation
 from openvista.structures import present_ids
 
 
@@ -42,6 +42,22 @@ def write_segmentation(segmentation: Segmentation, path: str | Path) -> Path:
         with replacing(target) as temporary:
             _write_image(temporary, stored)
     return target
+
+
+def write_scan(scan: Scan, path: Path) -> None:
+    """Write a scan's HU as NIfTI, whole or not at all; its grid as its source had it.
+
+    Args:
+        scan: HU.
+        path: ends with ``.nii.gz`` (compressed quickly) or ``.nii``.
+
+    Raises:
+        OutputError: the system refused to write.
+    """
+    from openvista.io.nifti import write_nifti_scan
+
+    with replacing(path) as temporary:
+        write_nifti_scan(temporary, scan)
 
 
 def check_output(path: str | Path, source: Path | None = None) -> None:

@@ -1,0 +1,142 @@
+"""Who may ask: the token, the page a browser asks from, and the name it asked under.
+
+The server usually listens on 127.0.0.1, where every web page that the user has open can send requests to it. So besides
+the token there are two checks that only browsers meet: ``Host`` must be a name of ours (DNS rebinding), and ``Origin``,
+when there is one, must be our own or an allowed one (cross-site requests).
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, QueryParams
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from openvista.serve.problems import problem
+from openvista.serve.settings import Settings
+
+TOKEN_COOKIE = "openvista_token"
+OWNER_COOKIE = "openvista_owner"
+OWNER_HEADER = "X-OpenVISTA-Owner"
+_OPEN_PATHS = ("/v1/health/live", "/v1/health/ready", "/auth", "/auth/", "/auth/token")
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_COOKIE_SECONDS = 30 * 24 * 3600
+_NO_TOKEN_PAGE = """<!doctype html><html lang="en"><title>OpenVISTA</title>
+<body style="font:16px system-ui;margin:4em auto;max-width:34em">
+<h1>OpenVISTA</h1><p>This server needs its token. Open the address that <code>openvista serve</code> printed:
+it ends with <code>?token=...</code>.</p></body></html>"""
+
+
+class Guard:
+    """ASGI middleware: refuses strangers before anything of the request is read."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._token = settings.token.get_secret_value() if settings.token else None
+        self._origins = frozenset(origin.rstrip("/") for origin in settings.cors_origins)
+        self._hosts = _host_names(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = self._refusal(scope, Headers(scope=scope))
+        await (answer or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        host = headers.get("host", "")
+        if self._hosts is not None and _without_port(host) not in self._hosts:
+            return problem(403, "host", "this server does not answer under that host name; see --allowed-host")
+        origin = headers.get("origin")
+        if origin and scope["method"] not in _SAFE_METHODS and not self._is_ours(origin, host):
+            return problem(403, "origin", "requests from that web page are not allowed; see --cors-origin")
+        if self._token is None or scope["path"] in _OPEN_PATHS or _is_preflight(scope, headers):
+            return None
+        return self._check_token(scope, headers)
+
+    def _is_ours(self, origin: str, host: str) -> bool:
+        return origin in self._origins or (origin != "null" and urlsplit(origin).netloc.lower() == host.lower())
+
+    def _check_token(self, scope: Scope, headers: Headers) -> Response | None:
+        if self._is_token(_bearer(headers)) or self._is_token(read_cookie(headers, TOKEN_COOKIE)):
+            return None
+        if scope["path"] == "/":
+            given = QueryParams(scope["query_string"]).get("token")
+            return self._welcome(scope) if self._is_token(given) else HTMLResponse(_NO_TOKEN_PAGE, 401)
+        refusal = problem(401, "token", "a token is needed: send 'Authorization: Bearer TOKEN' with the server's token")
+        refusal.headers["WWW-Authenticate"] = "Bearer"
+        return refusal
+
+    def _is_token(self, given: str | None) -> bool:
+        return given is not None and self._token is not None and same_secret(given, self._token)
+
+    def _welcome(self, scope: Scope) -> Response:
+        """The address with the token becomes a cookie, so that the token does not stay in the address bar."""
+        answer = RedirectResponse("/", 303)
+        set_cookie(answer, TOKEN_COOKIE, self._token or "", secure=scope.get("scheme") == "https")
+        return answer
+
+
+def new_secret() -> str:
+    """256 random bits, for tokens and owners; ids take half of that."""
+    return secrets.token_urlsafe(32)
+
+
+def new_id() -> str:
+    """128 random bits: an id that nobody guesses."""
+    return secrets.token_urlsafe(16)
+
+
+def same_secret(given: str, expected: str) -> bool:
+    """Comparison whose time tells nothing."""
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def owner_of(headers: Headers) -> str | None:
+    """Who asks: a hash of the owner secret in header or cookie; ``None`` when there is none."""
+    secret = headers.get(OWNER_HEADER) or read_cookie(headers, OWNER_COOKIE)
+    if not secret or len(secret) < 16:
+        return None
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def read_cookie(headers: Headers, name: str) -> str | None:
+    """One cookie of a request."""
+    jar: SimpleCookie = SimpleCookie()
+    try:
+        jar.load(headers.get("cookie", ""))
+    except CookieError:
+        return None
+    return jar[name].value if name in jar else None
+
+
+def set_cookie(answer: Response, name: str, value: str, secure: bool) -> None:
+    """A cookie that no script reads and no other site sends."""
+    answer.set_cookie(name, value, max_age=_COOKIE_SECONDS, httponly=True, samesite="strict", secure=secure)
+
+
+def _bearer(headers: Headers) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    return scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+
+
+def _host_names(settings: Settings) -> frozenset[str] | None:
+    """Names under which we answer; ``None`` for any, where a server for others was not told its names."""
+    if not settings.local_only and not settings.allowed_hosts:
+        return None
+    own: Iterable[str] = (*_LOCAL_NAMES, settings.host, *settings.allowed_hosts)
+    return frozenset(name.lower() for name in own)
+
+
+def _without_port(host: str) -> str:
+    name, _, port = host.lower().rpartition(":")
+    return name if port.isdigit() else host.lower()

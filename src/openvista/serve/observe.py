@@ -1,0 +1,121 @@
+"""What the operator sees: one log line per request, and numbers for Prometheus. Neither holds a patient's name.
+
+Names come in as file names, paths and form fields; so the log shows the route's template (``/api/v1/scans/{scan_id}``),
+never the address, and the numbers are labelled with routes only.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from openvista.serve.guard import new_id
+
+logger = logging.getLogger(__name__)
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
+        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+}
+
+
+class Metrics:
+    """The numbers of one server."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "openvista_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "openvista_request_seconds",
+            "Time to answer",
+            ["method", "route"],
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
+        self.job_seconds = Histogram(
+            "openvista_job_seconds", "Time to compute", ["kind"], registry=self.registry, buckets=_SECONDS
+        )
+        self.jobs = Counter("openvista_jobs", "Jobs ended", ["kind", "state"], registry=self.registry)
+        self.refused = Counter("openvista_jobs_refused", "Jobs refused, the queue being full", registry=self.registry)
+        self.evicted = Counter("openvista_sessions_evicted", "Sessions sent to disk", registry=self.registry)
+        self.returned = Counter("openvista_sessions_returned", "Sessions back from disk", registry=self.registry)
+        self.saved = Counter("openvista_sessions_saved", "Sessions written", registry=self.registry)
+
+    def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A number that is read when somebody asks for it."""
+        Gauge(name, text, registry=self.registry).set_function(read)
+
+    def watch_many(self, name: str, text: str, label: str, read: Callable[[], dict[str, float]]) -> None:
+        """Several such numbers with a label, which may come and go."""
+
+        class Family:
+            def collect(self) -> list[Metric]:
+                family = GaugeMetricFamily(name, text, labels=[label])
+                for key, value in read().items():
+                    family.add_metric([key], value)
+                return [family]
+
+        self.registry.register(Family())
+
+    def page(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self.registry)
+
+
+class Observer:
+    """ASGI middleware: request id, security headers, log line, numbers."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id, start, status = new_id(), time.perf_counter(), 500
+
+        async def marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                if not scope["path"].startswith("/assets/"):
+                    headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, marked)
+        finally:
+            self._note(scope, status, time.perf_counter() - start, request_id)
+
+    def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
+        route, method = _template(scope), scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.seconds.labels(method, route).observe(seconds)
+        logger.info("%s %s %d %.0f ms %s", method, route, status, 1000 * seconds, request_id)
+
+
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _template(scope: Scope) -> str:
+    """The route with its parameters' names instead of their values; "other" when nothing matched."""
+    return str(getattr(scope.get("route"), "path", None) or "other")
