@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from small_evaluation import save_tiny, write_cases
 from typer.testing import CliRunner
 
 from openvista.cli.main import app
 from openvista.errors import DataListError, InputError, ModelError, OutputError
+from small_evaluation import save_tiny, write_cases
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from small_evaluation import make_record, make_score
 
 from openvista.evaluate.statistics import interval, summarise
+from small_evaluation import make_record, make_score
 
 NAN = float("nan")
 

@@ -25,8 +25,9 @@ def whisker(statistic: Statistic) -> str:
     if isfinite(statistic.low):
         start, end = 2 + 100 * statistic.low, 2 + 100 * statistic.high
         parts.append(f'<rect x="{start:.1f}" y="4" width="{max(end - start, 1):.1f}" height="6" class="interval"/>')
-    worst = 2 + 100 * statistic.worst
-    parts.append(f'<line x1="{worst:.1f}" y1="3" x2="{worst:.1f}" y2="11" class="worst"/>')
+    if statistic.count > 1:
+        worst = 2 + 100 * statistic.worst
+        parts.append(f'<line x1="{worst:.1f}" y1="3" x2="{worst:.1f}" y2="11" class="worst"/>')
     parts.append(f'<circle cx="{2 + 100 * statistic.mean:.1f}" cy="7" r="3" class="mean"/></svg>')
     return "".join(parts)
 

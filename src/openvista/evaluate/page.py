@@ -119,13 +119,17 @@ def _structure_row(info: RunInfo, row: Summary) -> list[str]:
     ]
 
 
+def _scans(count: int) -> str:
+    return f"{count} scan{'' if count == 1 else 's'}"
+
+
 def _after(clicks: int | None) -> str:
     return "" if clicks is None else f" after {clicks} click{'s' if clicks > 1 else ''}"
 
 
 def _header(info: RunInfo, about_protocol: str) -> str:
     title = f"<h1>{escape(info.model)}, protocol {escape(info.protocol)}</h1>"
-    what = f"{about_protocol}. Data list {info.datalist}, {info.split}, {len(info.cases)} scans; {info.started}"
+    what = f"{about_protocol}. Data list {info.datalist}, {info.split}, {_scans(len(info.cases))}; {info.started}"
     banner = f'<p class="banner">{_ORACLE}</p>' if info.oracle else ""
     habits = f'<p class="banner">Habits of the paper switched on: {escape(", ".join(info.habits))}.</p>'
     return f'{title}<p class="faint">{escape(what)}</p>{banner}{habits if info.habits else ""}'
@@ -202,8 +206,8 @@ def _case_section(records: Sequence[CaseRecord]) -> str:
         mean = number(float(np.mean(dice))) if dice else _NONE
         memory = [number(record.peak_mb, 0), _NONE if record.gpu_peak_mb is None else number(record.gpu_peak_mb, 0)]
         rows.append([escape(record.case), str(len(record.scores)), mean, number(record.seconds, 1), *memory])
-    headings = ["scan", "scores", "mean Dice of all", "seconds", "peak MB", "peak MB on GPU"]
-    details = f"<details><summary>{len(records)} scans: time and memory</summary>{table(headings, rows)}</details>"
+    headings = ["scan", "scores", "mean Dice", "seconds", "peak MB", "peak MB on GPU"]
+    details = f"<details><summary>{_scans(len(records))}: time and memory</summary>{table(headings, rows)}</details>"
     return section("Scans", f"{details}<p class=faint>Every score is in scores.csv and scores.json.</p>")
 
 
@@ -213,7 +217,7 @@ def _origin_section(info: RunInfo) -> str:
         ("model", f"{info.model}, weights SHA-256 {info.weights_sha256}"),
         ("computed with", f"OpenVISTA {info.version}, {info.precision}, profile {info.profile}"),
         ("data list", f"{info.datalist}, SHA-256 {info.datalist_sha256}"),
-        ("split", f"{info.split}, {len(info.cases)} scans"),
+        ("split", f"{info.split}, {_scans(len(info.cases))}"),
         ("scored in label_slices only", ", ".join(info.names[key] for key in info.only_in_slices) or "none"),
         ("protocol", f"{info.protocol}, seed {info.seed}{', ORACLE' if info.oracle else ''}"),
         ("habits of the paper", ", ".join(info.habits) or "none"),

@@ -6,7 +6,7 @@ CSS = """
 @media (prefers-color-scheme: dark) { :root { --ground: #0d1117; --panel: #161b22; --ink: #e6edf3; --faint: #8b949e;
   --line: #30363d; --accent: #58a6ff; --warn: #e3b341; --warn-ground: #2b2410; --better: #3fb950; --worse: #f85149; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1160px; padding: 32px 24px 64px; background: var(--ground); color: var(--ink);
+body { margin: 0 auto; max-width: 1280px; padding: 32px 24px 64px; background: var(--ground); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 h1 { font-size: 26px; margin: 0 0 4px; line-height: 1.25; }
 h2 { font-size: 18px; margin: 40px 0 12px; }
@@ -17,6 +17,7 @@ p { margin: 8px 0; max-width: 80ch; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); gap: 12px; margin: 20px 0; }
 .tile { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; }
 .tile b { display: block; font-size: 24px; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.tile b small { display: block; font-size: 13px; font-weight: 400; color: var(--faint); }
 .tile span { color: var(--faint); font-size: 13px; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
