@@ -1,6 +1,7 @@
 """Several processes, one training: what torchrun sets up, in one small place."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,9 +27,18 @@ class Ranks:
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def wrap(self, objective: nn.Module) -> nn.Module:
-        """Make the gradients of all processes the same mean; alone, nothing to do."""
-        return DistributedDataParallel(objective, broadcast_buffers=False) if self.count > 1 else objective
+    def wrap(self, objective: nn.Module, may_skip: bool) -> nn.Module:
+        """Make the gradients of all processes the same mean; alone, nothing to do.
+
+        Args:
+            objective: what is minimised.
+            may_skip: some parameters may be without effect in some steps. To notice costs a walk through the graph.
+        """
+        if self.count == 1:
+            return objective
+        # 1³ convolutions have the same order in memory in both layouts, torch only believes it has not
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+        return DistributedDataParallel(objective, find_unused_parameters=may_skip)
 
     def barrier(self) -> None:
         """Wait until every process is here."""

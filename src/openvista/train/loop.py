@@ -70,7 +70,7 @@ class Trainer:
         self.preset = self.network.preset
         self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay))
-        self.objective = self.ranks.wrap(Objective(self.network, recipe))
+        self.objective = self.ranks.wrap(Objective(self.network, recipe), may_skip="point" in recipe.trained)
         self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.AdamW(self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
         self.step = 0

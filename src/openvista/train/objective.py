@@ -20,7 +20,7 @@ class Answer:
     """What one pass gives.
 
     Attributes:
-        loss: mean over the samples; depends on every trained parameter, if only with gradient 0.
+        loss: sum over all questions, divided by the number of samples; 0 where nothing could be asked.
         later: the click prompts of each sample with the clicks that the answer calls for; ``None`` for a sample
             without clicks or without a need for more.
         pyramid: the encoder's features, worth keeping while the encoder is frozen.
@@ -60,12 +60,9 @@ class Objective(nn.Module):
                 pyramid = self._pyramid(samples, device)
             class_losses = self._class_losses(samples, pyramid)
             click_losses, later = self._click_losses(samples, pyramid)
-        losses = [*class_losses, *click_losses]
-        idle = [part for part in self.trained if not self._takes_part(part, class_losses, click_losses)]
-        # Every process must have a gradient for every parameter in every step, or the others wait for ever.
-        nothing = [0 * parameter.sum() for parameter in parameters_of(self.network, tuple(idle))]
-        loss = torch.stack([*losses, *nothing]).sum() / len(samples)
-        return Answer(loss, later, pyramid)
+        # A process without any question still has to take part, or the others wait for its gradients for ever.
+        losses = [*class_losses, *click_losses] or [0 * one.sum() for one in parameters_of(self.network, self.trained)]
+        return Answer(torch.stack(losses).sum() / len(samples), later, pyramid)
 
     def _pyramid(self, samples: Sequence[Sample], device: torch.device) -> list[Tensor]:
         images_N1XYZ = torch.stack([sample.image_XYZ for sample in samples])[:, None].to(device)
@@ -124,10 +121,6 @@ class Objective(nn.Module):
             losses.append(dice_bce_loss(logits_BXYZ, objects.targets_BXYZ.to(device), objects.known_BXYZ.to(device)))
             following = with_further_clicks(following, (logits_BXYZ.detach() > 0).cpu())
         return torch.stack(losses).mean(), following
-
-    def _takes_part(self, part: str, class_losses: list[Tensor], click_losses: list[Tensor]) -> bool:
-        losses = {"automatic": class_losses, "point": click_losses, "encoder": [*class_losses, *click_losses]}
-        return bool(losses[part])
 
 
 def with_further_clicks(prompts: ClickPrompts, predicted_BXYZ: Tensor) -> ClickPrompts | None:
