@@ -1,6 +1,7 @@
 """The parts of a network that a recipe trains or freezes, and the network a run starts from."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -60,8 +61,21 @@ def starting_network(recipe: Recipe) -> Vista3D:
         missing = network.load_state_dict(load_network(model).state_dict(), strict=False).missing_keys
         if missing:
             logger.info("%s has no %s branch: it starts from random weights", model.path, _lacking(branches, inherited))
+    start_embeddings(network, recipe.embeddings_from)
     freeze_all_but(network, recipe.trained)
     return network
+
+
+def start_embeddings(network: Vista3D, sources: Mapping[int, Sequence[int]]) -> None:
+    """Let the embeddings of classes start where others are.
+
+    Args:
+        network: with class prompts, if there are sources.
+        sources: class id to the ids whose rows' mean its row becomes.
+    """
+    for class_id, ids in sources.items():
+        table = network.class_head.embedding_table.weight.data
+        table[class_id] = table[list(ids)].mean(0)
 
 
 def _check_same_size(model: ModelFolder, recipe: Recipe) -> None:

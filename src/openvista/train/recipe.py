@@ -32,6 +32,7 @@ class Recipe(BaseModel):
         spacing: mm per voxel along X, Y, Z instead of the preset's.
         window: voxels of a patch along X, Y, Z instead of the preset's.
         start_from: name or folder of the model whose weights the run starts from; ``None`` starts from random ones.
+        embeddings_from: class id to the ids whose embeddings it starts from (their mean): for classes new to the model.
         extra_names: ids above 132, the model's own, and their names.
         extra_aliases: other names users may type for them.
         classes: label value of the data list to class id of the model; in the file also by name.
@@ -63,6 +64,7 @@ class Recipe(BaseModel):
     spacing: Float3 | None = None
     window: Axis3 | None = None
     start_from: str | None = None
+    embeddings_from: dict[int, tuple[int, ...]] = {}
     extra_names: dict[int, str] = {}
     extra_aliases: dict[int, tuple[str, ...]] = {}
     classes: dict[int, int]
@@ -212,14 +214,26 @@ def read_recipe(path: Path, **overrides: Any) -> Recipe:
         raise RecipeError(f"recipe {path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise RecipeError(f"recipe {path} must be a list of 'key: value' lines")
-    content |= overrides
-    try:
-        recipe = Recipe(**content)
-    except ValidationError as error:
-        problems = "; ".join(_problem(item) for item in error.errors())
-        raise RecipeError(f"recipe {path}: {problems}") from None
+    recipe = make_recipe(content | overrides, f"recipe {path}")
     beside = path.parent / recipe.datalist
     return recipe.model_copy(update={"datalist": beside}) if beside.is_file() else recipe
+
+
+def make_recipe(content: dict[str, Any], where: str) -> Recipe:
+    """A recipe of these keys.
+
+    Args:
+        content: keys and values.
+        where: what to call it in messages.
+
+    Raises:
+        RecipeError: unknown key, or a value out of range.
+    """
+    try:
+        return Recipe(**content)
+    except ValidationError as error:
+        problems = "; ".join(_problem(item) for item in error.errors())
+        raise RecipeError(f"{where}: {problems}") from None
 
 
 def _problem(item: Any) -> str:
