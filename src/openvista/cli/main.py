@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import openvista
-from openvista.cli import classes, datalist, evaluate, models, segment, train
+from openvista.cli import classes, datalist, evaluate, models, segment, supervoxels, train
 from openvista.errors import OpenVistaError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("segment")(segment.segment)
 app.command("classes")(classes.classes)
 app.add_typer(models.app, name="models")
 app.command("train")(train.train)
+app.command("supervoxels")(supervoxels.supervoxels)
 app.add_typer(datalist.app, name="datalist")
 app.add_typer(evaluate.app, name="evaluate")
 

@@ -1,0 +1,193 @@
+"""Supervoxels of many scans: several at a time, what is there already is kept, what fails is named at the end."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import TypeVar
+
+import torch
+
+from openvista.datalist import AnyCase, Case, DataList, UnlabelledCase
+from openvista.errors import DataListError, InputError
+from openvista.inference.progress import Progress
+from openvista.io import read_scan
+from openvista.supervoxels.files import is_made, map_path, picture_path, write_map
+from openvista.supervoxels.make import make_supervoxels, provenance
+from openvista.supervoxels.picture import write_picture
+from openvista.supervoxels.settings import Clustering
+from openvista.supervoxels.source import FeatureSource
+
+logger = logging.getLogger(__name__)
+
+SomeCase = TypeVar("SomeCase", Case, UnlabelledCase)
+SPLITS = ("training", "testing", "all")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scan to do.
+
+    Attributes:
+        image: the CT file.
+        target: where its map goes.
+    """
+
+    image: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        job: the job.
+        count: supervoxels of a map that was made; 0 when a good one was there already.
+        error: one line, where it failed.
+    """
+
+    job: Job
+    count: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """How to do each job.
+
+    Attributes:
+        source: where features come from.
+        clustering: how they become supervoxels.
+        overwrite: make maps again that are there already.
+        preview: draw a picture beside each map.
+    """
+
+    source: FeatureSource
+    clustering: Clustering
+    overwrite: bool = False
+    preview: bool = False
+
+
+class _Stopped(BaseException):
+    """Somebody wants to stop: thrown inside workers, never seen outside."""
+
+
+def usual_workers() -> int:
+    """Two scans at a time where there are two cores: clustering uses one core only."""
+    return min(2, os.cpu_count() or 1)
+
+
+def do_jobs(
+    jobs: Sequence[Job],
+    work: Work,
+    workers: int = 1,
+    report: Callable[[Job, Progress], None] = lambda job, step: None,
+    done: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Do every job, in threads; results in the order of jobs.
+
+    Bad input ends one job, not the others. Any other error, or Ctrl-C, stops everything soon; nothing half-written
+    is left.
+
+    Args:
+        jobs: with different targets.
+        work: how.
+        workers: jobs at a time; on a CPU each gets its share of the cores.
+        report: told about each step, from the worker's thread.
+        done: told about each outcome, in the order of jobs.
+    """
+    stop = Event()
+    before = torch.get_num_threads()
+
+    def run(job: Job) -> Outcome:
+        def step(progress: Progress) -> None:
+            if stop.is_set():
+                raise _Stopped
+            report(job, progress)
+
+        return _do(job, work, step)
+
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, before // workers),))
+    try:
+        outcomes = []
+        for outcome in pool.map(run, jobs):
+            outcomes.append(outcome)
+            done(outcome)
+        return outcomes
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def _do(job: Job, work: Work, step: Callable[[Progress], None]) -> Outcome:
+    step(Progress("prepare", 0, 1))
+    try:
+        scan = read_scan(job.image)
+        if not work.overwrite and is_made(job.target, scan, provenance(work.source, work.clustering)):
+            return Outcome(job)
+        made = make_supervoxels(scan, work.source, work.clustering, step)
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        write_map(made, job.target)
+        if work.preview:
+            write_picture(made, picture_path(job.target))
+        return Outcome(job, int(made.labels.max()))
+    except InputError as error:
+        return Outcome(job, error=str(error))
+    except OSError as error:
+        return Outcome(job, error=f"{job.target}: cannot be written: {error.strerror or error}")
+
+
+def cases_of(listed: DataList, split: str) -> list[AnyCase]:
+    """The cases of a list whose scans are wanted, labelled or not.
+
+    Raises:
+        DataListError: no such split, or it is empty.
+    """
+    if split not in SPLITS:
+        raise DataListError(f"no split {split!r}: there is {', '.join(SPLITS)}")
+    cases: list[AnyCase] = []
+    if split != "testing":
+        cases += [*listed.training, *listed.unlabelled]
+    if split != "training":
+        cases += [*listed.testing, *listed.testing_unlabelled]
+    if not cases:
+        raise DataListError(f"{listed.path}: split {split!r} has no case; there is {', '.join(SPLITS)}")
+    return cases
+
+
+def jobs_of(cases: Sequence[AnyCase], folder: Path) -> list[Job]:
+    """A job for each different scan; targets lie in ``folder`` as the scans lie in the folder they share.
+
+    Raises:
+        DataListError: two scans of one folder have one name.
+    """
+    images = list(dict.fromkeys(Path(os.path.abspath(case.image)) for case in cases))
+    common = Path(os.path.commonpath([image.parent for image in images]))
+    jobs = [Job(image, map_path(folder / image.parent.relative_to(common), image)) for image in images]
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        if (other := taken.setdefault(job.target, job.image)) != job.image:
+            raise DataListError(f"{other} and {job.image} would both be written to {job.target.name}; rename one")
+    return jobs
+
+
+def with_supervoxels(listed: DataList, outcomes: Sequence[Outcome]) -> DataList:
+    """The list with the maps that are there now; other cases stay as they were."""
+    targets = {outcome.job.image: outcome.job.target for outcome in outcomes if outcome.error is None}
+
+    def told(case: SomeCase) -> SomeCase:
+        target = targets.get(Path(os.path.abspath(case.image)))
+        return case if target is None else replace(case, supervoxels=target)
+
+    return replace(
+        listed,
+        training=tuple(map(told, listed.training)),
+        testing=tuple(map(told, listed.testing)),
+        unlabelled=tuple(map(told, listed.unlabelled)),
+        testing_unlabelled=tuple(map(told, listed.testing_unlabelled)),
+    )

@@ -1,0 +1,91 @@
+"""Supervoxels of one scan, from HU to a label map on its own grid."""
+
+import logging
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from openvista.errors import ScanError
+from openvista.grid import Grid
+from openvista.inference.progress import Progress, Report, silent
+from openvista.prepare import resample_nearest
+from openvista.scan import Scan, Segmentation
+from openvista.supervoxels.air import AIR_HU, outside_air
+from openvista.supervoxels.cluster import SMALLEST_SHARE, cluster
+from openvista.supervoxels.pieces import keep_together
+from openvista.supervoxels.settings import Clustering
+from openvista.supervoxels.source import FeatureSource
+from openvista.supervoxels.volume import MOST_VOXELS, crop, in_file_order, ras_voxels, resample, working_grid
+
+logger = logging.getLogger(__name__)
+
+_MARGIN_MM = 15.0
+"""Kept around the body: what inference keeps as well."""
+
+
+def make_supervoxels(
+    scan: Scan,
+    source: FeatureSource,
+    clustering: Clustering,
+    report: Report = silent,
+    most_voxels: int = MOST_VOXELS,
+) -> Segmentation:
+    """Cut a scan into supervoxels.
+
+    Args:
+        scan: HU on its own grid; any orientation and spacing.
+        source: where features come from.
+        clustering: how many, how round, how smooth.
+        report: told about progress: stages ``"prepare"``, ``"encode"`` and ``"cluster"``.
+        most_voxels: scans with more are clustered on a coarser grid and brought back, which bounds the memory.
+
+    Returns:
+        uint16 labels 1, 2, ... without gaps on the scan's own grid, each in one piece; 0 in the air around the patient
+        and in specks of tissue in it. The same input gives the same labels.
+
+    Raises:
+        ScanError: there is nothing but air.
+        MissingExtraError: scikit-image is not installed.
+    """
+    body = ~outside_air(scan.voxels, scan.grid)
+    if not body.any():
+        raise ScanError(f"{scan.name}: nothing above {AIR_HU:g} HU; is it a CT in HU?")
+    part, box = crop(scan, body, _MARGIN_MM)
+    grid = working_grid(part.grid, most_voxels)
+    body_part_XYZ = ras_voxels(Scan(body[box].astype(np.uint8), part.grid))
+    body_XYZ = resample(body_part_XYZ, part.grid.in_ras_order(), grid).numpy() > 0.5
+    if not body_XYZ.any():  # thinner than the working voxels
+        body_XYZ = np.ones(grid.shape, bool)
+    features = source.features(part, grid, report)
+    report(Progress("cluster", 0, 1))
+    coarse = cluster(features, body_XYZ, clustering)
+    labels = np.zeros(scan.grid.shape, np.uint16)
+    labels[box] = _on_scan(coarse, grid, part.grid, body[box])
+    report(Progress("cluster", 1, 1))
+    logger.info("%s: %d supervoxels, worked on at %s", scan.name, labels.max(), grid.shape)
+    return Segmentation(labels, scan.grid, {}, {}, scan, provenance(source, clustering))
+
+
+def provenance(source: FeatureSource, clustering: Clustering) -> dict[str, object]:
+    """All that the labels of a scan depend on, as JSON has it."""
+    return {
+        "supervoxels": {
+            **source.describe(),
+            "segments": clustering.segments,
+            "compactness": clustering.compactness,
+            "sigma_mm": clustering.sigma_mm,
+            "smallest_share": SMALLEST_SHARE,
+            "air_hu": AIR_HU,
+        }
+    }
+
+
+def _on_scan(labels_XYZ: NDArray[np.int32], grid: Grid, target: Grid, body: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """Labels from the working grid on the part's own voxels, 0 outside ``body``."""
+    if grid == target.in_ras_order():
+        return np.where(body, in_file_order(labels_XYZ, target), 0).astype(np.uint16)
+    _, nearest = ndimage.distance_transform_edt(labels_XYZ == 0, grid.spacing, return_indices=True)
+    filled = torch.as_tensor(labels_XYZ[tuple(nearest)])  # tissue that the coarser grid took for air gets a label too
+    return keep_together(np.where(body, resample_nearest(filled, grid, target).numpy(), 0)).astype(np.uint16)
