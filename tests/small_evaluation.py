@@ -17,7 +17,7 @@ from openvista.weights.store import save_model
 CLASSES = {1: 1, 2: 3}  # label value to class id: liver, spleen
 PRESET = Preset(
     name="tiny",
-    filters=4,
+    filters=8,
     blocks_per_level=(1, 1),
     window=(16, 16, 16),
     spacing=(2.0, 2.0, 2.0),
