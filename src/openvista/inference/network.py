@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from openvista.inference.device import Compute
 from openvista.model import Vista3D
 
-_IMAGE_SIDE = ("encoder.levels", "automatic_decoder", "class_head.mapping")
-"""What runs on whole windows. The stem stays in float32 (see ``Encoder``), and so do the embeddings."""
+_LOW_PRECISION = ("encoder.levels", "automatic_decoder", "class_head.mapping", "point_decoder", "point_head")
+"""What may run in half precision. The stem stays in float32 (see ``Encoder``), and so do the class embeddings."""
 
 
 class WindowNetwork:
@@ -25,21 +25,29 @@ class WindowNetwork:
         self.network = network.eval().requires_grad_(False).to(compute.device)
         self.compute = compute
         if compute.device.type == "cpu" and compute.dtype != torch.float32:
-            for name in _IMAGE_SIDE:
-                network.get_submodule(name).to(compute.dtype)
+            for name, module in network.named_modules():
+                if name in _LOW_PRECISION:
+                    module.to(compute.dtype)
         if compute.channels_last:
             for module in network.modules():
                 if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
                     module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
+    def image(self, window_XYZ: Tensor) -> Tensor:
+        """A window as the network takes it: [1, 1, X, Y, Z] on its device, in its layout."""
+        layout = torch.channels_last_3d if self.compute.channels_last else torch.contiguous_format
+        return window_XYZ[None, None].to(self.compute.device).contiguous(memory_format=layout)
+
+    def autocast(self) -> torch.autocast:
+        """The context to run it in."""
+        device = self.compute.device.type
+        return torch.autocast(device, self.compute.dtype, enabled=device == "cuda" and self.compute.channels_last)
+
     @torch.no_grad()
     def features(self, window_XYZ: Tensor) -> Tensor:
         """Mapped features [X, Y, Z, C] of one window scaled to 0..1."""
-        layout = torch.channels_last_3d if self.compute.channels_last else torch.contiguous_format
-        image_11XYZ = window_XYZ[None, None].to(self.compute.device).contiguous(memory_format=layout)
-        device = self.compute.device.type
-        with torch.autocast(device, self.compute.dtype, enabled=device == "cuda" and self.compute.channels_last):
-            features_1CXYZ = self.network.automatic_features(image_11XYZ)
+        with self.autocast():
+            features_1CXYZ = self.network.automatic_features(self.image(window_XYZ))
         return features_1CXYZ[0].permute(1, 2, 3, 0)
 
     @torch.no_grad()

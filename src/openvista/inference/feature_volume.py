@@ -1,0 +1,114 @@
+"""The features of a whole scan, kept: a class that is asked for later costs a dot product (design §1)."""
+
+import logging
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from openvista.grid import Axis3
+from openvista.inference.automatic import place_windows
+from openvista.inference.device import free_memory
+from openvista.inference.features import Storage, stitch
+from openvista.inference.network import WindowNetwork
+from openvista.inference.parts import Part, around, box_slices
+from openvista.inference.profiles import Profile
+from openvista.inference.progress import Progress, Report, silent
+from openvista.inference.windows import importance_map, pad
+from openvista.io.scratch import scratch_array
+from openvista.prepare import Prepared
+
+logger = logging.getLogger(__name__)
+
+_TOGETHER = 8
+"""Classes answered in one pass over the features: their logits take a sixth of the features' own size."""
+_MARGIN = 1
+"""Rows kept around a class's positive voxels, so that its edge can be interpolated."""
+
+
+class FeatureVolume:
+    """Stitched features of the part of a scan that holds the body.
+
+    Args:
+        values_XYZC: in memory or mapped from disk.
+        origin: first voxel on the model grid.
+        device: where to multiply.
+    """
+
+    def __init__(self, values_XYZC: NDArray[Any], origin: Axis3, device: torch.device) -> None:
+        self.values_XYZC, self.origin, self.device = values_XYZC, origin, device
+
+    def layers(self, embeddings_KC: torch.Tensor, report: Report = silent) -> list[Part]:
+        """Logits of classes, each on the box around its positive voxels; empty where there are none.
+
+        Args:
+            embeddings_KC: one row per class, float32.
+            report: told about rows.
+        """
+        parts: list[Part] = []
+        for some_KC in embeddings_KC.split(_TOGETHER):
+            parts += self._layers(some_KC, len(parts) / len(embeddings_KC), len(some_KC) / len(embeddings_KC), report)
+        return parts
+
+    def _layers(self, embeddings_KC: torch.Tensor, done: float, share: float, report: Report) -> list[Part]:
+        """Of a few classes: first their logits everywhere, then the boxes. float16 as the features, or float32."""
+        rows = len(self.values_XYZC)
+        logits_KXYZ = np.empty((len(embeddings_KC), *self.values_XYZC.shape[:3]), dtype=self.values_XYZC.dtype)
+        weights_CK = embeddings_KC.to(self.device).T
+        for row in range(rows):
+            plane_YZC = torch.from_numpy(np.ascontiguousarray(self.values_XYZC[row])).to(self.device)
+            logits_KXYZ[:, row] = (plane_YZC.float() @ weights_CK).permute(2, 0, 1).cpu().numpy()
+            report(Progress("label", round(rows * (done + share * (row + 1) / rows)), rows))
+        return [self._around(logits_XYZ) for logits_XYZ in logits_KXYZ]
+
+    def _around(self, logits_XYZ: NDArray[Any]) -> Part:
+        box = around(logits_XYZ > 0, _MARGIN)
+        if box is None:
+            return Part((0, 0, 0), np.zeros((0, 0, 0), dtype=logits_XYZ.dtype))
+        x, y, z = (a + b for a, b in zip(self.origin, box[0], strict=True))
+        return Part((x, y, z), logits_XYZ[box_slices(*box)].copy())
+
+
+def compute_features(
+    network: WindowNetwork, prepared: Prepared, profile: Profile, budget: int | None = None, report: Report = silent
+) -> FeatureVolume:
+    """Encode all windows of a scan and keep what they say.
+
+    Args:
+        network: with the automatic branch.
+        prepared: the scan on the model grid.
+        profile: where windows lie and how they are averaged.
+        budget: bytes that may be kept in memory, half of what is free if ``None``; a larger volume goes to disk.
+        report: told after every window.
+
+    Raises:
+        OutputError: it goes to disk, and there is no space.
+    """
+    preset = network.network.preset
+    box, plan = place_windows(prepared, preset, profile)
+    dtype = network.compute.storage_dtype
+    shape = (*plan.volume, preset.filters)
+    values_XYZC = _array(shape, torch.empty(0, dtype=dtype).numpy().dtype, budget)
+    image_XYZ = pad(prepared.image_XYZ[box], plan, profile.padding)
+    host = torch.device("cpu")
+    importance_XYZ = importance_map(plan.window, profile.weighting, host)
+    axis = plan.padded.index(max(plan.padded))
+    for slab in stitch(image_XYZ, plan, importance_XYZ, network.features, preset.filters, Storage(host, dtype), report):
+        rows = [slice(None)] * 3
+        rows[axis] = slice(slab.first, slab.first + slab.values_XYZC.shape[axis])
+        values_XYZC[tuple(rows)] = slab.values_XYZC.numpy()
+    x, y, z = (side.start for side in box)
+    return FeatureVolume(values_XYZC, (x, y, z), network.compute.device)
+
+
+def _array(shape: tuple[int, ...], dtype: np.dtype[Any], budget: int | None) -> NDArray[Any]:
+    size = math.prod(shape) * dtype.itemsize
+    if budget is None:
+        free = free_memory(torch.device("cpu"))
+        budget = size if free is None else free // 2
+    if size <= budget:
+        return np.zeros(shape, dtype=dtype)
+    logger.info("features of %.1f GB go to disk: %.1f GB of memory may be used", size / 1e9, budget / 1e9)
+    return scratch_array(shape, dtype)

@@ -1,0 +1,108 @@
+"""How the answer to clicks becomes an object: the rules of paper facts §5, for one object at a time.
+
+"Not visited" and "not known" are masks; logits there may hold anything and are never computed with.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openvista.grid import Axis3
+from openvista.inference.components import components_at
+
+REACH = 2
+"""A click that is not in a component looks in cubes of half-width 1, then 2."""
+NOT_ASKED = -1.0
+"""Logit of what the answer calls positive and nobody clicked on, where nothing was known before."""
+
+Logits = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A click on the voxel it falls into.
+
+    Attributes:
+        voxel: of the array that is merged; may lie outside it.
+        positive: whether the object is there.
+    """
+
+    voxel: Axis3
+    positive: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """An object after clicks.
+
+    Attributes:
+        logits_XYZ: positive inside the object.
+        known_XYZ: where the logits mean something.
+        taken_XYZ: the components that the clicks chose: here the logits are the answer's.
+    """
+
+    logits_XYZ: Logits
+    known_XYZ: Mask
+    taken_XYZ: Mask
+
+
+def merge_clicks(
+    previous_XYZ: Logits,
+    answer_XYZ: Logits,
+    places: Sequence[Place],
+    known_XYZ: Mask | None = None,
+    visited_XYZ: Mask | None = None,
+) -> Merged:
+    """Correct a previous result with the answer to clicks.
+
+    With P the answer's positive voxels and A the previous ones: *added* is P without A, or all of P as soon as any
+    click, of either sign, lies in A; *removed* is A without P. Each positive click takes its component of *added*,
+    each negative one its component of *removed*. The answer counts inside what was taken, and where nothing was known
+    before; but there what P calls positive and no click took becomes ``NOT_ASKED``.
+
+    A pure function of its arguments: the same answer merged into the same previous result is the same object, and two
+    clicks in one component take it once. A merged result taken as the next previous one may change again, because its
+    clicks then lie in A; so sessions always merge into what an object started from.
+
+    Args:
+        previous_XYZ: logits of the automatic branch or of an earlier mask.
+        answer_XYZ: logits of the point branch.
+        places: all clicks on the object; those outside the array count for nothing.
+        known_XYZ: where ``previous_XYZ`` holds values; everywhere if ``None``.
+        visited_XYZ: where a window has answered; everywhere if ``None``.
+    """
+    known = np.ones(previous_XYZ.shape, dtype=bool) if known_XYZ is None else known_XYZ
+    visited = np.ones(answer_XYZ.shape, dtype=bool) if visited_XYZ is None else visited_XYZ
+    before = known & (previous_XYZ > 0)
+    positive = visited & (answer_XYZ > 0)
+    clicks = [place for place in places if _inside(place.voxel, before)]
+    added = positive if any(before[place.voxel] for place in clicks) else positive & ~before
+    removed = visited & before & ~positive
+    taken = components_at(added, [place.voxel for place in clicks if place.positive], REACH)
+    taken |= components_at(removed, [place.voxel for place in clicks if not place.positive], REACH)
+    fresh = visited & ~known
+    logits = np.where(taken | fresh, answer_XYZ, previous_XYZ)
+    logits = np.where(fresh & positive & ~taken, np.float32(NOT_ASKED), logits)
+    return Merged(logits, known | visited, taken)
+
+
+def keep_clicked(answer_XYZ: Logits, places: Sequence[Place], visited_XYZ: Mask | None = None) -> Merged:
+    """Clicks alone: keep the components with a positive click; other positive voxels get the mean negative logit.
+
+    Args: as :func:`merge_clicks`.
+    """
+    visited = np.ones(answer_XYZ.shape, dtype=bool) if visited_XYZ is None else visited_XYZ
+    positive = visited & (answer_XYZ > 0)
+    taken = components_at(positive, [place.voxel for place in places if place.positive])
+    negative = answer_XYZ[visited & ~positive]
+    elsewhere = np.float32(negative.mean(dtype=np.float64)) if negative.size else np.float32(NOT_ASKED)
+    # a mean of zeros would be neither: no voxel that was not taken may look positive or undecided
+    elsewhere = min(elsewhere, np.float32(-np.finfo(np.float16).smallest_normal))
+    return Merged(np.where(positive & ~taken, elsewhere, answer_XYZ), visited, taken)
+
+
+def _inside(voxel: Axis3, array: Mask) -> bool:
+    return all(0 <= v < n for v, n in zip(voxel, array.shape, strict=True))

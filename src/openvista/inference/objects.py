@@ -1,0 +1,156 @@
+"""What a session is about: objects, as plain values. Everything a mask depends on is in here, so that a change can be
+undone by going back to an earlier value. Needs no torch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from openvista.anatomy.catalogue import LAST_OFFICIAL_ID, SPECIAL_IDS
+from openvista.anatomy.colours import Colour
+from openvista.errors import PromptError
+from openvista.grid import Axis3, Float3
+from openvista.prompts import Click
+
+AUTOMATIC = "automatic"
+"""The start of an object that the automatic branch made; any other start is the name of a mask in the session."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A window that an object looks through.
+
+    Attributes:
+        start: its first voxel on the model grid.
+        placed: positive clicks that growing put there, voxels of the model grid; none where a user's click opened it.
+    """
+
+    start: Axis3
+    placed: tuple[Float3, ...] = ()
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that an object's mask depends on.
+
+    Attributes:
+        class_id: id of the class, ``None`` for an object without one.
+        zero_shot: it is new to the network; else it counts as something the network was trained on.
+        start: what the clicks correct: ``AUTOMATIC``, the name of a mask, or ``None`` for nothing.
+        clicks: of the user, in voxels of the scan, oldest first.
+        openings: the windows, oldest first.
+    """
+
+    class_id: int | None = None
+    zero_shot: bool = False
+    start: str | None = None
+    clicks: tuple[Click, ...] = ()
+    openings: tuple[Opening, ...] = ()
+
+    @property
+    def special(self) -> bool:
+        """Whether its clicks have labels of their own (paper facts §1)."""
+        return self.class_id in SPECIAL_IDS
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """One object.
+
+    Attributes:
+        id: its value in label maps.
+        name: unique in the session, whatever the case of letters.
+        colour: red, green, blue, 0..255.
+        description: all that its mask depends on.
+        locked: no prompt changes it, and on export no other object takes its voxels.
+        visible: whether viewers should show it; exports hold it all the same.
+    """
+
+    id: int
+    name: str
+    colour: Colour
+    description: Description = field(default_factory=Description)
+    locked: bool = False
+    visible: bool = True
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """All objects, in order: on export later ones lie on top.
+
+    Attributes:
+        objects: oldest first, unless somebody changed the order.
+    """
+
+    objects: tuple[ObjectState, ...] = ()
+
+    def find(self, wanted: int | str) -> ObjectState | None:
+        """An object by id or name."""
+        for item in self.objects:
+            if item.id == wanted or (isinstance(wanted, str) and item.name.casefold() == wanted.casefold()):
+                return item
+        return None
+
+    def with_object(self, item: ObjectState) -> "SessionState":
+        """The state in which an object is as given: changed where it is, or added at the end."""
+        if any(other.id == item.id for other in self.objects):
+            return SessionState(tuple(item if other.id == item.id else other for other in self.objects))
+        return SessionState((*self.objects, item))
+
+    def without(self, object_id: int) -> "SessionState":
+        """The state without an object."""
+        return SessionState(tuple(item for item in self.objects if item.id != object_id))
+
+    def moved(self, object_id: int, position: int) -> "SessionState":
+        """The state with an object at another position of the order."""
+        others = [item for item in self.objects if item.id != object_id]
+        chosen = [item for item in self.objects if item.id == object_id]
+        others[position:position] = chosen
+        return SessionState(tuple(others))
+
+    def free_id(self, wanted: int | None, taken: Iterable[int]) -> int:
+        """``wanted`` if no object has it, else the first id above 132 that is neither used nor in ``taken``."""
+        used = {item.id for item in self.objects}
+        if wanted is not None and wanted not in used:
+            return wanted
+        blocked = used | set(taken)
+        free = LAST_OFFICIAL_ID + 1
+        while free in blocked:
+            free += 1
+        return free
+
+    def free_name(self, wanted: str) -> str:
+        """``wanted``, with a number behind it if an object is called so already."""
+        name, number = wanted, 1
+        while self.find(name) is not None:
+            number += 1
+            name = f"{wanted} {number}"
+        return name
+
+
+def renamed(state: SessionState, item: ObjectState, name: str) -> ObjectState:
+    """An object with another name.
+
+    Raises:
+        PromptError: the name is empty, a number, or another object's.
+    """
+    name = checked_name(name)
+    other = state.find(name)
+    if other is not None and other.id != item.id:
+        raise PromptError(f"an object is called {other.name!r} already (id {other.id}): choose another name")
+    return replace(item, name=name)
+
+
+def checked_name(name: str) -> str:
+    """A name without blanks around it.
+
+    Raises:
+        PromptError: it is empty, or a number and so would be mistaken for an id.
+    """
+    name = name.strip()
+    if not name or name.isdecimal():
+        raise PromptError(f"{name!r} cannot name an object: use a word, numbers are ids")
+    return name
+
+
+def shown_names(objects: Sequence[ObjectState]) -> str:
+    """The names of objects, for messages."""
+    return ", ".join(repr(item.name) for item in objects) or "none yet"

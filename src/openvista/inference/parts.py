@@ -1,0 +1,150 @@
+"""Parts: values on a box of a grid. An organ does not need an array as large as the scan.
+
+Pure functions on numpy arrays; a part has no grid of its own, callers say which grid its box counts on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from openvista.grid import Axis3, Grid
+from openvista.prepare import axis_map
+
+Slices = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Values on the box that starts at one voxel of a grid.
+
+    Attributes:
+        start: first voxel of the box.
+        values_XYZ: one value per voxel of the box; may be empty.
+    """
+
+    start: Axis3
+    values_XYZ: NDArray[Any]
+
+    @property
+    def stop(self) -> Axis3:
+        """The voxel after the last one."""
+        x, y, z = (first + length for first, length in zip(self.start, self.values_XYZ.shape, strict=True))
+        return (x, y, z)
+
+    @property
+    def box(self) -> Slices:
+        """The box as slices of the grid's array."""
+        return box_slices(self.start, self.stop)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the values."""
+        return int(self.values_XYZ.nbytes)
+
+    def on(self, start: Axis3, stop: Axis3, fill: float) -> NDArray[Any]:
+        """The values on another box, ``fill`` where the part has none."""
+        shape = [max(b - a, 0) for a, b in zip(start, stop, strict=True)]
+        result = np.full(shape, fill, dtype=self.values_XYZ.dtype)
+        both = shared_box(self.start, self.stop, start, stop)
+        if both is not None:
+            result[box_slices(*both, origin=start)] = self.values_XYZ[box_slices(*both, origin=self.start)]
+        return result
+
+    def at(self, voxel: Axis3, fill: float) -> float:
+        """The value at one voxel."""
+        place = tuple(v - first for v, first in zip(voxel, self.start, strict=True))
+        inside = all(0 <= v < n for v, n in zip(place, self.values_XYZ.shape, strict=True))
+        return float(self.values_XYZ[place]) if inside else fill
+
+
+def box_slices(start: Axis3, stop: Axis3, origin: Axis3 = (0, 0, 0)) -> Slices:
+    """A box as slices of an array whose first voxel is ``origin``."""
+    x, y, z = (slice(a - o, b - o) for a, b, o in zip(start, stop, origin, strict=True))
+    return (x, y, z)
+
+
+def shared_box(start: Axis3, stop: Axis3, other_start: Axis3, other_stop: Axis3) -> tuple[Axis3, Axis3] | None:
+    """What two boxes share; ``None`` if nothing."""
+    x, y, z = (max(a, b) for a, b in zip(start, other_start, strict=True))
+    u, v, w = (min(a, b) for a, b in zip(stop, other_stop, strict=True))
+    return ((x, y, z), (u, v, w)) if x < u and y < v and z < w else None
+
+
+def joint_box(boxes: Iterable[tuple[Axis3, Axis3]]) -> tuple[Axis3, Axis3]:
+    """The smallest box around boxes (start, stop) that are not empty; an empty one at the origin if there are none."""
+    filled = [(start, stop) for start, stop in boxes if all(a < b for a, b in zip(start, stop, strict=True))]
+    if not filled:
+        return (0, 0, 0), (0, 0, 0)
+    x, y, z = (min(start[axis] for start, _ in filled) for axis in range(3))
+    u, v, w = (max(stop[axis] for _, stop in filled) for axis in range(3))
+    return (x, y, z), (u, v, w)
+
+
+def around(mask_XYZ: NDArray[np.bool_], margin: int = 0) -> tuple[Axis3, Axis3] | None:
+    """The smallest box (start, stop) around the True voxels, widened by a margin within the array; ``None`` if none."""
+    sides = []
+    for axis in range(3):
+        used = np.flatnonzero(mask_XYZ.any(axis=tuple(other for other in range(3) if other != axis)))
+        if len(used) == 0:
+            return None
+        sides.append((max(int(used[0]) - margin, 0), min(int(used[-1]) + 1 + margin, mask_XYZ.shape[axis])))
+    (x, u), (y, v), (z, w) = sides
+    return (x, y, z), (u, v, w)
+
+
+def resample_part(part: Part, source: Grid, target: Grid, fill: float, mode: str = "smooth") -> Part:
+    """A part of ``source`` on the voxels of ``target``; the grids' axes must be parallel (permuted or flipped is fine).
+
+    Args:
+        part: values on a box of ``source``.
+        source, target: the grids.
+        fill: the value around the part. Beyond the source's own border its last voxel is repeated.
+        mode: ``"smooth"``: trilinear, float32; the result reaches as far as the part has any weight.
+            ``"exact"``: the nearest voxel, dtype kept.
+    """
+    mapping = axis_map(source, target)
+    values = torch.from_numpy(np.ascontiguousarray(part.values_XYZ)).permute(mapping.axes)
+    starts = []
+    for axis, source_axis in enumerate(mapping.axes):
+        positions = mapping.positions(axis, target.shape[axis])
+        side = (part.start[source_axis], part.stop[source_axis], source.shape[source_axis])
+        first, values = _along(values, axis, positions, side, fill, mode)
+        starts.append(first)
+    return Part((starts[0], starts[1], starts[2]), values.contiguous().numpy())
+
+
+def _along(
+    values: Tensor, axis: int, positions: NDArray[np.float64], side: tuple[int, int, int], fill: float, mode: str
+) -> tuple[int, Tensor]:
+    """One axis of :func:`resample_part`: first target voxel, and values there."""
+    start, stop, length = side
+    if start == stop or values.numel() == 0:
+        return 0, values.narrow(axis, 0, 0)
+    if mode == "exact":
+        positions = np.rint(positions)
+        before, after = start - 0.5, stop - 0.5
+    else:
+        before, after = start - 1.0, float(stop)
+    chosen = np.flatnonzero(((positions > before) | (start == 0)) & ((positions < after) | (stop == length)))
+    first = int(chosen[0]) if len(chosen) else 0
+    places = positions[chosen].clip(0, length - 1) - start
+    if mode == "exact":
+        return first, values.index_select(axis, torch.from_numpy(places.astype(np.int64)))
+    return first, _interpolated(values.float(), axis, places, fill)
+
+
+def _interpolated(values: Tensor, axis: int, places: NDArray[np.float64], fill: float) -> Tensor:
+    """Linear interpolation along one axis at fractional places; one more voxel of ``fill`` lies on either side."""
+    shape = [1 if other == axis else length for other, length in enumerate(values.shape)]
+    border = torch.full(shape, fill)
+    padded = torch.cat((border, values, border), dim=axis)
+    low = np.floor(places).astype(np.int64)
+    weight = torch.from_numpy((places - low).astype(np.float32))
+    low_part = padded.index_select(axis, torch.from_numpy(low + 1))
+    high_part = padded.index_select(axis, torch.from_numpy(np.minimum(low + 2, padded.shape[axis] - 1)))
+    return torch.lerp(low_part, high_part, weight.view([-1 if other == axis else 1 for other in range(3)]))
