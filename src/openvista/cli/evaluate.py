@@ -107,9 +107,9 @@ def evaluate(
     listed = read_datalist(datalist)
     cases = _cases(listed, split)
     card = find_model(model).card
-    check_model(chosen, card)
     vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
     labels = map_labels(listed, mapping or (), vocabulary)
+    check_model(chosen, card, labels.new_names)
     limited_ids = vocabulary.expand(only_in_slices) if only_in_slices else []
     limited = [value for value, class_id in labels.classes.items() if class_id in limited_ids]
     choices = {"profile": profile, "seed": seed, "clicks": _numbers(clicks), "habits": frozenset(habit or ())}

@@ -6,11 +6,28 @@ from types import MappingProxyType
 from openvista.errors import InputError, ModelError
 from openvista.evaluate.answers import Protocol
 from openvista.evaluate.automatic import answer_automatically
+from openvista.evaluate.oracle import answer_centre_clicks, answer_corrected
 from openvista.weights import ModelCard
 
-AUTO = Protocol("auto", "class prompts only", answer_automatically, ("automatic",))
+_ALL = (
+    Protocol("auto", "class prompts only", answer_automatically, ("automatic",)),
+    Protocol(
+        "point-oracle",
+        "one click in the middle of each structure in each window, placed from the truth",
+        answer_centre_clicks,
+        ("point",),
+        oracle=True,
+    ),
+    Protocol(
+        "auto+point-oracle",
+        "class prompts, corrected by up to three rounds of clicks in each window, the best kept by the truth",
+        answer_corrected,
+        ("automatic", "point"),
+        oracle=True,
+    ),
+)
 
-PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in (AUTO,)})
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({protocol.name: protocol for protocol in _ALL})
 
 
 def find_protocol(name: str) -> Protocol:
@@ -24,12 +41,20 @@ def find_protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def check_model(protocol: Protocol, card: ModelCard) -> None:
+def check_model(protocol: Protocol, card: ModelCard, new_names: Mapping[int, str]) -> None:
     """Make sure that a model can be asked in this way.
 
+    Args:
+        protocol: the way.
+        card: of the model.
+        new_names: structures that it does not know.
+
     Raises:
-        ModelError: it lacks a branch.
+        ModelError: it lacks a branch, or does not know what it is to be asked by class.
     """
+    if new_names and "automatic" in protocol.branches:
+        names = ", ".join(new_names.values())
+        raise ModelError(f"protocol {protocol.name} asks by class, but model {card.name!r} does not know {names}")
     if missing := [branch for branch in protocol.branches if branch not in card.branches]:
         raise ModelError(
             f"protocol {protocol.name} needs the {' and the '.join(missing)} branch, which model {card.name!r} "

@@ -15,9 +15,9 @@ from openvista.evaluate.labelled import LabelledScan, Structure
 from openvista.grid import Axis3
 from openvista.inference.automatic import place_windows
 from openvista.inference.model import Model
-from openvista.inference.profiles import Profile, find_profile
-from openvista.inference.windows import WindowPlan, importance_map, pad
-from openvista.prepare import Prepared, prepare, resample_linear, resample_nearest
+from openvista.inference.profiles import find_profile
+from openvista.inference.windows import importance_map, pad
+from openvista.prepare import prepare, resample_linear, resample_nearest
 
 NO_PROMPT = -9999.0
 """Logit of a window without a prompt for a structure (paper facts §4)."""
@@ -52,48 +52,48 @@ Ask = Callable[[Window, Sequence[Structure]], Tensor]
 """A window and K structures to logits [K, X, Y, Z] on any device, ``NO_PROMPT`` for a structure without prompt."""
 
 
-def segment_windowed(model: Model, labelled: LabelledScan, profile: str, ask: Ask) -> dict[int, NDArray[np.bool_]]:
-    """Ask about every structure in every window and stitch.
-
-    A voxel belongs to the structure with the largest logit if that is above 0.
+class WindowedScan:
+    """A prepared scan with its truth, cut into windows.
 
     Args:
-        model: for its preset; the asking is up to ``ask``.
+        model: for its preset; asking is up to whoever asks.
         labelled: scan and truth.
         profile: inference profile.
-        ask: answers one window.
 
-    Returns:
-        class id to mask on the scan's own grid.
+    Attributes:
+        grid: the model grid.
     """
-    preset, choices = model.network.network.preset, find_profile(profile)
-    prepared = prepare(labelled.scan, preset.spacing, preset.hu_window)
-    grid = prepared.grid if choices.mode == "exact" else labelled.scan.grid
-    best, winner = torch.zeros(grid.shape), np.zeros(grid.shape, np.int32)
-    windows = _Windows(prepared, labelled, model, choices)
-    for start in range(0, len(labelled.structures), AT_ONCE):
-        some = labelled.structures[start : start + AT_ONCE]
-        for structure, logits_XYZ in zip(some, windows.stitch(ask, some), strict=True):
-            if choices.mode == "smooth":
-                logits_XYZ = resample_linear(logits_XYZ, prepared.grid, grid)
-            better = logits_XYZ > best
-            best[better] = logits_XYZ[better]
-            winner[better.numpy()] = structure.class_id
-    if choices.mode == "exact":
-        winner = resample_nearest(torch.from_numpy(winner), prepared.grid, labelled.scan.grid).numpy()
-    return {structure.class_id: winner == structure.class_id for structure in labelled.structures}
 
-
-class _Windows:
-    """A prepared scan with its truth, cut into windows."""
-
-    def __init__(self, prepared: Prepared, labelled: LabelledScan, model: Model, profile: Profile) -> None:
-        self.prepared, self.profile = prepared, profile
-        self.box, self.plan = place_windows(prepared, model.network.network.preset, profile)
+    def __init__(self, model: Model, labelled: LabelledScan, profile: str) -> None:
+        preset, self.profile = model.network.network.preset, find_profile(profile)
+        self.scan_grid = labelled.scan.grid
+        prepared = prepare(labelled.scan, preset.spacing, preset.hu_window)
+        self.grid = prepared.grid
+        self.box, self.plan = place_windows(prepared, preset, self.profile)
         labels = torch.from_numpy(np.ascontiguousarray(labelled.labels_XYZ).astype(np.int32))
-        labels_XYZ = resample_nearest(labels, labelled.scan.grid, prepared.grid)[self.box]
-        self.image_XYZ = pad(prepared.image_XYZ[self.box], self.plan, profile.padding)
+        labels_XYZ = resample_nearest(labels, self.scan_grid, self.grid)[self.box]
+        self.image_XYZ = pad(prepared.image_XYZ[self.box], self.plan, self.profile.padding)
         self.labels_XYZ = pad(labels_XYZ, self.plan, "constant")
+
+    def segment(self, structures: Sequence[Structure], ask: Ask) -> dict[int, NDArray[np.bool_]]:
+        """Ask about every structure in every window and stitch; class id to mask on the scan's own grid.
+
+        A voxel belongs to the structure with the largest logit if that is above 0.
+        """
+        exact = self.profile.mode == "exact"
+        grid = self.grid if exact else self.scan_grid
+        best, winner = torch.zeros(grid.shape), np.zeros(grid.shape, np.int32)
+        for start in range(0, len(structures), AT_ONCE):
+            some = structures[start : start + AT_ONCE]
+            for structure, logits_XYZ in zip(some, self.stitch(some, ask), strict=True):
+                if not exact:
+                    logits_XYZ = resample_linear(logits_XYZ, self.grid, grid)
+                better = logits_XYZ > best
+                best[better] = logits_XYZ[better]
+                winner[better.numpy()] = structure.class_id
+        if exact:
+            winner = resample_nearest(torch.from_numpy(winner), self.grid, self.scan_grid).numpy()
+        return {structure.class_id: winner == structure.class_id for structure in structures}
 
     def __iter__(self) -> Iterator[tuple[Axis3, Window]]:
         for index, start in enumerate(self.plan.starts):
@@ -104,7 +104,7 @@ class _Windows:
             )
             yield start, Window(index, (x, y, z), self.image_XYZ[part], self.labels_XYZ[part])
 
-    def stitch(self, ask: Ask, structures: Sequence[Structure]) -> Tensor:
+    def stitch(self, structures: Sequence[Structure], ask: Ask) -> Tensor:
         """Logits [K, X, Y, Z] on the whole model grid; where no window lies there is no prompt."""
         importance_XYZ = importance_map(self.plan.window, self.profile.weighting)
         total_XYZ = torch.zeros(self.plan.padded)
@@ -114,12 +114,8 @@ class _Windows:
             sum_KXYZ[(slice(None), *part)] += ask(window, structures).float().cpu() * importance_XYZ
             total_XYZ[part] += importance_XYZ
         stitched_KXYZ = torch.where(total_XYZ > 0, sum_KXYZ / total_XYZ.clamp_min(1e-9), NO_PROMPT)
-        whole_KXYZ = torch.full((len(structures), *self.prepared.grid.shape), _FLOOR)
-        whole_KXYZ[(slice(None), *self.box)] = _without_padding(stitched_KXYZ, self.plan).clamp_min(_FLOOR)
+        for axis in range(3):
+            stitched_KXYZ = stitched_KXYZ.narrow(axis + 1, self.plan.pad_before[axis], self.plan.volume[axis])
+        whole_KXYZ = torch.full((len(structures), *self.grid.shape), _FLOOR)
+        whole_KXYZ[(slice(None), *self.box)] = stitched_KXYZ.clamp_min(_FLOOR)
         return whole_KXYZ
-
-
-def _without_padding(volume_KXYZ: Tensor, plan: WindowPlan) -> Tensor:
-    for axis in range(3):
-        volume_KXYZ = volume_KXYZ.narrow(axis + 1, plan.pad_before[axis], plan.volume[axis])
-    return volume_KXYZ

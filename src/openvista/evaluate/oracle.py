@@ -1,0 +1,149 @@
+"""Protocols ``point-oracle`` and ``auto+point-oracle``: the paper's tables (paper facts §7).
+
+Clicks are placed from the truth **in every window**, also in windows that hold only a corner of a structure, and a
+window without the structure is told so. No user does that, hence "oracle": these numbers are upper bounds.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from openvista.anatomy.catalogue import SPECIAL_IDS
+from openvista.evaluate.answers import Answer, Settings
+from openvista.evaluate.labelled import LabelledScan, Structure
+from openvista.evaluate.meter import Meter
+from openvista.evaluate.metrics import dice
+from openvista.evaluate.windowed import NO_PROMPT, Ask, Window, WindowedScan
+from openvista.grid import Axis3
+from openvista.inference.click_network import PointNetwork, Token
+from openvista.inference.components import label_components
+from openvista.inference.merge import Place, merge_clicks
+from openvista.inference.model import Model
+from openvista.model import ClickLabel
+
+ROUNDS = 3
+"""Rounds of clicks of ``auto+point-oracle`` in each window."""
+Mask = NDArray[np.bool_]
+
+
+def answer_centre_clicks(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+    """One click in the middle of each structure in each window."""
+    points = PointNetwork(model.network)
+
+    def ask(window: Window, structures: Sequence[Structure]) -> Tensor:
+        logits_KXYZ = torch.full((len(structures), *window.image_XYZ.shape), NO_PROMPT)
+        features = None
+        for index, structure in enumerate(structures):
+            truth = window.truth(structure)
+            if truth.any():
+                with meter.on():
+                    features = points.encode(window.image_XYZ) if features is None else features
+                    token = _token(Place(centre(truth), True), structure)
+                    logits_KXYZ[index] = points.answer(features, [token], unseen(model, structure))
+        return logits_KXYZ
+
+    yield from _answers(model, labelled, settings, meter, ask)
+
+
+def answer_corrected(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+    """Class prompts, corrected in each window by up to three rounds of clicks, of which the best is kept.
+
+    Every round starts from the automatic result and is merged into it; the best by the Dice of the window counts, the
+    automatic result itself among them.
+    """
+    points = PointNetwork(model.network)
+
+    def ask(window: Window, structures: Sequence[Structure]) -> Tensor:
+        with meter.on():
+            embeddings_KC = model.network.embeddings([structure.class_id for structure in structures])
+            logits_KXYZ = model.network.logits(embeddings_KC, window.image_XYZ).permute(3, 0, 1, 2).cpu().clone()
+            features = points.encode(window.image_XYZ)
+        for index, structure in enumerate(structures):
+            random = np.random.default_rng(
+                [settings.seed, zlib.crc32(labelled.name.encode()), window.index, structure.class_id]
+            )
+            automatic, truth = logits_KXYZ[index].numpy(), window.truth(structure)
+            best, quality = automatic, _quality(automatic, truth)
+            for clicks in _rounds(truth, automatic > 0, random):
+                with meter.on():
+                    tokens = [_token(click, structure) for click in clicks]
+                    answer = points.answer(features, tokens, unseen(model, structure)).numpy()
+                    corrected = merge_clicks(automatic, answer, clicks).logits_XYZ
+                if _quality(corrected, truth) > quality:
+                    best, quality = corrected, _quality(corrected, truth)
+            logits_KXYZ[index] = torch.from_numpy(best.copy())
+        return logits_KXYZ
+
+    yield from _answers(model, labelled, settings, meter, ask)
+
+
+def _answers(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter, ask: Ask) -> Iterator[Answer]:
+    masks = WindowedScan(model, labelled, settings.profile).segment(labelled.structures, ask)
+    for structure in labelled.structures:
+        yield Answer(structure, masks[structure.class_id], None, meter.seconds)
+
+
+def unseen(model: Model, structure: Structure) -> bool:
+    """Whether the model was not trained on a structure, which its point branch wants to know."""
+    return structure.class_id not in model.card.class_ids
+
+
+def centre(mask_XYZ: Mask) -> Axis3:
+    """The voxel nearest to the centre of mass of the largest component of the eroded mask, or of a mask too thin."""
+    inner = _largest_piece(mask_XYZ)
+    voxels_N3 = np.argwhere(inner if inner.any() else mask_XYZ)
+    x, y, z = voxels_N3[((voxels_N3 - voxels_N3.mean(axis=0)) ** 2).sum(axis=1).argmin()].tolist()
+    return x, y, z
+
+
+def _rounds(truth: Mask, predicted: Mask, random: np.random.Generator) -> Iterator[list[Place]]:
+    """The clicks of each round. The first one clicks anywhere inside; later ones where the larger error is.
+
+    Where a window lacks the structure but something was found there, one negative click on that.
+    """
+    if not truth.any():
+        if predicted.any():
+            yield from ([Place(_any_voxel(predicted, random), False)] for _ in range(ROUNDS))
+        return
+    yield [Place(_any_voxel(truth, random), True)]
+    missing, superfluous = _largest_piece(truth & ~predicted), _largest_piece(predicted & ~truth)
+    for _ in range(ROUNDS - 1):
+        if missing.sum() > superfluous.sum():
+            yield [Place(_any_voxel(missing, random), True)]
+        else:
+            inside = [Place(_any_voxel(truth, random), True)]
+            yield inside + ([Place(_any_voxel(superfluous, random), False)] if superfluous.any() else [])
+
+
+def _quality(logits: NDArray[np.float32], truth: Mask) -> float:
+    """Dice in the window; where it lacks the structure, the fewer voxels the better."""
+    found = logits > 0
+    return dice(found, truth) if truth.any() else -float(found.sum())
+
+
+def _largest_piece(mask: Mask) -> Mask:
+    """The largest component of the mask eroded by 3³ voxels; may be empty."""
+    eroded = ndimage.binary_erosion(mask, np.ones((3, 3, 3), bool), border_value=1)
+    labels, count = label_components(eroded)
+    if not count:
+        return np.asarray(eroded)
+    return np.asarray(labels == np.bincount(labels.ravel())[1:].argmax() + 1)
+
+
+def _any_voxel(mask: Mask, random: np.random.Generator) -> Axis3:
+    places = np.flatnonzero(mask)
+    x, y, z = (int(index) for index in np.unravel_index(places[random.integers(len(places))], mask.shape))
+    return x, y, z
+
+
+def _token(click: Place, structure: Structure) -> Token:
+    x, y, z = click.voxel
+    special = structure.class_id in SPECIAL_IDS
+    positive = ClickLabel.SPECIAL_POSITIVE if special else ClickLabel.POSITIVE
+    negative = ClickLabel.SPECIAL_NEGATIVE if special else ClickLabel.NEGATIVE
+    return Token((float(x), float(y), float(z)), positive if click.positive else negative)
