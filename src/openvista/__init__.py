@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from openvista import errors as errors
     from openvista.inference.model import Model as Model
     from openvista.inference.model import load_model as load_model
+    from openvista.inference.session import Session as Session
     from openvista.io import read_scan as read_scan
     from openvista.scan import Scan as Scan
     from openvista.scan import Segmentation as Segmentation
@@ -20,11 +21,12 @@ _HOMES = {
     "Model": "openvista.inference.model",
     "Scan": "openvista.scan",
     "Segmentation": "openvista.scan",
+    "Session": "openvista.inference.session",
     "load_model": "openvista.inference.model",
     "read_scan": "openvista.io",
 }
 
-__all__ = ["Model", "Scan", "Segmentation", "errors", "load_model", "read_scan"]
+__all__ = ["Model", "Scan", "Segmentation", "Session", "errors", "load_model", "read_scan"]
 
 
 def __getattr__(name: str) -> Any:

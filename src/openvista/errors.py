@@ -11,6 +11,7 @@
         ├── ModelError             unknown model, or a model that cannot do what is asked
         │   └── WeightsError       a checkpoint that is corrupt, foreign or incomplete
         ├── DeviceError            a device or precision that this machine does not have
+        ├── SessionError           a session file that is damaged, or belongs to another scan or model
         ├── OutputError            the result cannot be written where it was asked for
         ├── DataListError          a data list with missing files, grids that differ, unknown labels
         ├── RecipeError            a training recipe with an unknown key or an impossible value
@@ -59,6 +60,10 @@ class WeightsError(ModelError):
 
 class DeviceError(InputError):
     """A device or precision this machine does not have."""
+
+
+class SessionError(InputError):
+    """A session file or log that is damaged, or belongs to another scan or model."""
 
 
 class OutputError(InputError):

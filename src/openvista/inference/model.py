@@ -1,7 +1,10 @@
 """Model: weights loaded once, ready to segment scans. What users of the library hold in their hands."""
 
+import hashlib
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import openvista
 from openvista.anatomy.lookup import ClassItem, Vocabulary
@@ -15,6 +18,10 @@ from openvista.model import Vista3D
 from openvista.scan import Scan, Segmentation
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import load_network
+
+if TYPE_CHECKING:
+    from openvista.inference.session import Session
+    from openvista.inference.workbench import SessionModel
 
 
 class Model:
@@ -81,6 +88,51 @@ class Model:
             provenance=self._provenance(ids, chosen),
         )
 
+    def open(
+        self,
+        scan: Scan,
+        session: str | Path | None = None,
+        *,
+        profile: str | Profile = "best",
+        feature_budget: int | None = None,
+    ) -> "Session":
+        """A session on a scan: clicks, corrections, undo. Nothing is computed before it is asked for.
+
+        Args:
+            scan: HU on its own grid.
+            session: a session file to go on with; it brings its own profile.
+            profile: as for :meth:`segment`; it also says whether clicks grow.
+            feature_budget: bytes of whole-scan features that may be kept in memory, half of what is free if ``None``;
+                more go to disk.
+
+        Raises:
+            SessionError: the file is damaged, or belongs to another scan or model.
+            InputError: no such profile.
+        """
+        from openvista.inference.session import Session  # not needed, and not loaded, for automatic segmentation
+        from openvista.inference.session_store import unpack
+        from openvista.io.session_file import read_session
+
+        if session is not None:
+            return unpack(read_session(session), self._for_sessions, scan, feature_budget)
+        return Session(self._for_sessions, scan, find_profile(profile), feature_budget)
+
+    @cached_property
+    def _for_sessions(self) -> "SessionModel":
+        from openvista.inference.click_network import PointNetwork
+        from openvista.inference.workbench import SessionModel
+
+        return SessionModel(
+            name=self.card.name,
+            fingerprint=self.card.weights_sha256 or _fingerprint(self.network.network),
+            preset=self.network.network.preset,
+            vocabulary=self.vocabulary,
+            storage_dtype=self.network.compute.storage_dtype,
+            automatic=self.network if "automatic" in self.card.branches else None,
+            clicks=PointNetwork(self.network) if "point" in self.card.branches else None,
+            precision=str(self.network.compute),
+        )
+
     def _provenance(self, ids: list[int], profile: Profile) -> dict[str, object]:
         return {
             "model": self.card.name,
@@ -95,6 +147,15 @@ class Model:
             "version": openvista.__version__,
             "prompts": {"classes": list(ids)},
         }
+
+
+def _fingerprint(network: Vista3D) -> str:
+    """SHA-256 of weights that came from no file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_model(name_or_path: str | Path = "starter", device: str = "auto", precision: str = "auto") -> Model:

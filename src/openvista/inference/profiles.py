@@ -27,6 +27,8 @@ class Profile:
         skip_air: look only at the body: crop to its bounding box, and leave out windows that hold nothing of it.
         padding: what surrounds a scan that is smaller than a window: air (``"constant"``, the lower end of the HU
             window) or its border repeated (``"replicate"``).
+        grow: whether the mask of a click goes on into neighbouring windows when it reaches the border of its own.
+        click_weighting: how the overlapping windows of clicks are averaged, as ``weighting``.
 
     Raises:
         InputError: a value that does not exist.
@@ -38,6 +40,8 @@ class Profile:
     mode: str
     skip_air: bool
     padding: str
+    grow: bool = True
+    click_weighting: str = "gaussian"
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
@@ -46,6 +50,7 @@ class Profile:
             ("weighting", self.weighting, WEIGHTINGS),
             ("mode", self.mode, MODES),
             ("padding", self.padding, PADDINGS),
+            ("click_weighting", self.click_weighting, WEIGHTINGS),
         ):
             if value not in allowed:
                 raise InputError(f"{field} must be {' or '.join(allowed)}, not {value!r}")
@@ -61,10 +66,11 @@ BEST = Profile(name="best", overlap=0.5, weighting="gaussian", mode="smooth", sk
 times those of 0.625. Edges are decided on the scan's own grid. Air costs nothing: looking only at the body moves
 windows, as the official bundle's crop does (monai-bundle facts §4), but leaves none out that touches the body."""
 
-BUNDLE = replace(BEST, name="bundle", overlap=0.3, mode="exact", skip_air=False)
+BUNDLE = replace(BEST, name="bundle", overlap=0.3, mode="exact", skip_air=False, grow=False, click_weighting="constant")
 """What the official bundle's configuration says (overlap 0.3, Gaussian, replicate padding since 0.5.7; paper facts
 §5) and not what its code does: there the automatic path falls back to overlap 0.25 with constant weights. We also
-leave its crop of voxels above 0 HU out, because the scan's own frame makes windows comparable."""
+leave its crop of voxels above 0 HU out, because the scan's own frame makes windows comparable. Windows of clicks are
+averaged, which is what its code is meant to do; it sums them."""
 
 RESEARCH = replace(BUNDLE, name="research", overlap=0.625, padding="constant")
 """The paper's evaluation: overlap 0.625, Gaussian (paper facts §5). About 7 times the windows of ``bundle``."""
