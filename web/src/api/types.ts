@@ -1,0 +1,142 @@
+// What the server takes and gives, as JSON; voxels are [x, y, z] of the scan as it lies in its file.
+
+export type Vec3 = [number, number, number];
+/** Half-open intervals along x, y and z. */
+export type Box = [[number, number], [number, number], [number, number]];
+
+export interface ModelInfo {
+  name: string;
+  licence: string;
+  weights_sha256: string;
+  branches: string[];
+  class_count: number;
+  spacing: Vec3;
+}
+
+export interface ServerInfo {
+  version: string;
+  ready: boolean;
+  default_model: string;
+  models: ModelInfo[];
+  read_formats: string[];
+  write_formats: string[];
+  limits: { upload_bytes: number; voxels: number };
+  features: { class_prompts: boolean; clicks: boolean; paths: boolean; urls: boolean };
+}
+
+export interface ClassInfo {
+  id: number;
+  name: string;
+  group: string | null;
+  aliases: string[];
+  colour: string;
+  special: boolean;
+  everything: boolean;
+}
+
+/** A prompt that is replaced by its parts, such as lung. */
+export interface GroupInfo {
+  id: number;
+  name: string;
+  members: number[];
+}
+
+export interface ClassList {
+  model: string;
+  classes: ClassInfo[];
+  groups: GroupInfo[];
+}
+
+export interface ScanInfo {
+  id: string;
+  name: string;
+  created: string;
+  shape: Vec3;
+  spacing: Vec3;
+  affine: number[][];
+  axis_codes: string;
+  hu_range: [number, number];
+  warnings: { code: string; message: string }[];
+}
+
+export interface Click {
+  voxel: Vec3;
+  positive: boolean;
+}
+
+export interface ObjectInfo {
+  /** Also its value in the label map. */
+  id: number;
+  name: string;
+  class_id: number | null;
+  colour: string;
+  locked: boolean;
+  visible: boolean;
+  voxels: number;
+  clicks: Click[];
+}
+
+export interface SessionInfo {
+  id: string;
+  scan_id: string;
+  model: string;
+  created: string;
+  revision: number;
+  can_undo: boolean;
+  can_redo: boolean;
+  objects: ObjectInfo[];
+  active_job: JobInfo | null;
+}
+
+export interface JobInfo {
+  id: string;
+  kind: string;
+  state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
+  progress: { stage: string; done: number; total: number } | null;
+  problem: { detail: string; code: string } | null;
+}
+
+export interface LabelBox {
+  box: Box;
+  dtype: 'uint8' | 'uint16';
+  /** base64 of gzip of the box's label values, x fastest. */
+  data: string;
+}
+
+export interface Change {
+  session: SessionInfo;
+  /** The revision that the box is relative to. */
+  since: number;
+  labels: LabelBox | null;
+  warnings: string[];
+}
+
+export interface Row {
+  id: number;
+  name: string;
+  voxels: number;
+  volume_ml: number;
+  mean_hu: number | null;
+  sd_hu: number | null;
+  touches_border: boolean;
+}
+
+export interface Table {
+  revision: number;
+  rows: Row[];
+}
+
+export interface ObjectChange {
+  name?: string;
+  colour?: string;
+  locked?: boolean;
+  visible?: boolean;
+}
+
+export interface Lasso {
+  object: number;
+  axis: number;
+  slice: number;
+  points: [number, number][];
+  positive: boolean;
+}

@@ -1,0 +1,17 @@
+// The parts of the page that panels talk to.
+
+import type { Notices } from './notices.ts';
+import type { Jobs } from './session/jobs.ts';
+import type { Opening } from './session/opening.ts';
+import type { Prompts } from './session/prompts.ts';
+import type { Store } from './session/state.ts';
+import type { View } from './view/view.ts';
+
+export interface App {
+  store: Store;
+  view: View;
+  notices: Notices;
+  jobs: Jobs;
+  opening: Opening;
+  prompts: Prompts;
+}

@@ -1,0 +1,105 @@
+// Keys of the whole page; fields keep theirs.
+
+import type { App } from './app.ts';
+import { toolAllowed } from './panels/toolbar.ts';
+import { nextPreset } from './panels/window-level.ts';
+import type { Layout, ToolName } from './session/state.ts';
+import type { Pointer } from './tools/pointer.ts';
+
+const TOOL_KEYS: Record<string, ToolName> = { n: 'navigate', c: 'click', b: 'box', l: 'lasso' };
+const LAYOUT_KEYS: Record<string, Layout> = { 0: 'all', 1: 'axial', 2: 'coronal', 3: 'sagittal', 4: 'render' };
+const SLICE_KEYS: Record<string, number> = { ArrowUp: 1, PageUp: 1, ArrowDown: -1, PageDown: -1 };
+const MANY_SLICES = 10;
+const OPACITY_STEP = 0.1;
+
+export interface Dialogs {
+  open: () => void;
+  help: () => void;
+}
+
+export function listenToKeys(app: App, pointer: Pointer, picture: Element, dialogs: Dialogs): void {
+  document.addEventListener('keydown', (event) => {
+    if (document.querySelector('dialog[open]') || isField(event.target)) return;
+    const taken = event.ctrlKey || event.metaKey ? withControl(app, event) : alone(app, pointer, picture, dialogs, event);
+    if (taken) event.preventDefault();
+  });
+}
+
+function withControl(app: App, event: KeyboardEvent): boolean {
+  const key = event.key.toLowerCase();
+  if (key === 'z' && !event.shiftKey) void app.prompts.undo();
+  else if (key === 'y' || key === 'z') void app.prompts.redo();
+  else return false;
+  return true;
+}
+
+function alone(app: App, pointer: Pointer, picture: Element, dialogs: Dialogs, event: KeyboardEvent): boolean {
+  if (event.altKey) return false;
+  return (
+    switches(app, event) ||
+    slices(app, pointer, picture, event) ||
+    commands(app, pointer, dialogs, event.key) ||
+    (event.key === 'Tab' && document.activeElement === picture && nextObject(app, event.shiftKey ? -1 : 1))
+  );
+}
+
+function switches(app: App, event: KeyboardEvent): boolean {
+  const { store } = app;
+  const key = event.key.toLowerCase();
+  const tool = TOOL_KEYS[key];
+  const layout = LAYOUT_KEYS[event.key];
+  if (tool) {
+    if (toolAllowed(tool, store.state)) store.set({ tool });
+  } else if (layout) store.set({ layout });
+  else if (key === 'x') store.set({ negative: !store.state.negative });
+  else if (key === 'h') store.set({ overlay: !store.state.overlay });
+  else if (key === '[' || key === ']') changeOpacity(app, key === ']' ? OPACITY_STEP : -OPACITY_STEP);
+  else if (key === 'w') nextPreset(app);
+  else return false;
+  return true;
+}
+
+function slices(app: App, pointer: Pointer, picture: Element, event: KeyboardEvent): boolean {
+  const direction = SLICE_KEYS[event.key];
+  const elsewhere = document.activeElement !== picture && document.activeElement !== document.body;
+  if (!direction || (elsewhere && event.key.startsWith('Arrow'))) return false;
+  app.view.step(pointer.plane, direction * (event.shiftKey ? MANY_SLICES : 1));
+  return true;
+}
+
+function commands(app: App, pointer: Pointer, dialogs: Dialogs, key: string): boolean {
+  if (key === 'o') dialogs.open();
+  else if (key === '?') dialogs.help();
+  else if (key === '/') document.getElementById('class-search')?.focus();
+  else if (key === 'r') app.view.reset();
+  else if (key === 'Enter' && app.store.state.boxDrawn) pointer.tool.confirm?.();
+  else if (key === 'Escape') stop(app, pointer);
+  else return false;
+  return true;
+}
+
+function stop(app: App, pointer: Pointer): void {
+  const { boxDrawn, work } = app.store.state;
+  pointer.stop();
+  if (!boxDrawn && work?.canCancel) void app.prompts.cancel();
+}
+
+function changeOpacity(app: App, by: number): void {
+  const opacity = Math.min(1, Math.max(0, app.store.state.opacity + by));
+  app.store.set({ opacity: Math.round(opacity * 100) / 100 });
+}
+
+function nextObject(app: App, by: number): boolean {
+  const { session, active } = app.store.state;
+  const objects = session?.objects ?? [];
+  if (!objects.length) return false;
+  const index = objects.findIndex(({ id }) => id === active) + by;
+  const next = objects[(index + objects.length) % objects.length];
+  app.prompts.select(next?.id ?? null, true);
+  return true;
+}
+
+function isField(target: EventTarget | null): boolean {
+  if (target instanceof HTMLInputElement) return target.type !== 'range' && target.type !== 'color';
+  return target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement;
+}

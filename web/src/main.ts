@@ -1,0 +1,111 @@
+// Puts the page together and opens what its address asks for.
+
+import './style/base.css';
+import './style/layout.css';
+import './style/panels.css';
+import { api } from './api/client.ts';
+import type { App } from './app.ts';
+import type { Vec3 } from './api/types.ts';
+import { h, svg } from './dom.ts';
+import { listenToDrops } from './drop.ts';
+import { listenToKeys } from './keyboard.ts';
+import { Notices } from './notices.ts';
+import { classPanel } from './panels/classes.ts';
+import { header } from './panels/header.ts';
+import { helpDialog } from './panels/help-dialog.ts';
+import { objectPanel } from './panels/objects.ts';
+import { openDialog } from './panels/open-dialog.ts';
+import { statusBar } from './panels/status.ts';
+import { tablePanel } from './panels/table.ts';
+import { toolbar, toolHint } from './panels/toolbar.ts';
+import { Jobs } from './session/jobs.ts';
+import { Opening } from './session/opening.ts';
+import { Prompts } from './session/prompts.ts';
+import { Store } from './session/state.ts';
+import { Sync } from './session/sync.ts';
+import { applyTheme } from './theme.ts';
+import { BoxTool } from './tools/box.ts';
+import { ClickTool } from './tools/click.ts';
+import { LassoTool } from './tools/lasso.ts';
+import { NavigateTool } from './tools/navigate.ts';
+import { Pointer } from './tools/pointer.ts';
+import { View } from './view/view.ts';
+
+function buildApp(): App {
+  const store = new Store();
+  const view = new View();
+  const notices = new Notices();
+  const sync = new Sync(store, view, notices);
+  const jobs = new Jobs(store);
+  jobs.onChange = (revision) => void sync.catchUp(revision);
+  const prompts = new Prompts(store, view, sync, jobs, notices);
+  const opening = new Opening(store, view, sync, jobs, notices);
+  return { store, view, notices, jobs, opening, prompts };
+}
+
+function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void } {
+  const { store, view, prompts } = app;
+  const layer = svg('svg', {
+    class: 'layer', tabindex: 0, role: 'application', 'aria-label': 'CT: three planes and 3D',
+  }) as SVGSVGElement;
+  const pointer = new Pointer(layer, view, store, {
+    navigate: new NavigateTool(view),
+    click: new ClickTool(view, prompts),
+    box: new BoxTool(view, store, prompts),
+    lasso: new LassoTool(view, prompts),
+  });
+  const open = openDialog(app);
+  const help = helpDialog(app);
+  const dialogs = { open: () => open.present(), help: () => help.showModal() };
+  store.watch(['tool'], ({ tool }) => layer.setAttribute('data-tool', tool));
+  document.body.append(
+    header(app, dialogs.open, dialogs.help),
+    classPanel(app),
+    h('main', {}, toolbar(app, () => pointer.tool), h('div', { class: 'picture' }, canvas, layer), toolHint(app)),
+    h('aside', {}, objectPanel(app), tablePanel(app)),
+    statusBar(app), open, help, app.notices.element,
+  );
+  listenToKeys(app, pointer, layer, dialogs);
+  listenToDrops((files, folder) => {
+    open.close();
+    void app.opening.files(files, folder);
+  });
+  return { openScan: dialogs.open };
+}
+
+function bindView({ store, view }: App): void {
+  store.watch(['opacity', 'overlay'], ({ opacity, overlay }) => view.setOpacity(overlay ? opacity : 0));
+  store.watch(['ctIn3D'], ({ ctIn3D }) => view.setCtIn3D(ctIn3D));
+  store.watch(['session'], ({ session }) => session && view.setObjects(session.objects));
+  view.onLocation = ({ display, mm, hu }) => {
+    if (!view.axes || !view.labels) return;
+    const voxel: Vec3 = view.axes.toFile(display);
+    store.set({ cursor: { voxel, mm, hu, object: view.labels.at(display) } });
+  };
+}
+
+/** `#session=ID` continues, `#open=PATH` opens a file the server may read; otherwise the user is asked. */
+async function openFromAddress(app: App, ask: () => void): Promise<void> {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const [session, path] = [asked.get('session'), asked.get('open')];
+  const opened = session ? await app.opening.session(session) : path ? await app.opening.path(path) : false;
+  if (!opened) ask();
+}
+
+async function start(): Promise<void> {
+  applyTheme();
+  const app = buildApp();
+  const canvas = h('canvas', { 'aria-hidden': 'true' });
+  const { openScan } = buildPage(app, canvas);
+  try {
+    await app.view.attach(canvas);
+    bindView(app);
+    const info = await api.info();
+    app.store.set({ info, classes: await api.classes(info.default_model) });
+    await openFromAddress(app, openScan);
+  } catch (error) {
+    app.notices.error(error);
+  }
+}
+
+void start();

@@ -1,0 +1,92 @@
+// What the model can name: search, groups, everything. A press on a name segments it.
+
+import type { App } from '../app.ts';
+import type { ClassInfo, GroupInfo } from '../api/types.ts';
+import { h, refill } from '../dom.ts';
+import { icon } from '../icons.ts';
+
+const OTHERS = 'other';
+
+export function classPanel(app: App): HTMLElement {
+  const search = h('input', {
+    type: 'search', placeholder: 'Search: liver, cord, …', 'aria-label': 'Search classes', id: 'class-search',
+    autocomplete: 'off', spellcheck: 'false',
+  });
+  const everything = h('button', { class: 'wide', onclick: () => app.prompts.askClasses('all', 'everything') },
+    'Everything');
+  const list = h('div', { class: 'scroll', role: 'list', 'aria-label': 'Classes' });
+  const show = () => refill(list, ...rows(app, search.value));
+
+  search.addEventListener('input', show);
+  search.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter') list.querySelector<HTMLButtonElement>('button.class:not(:disabled)')?.click();
+  });
+  app.store.watch(['classes', 'session', 'active', 'work'], show);
+  app.store.watch(['session', 'info', 'work'], ({ session, info, work }) => {
+    everything.disabled = !session || !info?.features.class_prompts || Boolean(work?.canCancel);
+  });
+  return h('section', { class: 'panel classes', 'aria-labelledby': 'classes-title' },
+    h('div', { class: 'panel-head' }, h('h2', { id: 'classes-title' }, 'Classes'), everything),
+    h('label', { class: 'search' }, icon('find'), search),
+    list);
+}
+
+function rows(app: App, query: string): HTMLElement[] {
+  const known = app.store.state.classes;
+  if (!known) return [h('p', { class: 'hint' }, 'Waiting for the server…')];
+  const classes = known.classes.filter((one) => matches(one, query));
+  const groups = known.groups.filter((group) => matches(group, query));
+  if (!classes.length && !groups.length) {
+    return [h('p', { class: 'hint' }, `${known.model} knows no class like “${query}”. A new object can be clicked.`)];
+  }
+  const byName = new Map<string, ClassInfo[]>();
+  for (const one of classes) {
+    const name = one.group ?? OTHERS;
+    byName.set(name, [...(byName.get(name) ?? []), one]);
+  }
+  return [
+    ...(groups.length ? [h('h3', {}, 'groups'), ...groups.map((group) => groupRow(app, group))] : []),
+    ...[...byName].flatMap(([name, members]) => [
+      h('h3', {}, name),
+      ...members.map((one) => classRow(app, one)),
+    ]),
+  ];
+}
+
+function classRow(app: App, one: ClassInfo): HTMLElement {
+  const object = app.prompts.objectOf(one);
+  const active = object !== undefined && object.id === app.store.state.active;
+  const press = () => (object ? app.prompts.select(object.id, true) : app.prompts.askClasses([one.id], one.name));
+  const title = object ? `${one.name}: show it` : `Segment ${one.name}${one.aliases.length ? ` (${one.aliases.join(', ')})` : ''}`;
+  return h('div', { role: 'listitem' },
+    h('button', {
+      class: 'class', 'data-key': `class-${one.id}`, 'data-class': one.name, 'aria-current': active, title,
+      disabled: disabled(app), onclick: press,
+    },
+    h('span', { class: 'swatch', style: `background:${object?.colour ?? one.colour}` }),
+    h('span', { class: 'name' }, one.name),
+    object && icon('check')));
+}
+
+function groupRow(app: App, group: GroupInfo): HTMLElement {
+  return h('div', { role: 'listitem' },
+    h('button', {
+      class: 'class', 'data-key': `group-${group.id}`, 'data-class': group.name, disabled: disabled(app),
+      title: `Segment all ${group.members.length} parts of ${group.name}`,
+      onclick: () => app.prompts.askClasses(group.members, group.name),
+    },
+    h('span', { class: 'swatch group' }),
+    h('span', { class: 'name' }, group.name),
+    h('span', { class: 'count' }, String(group.members.length))));
+}
+
+function disabled(app: App): boolean {
+  const { session, info } = app.store.state;
+  return !session || !info?.features.class_prompts;
+}
+
+function matches(one: { name: string; aliases?: string[]; group?: string | null }, query: string): boolean {
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const text = [one.name, ...(one.aliases ?? []), one.group ?? ''].join(' ').toLowerCase();
+  return words.every((word) => text.includes(word));
+}

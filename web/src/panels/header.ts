@@ -1,0 +1,53 @@
+// The first line: open, what is open, window, export, help, dark or light.
+
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { icon } from '../icons.ts';
+import { switchTheme } from '../theme.ts';
+import { windowControls } from './window-level.ts';
+
+const FORMATS: { format: string; label: string; about: string }[] = [
+  { format: 'nii.gz', label: 'NIfTI (.nii.gz)', about: 'label map with names' },
+  { format: 'seg.nrrd', label: '3D Slicer (.seg.nrrd)', about: 'segments with names and colours' },
+  { format: 'ovsession', label: 'Session (.ovsession)', about: 'to carry on later, clicks and history included' },
+];
+
+export function header(app: App, open: () => void, help: () => void): HTMLElement {
+  const name = h('span', { class: 'scan-name' });
+  app.store.watch(['scan', 'info'], ({ scan, info }) => {
+    name.textContent = scan ? `${scan.name}  ·  ${scan.shape.join(' × ')}  ·  ${scan.spacing.map(short).join(' × ')} mm` : '';
+    name.title = info ? `Model ${info.default_model}` : '';
+  });
+  return h('header', { class: 'top' },
+    h('h1', {}, 'Open', h('b', {}, 'VISTA')),
+    h('button', { class: 'with-icon', id: 'open', title: 'Open a CT (O)', onclick: open }, icon('open'), 'Open…'),
+    name,
+    windowControls(app),
+    exportMenu(app),
+    h('button', { class: 'plain tool', 'aria-label': 'Dark or light', title: 'Dark or light', onclick: switchTheme }, icon('theme')),
+    h('button', { class: 'plain tool', 'aria-label': 'Keys and help', title: 'Keys and help (?)', onclick: help }, icon('help')));
+}
+
+function exportMenu(app: App): HTMLElement {
+  const menu = h('details', { class: 'menu', id: 'export' },
+    h('summary', { class: 'with-icon', role: 'button' }, icon('save'), 'Export'));
+  const items = FORMATS.map(({ format, label, about }) =>
+    h('button', {
+      class: 'plain', 'data-format': format,
+      onclick: () => {
+        menu.open = false;
+        void app.prompts.save(format);
+      },
+    }, h('b', {}, label), h('small', {}, about)));
+  menu.append(h('div', { class: 'menu-items' }, ...items));
+  document.addEventListener('click', (event) => {
+    if (!menu.contains(event.target as Node)) menu.open = false;
+  });
+  menu.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') menu.open = false;
+  });
+  app.store.watch(['session'], ({ session }) => menu.classList.toggle('disabled', !session));
+  return menu;
+}
+
+const short = (value: number) => String(Math.round(value * 100) / 100);

@@ -1,0 +1,61 @@
+// Keys, mouse, and what is behind the page.
+
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { icon } from '../icons.ts';
+
+const KEYS: [string, string][] = [
+  ['O', 'Open a CT'],
+  ['/', 'Search classes; Enter segments the first'],
+  ['N  C  B  L', 'Navigate, click, box, lasso'],
+  ['X', 'Add or take away'],
+  ['Ctrl Z', 'Undo'],
+  ['Ctrl Shift Z, Ctrl Y', 'Redo'],
+  ['↑ ↓, Page Up Page Down', 'Next, previous slice of the plane under the pointer; Shift: ten'],
+  ['1  2  3  4  0', 'Axial, coronal, sagittal, 3D, all'],
+  ['W', 'Next window preset'],
+  ['H', 'Hide or show all labels'],
+  ['[  ]', 'Labels fainter, stronger'],
+  ['Tab', 'Next object, when the picture has the focus'],
+  ['R', 'Reset zoom and position'],
+  ['Enter, Esc', 'Use, discard a box; Esc also cancels work'],
+  ['?', 'This page'],
+];
+
+const MOUSE: [string, string][] = [
+  ['Left', 'The tool: move the crosshair, click, box, lasso'],
+  ['Right, or Shift left', 'Click and lasso: take away'],
+  ['Right drag', 'Window: width across, level up and down'],
+  ['Wheel', 'Slices; with Ctrl: zoom'],
+  ['Middle drag, Ctrl drag', 'Shift the picture'],
+  ['In 3D', 'Drag turns, wheel zooms'],
+];
+
+export function helpDialog(app: App): HTMLDialogElement {
+  const about = h('dl', { class: 'about' });
+  app.store.watch(['info'], ({ info }) => {
+    const model = info?.models.find(({ name }) => name === info.default_model);
+    if (!info || !model) return;
+    about.replaceChildren(
+      ...pair('OpenVISTA', info.version),
+      ...pair('Model', `${model.name}, ${model.class_count} classes, ${model.branches.join(' and ')}`),
+      ...pair('Licence of its weights', model.licence),
+      ...pair('SHA-256 of its weights', model.weights_sha256.slice(0, 16) + '…'),
+      ...pair('Purpose', 'Research. Not a medical device.'),
+    );
+  });
+  return h('dialog', { class: 'help-dialog', 'aria-labelledby': 'help-title' },
+    h('div', { class: 'dialog-head' },
+      h('h2', { id: 'help-title' }, 'Keys and mouse'),
+      h('form', { method: 'dialog' }, h('button', { class: 'plain tool', 'aria-label': 'Close' }, icon('close')))),
+    h('div', { class: 'columns' }, keys('Keys', KEYS), h('div', {}, keys('Mouse', MOUSE), h('h3', {}, 'About'), about)),
+    h('p', { class: 'hint' }, h('a', { href: 'licences.txt', target: '_blank' }, 'Licences of the software in this page')));
+}
+
+function keys(title: string, lines: [string, string][]): HTMLElement {
+  return h('div', {}, h('h3', {}, title), h('dl', {}, ...lines.flatMap(([key, text]) => pair(key, text))));
+}
+
+function pair(term: string, text: string): HTMLElement[] {
+  return [h('dt', {}, term), h('dd', {}, text)];
+}

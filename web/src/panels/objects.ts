@@ -1,0 +1,85 @@
+// The objects of the session: which one is being clicked, what it is called, its colour, whether it shows, its lock.
+
+import type { App } from '../app.ts';
+import type { ObjectInfo } from '../api/types.ts';
+import { h, refill } from '../dom.ts';
+import { icon, type IconName } from '../icons.ts';
+
+export function objectPanel(app: App): HTMLElement {
+  const add = h('button', { class: 'with-icon', id: 'new-object', onclick: () => app.prompts.addObject() },
+    icon('add'), 'New object');
+  const list = h('div', { class: 'scroll', role: 'list', 'aria-label': 'Objects' });
+  app.store.watch(['session', 'active'], ({ session, active }) => {
+    add.disabled = !session;
+    const objects = [...(session?.objects ?? [])].reverse(); // later ones lie on top
+    refill(list, ...objects.map((object) => row(app, object, object.id === active)), !objects.length && hint(app));
+  });
+  return h('section', { class: 'panel objects', 'aria-labelledby': 'objects-title' },
+    h('div', { class: 'panel-head' }, h('h2', { id: 'objects-title' }, 'Objects'), add),
+    list);
+}
+
+function hint(app: App): HTMLElement {
+  const text = app.store.state.session
+    ? 'Choose a class on the left, or add an object and click into it.'
+    : 'Open a CT first.';
+  return h('p', { class: 'hint' }, text);
+}
+
+function row(app: App, object: ObjectInfo, active: boolean): HTMLElement {
+  const { id, name, visible, locked } = object;
+  const change = app.prompts.changeObject.bind(app.prompts, id);
+  const line = h('div', { class: `object${active ? ' active' : ''}${visible ? '' : ' off'}`, role: 'listitem', 'data-object': name });
+  const colour = h('input', {
+    type: 'color', value: object.colour, 'aria-label': `Colour of ${name}`, title: 'Colour', 'data-key': `colour-${id}`,
+    onchange: (event: Event) => change({ colour: (event.target as HTMLInputElement).value }),
+  });
+  const select = h('button', {
+    class: 'plain name', 'aria-pressed': String(active), 'data-key': `select-${id}`,
+    title: active ? 'Clicks, boxes and lassos change this object' : 'Work on this object',
+    onclick: () => app.prompts.select(id, true),
+    ondblclick: () => rename(app, object, line),
+  }, name);
+  line.append(
+    colour,
+    select,
+    tool(`rename-${id}`, 'rename', `Rename ${name}`, () => rename(app, object, line)),
+    tool(`visible-${id}`, visible ? 'visible' : 'hidden', `${visible ? 'Hide' : 'Show'} ${name}`,
+      () => change({ visible: !visible })),
+    tool(`locked-${id}`, locked ? 'locked' : 'unlocked', `${locked ? 'Unlock' : 'Lock'} ${name}`,
+      () => change({ locked: !locked }), locked),
+    tool(`remove-${id}`, 'remove', `Remove ${name}`, () => app.prompts.removeObject(id)),
+  );
+  return line;
+}
+
+function tool(key: string, name: IconName, label: string, act: () => unknown, on = false): HTMLElement {
+  return h('button', {
+    class: `plain tool${on ? ' on' : ''}`, 'data-key': key, 'aria-label': label, title: label, onclick: act,
+  }, icon(name));
+}
+
+/** Puts a field in the place of the name; Enter keeps it, Escape does not. */
+function rename(app: App, object: ObjectInfo, line: HTMLElement): void {
+  const field = h('input', {
+    class: 'name', value: object.name, maxlength: 120, 'aria-label': `New name of ${object.name}`,
+    'data-key': `select-${object.id}`,
+  });
+  let over = false;
+  const finish = (keep: boolean) => {
+    if (over) return;
+    over = true;
+    const name = field.value.trim();
+    if (keep && name && name !== object.name) void app.prompts.changeObject(object.id, { name });
+    else field.replaceWith(old);
+  };
+  field.addEventListener('keydown', (event) => {
+    event.stopPropagation();
+    if (event.key === 'Enter') finish(true);
+    if (event.key === 'Escape') finish(false);
+  });
+  field.addEventListener('blur', () => finish(true));
+  const old = line.querySelector('.name') as HTMLElement;
+  old.replaceWith(field);
+  field.select();
+}

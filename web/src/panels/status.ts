@@ -1,0 +1,35 @@
+// The last line: where the crosshair is, and what is being worked on.
+
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import type { Cursor } from '../session/state.ts';
+
+const DIRECTIONS: [string, string][] = [['R', 'L'], ['P', 'A'], ['I', 'S']];
+
+export function statusBar(app: App): HTMLElement {
+  const place = h('output', { class: 'place', 'aria-label': 'Crosshair' });
+  const text = h('span', { class: 'work-text' });
+  const bar = h('progress', { max: 1, 'aria-label': 'Progress' });
+  const cancel = h('button', { onclick: () => app.prompts.cancel() }, 'Cancel');
+  const work = h('div', { class: 'work', role: 'status', id: 'work' }, text, bar, cancel);
+
+  app.store.watch(['cursor', 'session'], ({ cursor, session }) => {
+    const name = cursor ? session?.objects.find(({ id }) => id === cursor.object)?.name : undefined;
+    place.textContent = cursor ? describe(cursor, name) : '';
+  });
+  app.store.watch(['work'], ({ work: current }) => {
+    work.hidden = !current;
+    text.textContent = current ? `${current.text}…` : '';
+    cancel.hidden = !current?.canCancel;
+    if (current?.fraction == null) bar.removeAttribute('value');
+    else bar.value = current.fraction;
+  });
+  return h('footer', { class: 'status' }, place, work);
+}
+
+function describe({ voxel, mm, hu }: Cursor, name?: string): string {
+  const voxels = voxel.map(Math.round).join(', ');
+  const places = mm.map((value, axis) => `${DIRECTIONS[axis]?.[value < 0 ? 0 : 1]} ${Math.abs(value).toFixed(1)}`);
+  const parts = [`voxel ${voxels}`, `${places.join('  ')} mm`, `${String(Math.round(hu)).replace('-', '−')} HU`];
+  return [...parts, ...(name ? [name] : [])].join('   ·   ');
+}

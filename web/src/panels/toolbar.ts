@@ -1,0 +1,121 @@
+// Above the picture: tools, undo, which planes, how the labels look.
+
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { icon, type IconName } from '../icons.ts';
+import type { Layout, State, ToolName } from '../session/state.ts';
+import type { Tool } from '../tools/tool.ts';
+
+const TOOLS: { name: ToolName; label: string; key: string; hint: string }[] = [
+  { name: 'navigate', label: 'Navigate', key: 'N', hint: 'Drag: crosshair · right drag: window · wheel: slices · Ctrl wheel: zoom' },
+  { name: 'click', label: 'Click', key: 'C', hint: 'Left click: belongs to the object · right or Shift click: does not' },
+  { name: 'box', label: 'Box', key: 'B', hint: 'Drag a box around the object; pull its edges on any plane; Enter to use it' },
+  { name: 'lasso', label: 'Lasso', key: 'L', hint: 'Draw around what belongs to the object · right or Shift drag: what does not' },
+];
+
+const LAYOUTS: { name: Layout; label: string; title: string }[] = [
+  { name: 'all', label: 'All', title: 'Three planes and 3D (0)' },
+  { name: 'axial', label: 'Ax', title: 'Axial (1)' },
+  { name: 'coronal', label: 'Cor', title: 'Coronal (2)' },
+  { name: 'sagittal', label: 'Sag', title: 'Sagittal (3)' },
+  { name: 'render', label: '3D', title: '3D (4)' },
+];
+
+export function toolbar(app: App, current: () => Tool): HTMLElement {
+  return h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Tools' },
+    toolGroup(app),
+    signSwitch(app),
+    historyGroup(app),
+    layoutGroup(app),
+    slider(app, 'opacity', 'Labels', 'Opacity of the labels ([ and ])'),
+    slider(app, 'ctIn3D', 'CT in 3D', 'How much of the CT the 3D view shows'),
+    boxActions(app, current));
+}
+
+/** One line about the tool in hand. */
+export function toolHint(app: App): HTMLElement {
+  const line = h('p', { class: 'tool-hint' });
+  app.store.watch(['tool', 'active', 'session'], (state) => {
+    const tool = TOOLS.find(({ name }) => name === state.tool);
+    const object = state.session?.objects.find(({ id }) => id === state.active);
+    const about = object ? `${object.name}: ` : 'a new object: ';
+    line.textContent = state.tool === 'navigate' ? (tool?.hint ?? '') : about + (tool?.hint ?? '');
+  });
+  return line;
+}
+
+export function toolAllowed(name: ToolName, state: Readonly<State>): boolean {
+  return name === 'navigate' || Boolean(state.session && state.info?.features.clicks);
+}
+
+function toolGroup(app: App): HTMLElement {
+  const buttons = TOOLS.map(({ name, label, key }) =>
+    h('button', {
+      class: 'with-icon', 'data-tool': name, title: `${label} (${key})`, onclick: () => app.store.set({ tool: name }),
+    }, icon(name as IconName), label));
+  app.store.watch(['tool', 'session', 'info'], (state) => {
+    for (const button of buttons) {
+      const name = button.dataset['tool'] as ToolName;
+      button.setAttribute('aria-pressed', String(state.tool === name));
+      button.disabled = !toolAllowed(name, state);
+      if (state.info && !state.info.features.clicks && name !== 'navigate') {
+        button.title = `The model ${state.info.default_model} answers classes only, not clicks`;
+      }
+    }
+  });
+  return h('div', { class: 'group', role: 'group', 'aria-label': 'Tool' }, ...buttons);
+}
+
+function signSwitch(app: App): HTMLElement {
+  const choices = [false, true].map((negative) =>
+    h('button', {
+      class: `plain tool sign ${negative ? 'negative' : 'positive'}`, 'aria-label': negative ? 'Take away' : 'Add',
+      title: negative ? 'Take away (X; or hold Shift)' : 'Add (X)', onclick: () => app.store.set({ negative }),
+    }, icon(negative ? 'minus' : 'add')));
+  const group = h('div', { class: 'group', role: 'group', 'aria-label': 'Add or take away' }, ...choices);
+  app.store.watch(['negative', 'tool'], ({ negative, tool }) => {
+    group.hidden = tool === 'navigate' || tool === 'box';
+    choices.forEach((choice, index) => choice.setAttribute('aria-pressed', String(negative === Boolean(index))));
+  });
+  return group;
+}
+
+function historyGroup(app: App): HTMLElement {
+  const undo = h('button', { class: 'plain tool', id: 'undo', 'aria-label': 'Undo', title: 'Undo (Ctrl Z)', onclick: () => app.prompts.undo() }, icon('undo'));
+  const redo = h('button', { class: 'plain tool', id: 'redo', 'aria-label': 'Redo', title: 'Redo (Ctrl Shift Z)', onclick: () => app.prompts.redo() }, icon('redo'));
+  app.store.watch(['session'], ({ session }) => {
+    undo.disabled = !session?.can_undo;
+    redo.disabled = !session?.can_redo;
+  });
+  return h('div', { class: 'group', role: 'group', 'aria-label': 'History' }, undo, redo);
+}
+
+function layoutGroup(app: App): HTMLElement {
+  const buttons = LAYOUTS.map(({ name, label, title }) =>
+    h('button', { class: 'plain', title, 'aria-label': title, onclick: () => app.store.set({ layout: name }) }, label));
+  const reset = h('button', { class: 'plain tool', title: 'Reset zoom and position (R)', 'aria-label': 'Reset view', onclick: () => app.view.reset() }, icon('reset'));
+  app.store.watch(['layout'], ({ layout }) => {
+    app.view.setLayout(layout);
+    buttons.forEach((button, index) => button.setAttribute('aria-pressed', String(LAYOUTS[index]?.name === layout)));
+  });
+  return h('div', { class: 'group', role: 'group', 'aria-label': 'Planes' }, ...buttons, reset);
+}
+
+function slider(app: App, key: 'opacity' | 'ctIn3D', label: string, title: string): HTMLElement {
+  const input = h('input', { type: 'range', min: 0, max: 1, step: 0.05, 'aria-label': title, title });
+  input.addEventListener('input', () => app.store.set({ [key]: Number(input.value) }));
+  app.store.watch([key], (state) => {
+    input.value = String(state[key]);
+  });
+  return h('label', { class: 'slider' }, label, input);
+}
+
+function boxActions(app: App, current: () => Tool): HTMLElement {
+  const use = h('button', { class: 'primary', onclick: () => current().confirm?.() }, 'Use box');
+  const drop = h('button', { onclick: () => current().cancel() }, 'Discard');
+  const group = h('div', { class: 'group', role: 'group', 'aria-label': 'Box' }, use, drop);
+  app.store.watch(['boxDrawn'], ({ boxDrawn }) => {
+    group.hidden = !boxDrawn;
+  });
+  return group;
+}

@@ -1,0 +1,40 @@
+// The HU window: presets, and level and width of one's own.
+
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { fromLevel, levelOf, presetOf, WINDOW_PRESETS, widthOf } from '../view/windows.ts';
+
+export function windowControls(app: App): HTMLElement {
+  const own = h('option', { value: '' }, 'Own window');
+  const choice = h('select', { 'aria-label': 'Window preset', title: 'Window preset (W: next)', id: 'window-preset' },
+    ...WINDOW_PRESETS.map(({ name }, index) => h('option', { value: index }, name)), own);
+  const level = h('input', { type: 'number', step: 10, 'aria-label': 'Window level in HU', title: 'Level (HU)' });
+  const width = h('input', { type: 'number', step: 10, min: 2, 'aria-label': 'Window width in HU', title: 'Width (HU)' });
+
+  choice.addEventListener('change', () => {
+    const preset = choice.value === '' ? undefined : WINDOW_PRESETS[Number(choice.value)];
+    if (preset) app.store.set({ window: fromLevel(preset.level, preset.width) });
+  });
+  const typed = () => {
+    const [newLevel, newWidth] = [level.valueAsNumber, width.valueAsNumber];
+    if (Number.isFinite(newLevel) && newWidth >= 2) app.store.set({ window: fromLevel(newLevel, newWidth) });
+  };
+  level.addEventListener('change', typed);
+  width.addEventListener('change', typed);
+  app.store.watch(['window'], ({ window }) => {
+    const preset = presetOf(window);
+    choice.value = preset ? String(WINDOW_PRESETS.indexOf(preset)) : '';
+    level.value = String(levelOf(window));
+    width.value = String(widthOf(window));
+    app.view.setWindow(window);
+  });
+  return h('div', { class: 'window-controls', role: 'group', 'aria-label': 'HU window' },
+    choice, h('label', {}, 'L', level), h('label', {}, 'W', width));
+}
+
+/** The preset after the one in use. */
+export function nextPreset(app: App): void {
+  const current = presetOf(app.store.state.window);
+  const next = WINDOW_PRESETS[(current ? WINDOW_PRESETS.indexOf(current) + 1 : 0) % WINDOW_PRESETS.length];
+  if (next) app.store.set({ window: fromLevel(next.level, next.width) });
+}

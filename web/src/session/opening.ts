@@ -1,0 +1,125 @@
+// From a file, a folder of DICOM slices, a path or an address to a scan on the screen with a session.
+
+import { api } from '../api/client.ts';
+import type { ScanInfo, SessionInfo } from '../api/types.ts';
+import type { Notices } from '../notices.ts';
+import type { View } from '../view/view.ts';
+import type { Jobs } from './jobs.ts';
+import type { Store } from './state.ts';
+import type { Sync } from './sync.ts';
+
+/** Files that lie in DICOM folders and are none. */
+const NOT_A_SLICE = /(^|\/)(\.|DICOMDIR$|Thumbs\.db$|desktop\.ini$)|\.(txt|xml|html?|pdf|jpe?g|png|exe|inf)$/i;
+const SESSION_FILE = /\.ovsession$/i;
+const MEGABYTE = 1024 * 1024;
+
+export class Opening {
+  private readonly store: Store;
+  private readonly view: View;
+  private readonly sync: Sync;
+  private readonly jobs: Jobs;
+  private readonly notices: Notices;
+  private running = false;
+
+  constructor(store: Store, view: View, sync: Sync, jobs: Jobs, notices: Notices) {
+    this.store = store;
+    this.view = view;
+    this.sync = sync;
+    this.jobs = jobs;
+    this.notices = notices;
+  }
+
+  /** One scan: a single file, or the slices of a folder. A .ovsession continues on the scan that is open. */
+  files(given: File[], folder = ''): Promise<boolean> {
+    const sessions = given.filter((file) => SESSION_FILE.test(file.name));
+    if (sessions.length) return this.savedSession(sessions[0] as File);
+    return this.guarded(async () => {
+      const files = given.length > 1 ? given.filter((file) => !NOT_A_SLICE.test(file.name)) : given;
+      if (!files.length) throw new Error('There is no file in this folder that could be a DICOM slice.');
+      this.checkSize(files);
+      const what = folder || (files.length > 1 ? `${files.length} files` : (files[0] as File).name);
+      const scan = await api.sendScan(files, folder, (fraction) => this.tell(`Sending ${what}`, fraction));
+      await this.show(scan, null);
+    });
+  }
+
+  path(path: string): Promise<boolean> {
+    return this.guarded(async () => {
+      this.tell(`Opening ${path}`, null);
+      await this.show(await api.scanFromPath(path), null);
+    });
+  }
+
+  url(url: string): Promise<boolean> {
+    return this.guarded(async () => {
+      this.tell('The server fetches the scan', null);
+      await this.show(await api.scanFromUrl(url), null);
+    });
+  }
+
+  /** A scan the server still has, with its latest session. */
+  scan(scan: ScanInfo): Promise<boolean> {
+    return this.guarded(async () => {
+      const sessions = (await api.sessions()).filter((session) => session.scan_id === scan.id);
+      sessions.sort((a, b) => a.created.localeCompare(b.created));
+      await this.show(scan, sessions.at(-1) ?? null);
+    });
+  }
+
+  session(id: string): Promise<boolean> {
+    return this.guarded(async () => {
+      const session = await api.session(id);
+      await this.show(await api.scan(session.scan_id), session);
+    });
+  }
+
+  private savedSession(file: File): Promise<boolean> {
+    return this.guarded(async () => {
+      const { scan } = this.store.state;
+      if (!scan) throw new Error(`Open the CT of ${file.name} first; a session file does not hold the images.`);
+      const session = await api.importSession(scan.id, file, (part) => this.tell(`Sending ${file.name}`, part));
+      await this.show(scan, session);
+    });
+  }
+
+  private async show(scan: ScanInfo, given: SessionInfo | null): Promise<void> {
+    this.tell(`Loading ${scan.name}`, null);
+    const image = await api.image(scan.id, (fraction) => this.tell(`Loading ${scan.name}`, fraction));
+    const session = given ?? (await api.openSession(scan.id));
+    this.store.set({ session: null, scan: null, rows: [], active: null, cursor: null });
+    await this.view.load(image, this.store.state.window);
+    this.store.set({ scan });
+    await this.sync.begin(session);
+    this.jobs.follow(session.id);
+    history.replaceState(null, '', `#session=${encodeURIComponent(session.id)}`);
+    for (const warning of scan.warnings) this.notices.warn(warning.message);
+  }
+
+  /** One opening at a time; what goes wrong is shown, and what was open stays. */
+  private async guarded(open: () => Promise<void>): Promise<boolean> {
+    if (this.running) return false;
+    this.running = true;
+    try {
+      await open();
+      return true;
+    } catch (error) {
+      this.notices.error(error);
+      return false;
+    } finally {
+      this.running = false;
+      this.store.set({ work: null });
+    }
+  }
+
+  private checkSize(files: File[]): void {
+    const most = this.store.state.info?.limits.upload_bytes ?? Number.POSITIVE_INFINITY;
+    const size = files.reduce((sum, file) => sum + file.size, 0);
+    if (size <= most) return;
+    const megabytes = (bytes: number) => `${Math.ceil(bytes / MEGABYTE)} MB`;
+    throw new Error(`${megabytes(size)} are more than the ${megabytes(most)} this server takes.`);
+  }
+
+  private tell(text: string, fraction: number | null): void {
+    this.store.set({ work: { text, fraction, canCancel: false } });
+  }
+}

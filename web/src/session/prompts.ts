@@ -1,0 +1,131 @@
+// What a user asks of the session: classes, clicks, boxes, lassos; objects and their properties; undo, redo, export.
+
+import { api } from '../api/client.ts';
+import type { Box, Change, ClassInfo, ObjectChange, ObjectInfo, Vec3 } from '../api/types.ts';
+import type { Notices } from '../notices.ts';
+import type { View } from '../view/view.ts';
+import type { Jobs } from './jobs.ts';
+import type { Store } from './state.ts';
+import type { Sync } from './sync.ts';
+
+export class Prompts {
+  private readonly store: Store;
+  private readonly view: View;
+  private readonly sync: Sync;
+  private readonly jobs: Jobs;
+  private readonly notices: Notices;
+
+  constructor(store: Store, view: View, sync: Sync, jobs: Jobs, notices: Notices) {
+    this.store = store;
+    this.view = view;
+    this.sync = sync;
+    this.jobs = jobs;
+    this.notices = notices;
+  }
+
+  /** Segments by name; what is asked for becomes the active object and comes into sight. */
+  async askClasses(classes: 'all' | number[], name: string): Promise<void> {
+    const change = await this.sync.change(`Segmenting ${name}`, async (session) => {
+      const job = await api.askClasses(session.id, classes);
+      const done = await this.jobs.finished(session.id, job);
+      if (!done) this.notices.info(`Stopped: ${name}`);
+      return this.sync.missing(session);
+    });
+    if (!change || classes === 'all') return;
+    const asked = change.session.objects.filter((object) => classes.includes(object.class_id ?? -1));
+    const found = asked.filter((object) => object.voxels > 0);
+    if (asked.length && !found.length) this.notices.info(`No ${name} was found in this scan.`);
+    const first = found[0] ?? asked[0];
+    if (first) this.select(first.id, true);
+  }
+
+  /** A click on the active object; a new object is made where none is active. */
+  async click(voxel: Vec3, positive: boolean): Promise<void> {
+    const object = await this.target(positive);
+    if (object === null) return;
+    await this.sync.change(positive ? 'Adding' : 'Taking away', (session) =>
+      api.click(session.id, object, [{ voxel, positive }]));
+  }
+
+  async box(box: Box): Promise<void> {
+    const object = await this.target(true);
+    if (object === null) return;
+    await this.sync.change('Segmenting the box', (session) => api.box(session.id, object, box));
+  }
+
+  async lasso(axis: number, slice: number, points: [number, number][], positive: boolean): Promise<void> {
+    const object = await this.target(positive);
+    if (object === null) return;
+    await this.sync.change(positive ? 'Adding' : 'Taking away', (session) =>
+      api.lasso(session.id, { object, axis, slice, points, positive }));
+  }
+
+  async addObject(name = this.freeName()): Promise<number | null> {
+    const change = await this.sync.change('New object', (session) => api.addObject(session.id, name));
+    const id = change?.session.objects.at(-1)?.id ?? null;
+    if (id !== null) this.select(id, false);
+    return id;
+  }
+
+  changeObject(id: number, change: ObjectChange): Promise<Change | null> {
+    return this.sync.change('Saving', (session) => api.changeObject(session.id, id, change));
+  }
+
+  removeObject(id: number): Promise<Change | null> {
+    return this.sync.change('Removing', (session) => api.removeObject(session.id, id));
+  }
+
+  undo(): Promise<Change | null> {
+    return this.sync.change('Undoing', (session) => api.undo(session.id));
+  }
+
+  redo(): Promise<Change | null> {
+    return this.sync.change('Redoing', (session) => api.redo(session.id));
+  }
+
+  async cancel(): Promise<void> {
+    const session = this.store.state.session;
+    if (session) await api.cancel(session.id).catch((error: unknown) => this.notices.error(error));
+  }
+
+  async save(format: string): Promise<void> {
+    const file = await this.sync.run('Writing the file', (session) => api.exported(session.id, format));
+    if (!file) return;
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(file.blob);
+    link.download = file.name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }
+
+  /** Makes an object the one that clicks are about; `bringUp` moves the crosshair to it. */
+  select(id: number | null, bringUp: boolean): void {
+    this.store.set({ active: id });
+    const centre = id !== null && bringUp ? this.view.labels?.centre(id) : null;
+    if (centre) this.view.moveTo(centre);
+  }
+
+  objectOf(classInfo: ClassInfo): ObjectInfo | undefined {
+    return this.store.state.session?.objects.find((object) => object.class_id === classInfo.id);
+  }
+
+  private async target(positive: boolean): Promise<number | null> {
+    const { active, session } = this.store.state;
+    const object = session?.objects.find(({ id }) => id === active);
+    if (object?.locked) {
+      this.notices.warn(`${object.name} is locked. Unlock it, or choose another object.`);
+      return null;
+    }
+    if (object) return object.id;
+    if (positive) return this.addObject();
+    this.notices.warn('Choose the object to take away from.');
+    return null;
+  }
+
+  private freeName(): string {
+    const names = new Set(this.store.state.session?.objects.map((object) => object.name));
+    for (let number = 1; ; number++) {
+      if (!names.has(`object ${number}`)) return `object ${number}`;
+    }
+  }
+}

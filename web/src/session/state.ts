@@ -1,0 +1,90 @@
+// Everything the page knows, in one place; panels listen to the parts they show.
+
+import type { ClassList, Row, ScanInfo, ServerInfo, SessionInfo, Vec3 } from '../api/types.ts';
+import { fromLevel, type HuWindow } from '../view/windows.ts';
+
+export type ToolName = 'navigate' | 'click' | 'box' | 'lasso';
+export type Layout = 'all' | 'axial' | 'coronal' | 'sagittal' | 'render';
+
+/** Where the crosshair is. */
+export interface Cursor {
+  voxel: Vec3;
+  mm: Vec3;
+  hu: number;
+  object: number;
+}
+
+/** Something that takes time; `fraction` is null while nobody knows how much is done. */
+export interface Work {
+  text: string;
+  fraction: number | null;
+  canCancel: boolean;
+}
+
+export interface State {
+  info: ServerInfo | null;
+  classes: ClassList | null;
+  scan: ScanInfo | null;
+  session: SessionInfo | null;
+  rows: Row[];
+  active: number | null;
+  tool: ToolName;
+  /** The next click, box or lasso takes away instead of adding. */
+  negative: boolean;
+  /** A box is drawn and waits to be used. */
+  boxDrawn: boolean;
+  layout: Layout;
+  window: HuWindow;
+  opacity: number;
+  overlay: boolean;
+  /** How much of the CT itself the 3D view shows. */
+  ctIn3D: number;
+  cursor: Cursor | null;
+  work: Work | null;
+}
+
+export type Key = keyof State;
+type Listener = (state: State) => void;
+
+const START: State = {
+  info: null,
+  classes: null,
+  scan: null,
+  session: null,
+  rows: [],
+  active: null,
+  tool: 'navigate',
+  negative: false,
+  boxDrawn: false,
+  layout: 'all',
+  window: fromLevel(40, 400),
+  opacity: 0.5,
+  overlay: true,
+  ctIn3D: 0.35,
+  cursor: null,
+  work: null,
+};
+
+export class Store {
+  private current: State = { ...START };
+  private readonly listeners: { keys: Key[]; listener: Listener }[] = [];
+
+  get state(): Readonly<State> {
+    return this.current;
+  }
+
+  set(patch: Partial<State>): void {
+    const changed = (Object.keys(patch) as Key[]).filter((key) => patch[key] !== this.current[key]);
+    if (!changed.length) return;
+    this.current = { ...this.current, ...patch };
+    for (const { keys, listener } of this.listeners) {
+      if (keys.some((key) => changed.includes(key))) listener(this.current);
+    }
+  }
+
+  /** Calls now, and again whenever one of the keys changes. */
+  watch(keys: Key[], listener: Listener): void {
+    this.listeners.push({ keys, listener });
+    listener(this.current);
+  }
+}

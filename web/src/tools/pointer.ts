@@ -1,0 +1,163 @@
+// The mouse on the picture. Left: the tool. Right: the tool's opposite, or window and level when dragged. Middle: shift.
+
+import type { Store, ToolName } from '../session/state.ts';
+import { markObject } from '../view/marks.ts';
+import type { Plane } from '../view/planes.ts';
+import type { View } from '../view/view.ts';
+import type { At, Tool } from './tool.ts';
+
+/** CSS pixels beyond which a press is a drag. */
+const SLACK = 4;
+const HU_PER_PIXEL = 3;
+const ZOOM_STEP = 1.15;
+
+type Gesture = 'tool' | 'window' | 'shift' | 'rotate';
+
+interface Press {
+  gesture: Gesture;
+  plane: Plane | 'render';
+  button: number;
+  x: number;
+  y: number;
+  lastX: number;
+  lastY: number;
+  moved: boolean;
+  negative: boolean;
+}
+
+export class Pointer {
+  /** The plane that the pointer is on, for the keys that turn slices. */
+  plane: Plane = 'axial';
+  private readonly layer: SVGSVGElement;
+  private readonly view: View;
+  private readonly store: Store;
+  private readonly tools: Record<ToolName, Tool>;
+  private press: Press | null = null;
+
+  constructor(layer: SVGSVGElement, view: View, store: Store, tools: Record<ToolName, Tool>) {
+    this.layer = layer;
+    this.view = view;
+    this.store = store;
+    this.tools = tools;
+    layer.addEventListener('pointerdown', (event) => this.down(event));
+    layer.addEventListener('pointermove', (event) => this.move(event));
+    layer.addEventListener('pointerup', (event) => this.up(event));
+    layer.addEventListener('pointercancel', () => this.stop());
+    layer.addEventListener('contextmenu', (event) => event.preventDefault());
+    layer.addEventListener('wheel', (event) => this.wheel(event), { passive: false });
+    view.onDraw = () => this.draw();
+    store.watch(['active', 'session'], () => this.draw());
+    store.watch(['tool'], () => {
+      for (const tool of Object.values(tools)) tool.cancel();
+    });
+  }
+
+  get tool(): Tool {
+    return this.tools[this.store.state.tool];
+  }
+
+  /** Ends what is being drawn. */
+  stop(): void {
+    this.press = null;
+    this.tool.cancel();
+  }
+
+  private down(event: PointerEvent): void {
+    const [x, y] = this.position(event);
+    const hit = this.view.hit(x, y);
+    if (!hit || this.press) return;
+    event.preventDefault();
+    this.layer.focus();
+    this.layer.setPointerCapture(event.pointerId);
+    const negative = event.shiftKey || event.button === 2 || this.store.state.negative;
+    const gesture = this.gestureOf(event, hit.plane);
+    this.press = {
+      gesture, plane: hit.plane, button: event.button, x, y, lastX: x, lastY: y, moved: false, negative,
+    };
+    if (gesture === 'tool' && hit.plane !== 'render') {
+      this.plane = hit.plane;
+      this.tool.press({ plane: hit.plane, display: hit.display, x, y, negative });
+    }
+  }
+
+  private move(event: PointerEvent): void {
+    const [x, y] = this.position(event);
+    const { press } = this;
+    if (!press) {
+      const hit = this.view.hit(x, y);
+      if (hit && hit.plane !== 'render') this.plane = hit.plane;
+      return;
+    }
+    press.moved ||= Math.hypot(x - press.x, y - press.y) > SLACK;
+    if (!press.moved) return;
+    // a right press is the tool's opposite until it moves
+    if (press.gesture === 'tool' && press.button === 2 && this.store.state.tool !== 'lasso') press.gesture = 'window';
+    this.follow(press, x, y);
+    press.lastX = x;
+    press.lastY = y;
+  }
+
+  private follow(press: Press, x: number, y: number): void {
+    const [dx, dy] = [x - press.lastX, y - press.lastY];
+    const { gesture, plane } = press;
+    if (gesture === 'rotate') this.view.rotate(dx, dy);
+    else if (gesture === 'window') this.turnWindow(dx, dy);
+    else if (plane === 'render') return;
+    else if (gesture === 'shift') this.view.pan(plane, dx, dy);
+    else {
+      const at = this.at(press, plane, x, y);
+      if (at) this.tool.drag(at);
+    }
+  }
+
+  private up(event: PointerEvent): void {
+    const { press } = this;
+    if (!press || event.button !== press.button) return;
+    this.press = null;
+    if (press.gesture !== 'tool' || press.plane === 'render') return;
+    const [x, y] = this.position(event);
+    const at = this.at(press, press.plane, x, y);
+    if (at) this.tool.release(at, press.moved);
+  }
+
+  private gestureOf(event: PointerEvent, plane: Plane | 'render'): Gesture {
+    if (plane === 'render') return event.button === 0 ? 'rotate' : 'window';
+    if (event.button === 1 || (event.button === 0 && (event.ctrlKey || event.metaKey))) return 'shift';
+    if (event.button === 2 && ['navigate', 'box'].includes(this.store.state.tool)) return 'window';
+    return 'tool';
+  }
+
+  private at(press: Press, plane: Plane, x: number, y: number): At | null {
+    const display = this.view.project(plane, x, y);
+    return display && { plane, display, x, y, negative: press.negative };
+  }
+
+  private turnWindow(dx: number, dy: number): void {
+    const { low, high } = this.store.state.window;
+    const width = Math.max(2, high - low + dx * HU_PER_PIXEL);
+    const level = (low + high) / 2 - dy * HU_PER_PIXEL;
+    this.store.set({ window: { low: level - width / 2, high: level + width / 2 } });
+  }
+
+  private wheel(event: WheelEvent): void {
+    const [x, y] = this.position(event);
+    const hit = this.view.hit(x, y);
+    if (!hit || event.deltaY === 0) return;
+    event.preventDefault();
+    const factor = event.deltaY < 0 ? ZOOM_STEP : 1 / ZOOM_STEP;
+    if (hit.plane === 'render') this.view.zoom3D(factor);
+    else if (event.ctrlKey || event.metaKey) this.view.zoom(factor);
+    else this.view.step(hit.plane, event.deltaY < 0 ? 1 : -1);
+  }
+
+  private position(event: MouseEvent): [number, number] {
+    const frame = this.layer.getBoundingClientRect();
+    return [event.clientX - frame.left, event.clientY - frame.top];
+  }
+
+  private draw(): void {
+    const { session, active, scan } = this.store.state;
+    const object = scan ? session?.objects.find(({ id }) => id === active) : undefined;
+    this.layer.replaceChildren(...(object ? markObject(this.view, object) : []), ...this.tool.shapes());
+  }
+}

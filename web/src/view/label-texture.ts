@@ -1,0 +1,52 @@
+// Labels on the graphics card: the table of colours, and boxes of voxels.
+
+import type { Box, ObjectInfo } from '../api/types.ts';
+import type { LabelVolume } from './label-volume.ts';
+
+const TEXTURE_UNIT = 7; // niivue's for drawings
+const TABLE_SIZE = 256;
+
+interface ColourTable {
+  lut: Uint8ClampedArray<ArrayBuffer>;
+  labels: string[];
+}
+
+export function emptyTable(): ColourTable {
+  return { lut: new Uint8ClampedArray(TABLE_SIZE * 4), labels: new Array<string>(TABLE_SIZE).fill('') };
+}
+
+/** Colours of the objects; hidden ones are transparent. */
+export function tableOf(objects: ObjectInfo[], labels: LabelVolume): ColourTable {
+  const table = emptyTable();
+  for (const object of objects) {
+    const [red, green, blue] = channels(object.colour);
+    table.lut.set([red, green, blue, object.visible ? 255 : 0], labels.slotOf(object.id) * 4);
+  }
+  return table;
+}
+
+/** Sends only the voxels of the box: a click must not cost the whole CT. */
+export function uploadBox(gl: WebGL2RenderingContext, texture: WebGLTexture, labels: LabelVolume, box: Box): void {
+  const [nx, ny] = labels.axes.displayShape;
+  const [[x0, x1], [y0, y1], [z0, z1]] = box;
+  gl.activeTexture(gl.TEXTURE0 + TEXTURE_UNIT);
+  gl.bindTexture(gl.TEXTURE_3D, texture);
+  const layout: [number, number][] = [
+    [gl.UNPACK_ALIGNMENT, 1],
+    [gl.UNPACK_ROW_LENGTH, nx],
+    [gl.UNPACK_IMAGE_HEIGHT, ny],
+    [gl.UNPACK_SKIP_PIXELS, x0],
+    [gl.UNPACK_SKIP_ROWS, y0],
+    [gl.UNPACK_SKIP_IMAGES, z0],
+  ];
+  for (const [name, value] of layout) gl.pixelStorei(name, value);
+  gl.texSubImage3D(
+    gl.TEXTURE_3D, 0, x0, y0, z0, x1 - x0, y1 - y0, z1 - z0, gl.RED, gl.UNSIGNED_BYTE, labels.slots,
+  );
+  for (const [name] of layout.slice(1)) gl.pixelStorei(name, 0);
+}
+
+function channels(colour: string): [number, number, number] {
+  const value = Number.parseInt(colour.slice(1), 16);
+  return [(value >> 16) & 255, (value >> 8) & 255, value & 255];
+}

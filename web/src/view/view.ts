@@ -1,0 +1,294 @@
+// The picture: niivue behind words of the field. Positions are display voxels (see axes.ts) and CSS pixels of the canvas.
+
+import { Niivue, NVImage, SLICE_TYPE } from '@niivue/niivue';
+import type { Box, ObjectInfo, Vec3 } from '../api/types.ts';
+import type { Layout } from '../session/state.ts';
+import { AxisOrder } from './axes.ts';
+import { LabelVolume } from './label-volume.ts';
+import { PLANES, type Plane, planeOfTile, RENDER_TILE } from './planes.ts';
+import { emptyTable, tableOf, uploadBox } from './label-texture.ts';
+import type { HuWindow } from './windows.ts';
+
+const BACKGROUND = [0.03, 0.035, 0.045, 1];
+const CROSSHAIR = [0.98, 0.78, 0.25, 0.85];
+const NARROWEST_ZOOM = 0.5;
+const WIDEST_ZOOM = 20;
+
+/** What lies under the pointer. */
+export type Hit = { plane: Plane; display: Vec3 } | { plane: 'render' };
+
+export interface Location {
+  display: Vec3;
+  mm: Vec3;
+  hu: number;
+}
+
+const LAYOUTS: Record<Layout, { sliceType: SLICE_TYPE; position: [number, number, number, number] }[]> = {
+  all: [
+    { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.5, 0.5] },
+    { sliceType: SLICE_TYPE.RENDER, position: [0.5, 0, 0.5, 0.5] },
+    { sliceType: SLICE_TYPE.CORONAL, position: [0, 0.5, 0.5, 0.5] },
+    { sliceType: SLICE_TYPE.SAGITTAL, position: [0.5, 0.5, 0.5, 0.5] },
+  ],
+  axial: [{ sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 1, 1] }],
+  coronal: [{ sliceType: SLICE_TYPE.CORONAL, position: [0, 0, 1, 1] }],
+  sagittal: [{ sliceType: SLICE_TYPE.SAGITTAL, position: [0, 0, 1, 1] }],
+  render: [{ sliceType: SLICE_TYPE.RENDER, position: [0, 0, 1, 1] }],
+};
+
+export class View {
+  axes: AxisOrder | null = null;
+  labels: LabelVolume | null = null;
+  onDraw: () => void = () => {};
+  onLocation: (location: Location) => void = () => {};
+  private readonly nv: Niivue;
+  private ctIn3D = 1;
+  private windowPending = false;
+
+  constructor() {
+    this.nv = new Niivue({
+      interactive: false, // pointer.ts and keyboard.ts do it
+      dragAndDropEnabled: false,
+      backColor: BACKGROUND,
+      crosshairColor: CROSSHAIR,
+      crosshairWidth: 1,
+      crosshairGap: 6,
+      isRadiologicalConvention: true, // the patient's right on the left of the screen, as on every CT console
+      sagittalNoseLeft: true,
+      isCornerOrientationText: true,
+      fontColor: [0.85, 0.87, 0.9, 1],
+      fontSizeScaling: 0.3,
+      loadingText: '',
+      logLevel: 'error',
+    });
+    this.nv.drawLut = emptyTable();
+    this.nv.drawRimOpacity = 1;
+    const draw = this.nv.drawScene.bind(this.nv);
+    this.nv.drawScene = () => {
+      const answer = draw();
+      this.onDraw();
+      return answer;
+    };
+    this.nv.onLocationChange = () => this.reportLocation();
+  }
+
+  /** Throws an Error with a readable message where the browser cannot draw in 3D. */
+  async attach(canvas: HTMLCanvasElement): Promise<void> {
+    if (!document.createElement('canvas').getContext('webgl2')) {
+      throw new Error('This browser has no WebGL 2, which the viewer draws with. Switch hardware acceleration on.');
+    }
+    await this.nv.attachToCanvas(canvas, true);
+  }
+
+  /** Shows a CT (NIfTI, gzip or not) with an empty label map. */
+  async load(bytes: ArrayBuffer, window: HuWindow): Promise<void> {
+    this.clear();
+    const image = await NVImage.loadFromUrl({
+      url: bytes, name: 'ct.nii.gz', colormap: 'gray', cal_min: window.low, cal_max: window.high,
+    });
+    const [, x, y, z] = image.hdr?.dims ?? [];
+    this.axes = new AxisOrder([x ?? 1, y ?? 1, z ?? 1], image.permRAS ?? [1, 2, 3]);
+    this.labels = new LabelVolume(this.axes);
+    this.nv.addVolume(image);
+    this.nv.createEmptyDrawing();
+    this.nv.clickToSegmentGrowingBitmap = null; // two volumes that nobody needs
+    this.nv.drawClearAllUndoBitmaps();
+    this.nv.drawBitmap = this.labels.slots;
+    this.nv.drawLut = emptyTable();
+    this.reset();
+    this.setWindow(window);
+  }
+
+  clear(): void {
+    for (const volume of [...this.nv.volumes]) this.nv.removeVolume(volume);
+    if (this.labels) this.nv.closeDrawing();
+    this.axes = null;
+    this.labels = null;
+  }
+
+  reset(): void {
+    this.nv.scene.pan2Dxyzmm = [0, 0, 0, 1];
+    this.nv.scene.volScaleMultiplier = 1.1;
+    this.nv.scene.crosshairPos = [0.5, 0.5, 0.5];
+    this.nv.setRenderAzimuthElevation(150, 12);
+    this.nv.createOnLocationChange();
+  }
+
+  setLayout(layout: Layout): void {
+    this.nv.setCustomLayout(LAYOUTS[layout]);
+  }
+
+  /** Drawn with the next frame: a drag changes it faster than a large CT can follow. */
+  setWindow(window: HuWindow): void {
+    const volume = this.nv.volumes[0];
+    if (!volume) return;
+    volume.cal_min = window.low;
+    volume.cal_max = window.high;
+    if (this.windowPending) return;
+    this.windowPending = true;
+    requestAnimationFrame(() => {
+      this.windowPending = false;
+      if (!this.nv.volumes.length) return;
+      this.nv.updateGLVolume();
+      this.applyCtIn3D();
+      this.nv.drawScene();
+    });
+  }
+
+  /** niivue has one opacity for planes and 3D alike; this one is for the 3D view only. */
+  setCtIn3D(fraction: number): void {
+    this.ctIn3D = fraction;
+    this.applyCtIn3D();
+    this.nv.drawScene();
+  }
+
+  setOpacity(opacity: number): void {
+    this.nv.drawRimOpacity = opacity > 0 ? Math.min(1, opacity + 0.4) : 0;
+    this.nv.setDrawOpacity(opacity);
+  }
+
+  setObjects(objects: ObjectInfo[]): void {
+    if (!this.labels) return;
+    this.nv.drawLut = tableOf(objects, this.labels);
+    this.nv.refreshColormaps();
+    this.nv.drawScene();
+  }
+
+  /** Sends a box of the label volume (display order) to the graphics card. */
+  showLabels(box: Box): void {
+    if (!this.labels || !this.nv.drawTexture) return;
+    uploadBox(this.nv.gl, this.nv.drawTexture, this.labels, box);
+    this.nv.drawScene();
+    this.nv.createOnLocationChange();
+  }
+
+  get crosshair(): Vec3 {
+    return this.voxelOf(this.nv.scene.crosshairPos);
+  }
+
+  moveTo(display: Vec3): void {
+    if (!this.axes) return;
+    const shape = this.axes.displayShape;
+    const inside = display.map((value, axis) => Math.min(Math.max(value, 0), (shape[axis] ?? 1) - 1));
+    this.nv.scene.crosshairPos = inside.map((value, axis) => (value + 0.5) / (shape[axis] ?? 1)) as Vec3;
+    this.nv.drawScene();
+    this.nv.createOnLocationChange();
+  }
+
+  step(plane: Plane, slices: number): void {
+    const at = this.crosshair.map(Math.round) as Vec3;
+    at[PLANES[plane].normal] += slices;
+    this.moveTo(at);
+  }
+
+  /** Zooms the planes about the crosshair. */
+  zoom(factor: number): void {
+    const pan = this.nv.scene.pan2Dxyzmm;
+    const before = pan[3];
+    const after = Math.min(WIDEST_ZOOM, Math.max(NARROWEST_ZOOM, before * factor));
+    const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
+    for (const axis of [0, 1, 2]) pan[axis] = (pan[axis] ?? 0) + (mm[axis] ?? 0) * (before - after);
+    pan[3] = after;
+    this.nv.drawScene();
+  }
+
+  /** Shifts the picture by so many CSS pixels of a plane. */
+  pan(plane: Plane, dx: number, dy: number): void {
+    const map = this.mapOf(plane);
+    if (!map || !this.axes) return;
+    const { across, up } = PLANES[plane];
+    const spacing = this.nv.volumes[0]?.pixDimsRAS ?? [1, 1, 1, 1];
+    const pan = this.nv.scene.pan2Dxyzmm;
+    const zoom = pan[3];
+    const mm = (axis: number, fraction: number) =>
+      fraction * (this.axes?.displayShape[axis] ?? 1) * (spacing[axis + 1] ?? 1) * zoom;
+    pan[across] = (pan[across] ?? 0) + mm(across, dx * map.perPixel[0]);
+    pan[up] = (pan[up] ?? 0) + mm(up, dy * map.perPixel[1]);
+    this.nv.drawScene();
+  }
+
+  rotate(dx: number, dy: number): void {
+    const { renderAzimuth, renderElevation } = this.nv.scene;
+    this.nv.setRenderAzimuthElevation(renderAzimuth + dx * 0.5, renderElevation + dy * 0.5);
+  }
+
+  zoom3D(factor: number): void {
+    this.nv.setScale(Math.min(4, Math.max(0.4, this.nv.scene.volScaleMultiplier * factor)));
+  }
+
+  hit(x: number, y: number): Hit | null {
+    if (!this.axes) return null;
+    const dpr = this.nv.uiData.dpr ?? 1;
+    const index = this.nv.tileIndex(x * dpr, y * dpr);
+    const tile = this.nv.screenSlices[index];
+    if (!tile) return null;
+    if (tile.axCorSag === RENDER_TILE) return { plane: 'render' };
+    const plane = planeOfTile(tile.axCorSag);
+    const fraction = this.nv.screenXY2TextureFrac(x * dpr, y * dpr, index, true);
+    return plane && fraction[0] >= 0 ? { plane, display: this.voxelOf(fraction) } : null;
+  }
+
+  /** A display voxel of a plane even where the pointer has left the CT: for drags. */
+  project(plane: Plane, x: number, y: number): Vec3 | null {
+    const map = this.mapOf(plane);
+    if (!map) return null;
+    const { across, up } = PLANES[plane];
+    const fraction: Vec3 = [...map.fraction];
+    fraction[across] += (x - map.centre[0]) * map.perPixel[0];
+    fraction[up] += (y - map.centre[1]) * map.perPixel[1];
+    return this.voxelOf(fraction);
+  }
+
+  /** Where a display voxel lies on the screen, in CSS pixels; null when the plane is not shown or it is outside. */
+  screen(plane: Plane, display: Vec3): [number, number] | null {
+    const map = this.mapOf(plane);
+    if (!map || !this.axes) return null;
+    const { across, up } = PLANES[plane];
+    const fraction = (axis: 0 | 1 | 2) => (display[axis] + 0.5) / (this.axes?.displayShape[axis] ?? 1);
+    const x = map.centre[0] + (fraction(across) - map.fraction[across]) / map.perPixel[0];
+    const y = map.centre[1] + (fraction(up) - map.fraction[up]) / map.perPixel[1];
+    const [left, top, width, height] = map.rectangle;
+    return x >= left && y >= top && x <= left + width && y <= top + height ? [x, y] : null;
+  }
+
+  private voxelOf(fraction: ArrayLike<number>): Vec3 {
+    const shape = this.axes?.displayShape ?? [1, 1, 1];
+    return shape.map((size, axis) => (fraction[axis] ?? 0) * size - 0.5) as Vec3;
+  }
+
+  /** How CSS pixels of a plane become fractions of the volume: measured around the middle of its tile. */
+  private mapOf(plane: Plane) {
+    const { tile, across, up } = PLANES[plane];
+    const index = this.nv.screenSlices.findIndex((slice) => slice.axCorSag === tile);
+    const slice = this.nv.screenSlices[index];
+    if (!slice) return null;
+    const dpr = this.nv.uiData.dpr ?? 1;
+    const [l, top, w, height] = slice.leftTopWidthHeight as [number, number, number, number];
+    const [left, width] = w < 0 ? [l + w, -w] : [l, w];
+    const [cx, cy, probe] = [left + width / 2, top + height / 2, Math.min(width, height) / 4];
+    const middle = this.nv.screenXY2TextureFrac(cx, cy, index, false);
+    const aside = this.nv.screenXY2TextureFrac(cx + probe, cy + probe, index, false);
+    const perPixel = (axis: number) => (((aside[axis] ?? 0) - (middle[axis] ?? 0)) / probe) * dpr;
+    return {
+      centre: [cx / dpr, cy / dpr] as [number, number],
+      rectangle: [left / dpr, top / dpr, width / dpr, height / dpr] as [number, number, number, number],
+      fraction: [middle[0], middle[1], middle[2]] as Vec3,
+      perPixel: [perPixel(across), perPixel(up)] as [number, number],
+    };
+  }
+
+  private applyCtIn3D(): void {
+    const shader = this.nv.renderShader;
+    if (!shader) return;
+    shader.use(this.nv.gl);
+    this.nv.gl.uniform1f(shader.uniforms['backOpacity'] ?? null, this.ctIn3D);
+  }
+
+  private reportLocation(): void {
+    const volume = this.nv.volumes[0];
+    if (!volume || !this.axes) return;
+    const mm = this.nv.frac2mm(this.nv.scene.crosshairPos, 0, true);
+    const [x, y, z] = this.axes.toFile(this.crosshair).map(Math.round) as Vec3;
+    this.onLocation({ display: this.crosshair, mm: [mm[0], mm[1], mm[2]], hu: volume.getValue(x, y, z) });
+  }
+}
