@@ -91,7 +91,7 @@ def supervoxels(
     clustering = Clustering(segments=segments, sigma_mm=sigma)  # refused before weights are read
     if compactness is not None:
         clustering = replace(clustering, compactness=compactness)
-    source = _source(features, model, device)
+    source = _source(features, model, device, quiet)
     if compactness is None:
         clustering = replace(clustering, compactness=source.compactness)
     work = Work(source, clustering, overwrite, preview)
@@ -156,7 +156,7 @@ def _check_extras(preview: bool) -> None:
         raise MissingExtraError("matplotlib", "report", "draw the preview picture")
 
 
-def _source(features: str, model: str | None, device: str) -> "FeatureSource":
+def _source(features: str, model: str | None, device: str, quiet: bool) -> "FeatureSource":
     if features == "intensity":
         from openvista.supervoxels.intensity import IntensityFeatures
 
@@ -165,11 +165,23 @@ def _source(features: str, model: str | None, device: str) -> "FeatureSource":
         from openvista.inference.device import find_device
         from openvista.supervoxels.sam import VIT_HUGE, load_sam
 
+        if quiet or not error_console().is_terminal:
+            _silence_transformers()
         return load_sam(model or VIT_HUGE, find_device(device))
     from openvista.inference.model import load_model
     from openvista.supervoxels.automatic import ModelFeatures
 
     return ModelFeatures(load_model(model or "starter", device))
+
+
+def _silence_transformers() -> None:
+    """Its bars, which it draws whether or not anybody looks."""
+    from importlib.util import find_spec
+
+    if find_spec("transformers") is not None:
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ Shape letters: N slices, C channels, H W rows and columns of a slice, S side of 
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 VIT_HUGE = "facebook/sam-vit-huge"
+_TIMEOUT_S = 10
 HU_WINDOW = (-1000.0, 1000.0)
 """HU that become black and white (paper facts §6)."""
 PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -55,7 +56,8 @@ class SamFeatures:
     def __init__(self, model: "SamModel", name: str, device: torch.device, batch: int = 1) -> None:
         self.model = model.eval().requires_grad_(False).to(device)
         self.name, self.device, self.batch = name, device, batch
-        self.config: Any = model.config.vision_config
+        config: Any = model.config
+        self.config = config.vision_config
         self.side = _length(self.config.image_size)
         self.channels = int(model.mask_decoder.upscale_conv2.out_channels)
 
@@ -149,27 +151,53 @@ def load_sam(name_or_folder: str | Path, device: torch.device, batch: int | None
         MissingExtraError: transformers is not installed.
         ModelError: there is no such model, it is no SAM, or weights are missing.
     """
+    name = str(name_or_folder)
+    trouble: tuple[type[BaseException], ...] = (ValueError, RuntimeError, *_unreachable())
+    try:
+        config, model, missing = _load(name)
+    except trouble as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ModelError(f"cannot load SAM from {name} ({reason}); give a folder with its files") from None
+    if missing:
+        raise ModelError(f"{name}: {len(missing)} weights of SAM are missing, first {missing[0]}; get the whole model")
+    logger.info("SAM %s: input %s", name, config.vision_config.image_size)
+    shown = Path(name).name if Path(name).is_dir() else name  # folders on somebody's machine are no provenance
+    return SamFeatures(model, shown, device, batch or (4 if device.type == "cuda" else 1))
+
+
+def _load(name: str) -> tuple[Any, "SamModel", list[str]]:
+    """Configuration, model and the names of weights that its files lack; from this disk if it is there."""
+    try:
+        return _from_files(name, local_files_only=True)
+    except OSError:
+        if Path(name).is_dir():
+            raise
+    from huggingface_hub import HfApi
+
+    HfApi().model_info(name, timeout=_TIMEOUT_S)  # fails at once, where transformers would try again and again
+    return _from_files(name, local_files_only=False)
+
+
+def _from_files(name: str, local_files_only: bool) -> tuple[Any, "SamModel", list[str]]:
     try:
         from transformers import AutoConfig, SamModel
     except ImportError as error:
         raise MissingExtraError("transformers", "sam", "compute SAM features") from error
-    name, loader = str(name_or_folder), cast(Any, SamModel)
-    try:
-        config = AutoConfig.from_pretrained(name)
-        if config.model_type != "sam":
-            raise ModelError(f"{name} is a {config.model_type!r} model, not SAM; use for example {VIT_HUGE}")
-        model, loaded = loader.from_pretrained(name, config=config, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise ModelError(
-            f"cannot load SAM from {name}: {reason}; give a folder with its files, or {VIT_HUGE}"
-        ) from None
-    if missing := sorted(loaded["missing_keys"]):
-        raise ModelError(f"{name}: {len(missing)} weights of SAM are missing, first {missing[0]}; get the whole model")
-    logger.info("SAM %s: input %s", name, config.vision_config.image_size)
-    return SamFeatures(
-        model, Path(name).name if Path(name).is_dir() else name, device, batch or (4 if device.type == "cuda" else 1)
+    config = AutoConfig.from_pretrained(name, local_files_only=local_files_only)
+    if config.model_type != "sam":
+        raise ModelError(f"{name} is a {config.model_type!r} model, not SAM; use for example {VIT_HUGE}")
+    loader: Any = SamModel
+    model, loaded = loader.from_pretrained(
+        name, config=config, output_loading_info=True, local_files_only=local_files_only
     )
+    return config, model, sorted(loaded["missing_keys"])
+
+
+def _unreachable() -> tuple[type[BaseException], ...]:
+    """What the hub's client raises when it cannot get something."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, *HfHubHTTPError.__bases__)
 
 
 def _batches(indices: list[int], size: int) -> Iterator[list[int]]:
