@@ -17,7 +17,7 @@ import { objectPanel } from './panels/objects.ts';
 import { openDialog } from './panels/open-dialog.ts';
 import { statusBar } from './panels/status.ts';
 import { tablePanel } from './panels/table.ts';
-import { toolbar, toolHint } from './panels/toolbar.ts';
+import { boxActions, toolbar, underline } from './panels/toolbar.ts';
 import { Jobs } from './session/jobs.ts';
 import { Opening } from './session/opening.ts';
 import { Prompts } from './session/prompts.ts';
@@ -58,10 +58,14 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
   const help = helpDialog(app);
   const dialogs = { open: () => open.present(), help: () => help.showModal() };
   store.watch(['tool'], ({ tool }) => layer.setAttribute('data-tool', tool));
+  store.watch(['layout'], ({ layout }) => layer.setAttribute('data-layout', layout));
   document.body.append(
     header(app, dialogs.open, dialogs.help),
     classPanel(app),
-    h('main', {}, toolbar(app, () => pointer.tool), h('div', { class: 'picture' }, canvas, layer), toolHint(app)),
+    h('main', {},
+      toolbar(app),
+      h('div', { class: 'picture' }, canvas, layer, boxActions(app, () => pointer.tool)),
+      underline(app)),
     h('aside', {}, objectPanel(app), tablePanel(app)),
     statusBar(app), open, help, app.notices.element,
   );

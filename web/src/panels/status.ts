@@ -4,7 +4,8 @@ import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import type { Cursor } from '../session/state.ts';
 
-const DIRECTIONS: [string, string][] = [['R', 'L'], ['P', 'A'], ['I', 'S']];
+/** Towards which the RAS axes go below and above 0. */
+const DIRECTIONS: [string, string][] = [['L', 'R'], ['P', 'A'], ['I', 'S']];
 
 export function statusBar(app: App): HTMLElement {
   const place = h('output', { class: 'place', 'aria-label': 'Crosshair' });

@@ -1,4 +1,4 @@
-// Above the picture: tools, undo, which planes, how the labels look.
+// Around the picture: tools, undo, which planes, how the labels look.
 
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
@@ -7,10 +7,10 @@ import type { Layout, State, ToolName } from '../session/state.ts';
 import type { Tool } from '../tools/tool.ts';
 
 const TOOLS: { name: ToolName; label: string; key: string; hint: string }[] = [
-  { name: 'navigate', label: 'Navigate', key: 'N', hint: 'Drag: crosshair · right drag: window · wheel: slices · Ctrl wheel: zoom' },
-  { name: 'click', label: 'Click', key: 'C', hint: 'Left click: belongs to the object · right or Shift click: does not' },
-  { name: 'box', label: 'Box', key: 'B', hint: 'Drag a box around the object; pull its edges on any plane; Enter to use it' },
-  { name: 'lasso', label: 'Lasso', key: 'L', hint: 'Draw around what belongs to the object · right or Shift drag: what does not' },
+  { name: 'navigate', label: 'Navigate', key: 'N', hint: 'Left: crosshair · right drag: window · wheel: slices' },
+  { name: 'click', label: 'Click', key: 'C', hint: 'left click is inside · right or Shift click is not' },
+  { name: 'box', label: 'Box', key: 'B', hint: 'drag a box, pull its edges in any plane, Enter' },
+  { name: 'lasso', label: 'Lasso', key: 'L', hint: 'left drag adds · right or Shift drag takes away' },
 ];
 
 const LAYOUTS: { name: Layout; label: string; title: string }[] = [
@@ -21,19 +21,23 @@ const LAYOUTS: { name: Layout; label: string; title: string }[] = [
   { name: 'render', label: '3D', title: '3D (4)' },
 ];
 
-export function toolbar(app: App, current: () => Tool): HTMLElement {
+export function toolbar(app: App): HTMLElement {
   return h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Tools' },
     toolGroup(app),
     signSwitch(app),
     historyGroup(app),
-    layoutGroup(app),
-    slider(app, 'opacity', 'Labels', 'Opacity of the labels ([ and ])'),
-    slider(app, 'ctIn3D', 'CT in 3D', 'How much of the CT the 3D view shows'),
-    boxActions(app, current));
+    layoutGroup(app));
 }
 
-/** One line about the tool in hand. */
-export function toolHint(app: App): HTMLElement {
+/** Below the picture: one line about the tool in hand, and how the labels look. */
+export function underline(app: App): HTMLElement {
+  return h('div', { class: 'underline' },
+    toolHint(app),
+    slider(app, 'opacity', 'Labels', 'Opacity of the labels ([ and ])'),
+    slider(app, 'ctIn3D', 'CT in 3D', 'How much of the CT the 3D view shows'));
+}
+
+function toolHint(app: App): HTMLElement {
   const line = h('p', { class: 'tool-hint' });
   app.store.watch(['tool', 'active', 'session'], (state) => {
     const tool = TOOLS.find(({ name }) => name === state.tool);
@@ -110,10 +114,11 @@ function slider(app: App, key: 'opacity' | 'ctIn3D', label: string, title: strin
   return h('label', { class: 'slider' }, label, input);
 }
 
-function boxActions(app: App, current: () => Tool): HTMLElement {
+/** Over the picture while a box is drawn. */
+export function boxActions(app: App, current: () => Tool): HTMLElement {
   const use = h('button', { class: 'primary', onclick: () => current().confirm?.() }, 'Use box');
   const drop = h('button', { onclick: () => current().cancel() }, 'Discard');
-  const group = h('div', { class: 'group', role: 'group', 'aria-label': 'Box' }, use, drop);
+  const group = h('div', { class: 'box-actions', role: 'group', 'aria-label': 'Box' }, use, drop);
   app.store.watch(['boxDrawn'], ({ boxDrawn }) => {
     group.hidden = !boxDrawn;
   });

@@ -50,7 +50,7 @@ export class BoxTool implements Tool {
     this.corner = null;
     this.edges = [];
     this.store.set({ boxDrawn: this.box !== null });
-    this.view.onDraw();
+    this.showMiddle();
   }
 
   confirm(): void {
@@ -81,6 +81,14 @@ export class BoxTool implements Tool {
         }),
       ];
     });
+  }
+
+  /** Brings the box into sight on all planes. */
+  private showMiddle(): void {
+    const at = this.view.crosshair;
+    const through = this.box?.every(([start, stop], axis) => (at[axis] ?? 0) >= start && (at[axis] ?? 0) <= stop - 1);
+    if (!this.box || through) this.view.onDraw();
+    else this.view.moveTo(this.box.map(([start, stop]) => Math.floor((start + stop - 1) / 2)) as Vec3);
   }
 
   /** The rectangle that the box cuts out of a plane, where the shown slice goes through it. */

@@ -9,7 +9,7 @@ import { PLANES, type Plane, planeOfTile, RENDER_TILE } from './planes.ts';
 import { emptyTable, tableOf, uploadBox } from './label-texture.ts';
 import type { HuWindow } from './windows.ts';
 
-const BACKGROUND = [0.03, 0.035, 0.045, 1];
+const BACKGROUND = [0, 0, 0, 1];
 const CROSSHAIR = [0.98, 0.78, 0.25, 0.85];
 const NARROWEST_ZOOM = 0.5;
 const WIDEST_ZOOM = 20;
@@ -51,11 +51,12 @@ export class View {
       dragAndDropEnabled: false,
       backColor: BACKGROUND,
       crosshairColor: CROSSHAIR,
-      crosshairWidth: 1,
+      crosshairWidth: 0.25,
+      crosshairWidthUnit: 'percent',
       crosshairGap: 6,
       isRadiologicalConvention: true, // the patient's right on the left of the screen, as on every CT console
       sagittalNoseLeft: true,
-      isCornerOrientationText: true,
+      showAllOrientationMarkers: true,
       fontColor: [0.85, 0.87, 0.9, 1],
       fontSizeScaling: 0.3,
       loadingText: '',
@@ -70,6 +71,7 @@ export class View {
       return answer;
     };
     this.nv.onLocationChange = () => this.reportLocation();
+    this.makeLabelsSolidIn3D();
   }
 
   /** Throws an Error with a readable message where the browser cannot draw in 3D. */
@@ -274,6 +276,17 @@ export class View {
       rectangle: [left / dpr, top / dpr, width / dpr, height / dpr] as [number, number, number, number],
       fraction: [middle[0], middle[1], middle[2]] as Vec3,
       perPixel: [perPixel(across), perPixel(up)] as [number, number],
+    };
+  }
+
+  /** In the planes the CT must shine through the labels; in 3D half transparent ones are noise. */
+  private makeLabelsSolidIn3D(): void {
+    const draw = this.nv.drawImage3D.bind(this.nv);
+    this.nv.drawImage3D = (...view) => {
+      const opacity = this.nv.drawOpacity;
+      this.nv.drawOpacity = opacity > 0 ? 1 : 0;
+      draw(...view);
+      this.nv.drawOpacity = opacity;
     };
   }
 
