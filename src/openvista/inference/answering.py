@@ -114,7 +114,7 @@ class Answering:
             elif not any(self.engine.lattice.holds(opening.start, place) for opening in openings):
                 unseen.append(click)
         extended = replace(description, clicks=(*description.clicks, *clicks), openings=tuple(openings))
-        extended, grown, goes_on = self._grown(self._supported(extended), grow_limit, report)
+        extended, grown, goes_on = self._grown(self._supported(extended, report), grow_limit, report)
         return Extended(extended, grown, goes_on, tuple(unseen))
 
     def _open(self, openings: list[Opening], place: Float3) -> None:
@@ -125,21 +125,24 @@ class Answering:
         if not known:
             openings.append(Opening(start))
 
-    def _supported(self, description: Description) -> Description:
-        """Without clicks of growing that earlier windows, asked again, no longer call positive; and without windows
-        that have nothing left to ask. So what leaked and grew is gone once a click has closed the leak."""
-        clicks, kept = self._clicks(description), list[Opening]()
+    def _supported(self, description: Description, report: Report) -> Description:
+        """Without clicks of growing that the object no longer holds, and without windows that have nothing left to ask.
+        So what leaked and grew is gone once a click has closed the leak."""
         lattice, corrects = self.engine.lattice, description.start is not None
-        for opening in description.openings:
-            placed = []
-            for place in opening.placed:
-                answer = self.engine.mean_at(place, kept, clicks, description.special, description.zero_shot)
-                if answer is not None and answer > 0:
-                    placed.append(place)
-            own = any(lattice.holds(opening.start, c.place) and (c.positive or corrects) for c in clicks)
-            if placed or own:
-                kept.append(Opening(opening.start, tuple(placed)))
-        return replace(description, openings=tuple(kept))
+        clicks = self._clicks(description)
+        while any(opening.placed for opening in description.openings):
+            mean, merged = self._merged(description, report)
+            inside = Part(mean.start, merged.taken_XYZ & (merged.logits_XYZ > 0))
+            kept = []
+            for opening in description.openings:
+                placed = tuple(place for place in opening.placed if inside.at(self.engine.voxel(place), 0) > 0)
+                own = any(lattice.holds(opening.start, c.place) and (c.positive or corrects) for c in clicks)
+                if placed or own:
+                    kept.append(Opening(opening.start, placed))
+            if tuple(kept) == description.openings:
+                break
+            description = replace(description, openings=tuple(kept))
+        return description
 
     def _grown(self, description: Description, limit: int, report: Report) -> tuple[Description, int, bool]:
         """The description with the windows that growing adds, how many, and whether there would be more."""

@@ -121,21 +121,6 @@ class ClickEngine:
         np.divide(total_XYZ, weight_XYZ, out=total_XYZ, where=visited_XYZ)
         return Mean(start, total_XYZ, visited_XYZ)
 
-    def mean_at(
-        self, place: Float3, openings: Sequence[Opening], clicks: Sequence[PlacedClick], special: bool, zero_shot: bool
-    ) -> float | None:
-        """The average at one place; ``None`` where none of the windows lies."""
-        voxel = self.voxel(place)
-        total = weight = 0.0
-        for opening in openings:
-            if not self.lattice.holds(opening.start, place):
-                continue
-            part = self.answer(opening, clicks, special, zero_shot)
-            share = float(self.weights_XYZ[tuple(v - first for v, first in zip(voxel, opening.start, strict=True))])
-            total += share * part.at(voxel, 0.0)
-            weight += share
-        return total / weight if weight > 0 else None
-
     def tokens(self, opening: Opening, clicks: Sequence[PlacedClick], special: bool) -> tuple[Token, ...]:
         """What a window sees: the user's clicks in it, oldest first, then those that growing placed."""
         placed = [PlacedClick(place, True) for place in opening.placed]

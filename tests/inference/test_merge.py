@@ -1,0 +1,162 @@
+"""The merge rules, one by one, as properties, and against MONAI's own where that is not broken."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from openvista.inference.merge import NOT_ASKED, Place, keep_clicked, merge_clicks
+
+SHAPE = (9, 8, 7)
+
+
+def logits(seed: int, smooth: float = 1.0) -> np.ndarray:
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=SHAPE), smooth)
+    return (noise / noise.std() * 3).astype(np.float32)
+
+
+def places(seed: int, count: int) -> list[Place]:
+    random = np.random.default_rng(seed)
+    return [Place(tuple(int(random.integers(n)) for n in SHAPE), bool(random.integers(2))) for _ in range(count)]
+
+
+def line(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float32)[:, None, None]
+
+
+def signs(array: np.ndarray) -> list[int]:
+    return (array.ravel() > 0).astype(int).tolist()
+
+
+def at(x: int, positive: bool = True) -> Place:
+    return Place((x, 0, 0), positive)
+
+
+def test_a_positive_click_outside_takes_its_piece_of_what_is_added():
+    previous, answer = line(-1, -1, 5, -1, -1, -1), line(3, -3, 3, -3, 3, -3)
+    merged = merge_clicks(previous, answer, [at(4)])
+    assert merged.logits_XYZ.ravel().tolist() == [-1, -1, 5, -1, 3, -1]
+
+
+def test_a_click_of_either_sign_in_the_old_mask_makes_all_of_the_answer_added():
+    previous, answer = line(-1, 5, -1, -1), line(3, 3, 3, -3)
+    assert merge_clicks(previous, answer, [at(1)]).logits_XYZ.ravel().tolist() == [3, 3, 3, -1]
+    assert signs(merge_clicks(previous, answer, [at(0)]).logits_XYZ) == [1, 1, 0, 0]
+    both = merge_clicks(previous, answer, [at(0), at(1, False)])
+    assert both.logits_XYZ.ravel().tolist() == [3, 3, 3, -1]
+
+
+def test_a_negative_click_takes_its_piece_of_what_is_removed():
+    previous, answer = line(5, 5, -1, 5, 5), line(-3, -2, -3, -3, 3)
+    merged = merge_clicks(previous, answer, [at(0, False)])
+    assert merged.logits_XYZ.ravel().tolist() == [-3, -2, -1, 5, 5]
+
+
+@pytest.mark.parametrize(("distance", "found"), [(1, True), (2, True), (3, False)])
+def test_a_click_near_a_piece_finds_it_within_two_voxels(distance, found):
+    previous, answer = np.full(SHAPE, -1, np.float32), np.full(SHAPE, -3, np.float32)
+    answer[5, 4, 3] = 2
+    merged = merge_clicks(previous, answer, [Place((5 - distance, 4, 3), True)])
+    assert (merged.logits_XYZ[5, 4, 3] > 0) == found
+
+
+def test_where_nothing_was_known_the_answer_counts_but_for_pieces_without_click():
+    previous, known = line(5, 7, 7, 7, 7), np.array([1, 0, 0, 0, 0], bool)[:, None, None]
+    answer = line(-3, -3, 2, -3, 4)
+    merged = merge_clicks(previous, answer, [at(2)], known)
+    assert merged.logits_XYZ.ravel().tolist() == [5, -3, 2, -3, NOT_ASKED]
+    assert merged.known_XYZ.all()
+
+
+def test_not_a_number_where_nothing_is_known_or_visited_does_no_harm():
+    nan = float("nan")
+    previous, known = line(nan, nan, 5), np.array([0, 0, 1], bool)[:, None, None]
+    answer, visited = line(nan, 3, nan), np.array([0, 1, 0], bool)[:, None, None]
+    merged = merge_clicks(previous, answer, [at(1)], known, visited)
+    assert merged.logits_XYZ.ravel().tolist()[1:] == [3, 5]
+    assert merged.known_XYZ.ravel().tolist() == [False, True, True]
+
+
+def test_what_was_not_visited_stays():
+    previous, visited = line(5, 5, -1), np.array([1, 0, 0], bool)[:, None, None]
+    merged = merge_clicks(previous, line(-3, -3, 3), [at(0, False), at(2)], None, visited)
+    assert merged.logits_XYZ.ravel().tolist() == [-3, 5, -1]
+
+
+@settings(max_examples=50)
+@given(seed=st.integers(0, 10_000), count=st.integers(0, 4))
+def test_only_what_clicks_took_changes(seed, count):
+    previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, count)
+    merged = merge_clicks(previous, answer, clicks)
+    assert np.array_equal(merged.logits_XYZ[~merged.taken_XYZ], previous[~merged.taken_XYZ])
+    assert np.array_equal(merged.logits_XYZ[merged.taken_XYZ], answer[merged.taken_XYZ])
+    assert count or not merged.taken_XYZ.any()
+
+
+@settings(max_examples=50)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 4))
+def test_merging_twice_equals_once(seed, count):
+    previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, count)
+    once = merge_clicks(previous, answer, clicks)
+    assert np.array_equal(merge_clicks(previous, answer, clicks + clicks).logits_XYZ, once.logits_XYZ)
+    assert np.array_equal(merge_clicks(previous, answer, clicks[::-1]).logits_XYZ, once.logits_XYZ)
+    kept = keep_clicked(answer, clicks)
+    again = keep_clicked(kept.logits_XYZ, clicks)
+    assert np.array_equal(again.logits_XYZ > 0, kept.logits_XYZ > 0)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10_000))
+def test_clicks_outside_the_array_count_for_nothing(seed):
+    previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, 2)
+    outside = [Place((-1, 2, 2), True), Place((2, 2, SHAPE[2]), False)]
+    expected = merge_clicks(previous, answer, clicks).logits_XYZ
+    assert np.array_equal(merge_clicks(previous, answer, [*clicks, *outside]).logits_XYZ, expected)
+
+
+def test_clicks_alone_keep_their_pieces_and_hide_the_others():
+    answer = line(2, 2, -4, 3, -2, 1)
+    kept = keep_clicked(answer, [at(0), at(5, False)])
+    assert kept.logits_XYZ.ravel().tolist() == [2, 2, -4, -3, -2, -3]  # -3 is the mean of -4 and -2
+    assert kept.taken_XYZ.ravel().tolist() == [True, True, False, False, False, False]
+
+
+def test_pieces_touch_at_corners_and_no_further():
+    answer = np.full((3, 3, 3), -1, np.float32)
+    answer[0, 0, 0] = answer[1, 1, 1] = 2
+    assert keep_clicked(answer, [Place((0, 0, 0), True)]).taken_XYZ.sum() == 2
+    answer[1, 1, 1], answer[2, 2, 2] = -1, 2
+    assert keep_clicked(answer, [Place((0, 0, 0), True)]).taken_XYZ.sum() == 1
+
+
+def test_nothing_that_was_not_clicked_stays_positive_or_undecided():
+    answer = line(0, 2, 0, 2)
+    kept = keep_clicked(answer, [at(1)], np.array([1, 1, 1, 1], bool)[:, None, None])
+    assert kept.logits_XYZ.astype(np.float16).ravel()[3] < 0
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 3))
+def test_equal_to_monai(seed, count):
+    vista3d = pytest.importorskip("monai.networks.nets.vista3d")
+    previous, answer = logits(seed), logits(seed + 1)
+    random = np.random.default_rng(seed)
+    # clicks inside a component: near several, MONAI takes whichever was numbered last
+    inside = np.argwhere((answer > 0) != (previous > 0))
+    clicks = [tuple(inside[i].tolist()) for i in random.choice(len(inside), count, replace=False)]
+    signs_ = [bool(answer[voxel] > 0) for voxel in clicks]
+    before = torch.from_numpy(previous.copy())[None, None]
+    theirs = vista3d.VISTA3D.connected_components_combine(
+        SimpleNamespace(NINF_VALUE=-9999),
+        before,
+        torch.from_numpy(answer.copy())[None, None],
+        torch.tensor([clicks]),
+        torch.tensor([[int(sign) for sign in signs_]]),
+        torch.tensor([True]),
+    )
+    ours = merge_clicks(previous, answer, [Place(v, s) for v, s in zip(clicks, signs_, strict=True)])
+    np.testing.assert_allclose(ours.logits_XYZ, theirs[0, 0].numpy(), rtol=1e-6)
