@@ -53,8 +53,8 @@ def read_labels(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> tuple[NDAr
     return to_labels(file, raw), make_grid(file, raw.values.shape, raw.affine)
 
 
-def read_segmentation(path: str | Path) -> Segmentation:
-    """Read a label map with its names, colours and provenance, as :meth:`Segmentation.save` wrote it.
+def read_segmentation(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Segmentation:
+    """Read a label map of at most so many voxels with its names, colours and provenance, as :meth:`Segmentation.save` wrote it.
 
     Names come from the file itself, otherwise from the ``.json`` beside it; an id without a name is "label <id>".
 
@@ -62,7 +62,7 @@ def read_segmentation(path: str | Path) -> Segmentation:
         ScanError: as for :func:`read_labels`, or a broken table.
     """
     file = find_image(path)
-    labels, grid = read_labels(file)
+    labels, grid = read_labels(file, max_voxels=max_voxels)
     side = _read_sidecar(sidecar_path(file))
     table = _read_table(file) or _table_of(side)
     names = {key: f"label {key}" for key in present_ids(labels)} | table.names

@@ -1,6 +1,7 @@
 """How much a request may bring: counted while it comes in, whatever its headers claim."""
 
 import contextlib
+import re
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,14 +12,10 @@ from openvista.serve.settings import MEGABYTE, Settings
 _SMALL = MEGABYTE
 """Enough for every request without a file: a lasso of 4096 points takes 150 kB."""
 
-_UPLOADS = (
-    ("POST", "/api/v1/scans"),
-    ("POST", "/api/v1/sessions/import"),
-    ("POST", "/v1/files"),
-    ("PUT", "/session"),
-    ("POST", "/infer/"),
-    ("PUT", "/datastore"),
+_UPLOADS = re.compile(
+    r"POST /(api/v1/scans|api/v1/sessions/import|v1/files|infer/[^/]+)/?|PUT /(session|datastore(/(image|label))?)/?"
 )
+"""Method and path of the routes that take files."""
 
 
 class BodyLimit:
@@ -48,8 +45,7 @@ class BodyLimit:
         await _Counted(self._app, limit, self._too_large(limit)).run(scope, receive, send)
 
     def _limit(self, method: str, path: str) -> int:
-        uploads = any(method == verb and path.startswith(start) for verb, start in _UPLOADS)
-        return self._upload_bytes if uploads else _SMALL
+        return self._upload_bytes if _UPLOADS.fullmatch(f"{method} {path}") else _SMALL
 
     @staticmethod
     def _too_large(limit: int) -> ASGIApp:

@@ -1,6 +1,7 @@
 """What the native API takes and gives, as JSON. Arrays are [x, y, z] in voxels of the scan as it lies in its file."""
 
 from datetime import datetime
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +18,12 @@ ObjectName = Annotated[str, Field(min_length=1, max_length=120, pattern=r"\S")]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 ObjectRef = Annotated[
     ClassItem, Field(description="id of an object of the session; or a class by name or id, which becomes an object")
+]
+
+
+Grow = Annotated[
+    bool | None,
+    Field(description="open neighbouring windows when the mask reaches the border of its own; default: the server's"),
 ]
 
 
@@ -119,7 +126,7 @@ class FromUrl(Request):
     name: ObjectName | None = None
 
 
-class Warning(BaseModel):
+class ScanWarning(BaseModel):
     code: str
     message: str
 
@@ -134,7 +141,7 @@ class ScanInfo(BaseModel):
     axis_codes: str = Field(description="towards what each array axis grows, such as LPS")
     hu_range: tuple[float, float]
     sha256: str = Field(description="of the voxels, their grid and type")
-    warnings: list[Warning] = Field(description="why it may not be a CT in HU")
+    warnings: list[ScanWarning] = Field(description="why it may not be a CT in HU")
 
 
 class ScanList(BaseModel):
@@ -200,6 +207,9 @@ class ChangeObject(Request):
     colour: Colour | None = None
     locked: bool | None = None
     visible: bool | None = None
+    position: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        None, description="place in the order; 0 lies lowest"
+    )
 
 
 class ClickIn(Request):
@@ -210,15 +220,33 @@ class ClickIn(Request):
 class AskClicks(Request):
     object: ObjectRef
     clicks: Annotated[list[ClickIn], Field(min_length=1, max_length=MAX_CLICKS)]
-    grow: bool = Field(True, description="open neighbouring windows when the mask reaches the border of its own")
+    grow: Grow = None
+    automatic: bool | None = Field(
+        None, description="whether an object made for a class starts from its automatic result"
+    )
 
 
 class AskBox(Request):
+    """Answered as clicks: one in the middle, negative ones beyond the faces."""
+
     object: ObjectRef
     box: Box
+    positive: bool = True
+    grow: Grow = None
+
+
+class AskScribble(Request):
+    """Answered as up to five clicks along the stroke."""
+
+    object: ObjectRef
+    points: Annotated[list[Voxel], Field(min_length=1, max_length=4096, description="what the stroke went through")]
+    positive: bool = True
+    grow: Grow = None
 
 
 class AskLasso(Request):
+    """Answered as up to five clicks inside the contour."""
+
     object: ObjectRef
     axis: Annotated[int, Field(ge=0, le=2, description="array axis that the slice is perpendicular to")]
     slice: Annotated[int, Field(ge=0, description="index along that axis")]
@@ -227,6 +255,7 @@ class AskLasso(Request):
         Field(min_length=3, max_length=4096, description="contour in the two other axes, in rising order of axis"),
     ]
     positive: bool = True
+    grow: Grow = None
 
 
 class Progress(BaseModel):
@@ -262,6 +291,21 @@ class Change(BaseModel):
     warnings: list[str] = Field(default_factory=list, description="such as a click in air")
 
 
+class Cancelled(BaseModel):
+    cancelled: int = Field(description="jobs that were asked to stop")
+
+
+class ExportFormat(str, Enum):
+    """File endings that a session is exported as."""
+
+    NII_GZ = "nii.gz"
+    NII = "nii"
+    SEG_NRRD = "seg.nrrd"
+    NRRD = "nrrd"
+    MHA = "mha"
+    OVSESSION = "ovsession"
+
+
 class Row(BaseModel):
     id: int
     name: str
@@ -281,7 +325,7 @@ class HistoryEvent(BaseModel):
     revision: int
     time: datetime
     kind: str
-    object: int | None
+    object: str | None
     prompt: dict[str, Any] = Field(description="what was asked")
     undone: bool = False
 

@@ -1,0 +1,98 @@
+"""How the parts are put together: settings in, ASGI application out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+import openvista
+from openvista.serve import health
+from openvista.serve.guard import OWNER_COOKIE, OWNER_HEADER, Guard, new_secret, read_cookie, set_cookie
+from openvista.serve.limits import BodyLimit
+from openvista.serve.native import about, prompts, results, scans, sessions
+from openvista.serve.observe import Observer
+from openvista.serve.problems import install as install_problems
+from openvista.serve.service import Service
+from openvista.serve.settings import Settings
+
+WEB_FOLDER = Path(__file__).parent / "web"
+"""The built viewer, where it was built."""
+
+_PLAIN_PAGE = f"""<!doctype html><html lang="en"><title>OpenVISTA</title>
+<body style="font:16px system-ui;margin:4em auto;max-width:34em"><h1>OpenVISTA {openvista.__version__}</h1>
+<p>The server runs; this installation has no viewer. Its API is described in
+<a href="/openapi.json">openapi.json</a>; try <code>openvista.client</code>, or curl:</p>
+<pre>curl -F file=@ct.nii.gz ADDRESS/api/v1/scans</pre></body></html>"""
+
+_DESCRIPTION = """3D CT segmentation by class name and by clicks. Three faces on one port: `/api/v1` (ours),
+`/v1/vista3d` (as NVIDIA's VISTA-3D NIM), and `/info/`, `/infer/`, ... (as MONAI Label)."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application, with its state folder claimed; models load when it starts.
+
+    Raises:
+        OutputError: the state folder cannot be used.
+        InputError: another server uses it.
+    """
+    service = Service(settings)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        yield
+        await service.stop()
+
+    # docs_url: FastAPI's page loads scripts from elsewhere, which neither works offline nor passes our own policy
+    app = FastAPI(
+        title="OpenVISTA",
+        version=openvista.__version__,
+        description=_DESCRIPTION,
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    install_problems(app)
+    for part in (health, about, scans, sessions, prompts, results):
+        app.include_router(part.router)
+    _add_pages(app)
+    _add_middleware(app, service)
+    return app
+
+
+def _add_middleware(app: FastAPI, service: Service) -> None:
+    """From the inside out: size, strangers, other origins, observation."""
+    settings = service.settings
+    app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(Guard, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", OWNER_HEADER],
+            expose_headers=["Content-Disposition", "ETag", "Retry-After", "X-Request-Id"],
+        )
+    app.add_middleware(Observer, metrics=service.metrics)
+
+
+def _add_pages(app: FastAPI) -> None:
+    """The viewer, if it is there, and the cookie that says whose scans are whose."""
+    page = WEB_FOLDER / "index.html"
+
+    @app.get("/", include_in_schema=False)
+    async def viewer(request: Request) -> Response:
+        answer: Response = FileResponse(page) if page.is_file() else HTMLResponse(_PLAIN_PAGE)
+        answer.headers["Cache-Control"] = "no-cache"
+        if read_cookie(request.headers, OWNER_COOKIE) is None:
+            set_cookie(answer, OWNER_COOKIE, new_secret(), secure=request.url.scheme == "https")
+        return answer
+
+    if page.is_file():
+        app.mount("/", StaticFiles(directory=WEB_FOLDER), name="viewer")

@@ -1,0 +1,132 @@
+"""A job: something asked of a network, that waits, runs, tells how far it is, and can be stopped."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from enum import Enum
+
+from openvista.errors import OpenVistaError, ServiceError
+from openvista.inference.progress import Progress
+from openvista.serve import schemas
+from openvista.serve.guard import new_id
+from openvista.serve.problems import describe
+
+_TELL_SECONDS = 0.1
+"""Progress is told at most so often: nobody reads faster."""
+
+
+class State(str, Enum):
+    """Where a job is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will happen."""
+        return self in (State.DONE, State.FAILED, State.CANCELLED)
+
+
+class Job:
+    """One job. Written by the thread that runs it, read by others.
+
+    Args:
+        kind: what was asked: classes, clicks, ...
+        session_id: whose; ``None`` for a request without a session.
+        listener: called from the running thread after every change worth telling.
+
+    Attributes:
+        id, kind, session_id, created, state, progress, seconds, error: as in the API's ``JobInfo``.
+    """
+
+    def __init__(
+        self, kind: str, session_id: str | None = None, listener: Callable[["Job"], None] | None = None
+    ) -> None:
+        self.id = new_id()
+        self.kind = kind
+        self.session_id = session_id
+        self.created = datetime.now(timezone.utc)
+        self.state = State.QUEUED
+        self.progress: Progress | None = None
+        self.seconds: float | None = None
+        self.error: BaseException | None = None
+        self._listener = listener
+        self._cancelled = threading.Event()
+        self._started = 0.0
+        self._told = 0.0
+
+    def start(self) -> None:
+        """Its turn has come.
+
+        Raises:
+            ServiceError: it was cancelled while it waited.
+        """
+        self._refuse_if_cancelled()
+        self._started = time.perf_counter()
+        self.state = State.RUNNING
+        self._tell()
+
+    def report(self, progress: Progress) -> None:
+        """What the engine calls after every step; the place where a cancelled job ends.
+
+        Raises:
+            ServiceError: it was cancelled.
+        """
+        self._refuse_if_cancelled()
+        self.progress = progress
+        now = time.perf_counter()
+        if now - self._told >= _TELL_SECONDS or progress.done == progress.total:
+            self._told = now
+            self._tell()
+
+    def finish(self, error: BaseException | None) -> None:
+        """It has ended, well or with an error."""
+        self.error = error
+        if self._started:
+            self.seconds = time.perf_counter() - self._started
+        if error is None:
+            self.state = State.DONE
+        else:
+            self.state = State.CANCELLED if self._cancelled.is_set() else State.FAILED
+        self._tell()
+
+    def cancel(self) -> bool:
+        """Ask it to stop; True if that may still matter."""
+        if self.state.over:
+            return False
+        self._cancelled.set()
+        return True
+
+    @property
+    def problem(self) -> tuple[str, str] | None:
+        """Detail and code of what went wrong, for people."""
+        if self.error is None:
+            return None
+        known = self.error if isinstance(self.error, OpenVistaError) else OpenVistaError()
+        _, code, detail, _ = describe(known)
+        return detail, code
+
+    def info(self) -> schemas.JobInfo:
+        """As the API shows it."""
+        progress, problem = self.progress, self.problem
+        return schemas.JobInfo(
+            id=self.id,
+            kind=self.kind,
+            state=self.state.value,
+            created=self.created,
+            seconds=self.seconds,
+            progress=None if progress is None else schemas.Progress(**vars(progress)),
+            problem=None if problem is None else schemas.Problem(detail=problem[0], code=problem[1]),
+        )
+
+    def _refuse_if_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise ServiceError("cancelled", status=409, code="cancelled")
+
+    def _tell(self) -> None:
+        if self._listener is not None:
+            self._listener(self)

@@ -1,0 +1,175 @@
+"""One session as the server keeps it, in memory or on disk: whose it is, its turn-taking, and who listens."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from openvista.errors import ServiceError
+from openvista.io import replacing
+from openvista.io.session_file import SESSION_SUFFIX
+from openvista.serve.engine import Lane
+from openvista.serve.jobs import Job
+from openvista.serve.streams import Streams
+from openvista.serve.workspace import Workspace
+
+RECORD_FILE = "record.json"
+SAVED_FILE = f"session{SESSION_SUFFIX}"
+_JOBS = 32
+
+
+@dataclass(eq=False)
+class KeptSession:
+    """A session that the server knows.
+
+    Attributes:
+        id: unguessable.
+        owner: hash of the owner's secret; ``None`` when whoever knows the id may use it.
+        scan_id, model: what it is about, and who answers.
+        created: when.
+        parent: the folder of all sessions.
+        most_turns: how many may wait for their turn.
+        workspace: while it is in memory.
+        lane: the device whose queue it uses.
+        lock: held by who works in it.
+        saving: held by who writes it.
+        used: when somebody last did, on the monotonic clock.
+        revision, saved_revision: as it is, and as it is on disk.
+        save_planned, save_seconds: whether a save is due, and how long the last one took.
+        gone: it was deleted.
+        streams: who listens to events.
+    """
+
+    id: str
+    owner: str | None
+    scan_id: str
+    model: str
+    created: datetime
+    parent: Path
+    most_turns: int = 4
+    workspace: Workspace | None = None
+    lane: Lane | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    saving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    used: float = field(default_factory=time.monotonic)
+    revision: int = 0
+    saved_revision: int = 0
+    save_planned: bool = False
+    save_seconds: float = 0.0
+    gone: bool = False
+    streams: Streams = field(default_factory=Streams)
+    _jobs: dict[str, Job] = field(default_factory=dict)
+    _waiting: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept."""
+        return self.parent / self.id
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return 0 if self.workspace is None else self.workspace.nbytes
+
+    def saved_file(self) -> Path | None:
+        """The session file, if there is one."""
+        path = self.folder / SAVED_FILE
+        return path if path.exists() else None
+
+    def write_record(self) -> None:
+        """Put on disk what does not change."""
+        self.folder.mkdir(exist_ok=True)
+        record = {
+            "owner": self.owner,
+            "scan_id": self.scan_id,
+            "model": self.model,
+            "created": self.created.isoformat(),
+        }
+        with replacing(self.folder / RECORD_FILE) as temporary:
+            temporary.write_text(json.dumps(record), encoding="utf-8")
+
+    @classmethod
+    def from_folder(cls, folder: Path, most_turns: int) -> "KeptSession | None":
+        """The session that a folder holds; ``None`` if it holds none."""
+        try:
+            record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+            created = datetime.fromisoformat(record["created"])
+            owner, scan_id, model = record["owner"], record["scan_id"], record["model"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return cls(folder.name, owner, scan_id, model, created, folder.parent, most_turns)
+
+    # --- turns --------------------------------------------------------------------------------------------------
+
+    def refuse_if_full(self) -> None:
+        """Too many are waiting already.
+
+        Raises:
+            ServiceError: 429.
+        """
+        if self._waiting >= self.most_turns:
+            message = "this session has too many requests waiting; let them finish"
+            raise ServiceError(message, status=429, code="session-queue-full", retry_after=1)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, job: Job | None) -> AsyncIterator[None]:
+        """Wait for the turn, in the order of asking, and have the session alone then.
+
+        Raises:
+            ServiceError: 429, too many wait already.
+        """
+        self.refuse_if_full()
+        self._waiting += 1
+        if job is not None:
+            self._add(job)
+        try:
+            async with self.lock:
+                yield
+        except BaseException as error:
+            if job is not None and not job.state.over:  # it did not even get into the queue
+                job.finish(error)
+            raise
+        finally:
+            self._waiting -= 1
+
+    # --- jobs ---------------------------------------------------------------------------------------------------
+
+    def _add(self, job: Job) -> None:
+        self._jobs[job.id] = job
+        while len(self._jobs) > _JOBS:
+            del self._jobs[next(iter(self._jobs))]
+
+    def job(self, job_id: str) -> Job:
+        """One of the last jobs.
+
+        Raises:
+            ServiceError: 404.
+        """
+        if job_id not in self._jobs:
+            raise ServiceError("there is no such job", status=404, code="not-found")
+        return self._jobs[job_id]
+
+    @property
+    def active_job(self) -> Job | None:
+        """What runs or waits, the oldest of it."""
+        return next((job for job in self._jobs.values() if not job.state.over), None)
+
+    def new_job(self, kind: str) -> Job:
+        """A job of this session, that tells its listeners how it goes."""
+        return Job(kind, self.id, lambda job: self.streams.publish("job", job.info().model_dump(mode="json")))
+
+    def notice_revision(self) -> bool:
+        """Whether something has changed since the last look; listeners are told."""
+        if self.workspace is None or self.workspace.revision == self.revision:
+            return False
+        self.revision = self.workspace.revision
+        self.streams.publish("change", {"revision": self.revision})
+        return True
+
+    def cancel_all(self) -> int:
+        """Ask all jobs to stop; how many."""
+        return sum(job.cancel() for job in list(self._jobs.values()))

@@ -1,0 +1,91 @@
+"""Scans in: upload, path, address. Scans out: facts, image."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from openvista.serve.arrivals import scan_from_form, scan_from_path, scan_from_url
+from openvista.serve.documented import body, form, problems
+from openvista.serve.etags import file_with_etag
+from openvista.serve.scans import ScanRecord
+from openvista.serve.schemas import FromPath, FromUrl, ScanInfo, ScanList, ScanWarning
+from openvista.serve.service import Service, asker, service_of
+
+router = APIRouter(prefix="/api/v1/scans", tags=["scans"])
+
+TheService = Annotated[Service, Depends(service_of)]
+Owner = Annotated[str | None, Depends(asker)]
+_FIELDS = {"name": "what to call it; default: the file's name"}
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=problems(413, 415, 422, 429),
+    openapi_extra=form("file", several=True, fields=_FIELDS),
+)
+async def upload(request: Request, service: TheService, owner: Owner) -> ScanInfo:
+    """Upload a CT: one NIfTI, NRRD, MHA or zip file, or the slices of one DICOM series as several files."""
+    return scan_info(await scan_from_form(service, request, owner))
+
+
+@router.post("/from-path", status_code=201, responses=problems(404, 413, 422, 429))
+async def from_path(asked: FromPath, service: TheService, owner: Owner) -> ScanInfo:
+    """Register a CT that lies under one of the server's allowed folders."""
+    return scan_info(await scan_from_path(service, asked.path, asked.name, owner))
+
+
+@router.post("/from-url", status_code=201, responses=problems(413, 422, 429, 504))
+async def from_url(asked: FromUrl, service: TheService, owner: Owner) -> ScanInfo:
+    """Fetch a CT from an allowed host."""
+    return scan_info(await scan_from_url(service, asked.url, asked.name, owner))
+
+
+@router.get("", responses=problems())
+async def listed(service: TheService, owner: Owner) -> ScanList:
+    """Your scans, newest first. Without an owner (cookie or X-OpenVISTA-Owner) nothing is listed."""
+    return ScanList(scans=[scan_info(record) for record in service.scans.owned_by(owner)])
+
+
+@router.get("/{scan_id}", responses=problems(404))
+async def facts(scan_id: str, service: TheService, owner: Owner) -> ScanInfo:
+    """What is known about a scan."""
+    return scan_info(service.scans.get(scan_id, owner))
+
+
+@router.get(
+    "/{scan_id}/image",
+    responses=problems(404)
+    | body("application/gzip", "the CT in HU as gzip NIfTI, its voxels in the order of its file"),
+    response_class=Response,
+)
+async def image(scan_id: str, request: Request, service: TheService, owner: Owner) -> Response:
+    """The CT itself, as the server understood it."""
+    record = service.scans.get(scan_id, owner)
+    path = await run_in_threadpool(service.scans.image_file, record)
+    return file_with_etag(request, path, record.digest[:32], "application/gzip", f"{record.name}.nii.gz")
+
+
+@router.delete("/{scan_id}", status_code=204, responses=problems(404))
+async def remove(scan_id: str, service: TheService, owner: Owner) -> None:
+    """Delete a scan and its sessions."""
+    service.scans.get(scan_id, owner)
+    await service.remove_scan(scan_id)
+
+
+def scan_info(record: ScanRecord) -> ScanInfo:
+    """A record as the API shows it."""
+    return ScanInfo(
+        id=record.id,
+        name=record.name,
+        created=record.created,
+        shape=record.shape,
+        spacing=record.grid.spacing,
+        affine=record.affine,
+        axis_codes=record.grid.axis_codes,
+        hu_range=record.hu_range,
+        sha256=record.digest,
+        warnings=[ScanWarning(**warning) for warning in record.warnings],
+    )

@@ -1,0 +1,96 @@
+"""The parts of a running server, and their lives: start, housekeeping, stop."""
+
+import asyncio
+import contextlib
+import logging
+from datetime import datetime, timedelta, timezone
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from openvista.serve.engine import Engine
+from openvista.serve.guard import owner_of
+from openvista.serve.intake import Workshop
+from openvista.serve.observe import Metrics
+from openvista.serve.scans import ScanStore
+from openvista.serve.sessions import SessionStore
+from openvista.serve.settings import Settings
+from openvista.serve.state import claim
+
+logger = logging.getLogger(__name__)
+
+_HOUSEKEEPING_SECONDS = 30.0
+
+
+class Service:
+    """What every route works with; one per server.
+
+    Args:
+        settings: the choices.
+
+    Raises:
+        OutputError: the state folder cannot be used.
+        InputError: another server uses it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._claim = claim(settings.state)
+        self.metrics = Metrics()
+        self.engine = Engine(settings, self.metrics)
+        self.workshop = Workshop(settings.state / "incoming", settings)
+        self.scans = ScanStore(settings.state / "scans", settings.scans)
+        self.sessions = SessionStore(settings.state / "sessions", settings, self.engine, self.scans, self.metrics)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.metrics.watch("openvista_scans", "Scans kept", lambda: len(self.scans))
+
+    async def start(self) -> None:
+        """Begin loading models; requests are answered meanwhile, with 503 where they need one."""
+        self._tasks = [asyncio.create_task(self.engine.load()), asyncio.create_task(self._keep_house())]
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(min(_HOUSEKEEPING_SECONDS, self.settings.idle_minutes * 30))
+            try:
+                await self.tidy()
+            except OSError as error:
+                logger.error("housekeeping: %s", error.strerror)
+
+    async def tidy(self) -> None:
+        """Idle sessions go to disk; old ones, and scans that nobody needs, are deleted."""
+        await self.sessions.tidy()
+        limit = datetime.now(timezone.utc) - timedelta(hours=self.settings.keep_hours)
+        for scan_id in self.scans.unused_since(limit, self.sessions.scan_ids()):
+            await self.remove_scan(scan_id)
+
+    async def remove_scan(self, scan_id: str) -> None:
+        """Delete a scan and the sessions on it."""
+        await self.sessions.remove_of_scan(scan_id)
+        await run_in_threadpool(self.scans.remove, scan_id)
+
+    def drain(self) -> None:
+        """Take no more questions; what runs may finish. Safe to call from a signal handler."""
+        self.engine.draining = True
+
+    async def stop(self) -> None:
+        """Finish what runs, write every session."""
+        self.drain()
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await run_in_threadpool(self.engine.close)
+        await self.sessions.close()
+        await run_in_threadpool(self.workshop.close)
+        self._claim.close()
+
+
+def service_of(request: Request) -> Service:
+    """The service of the app that got a request."""
+    service: Service = request.app.state.service
+    return service
+
+
+def asker(request: Request) -> str | None:
+    """Hash of the owner's secret that came with a request."""
+    return owner_of(request.headers)

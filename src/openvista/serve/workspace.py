@@ -1,0 +1,231 @@
+"""A session in memory: the engine's session, its label map, and the words of the API for both.
+
+Methods run in some thread, one at a time; :mod:`openvista.serve.sessions` sees to that.
+"""
+
+import base64
+import gzip
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openvista.errors import ServiceError
+from openvista.inference.model import Model
+from openvista.inference.objects import ObjectState
+from openvista.inference.parts import box_slices
+from openvista.inference.progress import Report
+from openvista.inference.session import Session
+from openvista.inference.session_answer import Answer
+from openvista.inference.session_store import pack
+from openvista.io.session_file import SessionContents
+from openvista.prompts import Click
+from openvista.scan import Scan, Segmentation
+from openvista.serve import schemas
+from openvista.serve.label_map import Box, LabelMap
+from openvista.serve.memory import bound_caches, forget, session_bytes
+
+Which = int | str
+_GZIP_LEVEL = 1  # of what goes over the wire at once: labels shrink a hundredfold even so
+
+
+class Workspace:
+    """A session that is open.
+
+    Args:
+        model: what answers.
+        scan: on what.
+        profile: name of the inference choices of a new session.
+        most_bytes: memory that all sessions together may take.
+        file: a session file to go on with.
+
+    Raises:
+        SessionError: the file is damaged, or belongs to another scan or model.
+    """
+
+    def __init__(self, model: Model, scan: Scan, profile: str, most_bytes: int, file: Path | None = None) -> None:
+        self.session: Session = model.open(scan, file, profile=profile, feature_budget=most_bytes // 4)
+        self.labels = LabelMap(self.session)
+        self._most_bytes = most_bytes
+        if file is not None:
+            self.labels.update()
+
+    # --- prompts ------------------------------------------------------------------------------------------------
+
+    def segment(self, asked: schemas.AskClasses, report: Report) -> list[str]:
+        """Objects from the automatic branch; what the user should know."""
+        classes = None if asked.classes == "all" else asked.classes
+        self.session.segment(classes, report)
+        return self._changed()
+
+    def clicks(self, asked: schemas.AskClicks, report: Report) -> list[str]:
+        """Clicks on one object."""
+        clicks = [Click(click.voxel, click.positive) for click in asked.clicks]
+        return self._answered(
+            self.session.clicks(clicks, asked.object, grow=asked.grow, automatic=asked.automatic, progress=report)
+        )
+
+    def box(self, asked: schemas.AskBox, report: Report) -> list[str]:
+        """A box, turned into clicks."""
+        return self._answered(
+            self.session.box(asked.box, asked.object, asked.positive, grow=asked.grow, progress=report)
+        )
+
+    def lasso(self, asked: schemas.AskLasso, report: Report) -> list[str]:
+        """A contour on a slice, turned into clicks."""
+        contour = (asked.points, asked.axis, asked.slice)
+        return self._answered(
+            self.session.lasso(contour, asked.object, asked.positive, grow=asked.grow, progress=report)
+        )
+
+    def scribble(self, asked: schemas.AskScribble, report: Report) -> list[str]:
+        """A stroke, turned into clicks."""
+        return self._answered(
+            self.session.scribble(asked.points, asked.object, asked.positive, grow=asked.grow, progress=report)
+        )
+
+    def start_from(self, segmentation: Segmentation) -> list[str]:
+        """Objects from a label map that somebody made."""
+        self.session.start_from(segmentation)
+        return self._changed()
+
+    # --- objects and time ---------------------------------------------------------------------------------------
+
+    def new_object(self, asked: schemas.NewObject) -> list[str]:
+        """An empty object."""
+        self.session.new_object(asked.name, _rgb(asked.colour))
+        return self._changed()
+
+    def change(self, which: Which, asked: schemas.ChangeObject) -> list[str]:
+        """Rename, recolour, lock, hide, move."""
+        self.session.change(
+            which, name=asked.name, colour=_rgb(asked.colour), locked=asked.locked, visible=asked.visible
+        )
+        if asked.position is not None:
+            self.session.move(which, min(asked.position, len(self.session.objects) - 1))
+        return self._changed()
+
+    def remove(self, which: Which) -> list[str]:
+        """Take an object away."""
+        self.session.remove(which)
+        return self._changed()
+
+    def undo(self) -> list[str]:
+        """Take back the last change."""
+        if not self.session.undo():
+            raise ServiceError("there is nothing to undo", status=409, code="nothing-to-undo")
+        return self._changed()
+
+    def redo(self) -> list[str]:
+        """Take back the last undo."""
+        if not self.session.redo():
+            raise ServiceError("there is nothing to redo", status=409, code="nothing-to-redo")
+        return self._changed()
+
+    def _answered(self, answer: Answer) -> list[str]:
+        self._changed()
+        if not answer.clicks:
+            detail = answer.notes[0] if answer.notes else "no click is usable"
+            raise ServiceError(detail, status=422, code="prompt")
+        return answer.notes
+
+    def _changed(self) -> list[str]:
+        self.labels.update()
+        bound_caches(self.session, self._most_bytes)
+        return []
+
+    # --- answers ------------------------------------------------------------------------------------------------
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change."""
+        return self.session.revision
+
+    def objects(self) -> list[schemas.ObjectInfo]:
+        """All objects as the API shows them."""
+        return [self._object(item) for item in self.session.state.objects]
+
+    def _object(self, item: ObjectState) -> schemas.ObjectInfo:
+        clicks = item.description.clicks
+        return schemas.ObjectInfo(
+            id=item.id,
+            name=item.name,
+            class_id=item.description.class_id,
+            colour="#" + "".join(f"{channel:02x}" for channel in item.colour),
+            locked=item.locked,
+            visible=item.visible,
+            voxels=self.labels.voxels.get(item.id, 0),
+            clicks=[schemas.ClickInfo(voxel=click.voxel, positive=click.positive) for click in clicks],
+        )
+
+    def label_box(self, since: int) -> schemas.LabelBox | None:
+        """What may have changed after a revision, as it is now."""
+        box = self.labels.since(since)
+        return None if box is None else pack_box(self.labels.labels_XYZ, box)
+
+    def segmentation(self) -> Segmentation:
+        """The label map with names, as exports have it."""
+        return self.session.segmentation()
+
+    def object_mask(self, which: Which) -> Segmentation:
+        """One object's own mask as 0 and 1, whatever lies over it."""
+        item = self.session.object(which).state
+        labels = self.session.mask(which).astype(np.uint8)
+        return Segmentation(
+            labels, self.session.scan.grid, {1: item.name}, {1: item.colour}, self.session.scan, {"object": item.name}
+        )
+
+    def table(self) -> list[schemas.Row]:
+        """Volumes and HU of what the label map shows."""
+        return [schemas.Row(**vars(row)) for row in self.session.segmentation().table()]
+
+    def history(self) -> list[schemas.HistoryEvent]:
+        """Everything that was asked, undone or not."""
+        log = self.session.history
+        return [
+            schemas.HistoryEvent(
+                revision=number,
+                time=datetime.fromisoformat(event.time),
+                kind=event.action,
+                object=None if event.details.get("object") is None else str(event.details["object"]),
+                prompt=dict(event.details),
+                undone=log.is_undone(event),
+            )
+            for number, event in enumerate(log.events, start=1)
+        ]
+
+    # --- keeping ------------------------------------------------------------------------------------------------
+
+    def pack(self) -> SessionContents:
+        """What to write to disk; quick, since it refers to what is there."""
+        return pack(self.session)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.labels.nbytes + session_bytes(self.session)
+
+    def forget(self) -> None:
+        """Give back memory that is only there to save time."""
+        forget(self.session)
+
+
+def pack_box(labels_XYZ: NDArray[np.unsignedinteger], box: Box) -> schemas.LabelBox:
+    """A box of a label map as the API sends it."""
+    values = labels_XYZ[box_slices(*box)]
+    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    data = gzip.compress(little.tobytes(order="F"), _GZIP_LEVEL, mtime=0)
+    (x, y, z), (u, v, w) = box
+    return schemas.LabelBox(
+        box=((x, u), (y, v), (z, w)),
+        dtype="uint8" if values.itemsize == 1 else "uint16",
+        data=base64.b64encode(data).decode("ascii"),
+    )
+
+
+def _rgb(colour: str | None) -> tuple[int, int, int] | None:
+    if colour is None:
+        return None
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue

@@ -1,0 +1,46 @@
+"""Fixtures of the server tests: models, scans, and one server that most tests share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from serving import Running, ct_file, make_model, running
+
+pytest.importorskip("fastapi")
+
+
+@pytest.fixture(scope="session")
+def two_branches(tmp_path_factory) -> Path:
+    return make_model(tmp_path_factory.mktemp("models"), "both", ("automatic", "point"))
+
+
+@pytest.fixture(scope="session")
+def automatic_only(tmp_path_factory) -> Path:
+    return make_model(tmp_path_factory.mktemp("models"), "automatic-only", ("automatic",))
+
+
+@pytest.fixture(scope="session")
+def ct(tmp_path_factory) -> Path:
+    return ct_file(tmp_path_factory.mktemp("scans") / "case one.nii.gz")
+
+
+@pytest.fixture(scope="session")
+def allowed(tmp_path_factory) -> Path:
+    """A folder whose files may be registered by path."""
+    folder = tmp_path_factory.mktemp("allowed")
+    ct_file(folder / "inside.nii.gz", seed=5)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(two_branches, automatic_only, allowed, tmp_path_factory) -> Iterator[Running]:
+    with running(
+        models=(str(two_branches), str(automatic_only)),
+        devices=("cpu",),
+        precision="float32",
+        state=tmp_path_factory.mktemp("state"),
+        roots=(allowed,),
+        voxels=300_000,
+        upload_mb=4,
+    ) as started:
+        yield started

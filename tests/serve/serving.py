@@ -1,0 +1,128 @@
+"""A real server on loopback, in a thread, with small real models."""
+
+import gzip
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nibabel as nib
+import numpy as np
+import torch
+import uvicorn
+
+from openvista.model import Preset, build
+from openvista.serve.app import create_app
+from openvista.serve.settings import Settings, make_settings
+from openvista.weights import ModelCard
+from openvista.weights.store import save_model
+
+AFFINE = np.diag([-2.0, -2.0, 2.5, 1.0])
+SHAPE = (16, 15, 13)  # one window of the network: what is tested here is the server
+
+
+def make_model(folder: Path, name: str, branches: tuple[str, ...]) -> Path:
+    """A model folder with a small random network that finds every class somewhere."""
+    preset = Preset(
+        name=name,
+        filters=8,
+        blocks_per_level=(1, 1),
+        window=(16, 16, 16),
+        spacing=(2.0, 2.0, 2.0),
+        class_rows=140,
+        branches=branches,
+    )
+    network = build(preset, seed=3)
+    if "automatic" in branches:
+        with torch.no_grad():
+            network.class_head.linear2.weight *= 5
+    card = ModelCard.from_preset(
+        preset, classes=(1, 5, 14, 121), extra_classes={133: "brainstem"}, licence="Apache-2.0"
+    )
+    return save_model(network, card, folder / name).path
+
+
+def ct_file(path: Path, seed: int = 0, shape: tuple[int, int, int] = SHAPE, affine: np.ndarray = AFFINE) -> Path:
+    """A CT of smooth random tissue."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand((1, 1, *(max(n // 3, 1) for n in shape)), generator=generator)
+    voxels = torch.nn.functional.interpolate(coarse, size=shape, mode="trilinear")[0, 0] * 1800 - 900
+    nib.save(nib.Nifti1Image(voxels.numpy().astype(np.int16), affine), path)
+    return path
+
+
+def read_nifti(content: bytes) -> nib.Nifti1Image:
+    """A gzip NIfTI from an answer."""
+    return nib.Nifti1Image.from_bytes(gzip.decompress(content))
+
+
+class Running:
+    """A running server.
+
+    Attributes:
+        url: where.
+        app: its application; ``app.state.service`` are its parts.
+        http: a client without any cookies of others.
+    """
+
+    def __init__(self, settings: Settings, url: str, app: Any) -> None:
+        self.settings = settings
+        self.url = url
+        self.app = app
+        self.http = httpx.Client(base_url=url, timeout=60)
+
+    def upload(self, path: Path, http: httpx.Client | None = None) -> dict[str, Any]:
+        """Upload a scan and return what the server says about it."""
+        with path.open("rb") as file:
+            answer = (http or self.http).post("/api/v1/scans", files={"file": (path.name, file)})
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+
+@contextmanager
+def running(**choices: Any) -> Iterator[Running]:
+    """Start a server with these settings, wait until it is ready, stop it afterwards."""
+    settings = make_settings(**choices)
+    app = create_app(settings)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        wait_until_ready(url)
+        yield Running(settings, url, app)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listener.close()
+    assert not thread.is_alive()
+
+
+def wait_until_ready(url: str, seconds: float = 60) -> None:
+    """Ask until the server says that it is ready."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if httpx.get(f"{url}/v1/health/ready", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("the server did not become ready")
+
+
+def gzip_bytes(content: bytes) -> bytes:
+    """Compressed as gzip."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb") as stream:
+        stream.write(content)
+    return buffer.getvalue()
