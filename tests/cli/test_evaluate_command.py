@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from openvista.cli.main import app
 from openvista.errors import DataListError, InputError, ModelError, OutputError
+from openvista.evaluate.protocols import PROTOCOLS
 from small_evaluation import save_tiny, write_cases
 
 
@@ -33,7 +34,7 @@ def evaluate(folder, *options, model="model"):
 def test_a_run_prints_a_table_and_leaves_its_files(place):
     names = {path.name for path in (place / "run").iterdir()}
     assert names == {"run.json", "cases-0.jsonl", "pictures", "scores.csv", "scores.json", "report.html"}
-    done = evaluate(place, "--clicks", "1,2")
+    done = evaluate(place)
     assert "mean over structures" in done.output
     assert "liver" in done.output
     assert len((place / "run" / "scores.csv").read_text().splitlines()) == 1 + 5
@@ -91,8 +92,11 @@ def test_two_processes_share_a_run(place):
         (["--split", "all"], DataListError, "all"),
         (["--split", "training"], DataListError, "no labelled case"),
         (["--profile", "fastest"], InputError, "fastest"),
-        (["--clicks", "3,1"], InputError, "rise"),
-        (["--clicks", "a"], InputError, "--clicks"),
+        (["--protocol", "clicks", "--clicks", "3,1"], InputError, "rise"),
+        (["--protocol", "clicks", "--clicks", "a"], InputError, "--clicks"),
+        (["--clicks", "1,3"], InputError, "no clicks"),
+        (["--protocol", "zero-shot-iterative", "--habit", "magic"], InputError, "best-so-far"),
+        (["--protocol", "clicks", "--habit", "best-so-far"], InputError, "no habits"),
         (["--tolerance", "liver=wide"], InputError, "--tolerance"),
         (["--tolerance", "-1"], InputError, "impossible"),
         (["--tolerance", "lung tumor=1"], InputError, "no such structure"),
@@ -122,4 +126,5 @@ def test_help_teaches_both():
     assert "openvista evaluate [OPTIONS] DATALIST" in text
     assert "openvista evaluate compare" in text
     assert "paired" in text
+    assert all(name in text for name in PROTOCOLS)
     assert "signed-rank" in CliRunner().invoke(app, ["evaluate", "compare", "--help"], env=wide).output

@@ -38,7 +38,9 @@ app = typer.Typer(cls=_RunUnlessCompare, help="Score a model on a data list; com
 def evaluate(
     datalist: Annotated[Path, typer.Argument(help="JSON data list with labels.")],
     model: Annotated[str, typer.Option("-m", "--model", help="Name or folder; see 'openvista models'.")] = "starter",
-    protocol: Annotated[str, typer.Option("-P", "--protocol", help="How the model is asked; see above.")] = "auto",
+    protocol: Annotated[
+        str, typer.Option("-P", "--protocol", help="How the model is asked: auto, clicks, ..., see above.")
+    ] = "auto",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for scores.csv, scores.json and report.html.")
     ] = None,
@@ -53,9 +55,12 @@ def evaluate(
     only_in_slices: Annotated[
         str, typer.Option(help="Structures marked along a part of their length only: scored inside label_slices.")
     ] = "",
-    clicks: Annotated[str, typer.Option(help="Numbers of clicks to score, for protocols with clicks.")] = "1,3,5,10",
+    clicks: Annotated[
+        str, typer.Option(help='Numbers of clicks to score, instead of the protocol\'s own: "1,3,5,10".')
+    ] = "",
     habit: Annotated[
-        list[str] | None, typer.Option(help="A habit of the paper, for zero-shot-iterative; repeatable.")
+        list[str] | None,
+        typer.Option(help="Of the paper: best-so-far, blank-slices or sliding-windows; repeatable."),
     ] = None,
     tolerance: Annotated[
         list[str] | None,
@@ -73,7 +78,9 @@ def evaluate(
 ) -> None:
     """Score a model on a data list; structures that nobody marked in a scan are not scored there.
 
-    PROTOCOLS
+    Protocols: auto (class prompts only); clicks (one object at a time by a simulated user, after 1, 3, 5 and 10
+    clicks); zero-shot-iterative (the same on objects whose class is not told, up to 80 clicks); point-oracle and
+    auto+point-oracle (the paper's tables, with clicks from the truth in every window).
 
     Examples:
 
@@ -112,7 +119,8 @@ def evaluate(
     check_model(chosen, card, labels.new_names)
     limited_ids = vocabulary.expand(only_in_slices) if only_in_slices else []
     limited = [value for value, class_id in labels.classes.items() if class_id in limited_ids]
-    choices = {"profile": profile, "seed": seed, "clicks": _numbers(clicks), "habits": frozenset(habit or ())}
+    choices: dict[str, Any] = {"profile": profile, "seed": seed, "habits": frozenset(habit or ())}
+    choices |= {"clicks": _numbers(clicks)} if clicks else {}
     run = plan_run(chosen, labels.classes, limited, _judge(labels, vocabulary, tolerance or [], surface), **choices)
     compute = plan_compute(_device(device), precision)
     info = describe_run(card, str(compute), listed, split, cases, run, _names(labels, vocabulary), _command())

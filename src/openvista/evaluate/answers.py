@@ -20,7 +20,7 @@ class Settings:
         class_ids: every class of the data list; class prompts ask for all of them in every case.
         profile: inference profile.
         seed: of whatever a protocol draws.
-        clicks: numbers of clicks after which an answer is given, rising.
+        clicks: numbers of clicks after which an answer is given, rising; empty for a protocol without clicks.
         habits: of the paper's own evaluation, see the protocol ``zero-shot-iterative``.
 
     Raises:
@@ -30,11 +30,11 @@ class Settings:
     class_ids: tuple[int, ...]
     profile: str = "best"
     seed: int = 0
-    clicks: tuple[int, ...] = (1, 3, 5, 10)
+    clicks: tuple[int, ...] = ()
     habits: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not self.clicks or min(self.clicks) < 1 or list(self.clicks) != sorted(set(self.clicks)):
+        if min(self.clicks, default=1) < 1 or list(self.clicks) != sorted(set(self.clicks)):
             raise InputError(f"numbers of clicks must be 1 or more and rise, not {self.clicks}; for example 1,3,5,10")
 
 
@@ -69,7 +69,8 @@ class Protocol:
         answer_case: the work.
         branches: of the network that it asks.
         oracle: prompts come from the truth in a way no user could give them, so numbers are an upper bound.
-        clicked: answers are given after several numbers of clicks.
+        clicks: numbers of clicks after which answers are usually given; empty for a protocol without clicks.
+        habits: whether the paper's habits can be switched on.
     """
 
     name: str
@@ -77,4 +78,5 @@ class Protocol:
     answer_case: AnswerCase
     branches: tuple[str, ...]
     oracle: bool = False
-    clicked: bool = False
+    clicks: tuple[int, ...] = ()
+    habits: bool = False

@@ -6,11 +6,27 @@ from types import MappingProxyType
 from openvista.errors import InputError, ModelError
 from openvista.evaluate.answers import Protocol
 from openvista.evaluate.automatic import answer_automatically
+from openvista.evaluate.clicks import answer_clicks, answer_zero_shot
 from openvista.evaluate.oracle import answer_centre_clicks, answer_corrected
 from openvista.weights import ModelCard
 
 _ALL = (
     Protocol("auto", "class prompts only", answer_automatically, ("automatic",)),
+    Protocol(
+        "clicks",
+        "one object at a time, first click in its middle, each next one in the largest error; the value after n clicks",
+        answer_clicks,
+        ("point",),
+        clicks=(1, 3, 5, 10),
+    ),
+    Protocol(
+        "zero-shot-iterative",
+        "the same clicks on objects whose class the model is not told",
+        answer_zero_shot,
+        ("point",),
+        clicks=(1, 5, 10, 20, 40, 80),
+        habits=True,
+    ),
     Protocol(
         "point-oracle",
         "one click in the middle of each structure in each window, placed from the truth",

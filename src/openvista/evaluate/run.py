@@ -8,7 +8,9 @@ from datetime import datetime
 
 import openvista
 from openvista.datalist import Case, DataList
+from openvista.errors import InputError
 from openvista.evaluate.answers import Answer, Protocol, Settings
+from openvista.evaluate.clicking import check_habits
 from openvista.evaluate.folder import PICTURES, RunFolder
 from openvista.evaluate.info import RunInfo, checksum
 from openvista.evaluate.labelled import LabelledScan, read_case
@@ -50,8 +52,20 @@ def plan_run(
     judge: Judge = DEFAULT_JUDGE,
     **choices: object,
 ) -> Run:
-    """A run with the usual settings; ``choices`` are fields of :class:`openvista.evaluate.answers.Settings`."""
+    """A run with the usual settings; ``choices`` are fields of :class:`openvista.evaluate.answers.Settings`.
+
+    Raises:
+        InputError: clicks or habits that do not exist, or that the protocol does not have.
+    """
+    choices = {"clicks": protocol.clicks} | choices
     settings = Settings(class_ids=tuple(sorted(set(classes.values()))), **choices)  # type: ignore[arg-type]
+    check_habits(settings.habits)
+    for what, given, possible in (
+        ("clicks", settings.clicks, protocol.clicks),
+        ("habits", settings.habits, protocol.habits),
+    ):
+        if given and not possible:
+            raise InputError(f"protocol {protocol.name} has no {what}: leave them out")
     return Run(protocol, settings, classes, range_limited, judge)
 
 
@@ -91,7 +105,7 @@ def describe_run(
         oracle=run.protocol.oracle,
         profile=run.settings.profile,
         seed=run.settings.seed,
-        clicks=run.settings.clicks if run.protocol.clicked else (),
+        clicks=run.settings.clicks,
         habits=tuple(sorted(run.settings.habits)),
         tolerance_mm=run.judge.tolerance_mm,
         tolerances=dict(run.judge.tolerances),
@@ -163,7 +177,7 @@ def work_in_folder(
     """
     mine, finished = folder.shard.of(tuple(cases)), folder.finished()
     earlier = [record for record in folder.records() if record.case in mine]
-    last = run.settings.clicks[-1] if run.protocol.clicked else None
+    last = run.settings.clicks[-1] if run.settings.clicks else None
     pictures = WorstPictures(folder.path / PICTURES, last, earlier)
     for name in mine:
         if name not in finished:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from openvista.evaluate.labelled import LabelledScan, Structure
-from openvista.grid import Axis3
+from openvista.grid import Axis3, Float3
 from openvista.inference.automatic import place_windows
 from openvista.inference.model import Model
 from openvista.inference.profiles import find_profile
@@ -103,6 +103,12 @@ class WindowedScan:
                 for begin, before, side in zip(start, self.plan.pad_before, self.box, strict=True)
             )
             yield start, Window(index, (x, y, z), self.image_XYZ[part], self.labels_XYZ[part])
+
+    def on_model_grid(self, voxel: Axis3) -> Float3:
+        """A voxel of the scan in voxels of the model grid, fractions allowed."""
+        world = self.scan_grid.to_world(np.array([voxel]))
+        x, y, z = self.grid.to_voxel(world)[0].tolist()
+        return x, y, z
 
     def stitch(self, structures: Sequence[Structure], ask: Ask) -> Tensor:
         """Logits [K, X, Y, Z] on the whole model grid; where no window lies there is no prompt."""
