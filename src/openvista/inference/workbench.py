@@ -33,6 +33,7 @@ Box = tuple[Axis3, Axis3]
 """First voxel, and the one after the last."""
 MASK_LOGIT = 10.0
 """Logit inside a mask that an object started from, minus that outside; on its edge in between."""
+JUST_POSITIVE = 0.5
 SHOWN_BYTES = 1 << 30
 """Of objects on the scan's grid to keep."""
 
@@ -153,11 +154,25 @@ class Workbench:
             self.ensure_automatic([description.class_id])
             return self.automatic[description.class_id]
         if description.start not in self._starts:
-            mask = self.masks[description.start]
-            inside = Part(mask.start, mask.values_XYZ.astype(np.float32))
-            part = resample_part(inside, self.scan.grid, self.prepared.grid, 0.0)
-            self._starts[description.start] = Part(part.start, ((part.values_XYZ - 0.5) * MASK_LOGIT))
+            self._starts[description.start] = self._mask_logits(self.masks[description.start])
         return self._starts[description.start]
+
+    def _mask_logits(self, mask: Part) -> Part:
+        """A mask of the scan as logits on the model grid. Whatever of it falls between the model grid's voxels makes
+        the nearest of them just positive, so that clicks can take away what is thin as well."""
+        inside = Part(mask.start, mask.values_XYZ.astype(np.float32))
+        part = resample_part(inside, self.scan.grid, self.prepared.grid, 0.0)
+        logits_XYZ = (part.values_XYZ - 0.5) * MASK_LOGIT
+        mapping = axis_map(self.prepared.grid, self.scan.grid)
+        voxels_N3 = np.argwhere(mask.values_XYZ) + mask.start
+        nearest_N3 = np.empty_like(voxels_N3)
+        for axis, model_axis in enumerate(mapping.axes):
+            places_N = np.rint(mapping.positions(axis, self.scan.grid.shape[axis])[voxels_N3[:, axis]]).astype(int)
+            last = logits_XYZ.shape[model_axis] - 1
+            nearest_N3[:, model_axis] = (places_N - part.start[model_axis]).clip(0, last)
+        held = tuple(nearest_N3.T)
+        logits_XYZ[held] = np.maximum(logits_XYZ[held], JUST_POSITIVE)
+        return Part(part.start, logits_XYZ)
 
     def layer(self, description: Description, report: Report = silent) -> Layer:
         """An object's mask on the model grid."""
