@@ -1,11 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { licences } from './licences.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
   // relative addresses: the viewer works behind a proxy that serves it under a path
   base: './',
+  plugins: [licences()],
   resolve: {
     // niivue can stream zarr; the viewer never does, and its codecs are larger than the rest of the page
     alias: { zarrita: here('./src/view/no-zarr.ts') },

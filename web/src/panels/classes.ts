@@ -60,7 +60,7 @@ function classRow(app: App, one: ClassInfo): HTMLElement {
   const title = object ? `${one.name}: show it` : `Segment ${one.name}${one.aliases.length ? ` (${one.aliases.join(', ')})` : ''}`;
   return h('div', { role: 'listitem' },
     h('button', {
-      class: 'class', 'data-key': `class-${one.id}`, 'data-class': one.name, 'aria-current': active, title,
+      class: 'class', 'data-key': `class-${one.id}`, 'data-class': one.name, 'aria-current': active ? 'true' : null, title,
       disabled: disabled(app), onclick: press,
     },
     h('span', { class: 'swatch', style: `background:${object?.colour ?? one.colour}` }),

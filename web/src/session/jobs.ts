@@ -5,7 +5,8 @@ import { ApiError } from '../api/http.ts';
 import type { JobInfo } from '../api/types.ts';
 import type { Store } from './state.ts';
 
-const POLL_MS = 2000;
+/** Without events for so long, the job is asked after. */
+const POLL_MS = 5000;
 const STAGES: Record<string, string> = {
   prepare: 'Preparing the scan',
   encode: 'Reading the scan',
@@ -22,6 +23,7 @@ export class Jobs {
   private readonly waiting = new Map<string, Ended>();
   private readonly ended = new Map<string, JobInfo>();
   private source: EventSource | null = null;
+  private heard = 0;
 
   constructor(store: Store) {
     this.store = store;
@@ -30,7 +32,10 @@ export class Jobs {
   follow(session: string): void {
     this.source?.close();
     this.source = api.events(session);
-    this.source.addEventListener('job', (event) => this.take(JSON.parse(event.data) as JobInfo));
+    this.source.addEventListener('job', (event) => {
+      this.heard = Date.now();
+      this.take(JSON.parse(event.data) as JobInfo);
+    });
     this.source.addEventListener('change', (event) => {
       this.onChange((JSON.parse(event.data) as { revision: number }).revision);
     });
@@ -56,6 +61,7 @@ export class Jobs {
         finish();
       };
       const timer = setInterval(() => {
+        if (Date.now() - this.heard < POLL_MS) return;
         api.job(session, started.id).then(
           (job) => this.take(job),
           (error: unknown) => stop(() => reject(error as Error)),

@@ -50,20 +50,29 @@ export class LabelVolume {
     return this.idOfSlot[this.slots[x + nx * (y + ny * z)] as number] ?? 0;
   }
 
-  /** Middle of the display slices that hold most of an object; null when it has no voxel. */
+  /** The voxel of an object that is nearest to its centre of mass; null when it has none. */
   centre(id: number): Vec3 | null {
-    const slot = this.slotOfId.get(id);
-    if (!slot) return null;
-    const [nx, ny] = this.axes.displayShape;
     const sum: Vec3 = [0, 0, 0];
     let count = 0;
-    for (let index = this.slots.indexOf(slot); index >= 0; index = this.slots.indexOf(slot, index + 1)) {
-      sum[0] += index % nx;
-      sum[1] += Math.floor(index / nx) % ny;
-      sum[2] += Math.floor(index / (nx * ny));
+    for (const voxel of this.voxelsOf(id)) {
+      for (const axis of [0, 1, 2] as const) sum[axis] += voxel[axis];
       count++;
     }
-    return count ? (sum.map((value) => Math.round(value / count)) as Vec3) : null;
+    const away = (voxel: Vec3) => voxel.reduce((total, at, axis) => total + (at - (sum[axis] as number) / count) ** 2, 0);
+    let nearest: Vec3 | null = null;
+    for (const voxel of this.voxelsOf(id)) {
+      if (!nearest || away(voxel) < away(nearest)) nearest = voxel;
+    }
+    return nearest;
+  }
+
+  private *voxelsOf(id: number): Generator<Vec3> {
+    const slot = this.slotOfId.get(id);
+    if (!slot) return;
+    const [nx, ny] = this.axes.displayShape;
+    for (let index = this.slots.indexOf(slot); index >= 0; index = this.slots.indexOf(slot, index + 1)) {
+      yield [index % nx, Math.floor(index / nx) % ny, Math.floor(index / (nx * ny))];
+    }
   }
 
   slotOf(id: number): number {
