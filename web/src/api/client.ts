@@ -49,8 +49,8 @@ export const api = {
 
   click: (session: string, object: number, clicks: Click[]) =>
     json<Change>(at(session, 'clicks'), withBody('POST', { object, clicks })),
-  box: (session: string, object: number, box: Box) =>
-    json<Change>(at(session, 'boxes'), withBody('POST', { object, box })),
+  box: (session: string, object: number, box: Box, positive: boolean) =>
+    json<Change>(at(session, 'boxes'), withBody('POST', { object, box, positive })),
   lasso: (session: string, lasso: Lasso) => json<Change>(at(session, 'lassos'), withBody('POST', lasso)),
 
   addObject: (session: string, name: string) => json<Change>(at(session, 'objects'), withBody('POST', { name })),

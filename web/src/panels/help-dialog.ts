@@ -24,7 +24,7 @@ const KEYS: [string, string][] = [
 
 const MOUSE: [string, string][] = [
   ['Left', 'The tool: move the crosshair, click, box, lasso'],
-  ['Right, or Shift left', 'Click and lasso: take away'],
+  ['Right, or Shift left', 'Click, box (Shift) and lasso: take away'],
   ['Right drag', 'Window: width across, level up and down'],
   ['Wheel', 'Slices; with Ctrl: zoom'],
   ['Middle drag, Ctrl drag', 'Shift the picture'],

@@ -78,7 +78,7 @@ function signSwitch(app: App): HTMLElement {
     }, icon(negative ? 'minus' : 'add')));
   const group = h('div', { class: 'group', role: 'group', 'aria-label': 'Add or take away' }, ...choices);
   app.store.watch(['negative', 'tool'], ({ negative, tool }) => {
-    group.hidden = tool === 'navigate' || tool === 'box';
+    group.hidden = tool === 'navigate';
     choices.forEach((choice, index) => choice.setAttribute('aria-pressed', String(negative === Boolean(index))));
   });
   return group;

@@ -47,10 +47,10 @@ export class Prompts {
       api.click(session.id, object, [{ voxel, positive }]));
   }
 
-  async box(box: Box): Promise<void> {
-    const object = await this.target(true);
+  async box(box: Box, positive: boolean): Promise<void> {
+    const object = await this.target(positive);
     if (object === null) return;
-    await this.sync.change('Segmenting the box', (session) => api.box(session.id, object, box));
+    await this.sync.change('Segmenting the box', (session) => api.box(session.id, object, box, positive));
   }
 
   async lasso(axis: number, slice: number, points: [number, number][], positive: boolean): Promise<void> {

@@ -25,6 +25,7 @@ export class BoxTool implements Tool {
   private box: Box | null = null;
   private corner: Vec3 | null = null;
   private edges: Edge[] = [];
+  private negative = false;
 
   constructor(view: View, store: Store, prompts: Prompts) {
     this.view = view;
@@ -36,6 +37,7 @@ export class BoxTool implements Tool {
     this.edges = this.edgesNear(at);
     if (this.edges.length) return;
     this.corner = at.display;
+    this.negative = at.negative;
     this.box = null;
   }
 
@@ -56,9 +58,9 @@ export class BoxTool implements Tool {
   confirm(): void {
     const { axes } = this.view;
     if (!this.box || !axes) return;
-    const box = axes.boxToFile(this.box);
+    const [box, positive] = [axes.boxToFile(this.box), !this.negative];
     this.cancel();
-    void this.prompts.box(box);
+    void this.prompts.box(box, positive);
   }
 
   cancel(): void {
@@ -77,7 +79,8 @@ export class BoxTool implements Tool {
       const [left, top] = [Math.min(x0, x1), Math.min(y0, y1)];
       return [
         svg('rect', {
-          x: left, y: top, width: Math.abs(x1 - x0), height: Math.abs(y1 - y0), class: 'contour positive',
+          x: left, y: top, width: Math.abs(x1 - x0), height: Math.abs(y1 - y0),
+          class: `contour ${this.negative ? 'negative' : 'positive'}`,
         }),
       ];
     });

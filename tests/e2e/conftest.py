@@ -1,0 +1,73 @@
+"""A real ``openvista serve`` on loopback, and Debian's Chromium. Run by ``make test-e2e``, not by ``make test``."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from viewer import Viewer
+
+pytest.importorskip("playwright.sync_api", reason="pip install 'openvista[e2e]'")
+
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+MODEL = os.environ.get("OPENVISTA_E2E_MODEL", "starter")
+START_SECONDS = 120
+BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# WebGL without a graphics card; the sandbox needs rights that containers lack
+BROWSER_OPTIONS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory) -> Iterator[str]:
+    """Where the server is that all tests share."""
+    command = [sys.executable, "-m", "openvista", "serve", "--port", "0", "--no-restart", "--model", MODEL]
+    command += ["--state", str(tmp_path_factory.mktemp("state")), "--root", str(ROOT / "examples" / "data")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    timer = threading.Timer(START_SECONDS, process.kill)
+    timer.start()
+    try:
+        yield _printed_address(process)
+    finally:
+        timer.cancel()
+        process.terminate()
+        process.wait(60)
+
+
+def _printed_address(process: subprocess.Popen[str]) -> str:
+    for line in process.stdout or ():
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        if found:
+            return found.group()
+    raise AssertionError(f"openvista serve ended with {process.wait()} before it printed its address")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, BROWSER_NAMES)), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=list(BROWSER_OPTIONS))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def viewer(browser: Browser, address: str) -> Iterator[Viewer]:
+    """A fresh user with an empty viewer, ready to open a scan; the page must not have thrown anything."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark")
+    page = context.new_page()
+    page.set_default_timeout(300_000)  # a busy machine without a graphics card
+    thrown: list[str] = []
+    page.on("pageerror", lambda error: thrown.append(str(error)))
+    page.goto(address)
+    yield Viewer(page, address)
+    context.close()
+    assert thrown == []

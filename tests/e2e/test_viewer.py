@@ -1,0 +1,175 @@
+"""From a CT file to an exported label map, in a browser."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from viewer import read_nifti
+
+
+def test_a_class_is_segmented_seen_measured_and_exported(viewer, example_ct):
+    viewer.open(example_ct)
+    assert sum(viewer.labels_on_screen().values()) == 0
+    viewer.segment("spinal cord")
+
+    seen = viewer.labels_on_screen()
+    assert min(seen["sagittal"], seen["render"]) > 100
+    assert viewer.place()[2] == "spinal cord"  # the crosshair went there
+
+    viewer.page.wait_for_selector("[data-row='spinal cord']")
+    row = next(row for row in viewer.api("/table").json()["rows"] if row["name"] == "spinal cord")
+    assert f"{row['volume_ml']:.1f}" in viewer.page.locator("[data-row='spinal cord']").inner_text()
+
+    with viewer.page.expect_download() as download:
+        viewer.page.click("#export summary")
+        viewer.page.click("[data-format='nii.gz']")
+    exported = read_nifti(Path(download.value.path()).read_bytes())
+    expected = viewer.segmentation()
+    assert download.value.suggested_filename.endswith(".nii.gz")
+    assert np.count_nonzero(expected.dataobj) == row["voxels"] > 0
+    np.testing.assert_array_equal(np.asanyarray(exported.dataobj), np.asanyarray(expected.dataobj))
+    np.testing.assert_allclose(exported.affine, nib.load(example_ct).affine, atol=1e-3)
+
+
+def test_a_click_adds_and_undo_removes(viewer, example_ct):
+    if not viewer.can_click():
+        pytest.skip("the served model answers classes only")
+    viewer.open(example_ct)
+    viewer.page.click("#new-object")
+    viewer.page.wait_for_selector("[data-object='object 1']")
+    viewer.page.click("button[data-tool='click']")
+    viewer.page.mouse.click(*viewer.point("sagittal", right=20))
+    viewer.page.wait_for_selector(".mark.positive:not(.waiting)")
+    viewer.wait_until_idle()
+    clicked = viewer.objects()["object 1"]
+    voxel, _, name = viewer.place()
+    assert clicked["voxels"] > 0
+    assert [round(at) for at in clicked["clicks"][0]["voxel"]] == list(voxel)
+    assert name == "object 1"
+    assert viewer.labels_on_screen()["sagittal"] > 20
+
+    viewer.page.mouse.click(*viewer.point("sagittal", right=20), button="right")
+    viewer.page.wait_for_selector(".mark.negative:not(.waiting)")
+    viewer.wait_until_idle()
+    assert [click["positive"] for click in viewer.objects()["object 1"]["clicks"]] == [True, False]
+
+    viewer.page.keyboard.press("Control+z")
+    viewer.page.wait_for_selector(".mark.negative", state="detached")
+    viewer.wait_until_idle()
+    viewer.page.keyboard.press("Control+z")
+    viewer.page.wait_for_selector(".mark", state="detached")
+    viewer.wait_until_idle()
+    assert np.count_nonzero(viewer.segmentation().dataobj) == 0
+    assert sum(viewer.labels_on_screen().values()) == 0
+
+    viewer.page.keyboard.press("Control+Shift+z")
+    viewer.page.wait_for_selector(".mark.positive")
+    viewer.wait_until_idle()
+    assert viewer.objects()["object 1"]["voxels"] == clicked["voxels"]
+
+
+def test_a_bad_file_is_explained(viewer, tmp_path):
+    bad = tmp_path / "notes.nii.gz"
+    bad.write_text("this is no CT")
+    viewer.page.wait_for_selector("dialog[open]")
+    viewer.page.set_input_files("#open-file", str(bad))
+    message = viewer.page.wait_for_selector(".notice.error").inner_text()
+    assert "nii" in message
+    assert "Traceback" not in message
+    assert viewer.page.locator("#work").is_hidden()
+
+
+@pytest.mark.parametrize("axis_codes", ["RAS", "LPS", "SAR", "PIL"])
+def test_every_orientation_shows_the_right_voxel(viewer, example_ct, tmp_path, axis_codes):
+    """The crosshair's voxel, HU and object are those of the file, however its axes run."""
+    source = nib.load(example_ct)
+    turn = nib.orientations.ornt_transform(
+        nib.io_orientation(source.affine), nib.orientations.axcodes2ornt(tuple(axis_codes))
+    )
+    turned = source.as_reoriented(turn)
+    path = tmp_path / f"{axis_codes}.nii.gz"
+    nib.save(turned, path)
+    viewer.open(path)
+    hu = np.asanyarray(turned.dataobj)
+    for plane, right, down in [("axial", 25, -30), ("coronal", -40, 50), ("sagittal", 30, 60)]:
+        viewer.page.mouse.click(*viewer.point(plane, right, down))
+        viewer.wait_until_idle()
+        voxel, value, _ = viewer.place()
+        assert value == round(float(hu[voxel]))
+
+
+def test_labels_lie_where_the_server_says(viewer, example_ct, tmp_path):
+    """On a CT whose axes run the other way: the object under the crosshair is that of the label map."""
+    source = nib.load(example_ct)
+    path = tmp_path / "turned.nii.gz"
+    nib.save(source.as_reoriented(np.array([[2, -1], [0, 1], [1, -1]])), path)
+    viewer.open(path)
+    viewer.segment("mandible")
+    labels = np.asanyarray(viewer.segmentation().dataobj)
+    seen = set()
+    for right in range(-40, 41, 10):
+        viewer.page.mouse.click(*viewer.point("axial", right, -20))
+        viewer.wait_until_idle()
+        voxel, _, name = viewer.place()
+        assert (name == "mandible") == bool(labels[voxel])
+        seen.add(name)
+    viewer.page.click("[data-object='mandible'] .name")  # brings the crosshair into it
+    viewer.wait_until_idle()
+    voxel, _, name = viewer.place()
+    assert name == "mandible"
+    assert labels[voxel]
+
+
+def test_a_page_that_is_loaded_again_carries_on(viewer, example_ct):
+    viewer.open(example_ct)
+    viewer.segment("spinal cord")
+    before = viewer.labels_on_screen()
+    viewer.page.reload()
+    viewer.wait_for_picture()
+    viewer.page.click("[data-object='spinal cord'] .name")
+    viewer.wait_until_idle()
+    assert viewer.labels_on_screen()["render"] == pytest.approx(before["render"], rel=0.2)
+
+
+def test_objects_are_renamed_hidden_and_locked(viewer, example_ct):
+    viewer.open(example_ct)
+    viewer.segment("spinal cord")
+    page = viewer.page
+    page.click("[aria-label='Rename spinal cord']")
+    page.keyboard.type("cord")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-object='cord']")
+    page.click("[aria-label='Lock cord']")
+    page.wait_for_selector("[aria-label='Unlock cord']")
+    page.click("[aria-label='Hide cord']")
+    page.wait_for_selector("[aria-label='Show cord']")
+    viewer.wait_until_idle()
+    cord = viewer.objects()["cord"]
+    assert (cord["locked"], cord["visible"]) == (True, False)
+    assert sum(viewer.labels_on_screen().values()) == 0
+
+
+def test_keys_change_window_plane_and_slice(viewer, example_ct):
+    viewer.open(example_ct)
+    page = viewer.page
+    page.locator(".layer").focus()
+    page.keyboard.press("w")
+    assert page.locator("#window-preset").evaluate("choice => choice.selectedOptions[0].text") == "Lung"
+    page.keyboard.press("1")
+    assert page.locator("[aria-label='Axial (1)']").get_attribute("aria-pressed") == "true"
+    (_, _, z), _, _ = viewer.place()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Shift+ArrowDown")
+    assert viewer.place()[0][2] == z - 9
+    page.keyboard.press("?")
+    assert page.locator(".help-dialog").is_visible()
+
+
+def test_search_finds_a_class_by_another_name_and_enter_asks_for_it(viewer, example_ct):
+    viewer.open(example_ct)
+    viewer.page.keyboard.press("/")
+    viewer.page.keyboard.type("gullet")
+    assert viewer.page.locator("button.class").all_inner_texts() == ["esophagus"]
+    viewer.page.keyboard.press("Enter")
+    viewer.page.wait_for_selector("[data-object='esophagus']")

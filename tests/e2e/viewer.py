@@ -1,0 +1,105 @@
+"""The viewer as a user's hands and eyes, and the server's own word for comparison."""
+
+import gzip
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from matplotlib import image as png
+
+PLANES = {"axial": (0.25, 0.25), "render": (0.75, 0.25), "coronal": (0.25, 0.75), "sagittal": (0.75, 0.75)}
+"""Middle of each tile of the picture, as fractions of its width and height."""
+
+
+class Viewer:
+    """One page.
+
+    Attributes:
+        page: Playwright's.
+    """
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.page = page
+        self._address = address
+
+    def open(self, path: Path) -> None:
+        """Choose a file in the dialog and wait for the picture."""
+        self.page.wait_for_selector("dialog[open]")
+        self.page.set_input_files("#open-file", str(path))
+        self.wait_for_picture()
+
+    def wait_for_picture(self) -> None:
+        self.page.wait_for_function("location.hash.startsWith('#session=') && document.querySelector('.place').value")
+        self.wait_until_idle()
+
+    def wait_until_idle(self) -> None:
+        """Nothing is being worked on, and the last frame is drawn."""
+        self.page.wait_for_selector("#work", state="hidden")
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def segment(self, name: str) -> None:
+        self.page.click(f"button[data-class='{name}']")
+        self.page.wait_for_selector(f"[data-object='{name}']")
+        self.wait_until_idle()
+
+    def point(self, plane: str, right: float = 0, down: float = 0) -> tuple[float, float]:
+        """Page position in a plane, so many pixels from the middle of its tile."""
+        frame = self.page.locator(".layer").bounding_box()
+        across, along = PLANES[plane]
+        return frame["x"] + frame["width"] * across + right, frame["y"] + frame["height"] * along + down
+
+    def picture(self) -> np.ndarray:
+        """What is on the screen: float [rows, columns, RGB], 0..1."""
+        self.page.mouse.move(5, 795)
+        return png.imread(io.BytesIO(self.page.locator(".picture").screenshot()))[..., :3]
+
+    def labels_on_screen(self) -> dict[str, int]:
+        """Pixels of each tile that change when the labels are hidden."""
+        self.page.locator(".layer").focus()
+        shown = self.picture()
+        self.page.keyboard.press("h")
+        self.wait_until_idle()
+        hidden = self.picture()
+        self.page.keyboard.press("h")
+        self.wait_until_idle()
+        changed = np.abs(shown - hidden).max(axis=2) > 0.1
+        rows, columns = (size // 2 for size in changed.shape)
+        tiles = {"axial": (0, 0), "render": (0, columns), "coronal": (rows, 0), "sagittal": (rows, columns)}
+        return {name: int(changed[r : r + rows, c : c + columns].sum()) for name, (r, c) in tiles.items()}
+
+    def place(self) -> tuple[tuple[int, int, int], int, str]:
+        """What the status line says of the crosshair: voxel, HU, object."""
+        text = self.page.locator(".place").inner_text()
+        voxel = re.search(r"voxel (-?\d+), (-?\d+), (-?\d+)", text)
+        hu = re.search(r"([−\d]+) HU(?:\s+·\s+(.+))?", text)
+        assert voxel, text
+        assert hu, text
+        x, y, z = (int(number) for number in voxel.groups())
+        return (x, y, z), int(hu.group(1).replace("−", "-")), (hu.group(2) or "").strip()
+
+    @property
+    def session_id(self) -> str:
+        return str(self.page.evaluate("new URLSearchParams(location.hash.slice(1)).get('session')"))
+
+    def api(self, rest: str = "") -> Any:
+        """The server's answer about this session, asked with the page's own cookies."""
+        answer = self.page.request.get(f"{self._address}/api/v1/sessions/{self.session_id}{rest}")
+        assert answer.ok, answer.text()
+        return answer
+
+    def objects(self) -> dict[str, dict[str, Any]]:
+        return {one["name"]: one for one in self.api().json()["objects"]}
+
+    def segmentation(self) -> nib.Nifti1Image:
+        return read_nifti(self.api("/segmentation").body())
+
+    def can_click(self) -> bool:
+        info = self.page.request.get(f"{self._address}/api/v1/info").json()
+        return bool(info["features"]["clicks"])
+
+
+def read_nifti(content: bytes) -> nib.Nifti1Image:
+    return nib.Nifti1Image.from_bytes(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
