@@ -1,5 +1,6 @@
 """A real server on loopback, in a thread, with small real models."""
 
+import asyncio
 import gzip
 import io
 import socket
@@ -67,10 +68,12 @@ class Running:
     Attributes:
         url: where.
         app: its application; ``app.state.service`` are its parts.
+        loop: what it runs in.
         http: a client without any cookies of others.
     """
 
-    def __init__(self, settings: Settings, url: str, app: Any) -> None:
+    def __init__(self, settings: Settings, url: str, app: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.settings = settings
         self.url = url
         self.app = app
@@ -94,12 +97,19 @@ def running(**choices: Any) -> Iterator[Running]:
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5)
     )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(server.serve(sockets=[listener]))
+        loop.close()
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
         wait_until_ready(url)
-        yield Running(settings, url, app)
+        yield Running(settings, url, app, loop)
     finally:
         server.should_exit = True
         thread.join(30)

@@ -23,6 +23,8 @@ from openvista.io.paths import image_suffix
 VOXELS_FILE = "voxels.npy"
 ANSWER_FILE = "answer.json"
 SESSION_FILE = "session.ovsession"
+DETACHED = (".nhdr", ".mhd")
+"""Endings of headers whose voxels are in another file."""
 _MOST_MEMBERS = 20_000
 _DEFLATE_RATIO = 1032
 _CHUNK = 1 << 20
@@ -137,7 +139,7 @@ def refuse_pointers(path: Path) -> None:
         ServiceError: 422, it does, or is not what its ending says.
     """
     ending = image_suffix(path)
-    if ending in (".nhdr", ".mhd"):
+    if ending in DETACHED:
         raise _pointer()
     if ending.endswith((".nrrd", ".mha")):
         with path.open("rb") as file:

@@ -12,6 +12,7 @@ from openvista.inference.model import Model
 from openvista.io.paths import IMAGE_SUFFIXES, OUTPUT_SUFFIXES
 from openvista.serve.documented import problems
 from openvista.serve.etags import answer_with_etag
+from openvista.serve.parse import DETACHED
 from openvista.serve.schemas import ClassInfo, ClassList, Features, GroupInfo, Limits, ModelInfo, ServerInfo
 from openvista.serve.service import Service, service_of
 
@@ -29,7 +30,7 @@ def info(service: Annotated[Service, Depends(service_of)]) -> ServerInfo:
         ready=service.engine.ready,
         default_model=next(iter(models)),
         models=[_model_info(model) for model in models.values()],
-        read_formats=[*IMAGE_SUFFIXES, ".zip"],
+        read_formats=[*(ending for ending in IMAGE_SUFFIXES if ending not in DETACHED), ".zip"],
         write_formats=list(OUTPUT_SUFFIXES),
         limits=Limits(
             upload_bytes=settings.upload_bytes,

@@ -1,0 +1,121 @@
+"""``openvista serve``: the viewer and the APIs, on this machine or for others."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openvista.cli.console import Quiet, Verbose
+
+
+def serve(
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on. Default: 127.0.0.1, this machine only; 0.0.0.0 for everyone."),
+    ] = None,
+    port: Annotated[int | None, typer.Option("-p", "--port", help="Default: 8000. 0 for any free one.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("-m", "--model", help="Name or folder; repeatable, the first is the default. Default: starter."),
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps; repeatable, a queue for each."),
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="Who has it may ask. Better in the environment: OPENVISTA_SERVE_TOKEN. Without one, a server for "
+            "others makes its own and prints it once."
+        ),
+    ] = None,
+    root: Annotated[
+        list[Path] | None, typer.Option(help="Folder whose scans may be opened by path; repeatable. Default: none.")
+    ] = None,
+    datastore: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images and labels for 3D Slicer and MONAI Label, shared by all users."),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder for uploaded scans and sessions. Default: in the cache folder.")
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(help="Name under which browsers reach this server; repeatable.")
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="Web page that may ask, such as http://ohif.example:3000; repeatable.")
+    ] = None,
+    url_host: Annotated[
+        list[str] | None,
+        typer.Option(help='Host that scans may be fetched from, such as "*.example.org"; repeatable. Default: none.'),
+    ] = None,
+    url_private: Annotated[
+        bool, typer.Option("--url-private", help="Fetch from private addresses as well, such as this machine.")
+    ] = False,
+    upload_mb: Annotated[int | None, typer.Option(help="Largest upload. Default: 2048.")] = None,
+    session_memory_mb: Annotated[
+        int | None, typer.Option(help="Memory for open sessions; what is over goes to disk. Default: 6144.")
+    ] = None,
+    train: Annotated[bool, typer.Option("--train", help="Let MONAI Label clients start fine-tuning.")] = False,
+    once: Annotated[bool, typer.Option("--no-restart", help="Do not start again when the server dies.")] = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, MONAI Label.
+
+    Open the printed address in a browser. Scans and sessions outlive the server. Every option can also be set in the
+    environment: OPENVISTA_SERVE_PORT=9000, OPENVISTA_SERVE_ROOTS=/data/ct,/data/other. More limits are there only; see
+    docs/serving.md.
+
+    Examples:
+
+      openvista serve
+
+      openvista serve --root /data/ct --datastore /data/annotations
+
+      OPENVISTA_SERVE_TOKEN=... openvista serve --host 0.0.0.0 --allowed-host ct.hospital.example
+
+      openvista serve -m vista3d -d cuda:0 -d cuda:1
+    """
+    from openvista.errors import MissingExtraError
+
+    try:
+        from openvista.serve import run
+        from openvista.serve.settings import make_settings
+    except ImportError as error:
+        raise MissingExtraError(error.name or "fastapi", "serve", "run the server") from None
+
+    settings = make_settings(
+        host=host,
+        port=port,
+        models=_some(model),
+        devices=_some(device),
+        precision=precision,
+        token=token,
+        roots=_some(root),
+        datastore=datastore,
+        state=state,
+        allowed_hosts=_some(allowed_host),
+        cors_origins=_some(cors_origin),
+        url_hosts=_some(url_host),
+        url_private=url_private or None,
+        upload_mb=upload_mb,
+        session_memory_mb=session_memory_mb,
+        train=train or None,
+    )
+    settings = run.with_token(settings)
+    level = -1 if quiet else verbose
+    run.set_up_logging(level)
+    run.check(settings)
+    listener = run.listen(settings)
+    print(f"OpenVISTA is at {run.address_of(listener, settings)}", flush=True)
+    if once or not run.CAN_SUPERVISE:
+        run.serve_here(settings, listener)
+        return
+    sys.exit(run.supervise(settings, listener, level))
+
+
+def _some(values: "list[str] | list[Path] | None") -> "tuple[str | Path, ...] | None":
+    return tuple(values) if values else None
