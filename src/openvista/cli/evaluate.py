@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from openvista.evaluate.run import Run
     from openvista.evaluate.score import Judge
     from openvista.inference.model import Model
+    from openvista.weights import ModelCard
 
 
 class _RunUnlessCompare(TyperGroup):
@@ -95,35 +96,24 @@ def evaluate(
       openvista evaluate compare runs/auto runs/clicks
     """
     set_up_logging(verbose, quiet)
-    from openvista.anatomy.lookup import Vocabulary
-    from openvista.datalist import map_labels, read_datalist
+    from openvista.datalist import read_datalist
     from openvista.errors import OutputError
     from openvista.evaluate.folder import RunFolder, Shard
-    from openvista.evaluate.protocols import check_model, find_protocol
-    from openvista.evaluate.run import describe_run, plan_run
+    from openvista.evaluate.run import describe_run
     from openvista.inference.device import plan_compute
     from openvista.inference.model import load_model
-    from openvista.inference.profiles import find_profile
     from openvista.weights import find_model
 
     shard = Shard.from_environment()
     if output is None and (shard.count > 1 or resume):
         raise OutputError("several processes, and --resume, need a folder for what is done: add -o FOLDER")
-    chosen = find_protocol(protocol)
-    find_profile(profile)
-    listed = read_datalist(datalist)
+    listed, card = read_datalist(datalist), find_model(model).card
     cases = _cases(listed, split)
-    card = find_model(model).card
-    vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
-    labels = map_labels(listed, mapping or (), vocabulary)
-    check_model(chosen, card, labels.new_names)
-    limited_ids = vocabulary.expand(only_in_slices) if only_in_slices else []
-    limited = [value for value, class_id in labels.classes.items() if class_id in limited_ids]
     choices: dict[str, Any] = {"profile": profile, "seed": seed, "habits": frozenset(habit or ())}
     choices |= {"clicks": _numbers(clicks)} if clicks else {}
-    run = plan_run(chosen, labels.classes, limited, _judge(labels, vocabulary, tolerance or [], surface), **choices)
+    run, names = _plan(card, listed, protocol, mapping or [], only_in_slices, (tolerance or [], surface), choices)
     compute = plan_compute(_device(device), precision)
-    info = describe_run(card, str(compute), listed, split, cases, run, _names(labels, vocabulary), _command())
+    info = describe_run(card, str(compute), listed, split, cases, run, names, _command())
     folder = None if output is None else RunFolder(output, info, shard, resume)
     engine = load_model(model, _device(device), precision)
     results = _work(engine, cases, run, info, shard, folder, quiet or shard.rank > 0)
@@ -206,6 +196,34 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise InputError(f"--clicks {text!r}: write numbers of clicks, for example 1,3,5,10") from None
 
 
+def _plan(
+    card: "ModelCard",
+    listed: "DataList",
+    protocol: str,
+    mapping: list[str],
+    only_in_slices: str,
+    judging: tuple[list[str], str],
+    choices: dict[str, Any],
+) -> "tuple[Run, dict[int, str]]":
+    """What is to be done, and the names of the structures; everything is checked before weights are read."""
+    from openvista.anatomy.lookup import Vocabulary
+    from openvista.datalist import map_labels
+    from openvista.evaluate.protocols import check_model, find_protocol
+    from openvista.evaluate.run import plan_run
+    from openvista.inference.profiles import find_profile
+
+    chosen = find_protocol(protocol)
+    find_profile(choices["profile"])
+    vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
+    labels = map_labels(listed, mapping, vocabulary)
+    check_model(chosen, card, labels.new_names)
+    limited_ids = vocabulary.expand(only_in_slices) if only_in_slices else []
+    limited = [value for value, class_id in labels.classes.items() if class_id in limited_ids]
+    run = plan_run(chosen, labels.classes, limited, _judge(labels, vocabulary, *judging), **choices)
+    names = {key: labels.new_names.get(key) or vocabulary.name(key) for key in run.settings.class_ids}
+    return run, names
+
+
 def _judge(labels: "LabelMapping", vocabulary: "Vocabulary", tolerance: list[str], surface: str) -> "Judge":
     from openvista.errors import InputError
     from openvista.evaluate.metrics import DEFAULT_TOLERANCE_MM, check_tolerance
@@ -227,11 +245,6 @@ def _judge(labels: "LabelMapping", vocabulary: "Vocabulary", tolerance: list[str
         else:
             raise InputError(f"--tolerance {text!r}: the data list has no such structure, so leave it out")
     return Judge(usual, special, surface)  # type: ignore[arg-type]
-
-
-def _names(labels: "LabelMapping", vocabulary: "Vocabulary") -> dict[int, str]:
-    ids = sorted(set(labels.classes.values()))
-    return {class_id: labels.new_names.get(class_id) or vocabulary.name(class_id) for class_id in ids}
 
 
 def _work(
