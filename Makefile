@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 DEMO := demo-output
 CT := examples/data/head_neck_ct.nii.gz
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format clean web test-e2e serve-demo
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo-installed  ## install into .venv and segment the CT in examples/data
 	@mkdir -p $(DEMO)
@@ -20,6 +20,17 @@ demo: $(VENV)/demo-installed  ## install into .venv and segment the CT in exampl
 
 test: $(VENV)/test-installed  ## install what the tests need and run them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+
+serve-demo: $(VENV)/serve-installed  ## serve the viewer with the CT in examples/data
+	@echo "The CT of the example: add #open=$(abspath $(CT)) to the address below"
+	$(BIN)/openvista serve --root examples/data
+
+web:  ## build the viewer from the lockfile (needs node >= 20.19); the result is committed
+	cd web && npm ci --no-audit --no-fund && npm run build
+
+test-e2e: $(VENV)/e2e-installed  ## test the viewer in Chromium, which apt installs where it is missing
+	@command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update && apt-get install -y chromium)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/e2e
 
 lint: $(VENV)/dev-installed  ## check style and types
 	$(BIN)/ruff check .
@@ -47,6 +58,14 @@ $(VENV)/demo-installed: pyproject.toml $(VENV)/torch-installed
 
 $(VENV)/test-installed: pyproject.toml $(VENV)/torch-installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/serve-installed: pyproject.toml $(VENV)/torch-installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]'
+	@touch $@
+
+$(VENV)/e2e-installed: pyproject.toml $(VENV)/torch-installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[e2e]'
 	@touch $@
 
 $(VENV)/dev-installed: pyproject.toml $(VENV)/torch-installed

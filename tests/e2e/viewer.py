@@ -32,7 +32,8 @@ class Viewer:
         self.wait_for_picture()
 
     def wait_for_picture(self) -> None:
-        self.page.wait_for_function("location.hash.startsWith('#session=') && document.querySelector('.place').value")
+        self.page.wait_for_url("**/#session=*")
+        self.page.wait_for_selector(".place:not(:empty)")
         self.wait_until_idle()
 
     def wait_until_idle(self) -> None:
