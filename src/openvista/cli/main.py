@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import openvista
-from openvista.cli import classes, datalist, evaluate, models, segment, supervoxels, train
+from openvista.cli import classes, click, datalist, evaluate, models, segment, supervoxels, train
 from openvista.errors import OpenVistaError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("segment")(segment.segment)
+app.command("click")(click.click)
 app.command("classes")(classes.classes)
 app.add_typer(models.app, name="models")
 app.command("train")(train.train)
