@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import openvista
-from openvista.cli import classes, click, datalist, evaluate, models, segment, supervoxels, train
+from openvista.cli import classes, click, datalist, evaluate, finetune, models, segment, serve, supervoxels, train
 from openvista.errors import OpenVistaError
 
 app = typer.Typer(
@@ -25,7 +25,9 @@ app.command("click")(click.click)
 app.command("classes")(classes.classes)
 app.add_typer(models.app, name="models")
 app.command("train")(train.train)
+app.command("finetune")(finetune.finetune)
 app.command("supervoxels")(supervoxels.supervoxels)
+app.command("serve")(serve.serve)
 app.add_typer(datalist.app, name="datalist")
 app.add_typer(evaluate.app, name="evaluate")
 

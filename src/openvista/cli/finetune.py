@@ -1,0 +1,183 @@
+"""``openvista finetune``: a data list and a model in, a model for your structures out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from openvista.cli.console import Quiet, Verbose, error_console, set_up_logging
+
+if TYPE_CHECKING:
+    from openvista.model import Vista3D
+    from openvista.train.distributed import Ranks
+    from openvista.train.finetune import FinetunePlan
+    from openvista.train.finetune_recipe import FinetuneRequest
+    from openvista.train.recipe import Recipe
+    from openvista.weights import ModelFolder
+
+Number = TypeVar("Number", int, float)
+
+
+def finetune(
+    datalist: Annotated[Path, typer.Argument(help="JSON data list; 'openvista datalist make' writes one.")],
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="LABEL=CLASS", help="Which class a label is; repeatable. Default: by name."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("-m", "--model", help="What to start from; see 'openvista models'.")
+    ] = "starter",
+    shots: Annotated[
+        int | None, typer.Option(help="Learn from so many scans, chosen by the seed. Default: all.")
+    ] = None,
+    fold: Annotated[
+        str, typer.Option(help="Fold that chooses the checkpoint; auto (0, or a fifth), or none.")
+    ] = "auto",
+    spacing: Annotated[
+        str, typer.Option(metavar="auto|keep|X,Y,Z", help="Voxel size in mm; keep: the data's.")
+    ] = "auto",
+    patch: Annotated[str, typer.Option(metavar="auto|X,Y,Z", help="Voxels of a patch.")] = "auto",
+    branches: Annotated[str, typer.Option(help="auto (what the model has), automatic, point or both.")] = "auto",
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps. Default: 200 epochs.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes at the latest.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak. Default: 5e-5 for vista3d.")] = None,
+    only_in_slices: Annotated[
+        str, typer.Option(help="Classes marked along a part of their length only: unknown outside label_slices.")
+    ] = "",
+    mirror: Annotated[bool, typer.Option("--mirror", help="Also show left and right swapped.")] = False,
+    keep_classes: Annotated[
+        bool, typer.Option("--keep-classes", help="Go on answering for the model's other classes, untrained.")
+    ] = False,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Random weights, for comparison.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the choice of scans and of training.")] = 0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of a recipe; repeatable.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Run folder. Default: [cyan]runs/<model>-finetuned[/cyan].")
+    ] = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Teach a model your structures; the result in RUN/model is what --model takes.
+
+    LABEL is a value or name of the data list. CLASS is a name or id of 'openvista classes', "new" for a structure
+    that has none, or "new:NAME". -v tells which scans, spacing and patch are chosen, and why.
+
+    Examples:
+
+      openvista finetune Task09_Spleen/dataset.json --map "spleen=spleen" --minutes 30 -o runs/spleen
+
+      openvista finetune data.json --map "1=new:plexus" --map "2=left kidney" --shots 5 -v -o runs/plexus
+
+      openvista finetune mice.json --map "1=liver" --spacing keep --patch 96,96,64 -o runs/mice
+
+      torchrun --nproc-per-node 2 -m openvista finetune data.json --map "spleen=spleen" -o runs/spleen
+
+      openvista segment CT.nii.gz --model runs/spleen/model
+    """
+    from openvista.train.finetune_recipe import FinetuneRequest
+
+    request = FinetuneRequest(
+        datalist=datalist,
+        mapping=tuple(mapping or ()),
+        model=model,
+        shots=shots,
+        fold=fold,
+        spacing=spacing if spacing in ("auto", "keep") else _three(spacing, "--spacing", float),
+        patch=patch if patch == "auto" else _three(patch, "--patch", int),
+        branches=branches,
+        only_in_slices=only_in_slices,
+        mirror=mirror,
+        from_scratch=from_scratch,
+        learning_rate=learning_rate,
+        steps=steps,
+        minutes=minutes,
+        seed=seed,
+        settings=_parse_settings(settings or []),
+    )
+    folder = output or Path("runs") / f"{Path(model).resolve().name}-finetuned"
+    _run(request, folder, keep_classes, verbose, quiet)
+
+
+def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: int, quiet: bool) -> None:
+    """The first process plans; all train; the first one exports."""
+    from openvista.inference.device import retain_heap
+    from openvista.train.distributed import joined_ranks
+    from openvista.train.finetune import export_finetuned, plan_finetune, planned_recipe
+
+    with joined_ranks() as ranks:
+        quiet = quiet or not ranks.is_first
+        set_up_logging(verbose, quiet)
+        plan = _with_bar(lambda begin: plan_finetune(request, folder, begin), quiet) if ranks.is_first else None
+        ranks.barrier()
+        retain_heap()
+        network = _train(plan.recipe if plan else planned_recipe(folder), folder, ranks, quiet)
+        if plan is not None:
+            _report(export_finetuned(network, plan, folder, keep_classes), plan, quiet)
+
+
+def _three(text: str, option: str, kind: Callable[[str], Number]) -> tuple[Number, Number, Number]:
+    from openvista.errors import RecipeError
+
+    try:
+        x, y, z = (kind(piece) for piece in text.split(","))
+    except ValueError:
+        example = "1.5,1.5,2" if kind is float else "96,96,64"
+        words = "'auto', 'keep' or" if kind is float else "'auto' or"
+        raise RecipeError(f"{option} {text}: give {words} three numbers, for example {example}") from None
+    if not min(x, y, z) > 0:
+        raise RecipeError(f"{option} {text}: the numbers must be above 0")
+    return x, y, z
+
+
+def _parse_settings(settings: list[str]) -> dict[str, Any]:
+    if not settings:
+        return {}
+    from openvista.cli.train import _parse
+
+    return _parse(settings)
+
+
+def _with_bar(plan: Callable[[Any], "FinetunePlan"], quiet: bool) -> "FinetunePlan":
+    from openvista.cli.datalist import _counting_bar
+
+    with _counting_bar("checking cases", quiet) as begin:
+        return plan(begin)
+
+
+def _train(recipe: "Recipe", folder: Path, ranks: "Ranks", quiet: bool) -> "Vista3D":
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from openvista.train.loop import StepReport, Trainer
+
+    console = error_console()
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("fine-tuning", total=1.0)
+
+        def report(step: StepReport) -> None:
+            bar.update(task, completed=step.fraction, description=f"step {step.step}, loss {step.loss:.3f}")
+
+        return Trainer(recipe, folder, ranks, report).run()
+
+
+def _report(written: "ModelFolder", plan: "FinetunePlan", quiet: bool) -> None:
+    """What came out and what was left out."""
+    from rich.console import Console
+
+    if quiet:
+        return
+    console = Console(soft_wrap=True, highlight=False)
+    for kind, text in (("validation_dice", "class prompts"), ("one_click_dice", "one click")):
+        for class_id, dice in dict(written.card.metrics.get(kind, {}).get("dice", {})).items():
+            name = plan.names[int(class_id)]
+            console.print(f"{class_id:>4}  {name}: Dice {dice:.3f} on the held-out scans, {text}", markup=False)
+    shots = plan.shots
+    counts = f"learnt from {len(shots.training)} of {shots.available} scans, {len(shots.held_out)} held out"
+    console.print(f"{counts}, {len(shots.skipped)} skipped", markup=False)
+    for case in shots.skipped:
+        console.print(f"skipped {case.name}: {case.reason}", markup=False)
+    console.print(f"openvista segment CT.nii.gz --model {written.path}", markup=False)
+    print(written.path)

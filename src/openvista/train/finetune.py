@@ -1,0 +1,236 @@
+"""A fine-tune from a model and a data list to a model folder: which cases, which classes, and what the card says.
+
+The training itself is that of any recipe; its stage is ``finetune`` (paper facts §6) or, for a model with both
+branches, ``joint``.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from openvista.anatomy.catalogue import SUPPORTED_IDS
+from openvista.anatomy.lookup import Vocabulary
+from openvista.datalist import Case, DataList, LabelMapping, map_labels, read_datalist, write_datalist
+from openvista.errors import AnatomyError, DataListError, OutputError
+from openvista.io import replacing
+from openvista.model import Vista3D, build
+from openvista.train.export import export_model
+from openvista.train.finetune_recipe import HELD_OUT, LEARN, FinetuneRequest, check_request, plan_recipe
+from openvista.train.merged import merge_labels
+from openvista.train.new_classes import embedding_sources
+from openvista.train.recipe import Recipe
+from openvista.train.shots import Shots, choose_shots
+from openvista.weights import ModelCard, ModelFolder, find_model, write_card
+from openvista.weights.card import CARD_FILE, check_name
+
+logger = logging.getLogger(__name__)
+
+LIST_FILE, RECIPE_FILE = "datalist.json", "recipe.json"
+
+_LARGEST_LABEL = 255
+"""Training keeps label maps in 8 bits."""
+
+
+@dataclass(frozen=True)
+class FinetunePlan:
+    """What will be done.
+
+    Attributes:
+        request: what was asked for.
+        base: the model it starts from.
+        recipe: for the training loop; its data list is that of the run folder.
+        names: class id to name, of the classes that are learnt.
+        shots: the cases as they were chosen.
+    """
+
+    request: FinetuneRequest
+    base: ModelFolder
+    recipe: Recipe
+    names: Mapping[int, str]
+    shots: Shots
+
+
+def plan_finetune(
+    request: FinetuneRequest, folder: Path, begin: Callable[[int], Callable[[], None]] = lambda _: lambda: None
+) -> FinetunePlan:
+    """Plan a fine-tune and write its data list and recipe into the run folder, which is made.
+
+    Args:
+        request: what to do.
+        folder: of the run; its name becomes the model's.
+        begin: called with the number of cases that will be read; what it returns is called after each.
+
+    Raises:
+        ModelError: there is no such model.
+        DataListError, AnatomyError: the list or the mapping cannot be used.
+        RecipeError: the model's size fits no preset, or a setting is wrong.
+        DeviceError: the memory is too small for the smallest patch.
+        OutputError: the folder cannot be written, or is not empty.
+    """
+    base = find_model(request.model)
+    check_request(request, base)
+    listed, mapping, names = _read_list(request, base)
+    _check_folder(folder)
+    shots = choose_shots(
+        listed, mapping.classes, count=request.shots, fold=request.fold, seed=request.seed, begin=begin
+    )
+    _tell(shots)
+    used = _run_list(listed, shots, folder)
+    recipe = plan_recipe(request, base, used, mapping.classes, names)
+    _make_folder(folder)
+    used = merge_labels(used, mapping.classes, folder)
+    recipe = recipe.model_copy(update={"name": model_name(folder), **_embeddings(recipe, base, used)})
+    write_datalist(used)
+    with replacing(folder / RECIPE_FILE) as temporary:
+        temporary.write_text(recipe.model_dump_json(indent=2), encoding="utf-8")
+    return FinetunePlan(request, base, recipe, names, shots)
+
+
+def planned_recipe(folder: Path) -> Recipe:
+    """The recipe that :func:`plan_finetune` wrote, for the other processes of a run."""
+    return Recipe.model_validate_json((folder / RECIPE_FILE).read_text(encoding="utf-8"))
+
+
+def export_finetuned(network: Vista3D, plan: FinetunePlan, folder: Path, keep_classes: bool = False) -> ModelFolder:
+    """Write ``<run>/model``, whose card says what it was made from.
+
+    A branch that did not learn while the encoder did no longer fits it, so it is left out.
+
+    Args:
+        network: what training returned.
+        plan: what was done.
+        folder: of the run.
+        keep_classes: the model goes on answering for all classes of the one it started from. They were not trained
+            and may have become worse.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    written = export_model(_fitting_branches(network, plan.recipe), plan.recipe, folder)
+    card = replace(written.card, provenance=_provenance(plan))
+    if keep_classes:
+        card = _with_base_classes(card, plan.base.card)
+    write_card(card, written.path / CARD_FILE)
+    return ModelFolder(written.path, card)
+
+
+def model_name(folder: Path) -> str:
+    """The run folder's name, with what a model's name cannot have replaced."""
+    return check_name(re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip(".-_")[:64] or "finetuned")
+
+
+def _read_list(request: FinetuneRequest, base: ModelFolder) -> tuple[DataList, LabelMapping, dict[int, str]]:
+    """The data list with names for what is mapped, the mapping, and the names of the classes."""
+    listed = read_datalist(request.datalist, must_exist=False)
+    vocabulary = _vocabulary(base.card)
+    mapping = map_labels(listed, request.mapping, vocabulary)
+    _check_mapping(mapping, base.card)
+    ids = sorted(set(mapping.classes.values()))
+    names = {class_id: mapping.new_names.get(class_id) or vocabulary.name(class_id) for class_id in ids}
+    return listed.naming({value: names[i] for value, i in mapping.classes.items()}), mapping, names
+
+
+def _vocabulary(card: ModelCard) -> Vocabulary:
+    """What labels can be mapped to: the model's classes, and the official ones, whose ids it keeps free for them."""
+    try:
+        return Vocabulary(
+            {*card.class_ids, *SUPPORTED_IDS}, card.extra_classes, card.extra_aliases, model_name=card.name
+        )
+    except AnatomyError:  # one of its own is called like an official class that it does not know
+        return Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
+
+
+def _check_mapping(mapping: LabelMapping, card: ModelCard) -> None:
+    beyond = [f"'{name}'" for class_id, name in mapping.new_names.items() if class_id >= card.class_rows]
+    if beyond:
+        raise DataListError(
+            f"model {card.name!r} has {card.class_rows} embeddings, ids up to {card.class_rows - 1}: no room for "
+            f"{', '.join(beyond)}; map to classes it knows, or to fewer new ones"
+        )
+    large = [value for value in mapping.classes if value > _LARGEST_LABEL]
+    if large:
+        raise DataListError(f"label {large[0]} is too large to train on: renumber labels to 1..{_LARGEST_LABEL}")
+
+
+def _tell(shots: Shots) -> None:
+    if shots.skipped:
+        logger.warning("%d cases cannot be used; they are named at the end", len(shots.skipped))
+    names = ", ".join(case.name for case in shots.training)
+    logger.info("learning from %d of %d cases: %s", len(shots.training), shots.available, names)
+    held_out = ", ".join(case.name for case in shots.held_out) or "none; the last weights are kept"
+    logger.info("held out to choose the checkpoint by: %s", held_out)
+
+
+def _run_list(listed: DataList, shots: Shots, folder: Path) -> DataList:
+    """The cases of this run alone, with paths that hold from anywhere."""
+
+    def plain(case: Case, fold: int) -> Case:
+        image, label = case.image.absolute(), case.label.absolute()
+        return replace(case, image=image, label=label, fold=fold, pseudo_label=None, supervoxels=None, extra={})
+
+    training = [plain(case, LEARN) for case in shots.training]
+    held_out = [plain(case, HELD_OUT) for case in shots.held_out]
+    return DataList(folder.absolute() / LIST_FILE, listed.label_names, (*training, *held_out), ())
+
+
+def _embeddings(recipe: Recipe, base: ModelFolder, used: DataList) -> dict[str, Any]:
+    """What the embeddings of classes start from that the model was never trained on."""
+    untrained = {value: class_id for value, class_id in recipe.classes.items() if class_id not in base.card.class_ids}
+    inherits = recipe.start_from is not None and "automatic" in base.card.branches
+    if not untrained or not inherits or "automatic" not in recipe.trained or recipe.embeddings_from:
+        return {}
+    learning = [case for case in used.training if case.fold == LEARN]
+    return {"embeddings_from": embedding_sources(base, recipe, learning, untrained)}
+
+
+def _fitting_branches(network: Vista3D, recipe: Recipe) -> Vista3D:
+    """The network without the branches that no longer fit its encoder."""
+    trained = tuple(branch for branch in network.preset.branches if branch in recipe.trained)
+    if trained == network.preset.branches or "encoder" not in recipe.trained:
+        return network
+    logger.warning("the result answers %s prompts only: its encoder changed without the other branch", trained[0])
+    smaller = build(replace(network.preset, branches=trained))
+    names = smaller.state_dict().keys()
+    smaller.load_state_dict({name: tensor for name, tensor in network.state_dict().items() if name in names})
+    return smaller.eval()
+
+
+def _provenance(plan: FinetunePlan) -> dict[str, Any]:
+    """Everything needed to make the model again, without folders of this machine."""
+    base, request = plan.base.card, plan.request
+    recipe = plan.recipe.model_dump(mode="json", exclude={"data", "licence"})
+    return {
+        "data": plan.recipe.data,
+        "datalist": request.datalist.name,
+        "shots": len(plan.shots.training),
+        "shots_of": plan.shots.available,
+        "held_out": len(plan.shots.held_out),
+        "base_model": None if request.from_scratch else base.name,
+        "base_sha256": None if request.from_scratch else base.weights_sha256,
+        "base_data": None if request.from_scratch else base.provenance.get("data"),
+        "recipe": recipe | {"datalist": request.datalist.name, "start_from": recipe["start_from"] and base.name},
+    }
+
+
+def _with_base_classes(card: ModelCard, base: ModelCard) -> ModelCard:
+    return replace(
+        card,
+        classes=tuple(sorted({*card.classes, *base.classes})),
+        extra_classes={**base.extra_classes, **card.extra_classes},
+        extra_aliases={**base.extra_aliases, **card.extra_aliases},
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder}: holds something already; choose another folder with -o")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from None

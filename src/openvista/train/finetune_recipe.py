@@ -1,0 +1,267 @@
+"""What a user asks of a fine-tune, and the recipe that follows from it and from the data."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
+from openvista.anatomy.lookup import Vocabulary
+from openvista.anatomy.words import WordKey, word_key
+from openvista.datalist import DataList
+from openvista.errors import AnatomyError, DeviceError, RecipeError
+from openvista.grid import Axis3, Float3
+from openvista.inference.device import cpu_has_bfloat16, find_device, free_memory
+from openvista.model import PRESETS, Preset
+from openvista.train.merged import one_value_each
+from openvista.train.recipe import Recipe, make_recipe
+from openvista.train.sizes import CaseSizes, Work, measure_case, plan_patch, plan_spacing
+from openvista.train.stages import automatic, finetune
+from openvista.weights import ModelFolder
+
+logger = logging.getLogger(__name__)
+
+LEARN, HELD_OUT = 1, 0
+"""Folds of the run's own data list."""
+
+_LEARNING_RATES: Mapping[str, float] = {"vista3d": finetune().learning_rate, "starter": 5e-4}
+"""Peak by preset: the paper's for the published network; a small network takes, and needs, larger steps."""
+_MOST_MEASURED = 20
+"""Cases whose structures are measured; a median does not need more."""
+_SEVERAL_PATCHES_BELOW = 64**3
+"""Voxels of a patch below which two go into a step, as in the starter's own training; else one (paper facts §6)."""
+_VALIDATIONS = 10
+_STEPS_BETWEEN_VALIDATIONS_BY_TIME = 100
+_AVERAGED_SHARE = 20
+"""The average of weights looks back over about one in so many steps of the run."""
+_SIZE = ("filters", "blocks_per_level", "class_rows", "hu_window")
+_PLANNED = frozenset(
+    {"datalist", "name", "preset", "spacing", "window", "start_from", "classes", "extra_names", "fold"}
+)
+"""Keys of a recipe that are planned; choices among them have options of their own."""
+_BRANCHES = {"automatic": ("automatic",), "point": ("point",), "both": ("automatic", "point")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneRequest:
+    """What a user asks for.
+
+    Attributes:
+        datalist: JSON data list.
+        mapping: LABEL=CLASS, as :func:`openvista.datalist.map_labels` takes them.
+        model: name or folder of the model to start from.
+        shots: how many cases to learn from; ``None`` for all.
+        fold: number to hold out, ``"auto"`` or ``"none"``.
+        spacing: ``"auto"``, ``"keep"`` or mm along R, A, S.
+        patch: ``"auto"`` or voxels along R, A, S.
+        branches: ``"auto"`` (those the model has), ``"automatic"``, ``"point"`` or ``"both"``.
+        only_in_slices: classes that are unknown outside their ``label_slices``, separated by commas.
+        mirror: also show left and right swapped.
+        from_scratch: random weights instead of the model's, for comparison.
+        learning_rate: peak; ``None`` for the usual one.
+        steps: optimiser steps (draws of patches); ``None`` for the paper's 200 epochs.
+        minutes: stop earlier when so much time has passed.
+        seed: of the choice of cases, and of training.
+        settings: other keys of the recipe.
+    """
+
+    datalist: Path
+    mapping: Sequence[str] = ()
+    model: str = "starter"
+    shots: int | None = None
+    fold: str = "auto"
+    spacing: str | Float3 = "auto"
+    patch: str | Axis3 = "auto"
+    branches: str = "auto"
+    only_in_slices: str = ""
+    mirror: bool = False
+    from_scratch: bool = False
+    learning_rate: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_request(request: FinetuneRequest, base: ModelFolder) -> None:
+    """What can be refused before any file is read.
+
+    Raises:
+        RecipeError: the model's network is no preset's, or there are no such branches.
+    """
+    preset_of_size(base)
+    trained_parts(request.branches, base)
+
+
+def preset_of_size(base: ModelFolder) -> str:
+    """The name of the preset that has the model's network.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    card = base.card
+    for name, preset in PRESETS.items():
+        if all(getattr(card, key) == getattr(preset, key) for key in _SIZE):
+            return name
+    raise RecipeError(
+        f"model {card.name!r} has {card.filters} filters, blocks {card.blocks_per_level}, {card.class_rows} embeddings "
+        f"and HU {card.hu_window}, as no preset has: start from a model of the size of {' or '.join(PRESETS)}"
+    )
+
+
+def trained_parts(branches: str, base: ModelFolder) -> tuple[str, ...]:
+    """The parts that learn.
+
+    Raises:
+        RecipeError: no such branches.
+    """
+    choices = {"auto": tuple(base.card.branches), **_BRANCHES}
+    if branches not in choices:
+        raise RecipeError(f"no branches {branches!r}: there is {', '.join(choices)}")
+    return ("encoder", *choices[branches])
+
+
+def plan_recipe(
+    request: FinetuneRequest, base: ModelFolder, listed: DataList, classes: Mapping[int, int], names: Mapping[int, str]
+) -> Recipe:
+    """The recipe of a fine-tune.
+
+    Args:
+        request: what to do.
+        base: the model to start from.
+        listed: the run's own list; cases of fold ``LEARN`` are learnt from.
+        classes: label value to class id; several values of one class become the lowest of them.
+        names: class id to name.
+
+    Raises:
+        RecipeError: a setting is wrong.
+        DeviceError: the memory is too small for the smallest patch.
+        AnatomyError: a class of ``only_in_slices`` is not learnt, or a sided structure would be mirrored alone.
+    """
+    preset, size = base.card.preset(), preset_of_size(base)
+    training = [case for case in listed.training if case.fold == LEARN]
+    sizes = [measure_case(case, classes) for case in training[:_MOST_MEASURED]]
+    parts, precision = trained_parts(request.branches, base), _precision()
+    logger.info("what learns: %s", ", ".join(parts))
+    spacing = plan_spacing(preset, sizes, request.spacing)
+    logger.info("spacing %s mm: %s", spacing.value, spacing.reason)
+    patches = 2 if math.prod(preset.window) < _SEVERAL_PATCHES_BELOW else 1
+    work = Work(len(names), patches, "point" in parts, precision != "float32")
+    content: dict[str, Any] = {
+        "datalist": listed.path,
+        "preset": size,
+        "spacing": spacing.value,
+        "window": _window(request.patch, preset, spacing.value, sizes, work),
+        "start_from": None if request.from_scratch else str(base.path),
+        "extra_names": {class_id: name for class_id, name in names.items() if class_id > LAST_OFFICIAL_ID},
+        "extra_aliases": {i: aliases for i, aliases in base.card.extra_aliases.items() if i in names},
+        "classes": one_value_each(classes),
+        "mirrored": mirrored_pairs(names) if request.mirror else (),
+        "only_in_label_slices": _limited(request.only_in_slices, names, base),
+        "fold": HELD_OUT if len(training) < len(listed.training) else None,
+        "patches_per_step": patches,
+        "precision": precision,
+        "seed": request.seed,
+        "licence": "not stated" if request.from_scratch else base.card.licence,
+        "data": f"{len(training)} scans of {request.datalist.name}",
+        **_stage(parts),
+    }
+    content["learning_rate"] = automatic().learning_rate if request.from_scratch else _LEARNING_RATES[size]
+    for key in ("learning_rate", "steps", "minutes"):
+        if getattr(request, key) is not None:
+            content[key] = getattr(request, key)
+    return _with_settings(content, request, len(training))
+
+
+def _with_settings(content: dict[str, Any], request: FinetuneRequest, cases: int) -> Recipe:
+    """The recipe of these keys and the user's own, paced by the number of steps that they give."""
+    settings = dict(request.settings)
+    if planned := sorted(_PLANNED & settings.keys()):
+        raise RecipeError(
+            f"{planned[0]} cannot be set: fine-tuning plans it from model, data and the options for it; leave it out"
+        )
+    bending = settings.pop("augmentation", {})
+    if not isinstance(bending, dict):
+        raise RecipeError(f"augmentation must be keys and values, as in '{{zoom: 0.1}}', not {bending!r}")
+    content = {"name": "finetuned"} | content | settings
+    content["augmentation"] = {"mirror": request.mirror, **bending}
+    steps = make_recipe(content, "fine-tuning").steps_for(cases, processes=1)
+    return make_recipe({**_pace(steps, content.get("minutes"), request.from_scratch), **content}, "fine-tuning")
+
+
+def mirrored_pairs(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
+    """Pairs of classes that swap in a mirror, right and left.
+
+    Raises:
+        AnatomyError: a sided structure without its twin.
+    """
+    by_key = {word_key(name): class_id for class_id, name in names.items()}
+    pairs = []
+    for key, class_id in by_key.items():
+        if len({"left", "right"}.intersection(key)) != 1:
+            continue
+        if _twin(key) not in by_key:
+            raise AnatomyError(
+                f"--mirror: '{names[class_id]}' would turn up on the other side, and its twin is not among the "
+                "classes; leave --mirror out"
+            )
+        if "right" in key:
+            pairs.append((class_id, by_key[_twin(key)]))
+    return tuple(pairs)
+
+
+def _twin(key: WordKey) -> WordKey:
+    other = {"left": "right", "right": "left"}
+    return tuple(sorted(other.get(word, word) for word in key))
+
+
+def _stage(parts: tuple[str, ...]) -> dict[str, Any]:
+    """The stage whose prompts train these parts."""
+    if "point" not in parts:
+        return {"stage": "finetune", "trained": parts}
+    if "automatic" in parts:
+        return {"stage": "joint", "trained": parts}
+    return {"stage": "stage2", "trained": parts, "oversample": None}
+
+
+def _pace(steps: int, minutes: float | None, from_scratch: bool) -> dict[str, Any]:
+    """What depends on the length of the run: validations, how far the average of weights looks back, warm-up."""
+    warmup = {"warmup_steps": min(automatic().warmup_steps, steps // 10)} if from_scratch else {}
+    if minutes is not None:  # nobody knows how many steps that is
+        return warmup | {"validate_every": _STEPS_BETWEEN_VALIDATIONS_BY_TIME, "average_decay": 0.98}
+    decay = min(0.999, max(0.0, 1 - _AVERAGED_SHARE / steps))
+    return warmup | {"validate_every": math.ceil(steps / _VALIDATIONS), "average_decay": decay}
+
+
+def _window(patch: str | Axis3, preset: Preset, spacing: Float3, sizes: Sequence[CaseSizes], work: Work) -> Axis3:
+    if not isinstance(patch, str):
+        return patch
+    free = free_memory(find_device("auto"))
+    window = plan_patch(preset, spacing, sizes, free, work)
+    needed = work.bytes(preset, math.prod(window.value))
+    if free is not None and needed > free:
+        raise DeviceError(
+            f"training on patches of {window.value} voxels needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
+            "free: close other programs, or start from a smaller model"
+        )
+    logger.info("patch %s: %s", window.value, window.reason)
+    return window.value
+
+
+def _precision() -> str:
+    device = find_device("auto")
+    half = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_bfloat16()
+    return "bfloat16" if half else "float32"
+
+
+def _limited(only_in_slices: str, names: Mapping[int, str], base: ModelFolder) -> tuple[int, ...]:
+    """Ids of the classes that are marked along a part of their length."""
+    if not only_in_slices:
+        return ()
+    own = {class_id: name for class_id, name in names.items() if class_id > LAST_OFFICIAL_ID}
+    aliases = {class_id: words for class_id, words in base.card.extra_aliases.items() if class_id in names}
+    return tuple(Vocabulary(names, own, aliases).expand(only_in_slices))

@@ -1,0 +1,94 @@
+"""Where the embedding of a class starts that a model was never trained on.
+
+Its row of the table is noise, as it was before training. A row the network understands is a better start: that of the
+known class whose answer fits the new structure best. With learning rates of fine-tuning a row hardly moves from where
+it starts, so the choice lasts.
+"""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from openvista.datalist import Case
+from openvista.inference.device import find_device
+from openvista.model import Vista3D
+from openvista.model.class_head import dot_logits
+from openvista.train.augment import Augmentation, Patch, draw_patch
+from openvista.train.cases import load_case
+from openvista.train.losses import dice_bce_loss
+from openvista.train.recipe import Recipe
+from openvista.train.samples import random_source
+from openvista.weights import ModelFolder
+from openvista.weights.store import load_network
+
+logger = logging.getLogger(__name__)
+
+_CASES, _PATCHES = 3, 6
+"""Looked at for each new class: at most so many cases, about so many patches in all."""
+_CLASSES_AT_ONCE = 16
+
+
+def embedding_sources(
+    base: ModelFolder, recipe: Recipe, cases: Sequence[Case], untrained: Mapping[int, int]
+) -> dict[int, tuple[int, ...]]:
+    """For each class that is new to a model, the known class that it starts from.
+
+    Args:
+        base: the model, with class prompts.
+        recipe: gives spacing and patch.
+        cases: to learn from.
+        untrained: label value to class id, of the new classes.
+
+    Returns:
+        Class id to the ids whose embeddings' mean it starts from: one class, or all where no patch shows the new one.
+    """
+    known = list(base.card.class_ids)
+    if not known:
+        return {}
+    network = load_network(base, find_device("auto"))
+    loss_sums = {value: torch.zeros(len(known)) for value in untrained}
+    some = cases[:_CASES]
+    for number, case in enumerate(some):
+        for value, patch in _patches(case, number, recipe, untrained, math.ceil(_PATCHES / len(some))):
+            loss_sums[value] += _losses(network, patch, value, known)
+    sources = {}
+    for value, class_id in untrained.items():
+        best = int(loss_sums[value].argmin())
+        seen = bool(loss_sums[value].any())
+        sources[class_id] = (known[best],) if seen else tuple(known)
+        logger.info("class %d is new to the model: its embedding starts as that of %s", class_id, sources[class_id])
+    return sources
+
+
+def _patches(
+    case: Case, number: int, recipe: Recipe, untrained: Mapping[int, int], count: int
+) -> list[tuple[int, Patch]]:
+    """Patches around each new structure of a case, as they are: nothing bent, nothing noisy."""
+    plain = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=False, around_structure=1)
+    loaded = load_case(case, recipe.network_preset, frozenset(untrained), frozenset())
+    patches = []
+    for value in loaded.annotated:
+        alone = replace(loaded, annotated=(value,))  # the patch is drawn around an annotated structure
+        for index in range(count if bool((loaded.labels_XYZ == value).any()) else 0):
+            random = random_source(recipe.seed, number, value, index)
+            patch = draw_patch(alone, recipe.network_preset.window, plain, {}, random)
+            if (patch.labels_XYZ == value).any():
+                patches.append((value, patch))
+    return patches
+
+
+@torch.no_grad()
+def _losses(network: Vista3D, patch: Patch, value: int, known: Sequence[int]) -> torch.Tensor:
+    """Loss of each known class's answer on a patch, if it were asked for the new structure."""
+    device = next(network.parameters()).device
+    target_1XYZ = (patch.labels_XYZ == value)[None].to(device)
+    features_1CXYZ = network.automatic_features(patch.image_XYZ[None, None].to(device))
+    losses = []
+    for first in range(0, len(known), _CLASSES_AT_ONCE):
+        embeddings_KC = network.class_embeddings(torch.tensor(known[first : first + _CLASSES_AT_ONCE], device=device))
+        logits_KXYZ = dot_logits(embeddings_KC, features_1CXYZ)[0]
+        losses += [float(dice_bce_loss(logits_XYZ[None], target_1XYZ)) for logits_XYZ in logits_KXYZ]
+    return torch.tensor(losses)

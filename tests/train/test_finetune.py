@@ -1,0 +1,194 @@
+"""Fine-tuning planned and exported: ids, names, embeddings, branches, and a card that says where it all came from."""
+
+import json
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from openvista.datalist import read_datalist
+from openvista.errors import AnatomyError, DataListError, OutputError, RecipeError
+from openvista.io import read_labels
+from openvista.model import STARTER, build
+from openvista.train.finetune import export_finetuned, model_name, plan_finetune, planned_recipe
+from openvista.train.finetune_recipe import FinetuneRequest, mirrored_pairs
+from openvista.train.loop import Trainer
+from openvista.train.merged import one_value_each
+from openvista.train.parts import starting_network
+from openvista.weights import ModelCard, find_model
+from openvista.weights.store import load_network, save_model
+
+BOTH = ("automatic", "point")
+
+
+@pytest.fixture(scope="module")
+def datalist(tmp_path_factory):
+    """Three small scans of two balls; the last one is held out."""
+    folder = tmp_path_factory.mktemp("data")
+    entries = []
+    places = np.stack(np.meshgrid(*[np.arange(24)] * 3, indexing="ij"), -1)
+    for number in range(3):
+        labels = np.zeros((24, 24, 24), np.uint8)
+        for value, centre in ((1, (8, 12, 12)), (2, (17, 12, 12))):
+            labels[((places - centre) ** 2).sum(-1) < 20] = value
+        hu = np.random.default_rng(number).normal(0, 20, labels.shape) + 100 * (labels > 0)
+        for kind, volume in (("ct", hu.astype(np.int16)), ("seg", labels)):
+            nib.save(nib.Nifti1Image(volume, np.diag([4.0, 4.0, 3.0, 1.0])), folder / f"c{number}_{kind}.nii.gz")
+        fold = 0 if number == 2 else 1
+        entries.append({"image": f"c{number}_ct.nii.gz", "label": f"c{number}_seg.nii.gz", "fold": fold})
+    content = {"labels": {"1": "right plum", "2": "left plum"}, "training": entries}
+    (folder / "dataset.json").write_text(json.dumps(content))
+    return folder / "dataset.json"
+
+
+@pytest.fixture(scope="module")
+def two_branches(tmp_path_factory):
+    """A model of the starter's size with both branches, a spacing of its own, and random weights."""
+    preset = replace(STARTER, spacing=(4.0, 4.0, 4.0))
+    card = ModelCard.from_preset(preset, name="two", classes=(3,), extra_classes={140: "mast"}, licence="CC0")
+    return save_model(build(preset, seed=1), card, tmp_path_factory.mktemp("two")).path
+
+
+def request_for(datalist, **more):
+    settings = {"mapping": ["right plum=mandible"], "steps": 1, "patch": (32, 32, 32), **more}
+    return FinetuneRequest(datalist=datalist, **settings)
+
+
+def test_the_run_folder_has_its_own_list_and_recipe(datalist, tmp_path):
+    plan = plan_finetune(request_for(datalist, shots=1), tmp_path / "my run")
+    assert planned_recipe(tmp_path / "my run") == plan.recipe
+    used = read_datalist(tmp_path / "my run" / "datalist.json")
+    training, held_out = used.split(plan.recipe.fold)
+    assert [len(training), [case.name for case in held_out]] == [1, ["c2_ct"]]
+    assert plan.recipe.name == "my-run"
+    assert plan.recipe.stage == "finetune"
+
+
+def test_new_structures_get_free_ids_and_start_from_a_class_the_model_knows(datalist, tmp_path):
+    plan = plan_finetune(request_for(datalist, mapping=["1=new", "2=spleen"]), tmp_path / "run")
+    assert plan.recipe.classes == {1: 138, 2: 3}
+    assert plan.names == {138: "right plum", 3: "spleen"}
+    known = find_model("starter").card.class_ids
+    assert set(plan.recipe.embeddings_from) == {138, 3}  # the starter has no spleen either
+    assert all(len(ids) == 1 and ids[0] in known for ids in plan.recipe.embeddings_from.values())
+    table = starting_network(plan.recipe).class_head.embedding_table.weight
+    for class_id, (source,) in plan.recipe.embeddings_from.items():
+        assert torch.equal(table[class_id], table[source])
+
+
+def test_a_class_the_model_knows_keeps_its_embedding(datalist, tmp_path):
+    plan = plan_finetune(request_for(datalist, mapping=["1=mandible"]), tmp_path / "run")
+    assert (plan.recipe.classes, plan.recipe.embeddings_from) == ({1: 137}, {})
+
+
+def test_the_model_says_what_it_is_and_segments(datalist, tmp_path, two_branches):
+    choices = {"mapping": ["right plum=new"], "spacing": (4.0, 4.0, 3.5), "settings": {"rounds": 0}}
+    request = request_for(datalist, model=str(two_branches), **choices)
+    plan = plan_finetune(request, tmp_path / "run")
+    assert plan.recipe.stage == "joint"
+    network = Trainer(plan.recipe, tmp_path / "run").run()
+    written = export_finetuned(network, plan, tmp_path / "run")
+    card = find_model(written.path).card
+    assert card == written.card
+    assert (card.spacing, card.window, card.branches) == ((4.0, 4.0, 3.5), (32, 32, 32), BOTH)
+    assert load_network(written).preset.window == (32, 32, 32)
+    assert card.preset().spacing == (4.0, 4.0, 3.5)
+    assert (card.classes, card.extra_classes, card.licence) == ((), {133: "right plum"}, "CC0")
+    origin = card.provenance
+    assert (origin["base_model"], origin["base_sha256"]) == ("two", find_model(two_branches).card.weights_sha256)
+    assert (origin["datalist"], origin["shots"], origin["shots_of"]) == ("dataset.json", 2, 2)
+    assert origin["recipe"]["start_from"] == "two"
+    assert str(tmp_path) not in card.to_json()
+    again = request_for(datalist, model=str(written.path), mapping=["1=right plum"], branches="automatic")
+    assert plan_finetune(again, tmp_path / "again").recipe.spacing == (4.0, 4.0, 3.5)
+
+
+def test_a_branch_that_does_not_learn_with_the_encoder_is_left_out(datalist, tmp_path, two_branches):
+    request = request_for(datalist, model=str(two_branches), mapping=["1=mast"], branches="automatic")
+    plan = plan_finetune(request, tmp_path / "run")
+    (tmp_path / "run" / "best.json").write_text(json.dumps({"step": 0}))
+    network = starting_network(plan.recipe)
+    assert set(network.preset.branches) == set(BOTH)
+    written = export_finetuned(network, plan, tmp_path / "run", keep_classes=True)
+    assert written.card.branches == ("automatic",)
+    assert load_network(written).preset.branches == ("automatic",)
+    assert (written.card.classes, written.card.extra_classes) == ((3,), {140: "mast"})
+
+
+def test_from_scratch_shares_everything_but_the_weights(datalist, tmp_path):
+    base = plan_finetune(request_for(datalist, shots=1), tmp_path / "a").recipe
+    scratch = plan_finetune(request_for(datalist, shots=1, from_scratch=True), tmp_path / "b").recipe
+    differing = {key for key in type(base).model_fields if getattr(base, key) != getattr(scratch, key)}
+    assert differing <= {"start_from", "embeddings_from", "learning_rate", "datalist", "name", "licence"}
+    assert scratch.start_from is None
+    one, other = (starting_network(recipe).encoder.state_dict() for recipe in (base, scratch))
+    assert not all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_several_labels_of_one_class_become_one(datalist, tmp_path):
+    plan = plan_finetune(request_for(datalist, mapping=["1=mandible", "2=mandible"]), tmp_path / "run")
+    assert plan.recipe.classes == {1: 137}
+    for case in read_datalist(tmp_path / "run" / "datalist.json").training:
+        merged, grid = read_labels(case.label)
+        original, own_grid = read_labels(datalist.parent / case.image.name.replace("ct", "seg"))
+        assert np.array_equal(merged == 1, original > 0)
+        assert grid.matches(own_grid)
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "words"),
+    [
+        ({"mapping": ["right plumm=spleen"]}, DataListError, "nearest: 'right plum'"),
+        ({"mapping": ["right plum=splen"]}, AnatomyError, "spleen"),
+        ({"branches": "all"}, RecipeError, "automatic, point, both"),
+        ({"patch": (40, 32, 32)}, RecipeError, "multiples of 16"),
+        ({"settings": {"rounds_": 3}}, RecipeError, "nearest is 'rounds'"),
+        ({"settings": {"augmentation": 3}}, RecipeError, "zoom: 0.1"),
+        ({"mapping": ["right plum=left kidney"], "mirror": True}, AnatomyError, "'left kidney' would turn up"),
+        ({"only_in_slices": "spleen"}, AnatomyError, "mandible"),
+    ],
+)
+def test_what_cannot_be_planned_is_one_line_and_leaves_nothing(datalist, tmp_path, more, error, words):
+    with pytest.raises(error, match=words) as caught:
+        plan_finetune(request_for(datalist, **more), tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_of_another_size_is_refused(datalist, tmp_path):
+    preset = replace(STARTER, filters=8)
+    save_model(build(preset), ModelCard.from_preset(preset, name="tiny", classes=(3,)), tmp_path / "tiny")
+    with pytest.raises(RecipeError, match=r"8 filters.*as no preset has"):
+        plan_finetune(request_for(datalist, model=str(tmp_path / "tiny")), tmp_path / "run")
+
+
+def test_a_model_without_room_for_new_classes_is_refused(datalist, tmp_path):
+    full = {class_id: f"thing {class_id}" for class_id in range(133, 512)}
+    save_model(build(STARTER), ModelCard.from_preset(STARTER, name="full", extra_classes=full), tmp_path / "full")
+    with pytest.raises(DataListError, match="no room for 'right plum'"):
+        plan_finetune(request_for(datalist, model=str(tmp_path / "full"), mapping=["1=new"]), tmp_path / "run")
+
+
+def test_a_folder_that_holds_something_is_left_alone(datalist, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match="holds something"):
+        plan_finetune(request_for(datalist), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_mirrored_pairs():
+    assert mirrored_pairs({5: "right kidney", 14: "kidney, left", 3: "spleen"}) == ((5, 14),)
+    assert mirrored_pairs({3: "spleen"}) == ()
+
+
+def test_one_value_for_each_class():
+    assert one_value_each({7: 3, 2: 3, 5: 140}) == {2: 3, 5: 140}
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("spleen", "spleen"), ("über alles", "ber-alles"), ("...", "finetuned"), ("a" * 80, "a" * 64)]
+)
+def test_model_names(tmp_path, folder, name):
+    assert model_name(tmp_path / folder) == name
