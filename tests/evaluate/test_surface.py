@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from openvista.evaluate.surface import bounding_box, element_areas, surface_distances
+from openvista.evaluate.surface import _by_transform, _by_tree, bounding_box, element_areas, surface_distances
 
 SPACING = (0.8, 1.3, 2.7)
 
@@ -159,3 +159,11 @@ def test_the_bounding_box_is_tight():
     mask = np.zeros((7, 8, 9), bool)
     mask[2:4, 0, 5:9] = True
     assert bounding_box(mask) == (slice(2, 4), slice(0, 1), slice(5, 9))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tree_and_distance_transform_agree(seed):
+    random = np.random.default_rng(seed)
+    first, second = (np.unique(random.integers(0, 12, (size, 3)), axis=0) for size in random.integers(1, 90, 2))
+    by_tree, by_transform = _by_tree(first, second, SPACING), _by_transform(first, second, SPACING)
+    np.testing.assert_allclose(by_tree, by_transform, rtol=1e-12)
