@@ -33,7 +33,9 @@ def address(tmp_path_factory) -> Iterator[str]:
     timer = threading.Timer(START_SECONDS, process.kill)
     timer.start()
     try:
-        yield _printed_address(process)
+        found = _printed_address(process)
+        timer.cancel()
+        yield found
     finally:
         timer.cancel()
         process.terminate()

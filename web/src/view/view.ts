@@ -301,7 +301,7 @@ export class View {
     const volume = this.nv.volumes[0];
     if (!volume || !this.axes) return;
     const mm = this.nv.frac2mm(this.nv.scene.crosshairPos, 0, true);
-    const [x, y, z] = this.axes.toFile(this.crosshair).map(Math.round) as Vec3;
+    const [x, y, z] = this.crosshair.map(Math.round) as Vec3; // niivue's values are in display order
     this.onLocation({ display: this.crosshair, mm: [mm[0], mm[1], mm[2]], hu: volume.getValue(x, y, z) });
   }
 }
