@@ -147,12 +147,12 @@ def title(results: Results) -> str:
 
 def _clicks_title(clicks_a: int | None, clicks_b: int | None) -> str:
     if clicks_a == clicks_b:
-        return "Structures" if clicks_a is None else f"After {clicks_a} clicks"
+        return "Structures" if clicks_a is None else _clicks(clicks_a).capitalize()
     return f"A {_clicks(clicks_a)}, B {_clicks(clicks_b)}"
 
 
 def _clicks(clicks: int | None) -> str:
-    return "without clicks" if clicks is None else f"after {clicks} clicks"
+    return "without clicks" if clicks is None else f"after {clicks} click{'s' if clicks > 1 else ''}"
 
 
 def _cells(row: Comparison, digits: int, more_is_better: bool) -> list[str]:
