@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import nibabel as nib
 import pytest
 from viewer import Viewer
 
@@ -48,6 +49,14 @@ def _printed_address(process: subprocess.Popen[str]) -> str:
         if found:
             return found.group()
     raise AssertionError(f"openvista serve ended with {process.wait()} before it printed its address")
+
+
+@pytest.fixture(scope="session")
+def small_ct(tmp_path_factory, example_ct: Path) -> Path:
+    """The part of the example around the mandible: a few windows of the network."""
+    path = tmp_path_factory.mktemp("scans") / "small.nii.gz"
+    nib.save(nib.load(example_ct).slicer[38:88, 12:64, 58:98], path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -32,10 +32,10 @@ def test_a_class_is_segmented_seen_measured_and_exported(viewer, example_ct):
     np.testing.assert_allclose(exported.affine, nib.load(example_ct).affine, atol=1e-3)
 
 
-def test_a_click_adds_and_undo_removes(viewer, example_ct):
+def test_a_click_adds_and_undo_removes(viewer, small_ct):
     if not viewer.can_click():
         pytest.skip("the served model answers classes only")
-    viewer.open(example_ct)
+    viewer.open(small_ct)
     viewer.page.click("#new-object")
     viewer.page.wait_for_selector("[data-object='object 1']")
     viewer.page.click("button[data-tool='click']")
@@ -99,9 +99,9 @@ def test_every_orientation_shows_the_right_voxel(viewer, example_ct, tmp_path, a
         assert value == round(float(hu[voxel]))
 
 
-def test_labels_lie_where_the_server_says(viewer, example_ct, tmp_path):
+def test_labels_lie_where_the_server_says(viewer, small_ct, tmp_path):
     """On a CT whose axes run the other way: the object under the crosshair is that of the label map."""
-    source = nib.load(example_ct)
+    source = nib.load(small_ct)
     path = tmp_path / "turned.nii.gz"
     nib.save(source.as_reoriented(np.array([[2, -1], [0, 1], [1, -1]])), path)
     viewer.open(path)
@@ -121,8 +121,8 @@ def test_labels_lie_where_the_server_says(viewer, example_ct, tmp_path):
     assert labels[voxel]
 
 
-def test_a_page_that_is_loaded_again_carries_on(viewer, example_ct):
-    viewer.open(example_ct)
+def test_a_page_that_is_loaded_again_carries_on(viewer, small_ct):
+    viewer.open(small_ct)
     viewer.segment("spinal cord")
     before = viewer.labels_on_screen()
     viewer.page.reload()
@@ -132,8 +132,8 @@ def test_a_page_that_is_loaded_again_carries_on(viewer, example_ct):
     assert viewer.labels_on_screen()["render"] == pytest.approx(before["render"], rel=0.2)
 
 
-def test_objects_are_renamed_hidden_and_locked(viewer, example_ct):
-    viewer.open(example_ct)
+def test_objects_are_renamed_hidden_and_locked(viewer, small_ct):
+    viewer.open(small_ct)
     viewer.segment("spinal cord")
     page = viewer.page
     page.click("[aria-label='Rename spinal cord']")
@@ -166,8 +166,8 @@ def test_keys_change_window_plane_and_slice(viewer, example_ct):
     assert page.locator(".help-dialog").is_visible()
 
 
-def test_search_finds_a_class_by_another_name_and_enter_asks_for_it(viewer, example_ct):
-    viewer.open(example_ct)
+def test_search_finds_a_class_by_another_name_and_enter_asks_for_it(viewer, small_ct):
+    viewer.open(small_ct)
     viewer.page.keyboard.press("/")
     viewer.page.keyboard.type("gullet")
     assert viewer.page.locator("button.class").all_inner_texts() == ["esophagus"]

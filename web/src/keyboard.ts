@@ -38,8 +38,7 @@ function alone(app: App, pointer: Pointer, picture: Element, dialogs: Dialogs, e
   return (
     switches(app, event) ||
     slices(app, pointer, picture, event) ||
-    commands(app, pointer, dialogs, event.key) ||
-    (event.key === 'Tab' && document.activeElement === picture && nextObject(app, event.shiftKey ? -1 : 1))
+    commands(app, pointer, dialogs, event.key)
   );
 }
 
@@ -72,6 +71,7 @@ function commands(app: App, pointer: Pointer, dialogs: Dialogs, key: string): bo
   else if (key === '?') dialogs.help();
   else if (key === '/') document.getElementById('class-search')?.focus();
   else if (key === 'r') app.view.reset();
+  else if (key === ',' || key === '.') nextObject(app, key === '.' ? 1 : -1);
   else if (key === 'Enter' && app.store.state.boxDrawn) pointer.tool.confirm?.();
   else if (key === 'Escape') stop(app, pointer);
   else return false;
@@ -89,14 +89,12 @@ function changeOpacity(app: App, by: number): void {
   app.store.set({ opacity: Math.round(opacity * 100) / 100 });
 }
 
-function nextObject(app: App, by: number): boolean {
+function nextObject(app: App, by: number): void {
   const { session, active } = app.store.state;
   const objects = session?.objects ?? [];
-  if (!objects.length) return false;
   const index = objects.findIndex(({ id }) => id === active) + by;
   const next = objects[(index + objects.length) % objects.length];
-  app.prompts.select(next?.id ?? null, true);
-  return true;
+  if (next) app.prompts.select(next.id, true);
 }
 
 function isField(target: EventTarget | null): boolean {

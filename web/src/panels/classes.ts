@@ -21,7 +21,7 @@ export function classPanel(app: App): HTMLElement {
   search.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') list.querySelector<HTMLButtonElement>('button.class:not(:disabled)')?.click();
   });
-  app.store.watch(['classes', 'session', 'active', 'work'], show);
+  app.store.watch(['classes', 'session', 'active', 'info'], show);
   app.store.watch(['session', 'info', 'work'], ({ session, info, work }) => {
     everything.disabled = !session || !info?.features.class_prompts || Boolean(work?.canCancel);
   });

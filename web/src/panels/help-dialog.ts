@@ -16,7 +16,7 @@ const KEYS: [string, string][] = [
   ['W', 'Next window preset'],
   ['H', 'Hide or show all labels'],
   ['[  ]', 'Labels fainter, stronger'],
-  ['Tab', 'Next object, when the picture has the focus'],
+  [',  .', 'Previous, next object'],
   ['R', 'Reset zoom and position'],
   ['Enter, Esc', 'Use, discard a box; Esc also cancels work'],
   ['?', 'This page'],

@@ -7,14 +7,14 @@ import { h, refill } from '../dom.ts';
 import { icon } from '../icons.ts';
 
 export function openDialog(app: App): HTMLDialogElement & { present: () => void } {
-  const file = h('input', { type: 'file', id: 'open-file', class: 'unseen', 'aria-label': 'CT file' });
-  const folder = h('input', { type: 'file', id: 'open-folder', class: 'unseen', 'aria-label': 'DICOM folder', webkitdirectory: true });
+  const file = h('input', { type: 'file', id: 'open-file', hidden: true });
+  const folder = h('input', { type: 'file', id: 'open-folder', hidden: true, webkitdirectory: true });
   const known = h('div', { class: 'known' });
   const dialog = h('dialog', { class: 'open-dialog', 'aria-labelledby': 'open-title' },
     h('div', { class: 'dialog-head' }, h('h2', { id: 'open-title' }, 'Open a CT'), closer()),
     h('p', { class: 'drop' },
-      h('label', { class: 'button primary', for: 'open-file' }, 'File…'),
-      h('label', { class: 'button', for: 'open-folder' }, 'DICOM folder…'),
+      h('button', { class: 'primary', autofocus: true, onclick: () => file.click() }, 'File…'),
+      h('button', { onclick: () => folder.click() }, 'DICOM folder…'),
       h('span', {}, 'or drop it anywhere on this page')),
     file, folder,
     h('p', { class: 'hint' }, 'NIfTI, NRRD, MHA, or DICOM as a folder or zip. The scan goes to the server this page came from, and nowhere else.'),
