@@ -24,6 +24,7 @@ from openvista.weights import ModelCard
 from openvista.weights.store import save_model
 
 AFFINE = np.diag([-2.0, -2.0, 2.5, 1.0])
+SECONDS = 240.0  # that tests wait at most: for a machine that does much else
 SHAPE = (16, 15, 13)  # one window of the network: what is tested here is the server
 
 
@@ -77,7 +78,7 @@ class Running:
         self.settings = settings
         self.url = url
         self.app = app
-        self.http = httpx.Client(base_url=url, timeout=60)
+        self.http = httpx.Client(base_url=url, timeout=SECONDS)
 
     def upload(self, path: Path, http: httpx.Client | None = None) -> dict[str, Any]:
         """Upload a scan and return what the server says about it."""
@@ -112,17 +113,17 @@ def running(**choices: Any) -> Iterator[Running]:
         yield Running(settings, url, app, loop)
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(SECONDS)
         listener.close()
     assert not thread.is_alive()
 
 
-def wait_until_ready(url: str, seconds: float = 60) -> None:
+def wait_until_ready(url: str, seconds: float = SECONDS) -> None:
     """Ask until the server says that it is ready."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            if httpx.get(f"{url}/v1/health/ready", timeout=5).status_code == 200:
+            if httpx.get(f"{url}/v1/health/ready", timeout=30).status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from serving import Running, running
+from serving import SECONDS, Running, running
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def open_session(server: Running, ct) -> str:
 def device_busy(server: Running) -> Iterator[threading.Event]:
     """The device computes something else until the event is set."""
     done = threading.Event()
-    server.app.state.service.engine.lanes[0]._executor.submit(done.wait, 30)
+    server.app.state.service.engine.lanes[0]._executor.submit(done.wait, SECONDS)
     try:
         yield done
     finally:
@@ -44,7 +44,7 @@ def device_busy(server: Running) -> Iterator[threading.Event]:
 
 
 def until(server: Running, address: str, *states: str) -> dict:
-    end = time.monotonic() + 20
+    end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         job = server.http.get(address).json()
         if job["state"] in states:
@@ -121,11 +121,11 @@ def test_cancelling_what_runs_stops_it_at_the_next_step(small, session):
     job = kept.new_job("slow")
     sessions = small.app.state.service.sessions
     future = asyncio.run_coroutine_threadsafe(sessions.compute(kept, job, slow), small.loop)
-    assert workspace_used.wait(10)
+    assert workspace_used.wait(SECONDS)
     assert until(small, f"{session}/jobs/{job.id}", "running")["progress"]["total"] == 2000
     assert small.http.post(f"{session}/cancel").json() == {"cancelled": 1}
     with pytest.raises(Exception, match="cancelled"):
-        future.result(10)
+        future.result(SECONDS)
 
 
 def test_events_tell_of_jobs_progress_and_changes(small, session):
@@ -133,7 +133,7 @@ def test_events_tell_of_jobs_progress_and_changes(small, session):
     listening = threading.Event()
 
     def listen() -> None:
-        with httpx.stream("GET", f"{small.url}{session}/events", timeout=30) as stream:
+        with httpx.stream("GET", f"{small.url}{session}/events", timeout=SECONDS) as stream:
             assert stream.headers["content-type"].startswith("text/event-stream")
             event = ""
             for line in stream.iter_lines():
@@ -147,9 +147,9 @@ def test_events_tell_of_jobs_progress_and_changes(small, session):
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    assert listening.wait(10)
+    assert listening.wait(SECONDS)
     small.http.post(f"{session}/classes", json={"classes": ["liver"]})
-    listener.join(10)
+    listener.join(SECONDS)
     assert not listener.is_alive()
     states = [data["state"] for event, data in heard if event == "job"]
     assert states[0] == "running"
@@ -173,7 +173,7 @@ def test_requests_of_one_session_are_answered_in_order(small, session):
     def click(number: int) -> None:
         for _ in range(100):
             content = {"object": "lesion", "clicks": [{"voxel": [number, 5, 5]}], "grow": False}
-            answer = httpx.post(f"{small.url}{session}/clicks", json=content, timeout=30)
+            answer = httpx.post(f"{small.url}{session}/clicks", json=content, timeout=SECONDS)
             if answer.status_code == 200:
                 return
             assert answer.status_code == 429

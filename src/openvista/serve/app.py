@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import openvista
-from openvista.serve import health
+from openvista.serve import health, nim
 from openvista.serve.guard import OWNER_COOKIE, OWNER_HEADER, Guard, new_secret, read_cookie, set_cookie
 from openvista.serve.limits import BodyLimit
 from openvista.serve.native import about, prompts, results, scans, sessions
@@ -59,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.service = service
     install_problems(app)
-    for part in (health, about, scans, sessions, prompts, results):
+    for part in (health, about, scans, sessions, prompts, results, nim):
         app.include_router(part.router)
     _add_pages(app)
     _add_middleware(app, service)

@@ -50,10 +50,11 @@ def describe(error: OpenVistaError) -> tuple[int, str, str, float | None]:
     return 500, "internal", "the server failed; its log says why", None
 
 
-def without_paths(message: str, *paths: Path, instead: str = "the file") -> str:
+def without_paths(message: str, *paths: Path | None) -> str:
     """A message for a stranger: our own folders do not concern them."""
     for path in paths:
-        message = message.replace(str(path), instead)
+        if path is not None:
+            message = message.replace(str(path), "the kept file")
     return message
 
 

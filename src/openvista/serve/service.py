@@ -12,6 +12,7 @@ from openvista.serve.engine import Engine
 from openvista.serve.guard import owner_of
 from openvista.serve.intake import Workshop
 from openvista.serve.observe import Metrics
+from openvista.serve.oneshot import OneShots
 from openvista.serve.scans import ScanStore
 from openvista.serve.sessions import SessionStore
 from openvista.serve.settings import Settings
@@ -41,6 +42,7 @@ class Service:
         self.workshop = Workshop(settings.state / "incoming", settings)
         self.scans = ScanStore(settings.state / "scans", settings.scans)
         self.sessions = SessionStore(settings.state / "sessions", settings, self.engine, self.scans, self.metrics)
+        self.oneshots = OneShots(settings, self.engine, self.scans, self.metrics)
         self._tasks: list[asyncio.Task[None]] = []
         self.metrics.watch("openvista_scans", "Scans kept", lambda: len(self.scans))
 
@@ -66,6 +68,7 @@ class Service:
     async def remove_scan(self, scan_id: str) -> None:
         """Delete a scan and the sessions on it."""
         await self.sessions.remove_of_scan(scan_id)
+        self.oneshots.forget(scan_id)
         await run_in_threadpool(self.scans.remove, scan_id)
 
     def drain(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from openvista.errors import InputError, OutputError, ServiceError
+from openvista.errors import InputError, OutputError, ServiceError, SessionError
 from openvista.inference.progress import Report
 from openvista.io.session_file import write_session
 from openvista.serve.engine import Engine
@@ -24,6 +24,7 @@ from openvista.serve.guard import new_id
 from openvista.serve.jobs import Job
 from openvista.serve.kept_session import SAVED_FILE, KeptSession
 from openvista.serve.observe import Metrics
+from openvista.serve.problems import without_paths
 from openvista.serve.scans import ScanRecord, ScanStore
 from openvista.serve.settings import MEGABYTE, Settings
 from openvista.serve.workspace import Workspace
@@ -194,7 +195,10 @@ class SessionStore:
             scan = self._scans.load(self._scans.of_session(kept.scan_id))
             model = kept.lane.model(kept.model)
             profile = self._settings.profile
-            kept.workspace = await run_in_threadpool(Workspace, model, scan, profile, self._most_bytes, saved)
+            try:
+                kept.workspace = await run_in_threadpool(Workspace, model, scan, profile, self._most_bytes, saved)
+            except SessionError as error:
+                raise SessionError(without_paths(str(error), saved)) from None
             kept.revision = kept.workspace.revision
             if file is None:
                 kept.saved_revision = kept.revision
