@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.grid import Grid
+from openvista.supervoxels.planes import count_voxels, look_up
 
 AIR_HU = -500.0
 """Half-way between air and water: a voxel half filled with skin is on the border."""
@@ -28,7 +29,7 @@ def outside_air(voxels: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
     pieces, count = ndimage.label(voxels < AIR_HU)
     if count == 0:
         return np.zeros(voxels.shape, bool)
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    sizes = count_voxels(pieces, count + 1)
     sizes[0] = 0
     at_side = np.zeros(count + 1, bool)
     for axis in grid.ras_order[0][:2]:
@@ -39,4 +40,4 @@ def outside_air(voxels: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
         chosen[:] = False
         chosen[int(np.argmax(sizes))] = True
     chosen[0] = False
-    return np.asarray(chosen[pieces])
+    return np.asarray(look_up(chosen, pieces))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import MissingExtraError
+from openvista.supervoxels.planes import count_voxels, look_up
 
 Ints = NDArray[np.integer]
 
@@ -42,7 +43,8 @@ def keep_together(labels_XYZ: Ints) -> NDArray[np.int32]:
     """
     pieces_XYZ, sizes_R = split(labels_XYZ)
     label_of_R = np.zeros(len(sizes_R), np.int64)
-    label_of_R[pieces_XYZ.ravel()] = labels_XYZ.ravel()
+    for pieces, labels in zip(pieces_XYZ, labels_XYZ, strict=True):
+        label_of_R[pieces] = labels
     order = np.lexsort((-sizes_R, label_of_R))  # by label, the largest first
     stray_R = np.ones(len(sizes_R), bool)
     stray_R[order[np.unique(label_of_R[order], return_index=True)[1]]] = False
@@ -56,14 +58,14 @@ def keep_together(labels_XYZ: Ints) -> NDArray[np.int32]:
     return _renumber(roots_R, kept_R, pieces_XYZ)
 
 
-def split(labels_XYZ: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split(labels_XYZ: Ints) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Face-connected pieces of equal label, numbered from 1 in the order of their first voxel, and their sizes [R]."""
     try:
         from skimage.measure import label
     except ImportError as error:
         raise MissingExtraError("scikit-image", "supervoxels", "make supervoxels") from error
-    pieces_XYZ = label(labels_XYZ, connectivity=1, background=0)
-    sizes_R = np.bincount(pieces_XYZ.ravel()).astype(np.int64)
+    pieces_XYZ = label(labels_XYZ, connectivity=1, background=0).astype(np.int32)
+    sizes_R = count_voxels(pieces_XYZ, int(pieces_XYZ.max()) + 1)
     sizes_R[0] = 0
     return pieces_XYZ, sizes_R
 
@@ -72,10 +74,9 @@ def neighbours(pieces_XYZ: Ints, count: int) -> list[dict[int, int]]:
     """For each piece the pieces that it touches, with the number of common voxel faces; 0 touches nothing."""
     touching: list[dict[int, int]] = [{} for _ in range(count)]
     for axis in range(3):
-        lower = pieces_XYZ.take(range(pieces_XYZ.shape[axis] - 1), axis).astype(np.int64)
-        upper = pieces_XYZ.take(range(1, pieces_XYZ.shape[axis]), axis).astype(np.int64)
-        border = (lower != upper) & (lower > 0) & (upper > 0)
-        one, other = lower[border], upper[border]
+        rows = np.moveaxis(pieces_XYZ, axis, 0)
+        border = (rows[:-1] != rows[1:]) & (rows[:-1] > 0) & (rows[1:] > 0)
+        one, other = rows[:-1][border].astype(np.int64), rows[1:][border].astype(np.int64)
         pairs, faces = np.unique(np.minimum(one, other) * count + np.maximum(one, other), return_counts=True)
         for pair, number in zip(pairs.tolist(), faces.tolist(), strict=True):
             low, high = divmod(pair, count)
@@ -142,4 +143,4 @@ def _renumber(roots_R: NDArray[np.int64], kept_R: NDArray[np.bool_], pieces_XYZ:
     found, first = found[found > 0], first[found > 0]
     numbers_R = np.zeros(len(roots_R), np.int32)
     numbers_R[found[np.argsort(first)]] = np.arange(1, len(found) + 1)
-    return numbers_R[roots_R][pieces_XYZ]
+    return np.asarray(look_up(numbers_R[roots_R], pieces_XYZ))
