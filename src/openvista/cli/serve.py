@@ -8,56 +8,69 @@ import typer
 
 from openvista.cli.console import Quiet, Verbose
 
+Host = Annotated[
+    str | None,
+    typer.Option(help="Address to listen on. Default: 127.0.0.1, this machine only; 0.0.0.0 for everyone."),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("-m", "--model", help="Name or folder; repeatable, the first is the default. Default: starter."),
+]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps; repeatable, a queue for each."),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        help="Who has it may ask. Better in the environment: OPENVISTA_SERVE_TOKEN. Without one, a server for "
+        "others makes its own and prints it once."
+    ),
+]
+Roots = Annotated[
+    list[Path] | None, typer.Option(help="Folder whose scans may be opened by path; repeatable. Default: none.")
+]
+Datastore = Annotated[
+    Path | None,
+    typer.Option(help="Folder of images and labels for 3D Slicer and MONAI Label, shared by all users."),
+]
+State = Annotated[
+    Path | None, typer.Option(help="Folder for uploaded scans and sessions. Default: in the cache folder.")
+]
+AllowedHosts = Annotated[
+    list[str] | None, typer.Option(help="Name under which browsers reach this server; repeatable.")
+]
+CorsOrigins = Annotated[
+    list[str] | None, typer.Option(help="Web page that may ask, such as http://ohif.example:3000; repeatable.")
+]
+UrlHosts = Annotated[
+    list[str] | None,
+    typer.Option(help='Host that scans may be fetched from, such as "*.example.org"; repeatable. Default: none.'),
+]
+UrlPrivate = Annotated[
+    bool, typer.Option("--url-private", help="Fetch from private addresses as well, such as this machine.")
+]
+SessionMemory = Annotated[
+    int | None, typer.Option(help="Memory for open sessions; what is over goes to disk. Default: 6144.")
+]
+
 
 def serve(
-    host: Annotated[
-        str | None,
-        typer.Option(help="Address to listen on. Default: 127.0.0.1, this machine only; 0.0.0.0 for everyone."),
-    ] = None,
+    host: Host = None,
     port: Annotated[int | None, typer.Option("-p", "--port", help="Default: 8000. 0 for any free one.")] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option("-m", "--model", help="Name or folder; repeatable, the first is the default. Default: starter."),
-    ] = None,
-    device: Annotated[
-        list[str] | None,
-        typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps; repeatable, a queue for each."),
-    ] = None,
+    model: Models = None,
+    device: Devices = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            help="Who has it may ask. Better in the environment: OPENVISTA_SERVE_TOKEN. Without one, a server for "
-            "others makes its own and prints it once."
-        ),
-    ] = None,
-    root: Annotated[
-        list[Path] | None, typer.Option(help="Folder whose scans may be opened by path; repeatable. Default: none.")
-    ] = None,
-    datastore: Annotated[
-        Path | None,
-        typer.Option(help="Folder of images and labels for 3D Slicer and MONAI Label, shared by all users."),
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="Folder for uploaded scans and sessions. Default: in the cache folder.")
-    ] = None,
-    allowed_host: Annotated[
-        list[str] | None, typer.Option(help="Name under which browsers reach this server; repeatable.")
-    ] = None,
-    cors_origin: Annotated[
-        list[str] | None, typer.Option(help="Web page that may ask, such as http://ohif.example:3000; repeatable.")
-    ] = None,
-    url_host: Annotated[
-        list[str] | None,
-        typer.Option(help='Host that scans may be fetched from, such as "*.example.org"; repeatable. Default: none.'),
-    ] = None,
-    url_private: Annotated[
-        bool, typer.Option("--url-private", help="Fetch from private addresses as well, such as this machine.")
-    ] = False,
+    token: Token = None,
+    root: Roots = None,
+    datastore: Datastore = None,
+    state: State = None,
+    allowed_host: AllowedHosts = None,
+    cors_origin: CorsOrigins = None,
+    url_host: UrlHosts = None,
+    url_private: UrlPrivate = False,
     upload_mb: Annotated[int | None, typer.Option(help="Largest upload. Default: 2048.")] = None,
-    session_memory_mb: Annotated[
-        int | None, typer.Option(help="Memory for open sessions; what is over goes to disk. Default: 6144.")
-    ] = None,
+    session_memory_mb: SessionMemory = None,
     train: Annotated[bool, typer.Option("--train", help="Let MONAI Label clients start fine-tuning.")] = False,
     once: Annotated[bool, typer.Option("--no-restart", help="Do not start again when the server dies.")] = False,
     verbose: Verbose = 0,
