@@ -142,6 +142,6 @@ def test_unknown_habits_and_impossible_numbers():
     check_habits(frozenset({"best-so-far", "blank-slices", "sliding-windows"}))
     with pytest.raises(InputError, match="magic"):
         check_habits(frozenset({"magic"}))
-    for clicks in ((), (0, 1), (3, 1), (2, 2)):
+    for clicks in ((0, 1), (3, 1), (2, 2)):
         with pytest.raises(InputError, match="rise"):
             Settings(class_ids=(1,), clicks=clicks)

@@ -98,7 +98,7 @@ def test_card_and_network_must_agree(network: Vista3D, tmp_path: Path) -> None:
 
 
 def test_one_branch_only(tmp_path: Path) -> None:
-    preset = replace(STARTER, filters=8, class_rows=140)
+    preset = replace(STARTER, filters=8, class_rows=140, branches=("automatic",))
     network = build(preset, seed=3)
     model = save_model(network, ModelCard.from_preset(preset), tmp_path / "m")
     assert json.loads((model.path / "card.json").read_text())["branches"] == ["automatic"]
