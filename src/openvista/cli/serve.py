@@ -32,7 +32,7 @@ Roots = Annotated[
 ]
 Datastore = Annotated[
     Path | None,
-    typer.Option(help="Folder of images and labels for 3D Slicer and MONAI Label, shared by all users."),
+    typer.Option(help="Folder of images and labels, shared by all users. Nothing reads it yet."),
 ]
 State = Annotated[
     Path | None, typer.Option(help="Folder for uploaded scans and sessions. Default: in the cache folder.")
@@ -71,16 +71,16 @@ def serve(
     url_private: UrlPrivate = False,
     upload_mb: Annotated[int | None, typer.Option(help="Largest upload. Default: 2048.")] = None,
     session_memory_mb: SessionMemory = None,
-    train: Annotated[bool, typer.Option("--train", help="Let MONAI Label clients start fine-tuning.")] = False,
+    train: Annotated[bool, typer.Option("--train", help="Let clients start fine-tuning. Nothing does yet.")] = False,
     once: Annotated[bool, typer.Option("--no-restart", help="Do not start again when the server dies.")] = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, MONAI Label.
+    """Serve the viewer and two APIs on one port: ours and NVIDIA's VISTA-3D NIM.
 
     Open the printed address in a browser. Scans and sessions outlive the server. Every option can also be set in the
-    environment: OPENVISTA_SERVE_PORT=9000, OPENVISTA_SERVE_ROOTS=/data/ct,/data/other. More limits are there only; see
-    docs/serving.md.
+    environment: OPENVISTA_SERVE_PORT=9000, OPENVISTA_SERVE_ROOTS=/data/ct,/data/other. More limits are
+    there only: uploads, voxels, sessions, seconds.
 
     Examples:
 
