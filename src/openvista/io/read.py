@@ -54,7 +54,7 @@ def read_labels(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> tuple[NDAr
 
 
 def read_segmentation(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Segmentation:
-    """Read a label map of at most so many voxels, with names, colours and provenance as :meth:`Segmentation.save` wrote.
+    """Read a label map of at most so many voxels, with its names, colours and provenance.
 
     Names come from the file itself, otherwise from the ``.json`` beside it; an id without a name is "label <id>".
 
