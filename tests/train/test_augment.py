@@ -1,10 +1,15 @@
 """Patches: an unchanged cut is the volume itself, a mirror swaps sides, unknown stays unknown."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
+from openvista.train import augment
 from openvista.train.augment import Augmentation, change_intensity, draw_patch
-from openvista.train.cases import KnownRange, TrainingCase
+from openvista.train.cases import KnownRange, TrainingCase, some_voxels
 
 PLAIN = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=False, around_structure=0)
 
@@ -42,13 +47,13 @@ def test_outside_the_scan_is_air():
     assert patch.image_XYZ[5:11, 5:11, 5:11].abs().max() > 0
 
 
-def test_a_mirror_flips_the_image_and_swaps_paired_labels():
+def test_a_mirror_flips_the_image_and_swaps_paired_classes():
     case = make_case()
     always = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=True, around_structure=0)
     mirrored = 0
     for seed in range(12):
         patch = draw_patch(case, (12, 10, 14), always, {3: 4, 4: 3}, random(seed))
-        # whether mirrored or not, label 3 is always on the low side: left stays left
+        # whether mirrored or not, class 3 is always on the low side: left stays left
         assert torch.equal(patch.labels_XYZ, case.labels_XYZ.long())
         mirrored += torch.allclose(patch.image_XYZ, case.image_XYZ.float().flip(0), atol=1e-4)
     assert 2 <= mirrored <= 10
@@ -94,3 +99,51 @@ def test_intensity_changes_keep_shape_and_are_finite(seed):
     assert torch.isfinite(changed).all()
     assert not torch.equal(changed, image)
     assert torch.equal(change_intensity(image, PLAIN, random(seed)), image)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_reading_only_a_box_changes_nothing(seed):
+    """A cut from a large volume equals the cut from the whole of it, sampled at once."""
+    case = make_case((40, 30, 34))
+    augmentation = Augmentation(chance=0, rotation_degrees=30, zoom=0.3)
+    patch = draw_patch(case, (16, 12, 20), augmentation, {}, random(seed))
+    voxel_map = drawn_map(case, (16, 12, 20), augmentation, seed)
+    assert torch.allclose(patch.image_XYZ, sampled(case.image_XYZ.float(), voxel_map, (16, 12, 20)), atol=1e-4)
+
+
+def drawn_map(case, window, augmentation, seed):
+    source = random(seed)
+    mirror = float(torch.rand(1, generator=source)) < 0.5
+    return augment._voxel_map(case, window, augmentation, mirror, source)
+
+
+def sampled(volume_XYZ, voxel_map, window):
+    """Trilinear reading by scipy, 0 outside."""
+    offsets = [np.arange(side) - (side - 1) / 2 for side in window]
+    places = np.stack(np.meshgrid(*offsets, indexing="ij"))
+    matrix = voxel_map.double().numpy()
+    voxels = np.einsum("ab,bxyz->axyz", matrix[:, :3], places) + matrix[:, 3, None, None, None]
+    return torch.from_numpy(ndimage.map_coordinates(np.pad(volume_XYZ.numpy(), 2), voxels + 2, order=1)).float()
+
+
+def test_supervoxels_go_through_the_same_changes():
+    case = replace(make_case(), supervoxels_XYZ=make_case().labels_XYZ.int() * 100)
+    for seed in range(6):
+        patch = draw_patch(case, (8, 8, 8), Augmentation(), {}, random(seed))
+        assert torch.equal(patch.supervoxels_XYZ, patch.labels_XYZ * 100)
+
+
+def test_pseudo_labelled_classes_follow_the_mirror():
+    case = replace(make_case(), pseudo=frozenset({3}))
+    always = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=True, around_structure=0)
+    seen = {next(iter(draw_patch(case, (12, 10, 14), always, {3: 4, 4: 3}, random(seed)).pseudo)) for seed in range(8)}
+    assert seen == {3, 4}
+
+
+def test_places_of_a_large_structure_are_spread_over_it():
+    mask = torch.ones(30, 30, 30, dtype=torch.bool)
+    places = some_voxels(mask)
+    assert places.shape == (4096, 3)
+    assert len(set(map(tuple, places.tolist()))) == 4096
+    assert (places.float().mean(0) - 14.5).abs().max() < 0.5
+    assert torch.equal(some_voxels(mask[:4, :4, :4]).long(), mask[:4, :4, :4].nonzero())

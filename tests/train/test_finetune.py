@@ -178,6 +178,15 @@ def test_a_folder_that_holds_something_is_left_alone(datalist, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_validation_takes_a_share_of_the_work_only(datalist, tmp_path):
+    long = plan_finetune(request_for(datalist, steps=1000), tmp_path / "long").recipe
+    assert long.validate_every == 100  # a tenth: one window to validate on is little
+    timed = plan_finetune(request_for(datalist, steps=None, minutes=1.0), tmp_path / "timed").recipe
+    assert (timed.validate_every, timed.average_decay) == (50, 0.98)
+    fine = plan_finetune(request_for(datalist, steps=1000, spacing=(0.5, 0.5, 0.5)), tmp_path / "fine").recipe
+    assert fine.validate_every == 120  # 6 x 6 x 5 windows, against a quarter of 3 passes for each of 2 patches
+
+
 def test_mirrored_pairs():
     assert mirrored_pairs({5: "right kidney", 14: "kidney, left", 3: "spleen"}) == ((5, 14),)
     assert mirrored_pairs({3: "spleen"}) == ()

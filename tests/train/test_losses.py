@@ -56,3 +56,10 @@ def test_wholly_unknown_prompt_is_finite(target):
     loss.backward()
     assert torch.isfinite(loss)
     assert logits.grad.abs().max() == 0
+
+
+def test_weights_scale_prompts(target):
+    logits = torch.randn(target.shape, generator=torch.Generator().manual_seed(2))
+    each = torch.stack([dice_bce_loss(logits[k : k + 1], target[k : k + 1]) for k in range(2)])
+    weighted = dice_bce_loss(logits, target, None, torch.tensor([3.0, 1.0]))
+    assert torch.allclose(weighted, (3 * each[0] + each[1]) / 2)

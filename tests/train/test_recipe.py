@@ -13,8 +13,9 @@ from openvista.train.stages import STAGES, stage1, stage2, stage3, stage4
 def test_the_starter_recipe_by_names(starter_recipe):
     recipe = read_recipe(starter_recipe)
     assert recipe.classes == {1: 133, 2: 121, 3: 134, 4: 135, 5: 11, 6: 136, 7: 137}
-    assert recipe.mirrored_labels == {3: 4, 4: 3}
-    assert recipe.range_limited_labels == {2, 5}
+    assert recipe.mirrored_ids == {134: 135, 135: 134}
+    assert recipe.class_ids == (11, 121, 133, 134, 135, 136, 137)
+    assert recipe.sources[0].only_in_label_slices == (121, 11)
 
 
 def test_overrides_win(starter_recipe):
@@ -90,6 +91,10 @@ def test_paper_stages_differ_as_in_the_paper():
         ({"steps": 3, "epochs": 2}, "steps and epochs exclude each other"),
         ({"window": [40, 48, 48]}, "multiples of 16"),
         ({"schedule": "linear"}, "schedule"),
+        ({"more_data": [{"datalist": "b.json", "classes": {1: "livr"}}]}, "liver"),
+        ({"more_data": [{"datalist": "b.json", "classes": {1: 1}, "fold": 1}]}, "unknown key 'more_data.0.fold'"),
+        ({"classes": 3}, "cannot be read"),
+        ({"patience": 0}, "patience"),
     ],
 )
 def test_impossible_combinations_are_said(starter_recipe, override, words):
@@ -102,3 +107,19 @@ def test_epochs_become_steps(starter_recipe):
     recipe = read_recipe(starter_recipe, steps=None, epochs=3)
     assert recipe.steps_for(cases=10, processes=1) == 3 * 2 * 10 / 2
     assert recipe.steps_for(cases=11, processes=2) == 17
+    assert read_recipe(starter_recipe, steps=None, epochs=3, accumulate=3).steps_for(10, 1) == 10
+
+
+def test_more_data_lists_by_names(starter_recipe):
+    more = [{"datalist": "b.json", "classes": {1: "liver", 2: "larynx"}}]
+    recipe = read_recipe(starter_recipe, more_data=more, pseudo_classes=["spleen"])
+    assert recipe.sources[1].classes == {1: 1, 2: 136}
+    assert recipe.class_ids == (1, 3, 11, 121, 133, 134, 135, 136, 137)
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "automatic"])
+def test_every_stage_of_the_paper_has_a_recipe(starter_recipe, stage):
+    recipe = read_recipe(starter_recipe.parent / f"{stage}.yaml")
+    assert recipe.stage == stage
+    assert recipe.trained == STAGES[stage]().trained
+    assert (recipe.learning_rate, recipe.epochs) == (STAGES[stage]().learning_rate, STAGES[stage]().epochs)

@@ -99,15 +99,26 @@ def test_one_shot_shows_every_structure_where_a_case_does(tmp_path):
 
 
 def test_cases_that_cannot_be_used_are_skipped_and_named(tmp_path):
-    cases = [("a", 1, (1,)), ("gone", 1, None), ("b", 1, (1,)), ("torn", 1, (1,)), ("v", 0, (1,)), ("t", 1, (1,))]
+    cases = [
+        ("a", 1, (1,)),
+        ("gone", 1, None),
+        ("b", 1, (1,)),
+        ("torn", 1, (1,)),
+        ("short", 1, (1,)),
+        ("v", 0, (1,)),
+        ("t", 1, (1,)),
+    ]
     listed = write_list(tmp_path, cases, testing=["t"])
     (tmp_path / "torn_seg.nii.gz").write_bytes(b"no image")
+    other_grid = nib.Nifti1Image(np.ones((10, 10, 9), np.uint8), np.diag([2.0, 2.0, 2.0, 1.0]))
+    nib.save(other_grid, tmp_path / "short_seg.nii.gz")
     shots = choose_shots(listed, ONE)
     assert names(shots.training) == ["a", "b"]
     reasons = {case.name: case.reason for case in shots.skipped}
-    assert set(reasons) == {"t.nii.gz", "gone.nii.gz", "torn.nii.gz"}
+    assert set(reasons) == {"t.nii.gz", "gone.nii.gz", "torn.nii.gz", "short.nii.gz"}
     assert "does not exist" in reasons["gone.nii.gz"]
     assert "testing" in reasons["t.nii.gz"]
+    assert "not on the image's grid" in reasons["short.nii.gz"]
 
 
 def test_nothing_to_learn_from_is_said(tmp_path):

@@ -20,6 +20,9 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder, exactly.")
+    ] = False,
     verbose: Verbose = 1,
     quiet: Quiet = False,
 ) -> None:
@@ -31,7 +34,11 @@ def train(
 
       openvista train recipes/starter.yaml --set minutes=5 --set fold=1 -o runs/try
 
-      torchrun --nproc-per-node 2 -m openvista train recipes/starter.yaml
+      openvista train recipes/starter.yaml -o runs/try --resume
+
+      torchrun --nproc-per-node 2 --max-restarts 3 -m openvista train recipes/starter.yaml
+
+    A training that torchrun has started anew goes on from its last checkpoint by itself.
     """
     from openvista.inference.device import retain_heap
     from openvista.train.distributed import joined_ranks
@@ -43,15 +50,15 @@ def train(
     chosen = read_recipe(recipe, **overrides)
     folder = output or Path("runs") / chosen.name
     retain_heap()
-    with joined_ranks() as ranks:
+    with joined_ranks(chosen.device) as ranks:
         quiet = quiet or not ranks.is_first
         set_up_logging(verbose, quiet)
-        model = _run(chosen, folder, ranks, quiet)
+        model = _run(chosen, folder, ranks, quiet, resume)
         if not quiet:
             print(model)
 
 
-def _run(recipe: "Recipe", folder: Path, ranks: Any, quiet: bool) -> Path | None:
+def _run(recipe: "Recipe", folder: Path, ranks: Any, quiet: bool, resume: bool) -> Path | None:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from openvista.train.export import export_model
@@ -65,7 +72,7 @@ def _run(recipe: "Recipe", folder: Path, ranks: Any, quiet: bool) -> Path | None
         def report(step: StepReport) -> None:
             bar.update(task, completed=step.fraction, description=f"step {step.step}, loss {step.loss:.3f}")
 
-        network = Trainer(recipe, folder, ranks, report).run()
+        network = Trainer(recipe, folder, ranks, report, resume).run()
     return export_model(network, recipe, folder).path if ranks.is_first else None
 
 

@@ -5,12 +5,14 @@ noise, each with its own chance; ours adds a rotation and a left-right mirror th
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from openvista.grid import Axis3
 from openvista.train.cases import TrainingCase
 
 
@@ -35,14 +37,15 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Patch:
-    """One training sample.
+    """A piece of a case, changed.
 
     Attributes:
         image_XYZ: float32, about 0..1.
-        labels_XYZ: int64 label values.
-        known_XYZ: per range-limited label value, where it is known (bool).
-        annotated: label values that may be prompted.
+        labels_XYZ: int64 class ids.
+        known_XYZ: per range-limited class id, where it is known (bool).
+        annotated: class ids that may be prompted.
         supervoxels_XYZ: int64 number of each voxel's supervoxel, 0 for air; ``None`` where the case has none.
+        pseudo: those of ``annotated`` that come from a pseudo-label.
     """
 
     image_XYZ: Tensor
@@ -50,13 +53,14 @@ class Patch:
     known_XYZ: dict[int, Tensor]
     annotated: tuple[int, ...]
     supervoxels_XYZ: Tensor | None = None
+    pseudo: frozenset[int] = frozenset()
 
 
 def draw_patch(
     case: TrainingCase,
-    window: tuple[int, int, int],
+    window: Axis3,
     augmentation: Augmentation,
-    mirrored: dict[int, int],
+    mirrored: Mapping[int, int],
     random: torch.Generator,
 ) -> Patch:
     """Cut a random, changed patch out of a case.
@@ -65,46 +69,38 @@ def draw_patch(
         case: the prepared scan.
         window: patch size in voxels.
         augmentation: strengths.
-        mirrored: label value to the value it becomes in a mirror (right parotid to left parotid).
+        mirrored: class id to the id it becomes in a mirror (right parotid to left parotid).
         random: source of all randomness.
     """
     mirror = augmentation.mirror and _uniform(random) < 0.5
-    theta = _affine(case, window, augmentation, mirror, random)
-    size = [1, 1, *reversed(window)]
-    grid = functional.affine_grid(theta[None], size, align_corners=False)
-    # grid_sample wants the last axis first: volumes go in transposed to Z Y X and come out the same way
-    image = _sample(case.image_XYZ.float(), grid, "bilinear")
-    labels = _sample(case.labels_XYZ.float(), grid, "nearest").long()
-    known = {value: _sample(_known_volume(case, value), grid, "nearest") > 0.5 for value in case.known}
-    annotated = case.annotated
-    supervoxels = (
-        None if case.supervoxels_XYZ is None else _sample(case.supervoxels_XYZ.float(), grid, "nearest").long()
-    )
+    cut = _Cut(_voxel_map(case, window, augmentation, mirror, random), window, case.image_XYZ.shape)
+    image = cut.sample(case.image_XYZ, "bilinear")
+    labels = cut.sample(case.labels_XYZ, "nearest").long()
+    known = {class_id: cut.sample(_known_volume(case, class_id), "nearest") > 0.5 for class_id in case.known}
+    supervoxels = None if case.supervoxels_XYZ is None else cut.sample(case.supervoxels_XYZ, "nearest").long()
+    annotated, pseudo = case.annotated, case.pseudo
     if mirror:
-        labels = _swap(labels, mirrored)
-        known = {mirrored.get(value, value): mask for value, mask in known.items()}
-        annotated = tuple(mirrored.get(value, value) for value in annotated)
-    return Patch(change_intensity(image, augmentation, random), labels, known, annotated, supervoxels)
+        labels = _swapped(labels, mirrored)
+        known = {mirrored.get(class_id, class_id): mask for class_id, mask in known.items()}
+        annotated = tuple(mirrored.get(class_id, class_id) for class_id in annotated)
+        pseudo = frozenset(mirrored.get(class_id, class_id) for class_id in pseudo)
+    image = change_intensity(image, augmentation, random)
+    return Patch(image, labels, known, annotated, supervoxels, pseudo)
 
 
 def centre_of_interest(case: TrainingCase, augmentation: Augmentation, random: torch.Generator) -> Tensor:
-    """A voxel of a random annotated structure, or (sometimes) of anywhere in the scan; [3], float."""
+    """A voxel of a random annotated class, or (sometimes) of anywhere in the scan; [3], float."""
     if case.annotated and _uniform(random) < augmentation.around_structure:
-        value = case.annotated[int(torch.randint(len(case.annotated), (1,), generator=random))]
-        voxels = (case.labels_XYZ == value).nonzero()
-        if len(voxels):
-            return voxels[int(torch.randint(len(voxels), (1,), generator=random))].float()
+        places = case.places_of(case.annotated[int(torch.randint(len(case.annotated), (1,), generator=random))])
+        if len(places):
+            return places[int(torch.randint(len(places), (1,), generator=random))].float()
     return torch.rand(3, generator=random) * (torch.tensor(case.image_XYZ.shape) - 1)
 
 
-def _affine(
-    case: TrainingCase,
-    window: tuple[int, int, int],
-    augmentation: Augmentation,
-    mirror: bool,
-    random: torch.Generator,
+def _voxel_map(
+    case: TrainingCase, window: Axis3, augmentation: Augmentation, mirror: bool, random: torch.Generator
 ) -> Tensor:
-    """The 3×4 matrix for ``affine_grid``: normalised patch coordinates to normalised volume coordinates."""
+    """[3, 4]: offset of a voxel from the middle of the patch, in voxels, to the voxel of the volume."""
     shape = torch.tensor(case.image_XYZ.shape, dtype=torch.float32)
     size = torch.tensor(window, dtype=torch.float32)
     jitter = (torch.rand(3, generator=random) - 0.5) * size * 0.5
@@ -119,11 +115,38 @@ def _affine(
     linear = _rotation(angles) * spacing[None] / spacing[:, None] / zoom
     if mirror:
         linear = linear * torch.tensor([-1.0, 1.0, 1.0])
-    # voxel offset from the patch centre -> voxel of the volume -> normalised (align_corners=False) coordinates
-    matrix = torch.empty(3, 4)
-    matrix[:, :3] = (2 / shape)[:, None] * linear * (size / 2)[None]
-    matrix[:, 3] = (2 * centre + 1) / shape - 1
-    return matrix
+    return torch.cat((linear, centre[:, None]), dim=1)
+
+
+class _Cut:
+    """Reads a patch out of volumes of one shape; only the box around the patch is ever touched.
+
+    Args:
+        voxel_map: [3, 4], see :func:`_voxel_map`.
+        window: voxels of the patch.
+        shape: voxels of the volumes.
+    """
+
+    def __init__(self, voxel_map: Tensor, window: Axis3, shape: torch.Size) -> None:
+        linear, centre = voxel_map[:, :3], voxel_map[:, 3]
+        half = torch.tensor([(side - 1) / 2 for side in window])
+        reach = linear.abs() @ half + 1.5  # neighbours that interpolation needs, and rounding
+        first = (centre - reach).floor().clamp(min=0)
+        last = torch.minimum((centre + reach).ceil(), torch.tensor(shape) - 1.0)
+        self.box = tuple(slice(int(a), int(b) + 1) for a, b in zip(first, last, strict=True))
+        size = last - first + 1
+        # offset from the patch centre -> voxel of the box -> normalised coordinates (align_corners=False)
+        theta = torch.empty(3, 4)
+        theta[:, :3] = (2 / size)[:, None] * linear * (torch.tensor(window) / 2)[None]
+        theta[:, 3] = (2 * (centre - first) + 1) / size - 1
+        # grid_sample wants the last axis first: volumes go in transposed to Z Y X and come out the same way
+        self.grid = functional.affine_grid(theta[None], [1, 1, *reversed(window)], align_corners=False)
+
+    def sample(self, volume_XYZ: Tensor, mode: str) -> Tensor:
+        """The patch, float32; 0 outside the volume."""
+        flipped = volume_XYZ[self.box].float().permute(2, 1, 0)[None, None]
+        sampled = functional.grid_sample(flipped, self.grid, mode=mode, padding_mode="zeros", align_corners=False)
+        return sampled[0, 0].permute(2, 1, 0)
 
 
 def _rotation(angles: list[float]) -> Tensor:
@@ -137,24 +160,21 @@ def _rotation(angles: list[float]) -> Tensor:
     return rotation
 
 
-def _sample(volume_XYZ: Tensor, grid: Tensor, mode: str) -> Tensor:
-    flipped = volume_XYZ.permute(2, 1, 0)[None, None]
-    sampled = functional.grid_sample(flipped, grid, mode=mode, padding_mode="zeros", align_corners=False)
-    return sampled[0, 0].permute(2, 1, 0)
+def _known_volume(case: TrainingCase, class_id: int) -> Tensor:
+    """Where a class is known; takes no memory but one line of voxels."""
+    known = case.known[class_id]
+    line = torch.zeros(case.image_XYZ.shape[known.axis])
+    line[known.first : known.last + 1] = 1
+    shape = [1, 1, 1]
+    shape[known.axis] = len(line)
+    return line.view(shape).expand(case.image_XYZ.shape)
 
 
-def _known_volume(case: TrainingCase, value: int) -> Tensor:
-    known = case.known[value]
-    volume = torch.zeros(case.image_XYZ.shape)
-    volume.narrow(known.axis, known.first, known.last - known.first + 1).fill_(1)
-    return volume
-
-
-def _swap(labels: Tensor, mirrored: dict[int, int]) -> Tensor:
-    table = torch.arange(256)
-    for value, other in mirrored.items():
-        table[value] = other
-    return table[labels]
+def _swapped(labels_XYZ: Tensor, mirrored: Mapping[int, int]) -> Tensor:
+    table = torch.arange(max(int(labels_XYZ.max()), *mirrored, 0) + 1)
+    for class_id, other in mirrored.items():
+        table[class_id] = other
+    return table[labels_XYZ]
 
 
 def change_intensity(image_XYZ: Tensor, augmentation: Augmentation, random: torch.Generator) -> Tensor:

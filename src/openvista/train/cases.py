@@ -1,18 +1,22 @@
-"""A labelled scan on the model grid, ready to be cut into patches."""
+"""A scan on the model grid with what is known about it, ready to be cut into patches."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from openvista.datalist import Case, SliceRange
+from openvista.datalist import AnyCase, Case, SliceRange
 from openvista.errors import DataListError
 from openvista.grid import Float3, Grid
 from openvista.io import read_labels, read_scan
 from openvista.model import Preset
 from openvista.prepare import axis_map, prepare, resample_linear, resample_nearest
+
+MOST_PLACES = 4096
+"""Voxels remembered per class to centre patches on; of a larger structure every so manieth."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +34,36 @@ class KnownRange:
 
 
 @dataclass(frozen=True)
+class Use:
+    """What a run takes from the cases of one data list.
+
+    Attributes:
+        classes: label value to class id; other values are ignored.
+        range_limited: class ids that count only between their ``label_slices``.
+        pseudo: class ids to take from the pseudo-label where nobody marked them.
+        supervoxels: whether to read the supervoxel map.
+    """
+
+    classes: Mapping[int, int]
+    range_limited: frozenset[int] = frozenset()
+    pseudo: frozenset[int] = frozenset()
+    supervoxels: bool = False
+
+
+@dataclass(frozen=True)
 class TrainingCase:
-    """What training keeps of a case in memory.
+    """What training keeps of a case.
 
     Attributes:
         name: for messages.
         image_XYZ: float16, 0..1, RAS, at the preset's spacing.
-        labels_XYZ: uint8 label values of the data list on the same grid.
-        annotated: label values somebody marked in this case.
-        known: label values that are known in a range only.
+        labels_XYZ: int16 class ids on the same grid.
+        annotated: class ids that are known in this case, marked by hand or taken from the pseudo-label.
+        known: class ids that are known in a range only.
         spacing: mm per voxel.
         supervoxels_XYZ: int32 number of each voxel's supervoxel, 0 for air; ``None`` where the case has none.
+        pseudo: those of ``annotated`` that come from the pseudo-label.
+        places: class id to some of its voxels, int16 [M, 3].
     """
 
     name: str
@@ -50,59 +73,79 @@ class TrainingCase:
     known: dict[int, KnownRange]
     spacing: Float3
     supervoxels_XYZ: Tensor | None = None
+    pseudo: frozenset[int] = frozenset()
+    places: dict[int, Tensor] = field(default_factory=dict)
+
+    def places_of(self, class_id: int) -> Tensor:
+        """Some voxels of a class, [M, 3]."""
+        return self.places[class_id] if class_id in self.places else some_voxels(self.labels_XYZ == class_id)
 
 
-def load_case(case: Case, preset: Preset, label_values: frozenset[int], range_limited: frozenset[int]) -> TrainingCase:
+def load_case(case: AnyCase, preset: Preset, use: Use) -> TrainingCase:
     """Read and prepare one case.
 
     Args:
         case: entry of the data list.
         preset: gives spacing and HU window.
-        label_values: label values the recipe uses; others are ignored.
-        range_limited: label values that count only between their ``label_slices``.
+        use: which labels count.
 
     Raises:
-        DataListError: image and label are not on the same grid.
+        DataListError: a map is not on the grid of its image.
+        ScanError: a file cannot be read.
     """
     scan = read_scan(case.image)
-    labels, label_grid = read_labels(case.label)
-    if not label_grid.matches(scan.grid, tolerance_mm=0.1):
-        raise DataListError(f"{case.label} is not on the grid of {case.image}; resample it first")
     prepared = prepare(scan, preset.spacing, preset.hu_window)
-    annotated = tuple(sorted(case.annotated & label_values))
+    labels_XYZ = torch.zeros(prepared.grid.shape, dtype=torch.int16)
+    manual: frozenset[int] = frozenset()
+    known: dict[int, KnownRange] = {}
+    if isinstance(case, Case):
+        marked = _marked(use.classes, case.annotated)
+        labels_XYZ = resample_labels(_labels(case.label, scan.grid), scan.grid, prepared.grid, marked)
+        manual = frozenset(marked.values())
+        known = _known_ranges(case, marked, use.range_limited, scan.grid, prepared.grid)
+    pseudo: frozenset[int] = frozenset()
+    if use.pseudo and case.pseudo_label is not None and case.pseudo_label_reliable:
+        pseudo = use.pseudo - manual
+        guessed = _labels(case.pseudo_label, scan.grid)
+        guessed_XYZ = resample_labels(guessed, scan.grid, prepared.grid, {one: one for one in pseudo})
+        labels_XYZ = torch.where(labels_XYZ > 0, labels_XYZ, guessed_XYZ)
+    supervoxels_XYZ = None
+    if use.supervoxels and case.supervoxels is not None:
+        supervoxels_XYZ = resample_nearest(_labels(case.supervoxels, scan.grid), scan.grid, prepared.grid)
+    annotated = tuple(sorted(manual | pseudo))
     return TrainingCase(
         name=case.name,
         image_XYZ=prepared.image_XYZ.half(),
-        labels_XYZ=resample_labels(torch.as_tensor(labels), scan.grid, prepared.grid, annotated),
+        labels_XYZ=labels_XYZ,
         annotated=annotated,
-        known={
-            value: known_range(case.label_slices[value], scan.grid, prepared.grid)
-            for value in annotated
-            if value in range_limited and value in case.label_slices
-        },
+        known=known,
         spacing=prepared.grid.spacing,
-        supervoxels_XYZ=None if case.supervoxels is None else _supervoxels(case.supervoxels, scan.grid, prepared.grid),
+        supervoxels_XYZ=supervoxels_XYZ,
+        pseudo=pseudo,
+        places={class_id: some_voxels(labels_XYZ == class_id) for class_id in annotated},
     )
 
 
-def _supervoxels(path: Path, scan_grid: Grid, target: Grid) -> Tensor:
-    numbers, grid = read_labels(path)
-    if not grid.matches(scan_grid, tolerance_mm=0.1):
-        raise DataListError(f"{path} is not on the grid of its scan; make the supervoxels again")
-    return resample_nearest(torch.as_tensor(numbers.astype(np.int32)), scan_grid, target)
-
-
-def resample_labels(labels: Tensor, source: Grid, target: Grid, values: tuple[int, ...]) -> Tensor:
-    """Label map to the model grid with smooth edges: each structure linearly, then the strongest above one half.
+def resample_labels(labels: Tensor, source: Grid, target: Grid, classes: Mapping[int, int]) -> Tensor:
+    """Label map to class ids on the model grid, with smooth edges: each class linearly, then the strongest above half.
 
     Nearest neighbour would carry the staircase of coarse voxels over to the finer grid.
+
+    Args:
+        labels: label values on ``source``.
+        source, target: grids with parallel axes.
+        classes: label value to class id; several values may be one class; other values vanish.
     """
     best = torch.full(target.shape, 0.5)
-    result = torch.zeros(target.shape, dtype=torch.uint8)
-    for value in values:
-        share = resample_linear((labels == value).float(), source, target)
+    result = torch.zeros(target.shape, dtype=torch.int16)
+    present = set(torch.unique(labels).tolist())
+    for class_id in sorted(set(classes.values())):
+        values = [value for value, one in classes.items() if one == class_id and value in present]
+        if not values:
+            continue
+        share = resample_linear(torch.isin(labels, torch.tensor(values, dtype=labels.dtype)).float(), source, target)
         stronger = share > best
-        result[stronger] = value
+        result[stronger] = class_id
         best[stronger] = share[stronger]
     return result
 
@@ -117,3 +160,38 @@ def known_range(slices: SliceRange, scan_grid: Grid, grid: Grid) -> KnownRange:
     if len(indices) == 0:
         return KnownRange(axis, 0, -1)
     return KnownRange(axis, int(indices[0]), int(indices[-1]))
+
+
+def some_voxels(mask_XYZ: Tensor) -> Tensor:
+    """Up to ``MOST_PLACES`` voxels of a mask, evenly spread over its list of voxels; int16 [M, 3]."""
+    voxels_M3 = mask_XYZ.nonzero()
+    if len(voxels_M3) > MOST_PLACES:
+        voxels_M3 = voxels_M3[torch.arange(MOST_PLACES) * len(voxels_M3) // MOST_PLACES]
+    return voxels_M3.to(torch.int16)
+
+
+def _marked(classes: Mapping[int, int], annotated: Collection[int]) -> dict[int, int]:
+    """Label value to class id of the classes that are known here: those all of whose values somebody marked."""
+    unknown = {class_id for value, class_id in classes.items() if value not in annotated}
+    return {value: class_id for value, class_id in classes.items() if class_id not in unknown}
+
+
+def _known_ranges(
+    case: Case, marked: Mapping[int, int], range_limited: Collection[int], scan_grid: Grid, grid: Grid
+) -> dict[int, KnownRange]:
+    """Range of each limited class; of a class made of several label values, where all of them are known."""
+    ranges: dict[int, SliceRange] = {}
+    for value, class_id in marked.items():
+        if class_id in range_limited and value in case.label_slices:
+            first, last = case.label_slices[value]
+            before = ranges.get(class_id, (first, last))
+            ranges[class_id] = (max(first, before[0]), min(last, before[1]))
+    return {class_id: known_range(slices, scan_grid, grid) for class_id, slices in ranges.items()}
+
+
+def _labels(path: Path, scan_grid: Grid) -> Tensor:
+    """A map on the scan's grid, int32."""
+    labels, grid = read_labels(path)
+    if not grid.matches(scan_grid, tolerance_mm=0.1):
+        raise DataListError(f"{path} is not on the grid of its image: resample it, or run openvista datalist check")
+    return torch.as_tensor(labels.astype(np.int32))

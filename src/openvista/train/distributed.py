@@ -2,13 +2,16 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from openvista.errors import DeviceError, InputError
 
 
 @dataclass(frozen=True)
@@ -16,12 +19,16 @@ class Ranks:
     """Which of how many processes this is.
 
     Attributes:
-        rank: 0 is the one that validates, saves and reports.
+        rank: 0 is the one that saves and reports.
         count: number of processes.
+        device: where this process computes.
+        restarts: how often torchrun has started these processes anew after one of them died.
     """
 
     rank: int = 0
     count: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    restarts: int = 0
 
     @property
     def is_first(self) -> bool:
@@ -47,30 +54,81 @@ class Ranks:
 
     def any(self, here: bool) -> bool:
         """Whether it is so in any process."""
-        if self.count == 1:
-            return here
-        shared = torch.tensor([float(here)])
-        distributed.all_reduce(shared, op=distributed.ReduceOp.MAX)
-        return bool(shared > 0)
+        return self._reduced(float(here), distributed.ReduceOp.MAX) > 0 if self.count > 1 else here
+
+    def mean(self, number: float) -> float:
+        """Mean over the processes."""
+        return self._reduced(number, distributed.ReduceOp.SUM) / self.count if self.count > 1 else number
 
     def agree(self, number: float) -> float:
         """The first process's number, known to all (time differs between processes, decisions must not)."""
         if self.count == 1:
             return number
-        shared = torch.tensor([number], dtype=torch.float64)
+        shared = torch.tensor([number], dtype=torch.float64, device=self.device)
         distributed.broadcast(shared, src=0)
+        return float(shared)
+
+    def gathered(self, here: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """What every process says, in order of rank, known to all."""
+        if self.count == 1:
+            return [here]
+        found: list[Any] = [None] * self.count
+        distributed.all_gather_object(found, here)
+        return found
+
+    def _reduced(self, number: float, how: Any) -> float:
+        shared = torch.tensor([number], dtype=torch.float64, device=self.device)
+        distributed.all_reduce(shared, op=how)
         return float(shared)
 
 
 @contextmanager
-def joined_ranks() -> Iterator[Ranks]:
-    """Join the group torchrun started (``RANK``, ``WORLD_SIZE``), or be alone; leave it at the end."""
+def joined_ranks(device: str = "auto") -> Iterator[Ranks]:
+    """Join the group torchrun started (``RANK``, ``WORLD_SIZE``, ...), or be alone; leave it at the end.
+
+    Args:
+        device: "auto" (CUDA if there is one), "cpu" or "cuda"; each process of a machine takes a GPU of its own.
+
+    Raises:
+        DeviceError: there is no such device, or there are more processes than GPUs.
+        InputError: the group's port is in use, or nobody answers there.
+    """
+    mine = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
     count = int(os.environ.get("WORLD_SIZE", "1"))
+    restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
     if count == 1:
-        yield Ranks()
+        yield Ranks(device=mine, restarts=restarts)
         return
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
-        yield Ranks(distributed.get_rank(), count)
+        store, rank, count = next(distributed.rendezvous("env://"))
+        if count == int(os.environ.get("LOCAL_WORLD_SIZE", "0")):
+            # torchrun keeps its store over restarts; without a place of its own a new start finds dead addresses
+            store = distributed.PrefixStore(f"openvista-{restarts}", store)
+        backend = "nccl" if mine.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
+    except (distributed.DistError, RuntimeError, ValueError) as error:
+        raise InputError(_no_group(error)) from None
+    try:
+        yield Ranks(distributed.get_rank(), count, mine, restarts)
     finally:
         distributed.destroy_process_group()
+
+
+def _device(name: str, local_rank: int) -> torch.device:
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if local_rank >= torch.cuda.device_count():
+        raise DeviceError(
+            f"process {local_rank} of this machine needs a GPU of its own, torch sees {torch.cuda.device_count()}: "
+            "set device to cpu, or --nproc-per-node to the number of GPUs"
+        )
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
+
+
+def _no_group(error: Exception) -> str:
+    where = f"{os.environ.get('MASTER_ADDR', '?')}:{os.environ.get('MASTER_PORT', '?')}"
+    reason = " ".join(str(error).split())
+    if "EADDRINUSE" in reason or "address already in use" in reason:
+        return f"port {where} is in use, perhaps by another training: choose another one with torchrun --master-port"
+    return f"the processes cannot meet at {where}: {reason[:200]}; check torchrun's --master-addr and --master-port"

@@ -27,7 +27,7 @@ def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFol
 
 def model_card(preset: Preset, recipe: Recipe, run_folder: Path) -> ModelCard:
     """The card of a finished run, with the validation scores of its best checkpoint."""
-    ids = sorted(recipe.classes.values())
+    ids = recipe.class_ids
     return ModelCard.from_preset(
         preset,
         name=recipe.name,
@@ -42,8 +42,10 @@ def model_card(preset: Preset, recipe: Recipe, run_folder: Path) -> ModelCard:
 
 def _portable(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, without folders of this machine."""
-    content = recipe.model_dump(mode="json", exclude={"data", "licence"})
-    return content | {"datalist": recipe.datalist.name}
+    content = recipe.model_dump(mode="json", exclude={"data", "licence", "cache"})
+    more = [source | {"datalist": Path(source["datalist"]).name} for source in content["more_data"]]
+    start = None if recipe.start_from is None else Path(recipe.start_from).name
+    return content | {"datalist": recipe.datalist.name, "more_data": more, "start_from": start}
 
 
 def _validation(run_folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,13 +30,18 @@ LEARN, HELD_OUT = 1, 0
 """Folds of the run's own data list."""
 
 _LEARNING_RATES: Mapping[str, float] = {"vista3d": finetune().learning_rate, "starter": 5e-4}
-"""Peak by preset: the paper's for the published network; a small network takes, and needs, larger steps."""
+"""Peak by preset: the paper's for the published network. The starter was trained with more than twice of what is given
+here, and learnt the mandible as a new class from two scans within 20 patches at 1e-3."""
 _MOST_MEASURED = 20
 """Cases whose structures are measured; a median does not need more."""
 _SEVERAL_PATCHES_BELOW = 64**3
 """Voxels of a patch below which two go into a step, as in the starter's own training; else one (paper facts §6)."""
-_VALIDATIONS = 10
-_STEPS_BETWEEN_VALIDATIONS_BY_TIME = 100
+_VALIDATIONS, _FEWEST_STEPS_BETWEEN = 10, 50
+"""Validations of a run whose number of steps is known; steps between them at least where only the time is known."""
+_VALIDATION_SHARE = 0.25
+"""Validating takes at most this share of the work of training."""
+_PASSES_OF_A_STEP = 3
+"""A patch to learn from costs about so many forward passes: one, and two for the gradient."""
 _AVERAGED_SHARE = 20
 """The average of weights looks back over about one in so many steps of the run."""
 _SIZE = ("filters", "blocks_per_level", "class_rows", "hu_window")
@@ -142,20 +148,13 @@ def plan_recipe(
         DeviceError: the memory is too small for the smallest patch.
         AnatomyError: a class of ``only_in_slices`` is not learnt, or a sided structure would be mirrored alone.
     """
-    preset, size = base.card.preset(), preset_of_size(base)
     training = [case for case in listed.training if case.fold == LEARN]
     sizes = [measure_case(case, classes) for case in training[:_MOST_MEASURED]]
-    parts, precision = trained_parts(request.branches, base), _precision()
+    parts, size = trained_parts(request.branches, base), preset_of_size(base)
     logger.info("what learns: %s", ", ".join(parts))
-    spacing = plan_spacing(preset, sizes, request.spacing)
-    logger.info("spacing %s mm: %s", spacing.value, spacing.reason)
-    patches = 2 if math.prod(preset.window) < _SEVERAL_PATCHES_BELOW else 1
-    work = Work(len(names), patches, "point" in parts, precision != "float32")
     content: dict[str, Any] = {
         "datalist": listed.path,
         "preset": size,
-        "spacing": spacing.value,
-        "window": _window(request.patch, preset, spacing.value, sizes, work),
         "start_from": None if request.from_scratch else str(base.path),
         "extra_names": {class_id: name for class_id, name in names.items() if class_id > LAST_OFFICIAL_ID},
         "extra_aliases": {i: aliases for i, aliases in base.card.extra_aliases.items() if i in names},
@@ -163,22 +162,48 @@ def plan_recipe(
         "mirrored": mirrored_pairs(names) if request.mirror else (),
         "only_in_label_slices": _limited(request.only_in_slices, names, base),
         "fold": HELD_OUT if len(training) < len(listed.training) else None,
-        "patches_per_step": patches,
-        "precision": precision,
+        "learning_rate": automatic().learning_rate if request.from_scratch else _LEARNING_RATES[size],
         "seed": request.seed,
         "licence": "not stated" if request.from_scratch else base.card.licence,
         "data": f"{len(training)} scans of {request.datalist.name}",
         **_stage(parts),
+        **_patches(request, base.card.preset(), sizes, "point" in parts, len(names)),
     }
-    content["learning_rate"] = automatic().learning_rate if request.from_scratch else _LEARNING_RATES[size]
     for key in ("learning_rate", "steps", "minutes"):
         if getattr(request, key) is not None:
             content[key] = getattr(request, key)
-    return _with_settings(content, request, len(training))
+    least = _steps_between(len(listed.training) - len(training), sizes, content)
+    return _with_settings(content, request, len(training), least)
 
 
-def _with_settings(content: dict[str, Any], request: FinetuneRequest, cases: int) -> Recipe:
-    """The recipe of these keys and the user's own, paced by the number of steps that they give."""
+def _patches(
+    request: FinetuneRequest, preset: Preset, sizes: Sequence[CaseSizes], clicks: bool, classes: int
+) -> dict[str, Any]:
+    """Spacing, window, patches per step and precision, and why."""
+    precision = _precision()
+    spacing = plan_spacing(preset, sizes, request.spacing)
+    logger.info("spacing %s mm: %s", spacing.value, spacing.reason)
+    count = 2 if math.prod(preset.window) < _SEVERAL_PATCHES_BELOW else 1
+    work = Work(classes, count, clicks, precision != "float32")
+    window = _window(request.patch, preset, spacing.value, sizes, work)
+    return {"spacing": spacing.value, "window": window, "patches_per_step": count, "precision": precision}
+
+
+def _steps_between(held_out: int, sizes: Sequence[CaseSizes], content: Mapping[str, Any]) -> int:
+    """Steps between two validations at least, if held-out scans are as large as those learnt from."""
+    windows = held_out * statistics.mean(case.windows(content["window"], content["spacing"]) for case in sizes)
+    return math.ceil(windows / (_VALIDATION_SHARE * _PASSES_OF_A_STEP * content["patches_per_step"]))
+
+
+def _with_settings(content: dict[str, Any], request: FinetuneRequest, cases: int, least: int) -> Recipe:
+    """The recipe of these keys and the user's own, paced by the number of steps that they give.
+
+    Args:
+        content: keys and values that are planned.
+        request: has the user's own.
+        cases: to learn from.
+        least: steps between two validations at least.
+    """
     settings = dict(request.settings)
     if planned := sorted(_PLANNED & settings.keys()):
         raise RecipeError(
@@ -190,7 +215,8 @@ def _with_settings(content: dict[str, Any], request: FinetuneRequest, cases: int
     content = {"name": "finetuned"} | content | settings
     content["augmentation"] = {"mirror": request.mirror, **bending}
     steps = make_recipe(content, "fine-tuning").steps_for(cases, processes=1)
-    return make_recipe({**_pace(steps, content.get("minutes"), request.from_scratch), **content}, "fine-tuning")
+    pace = _pace(steps, content.get("minutes"), request.from_scratch, least)
+    return make_recipe({**pace, **content}, "fine-tuning")
 
 
 def mirrored_pairs(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
@@ -228,13 +254,13 @@ def _stage(parts: tuple[str, ...]) -> dict[str, Any]:
     return {"stage": "stage2", "trained": parts, "oversample": None}
 
 
-def _pace(steps: int, minutes: float | None, from_scratch: bool) -> dict[str, Any]:
+def _pace(steps: int, minutes: float | None, from_scratch: bool, least: int) -> dict[str, Any]:
     """What depends on the length of the run: validations, how far the average of weights looks back, warm-up."""
-    warmup = {"warmup_steps": min(automatic().warmup_steps, steps // 10)} if from_scratch else {}
+    pace: dict[str, Any] = {"warmup_steps": min(automatic().warmup_steps, steps // 10)} if from_scratch else {}
     if minutes is not None:  # nobody knows how many steps that is
-        return warmup | {"validate_every": _STEPS_BETWEEN_VALIDATIONS_BY_TIME, "average_decay": 0.98}
+        return pace | {"validate_every": max(_FEWEST_STEPS_BETWEEN, least), "average_decay": 0.98}
     decay = min(0.999, max(0.0, 1 - _AVERAGED_SHARE / steps))
-    return warmup | {"validate_every": math.ceil(steps / _VALIDATIONS), "average_decay": decay}
+    return pace | {"validate_every": max(math.ceil(steps / _VALIDATIONS), least), "average_decay": decay}
 
 
 def _window(patch: str | Axis3, preset: Preset, spacing: Float3, sizes: Sequence[CaseSizes], work: Work) -> Axis3:

@@ -1,29 +1,28 @@
-"""The training loop: recipe in, model folder out."""
+"""The training loop: recipe in, network out; and it can be stopped and resumed at any time."""
 
-import csv
 import json
 import logging
-import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from openvista.datalist import Case, read_datalist
-from openvista.errors import DataListError, OpenVistaError
+from openvista.errors import RecipeError
 from openvista.model import Vista3D, build
-from openvista.train.cases import TrainingCase, load_case
+from openvista.train.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
+from openvista.train.data import TrainingData, load_data
 from openvista.train.distributed import Ranks
-from openvista.train.objective import Answer, Objective
-from openvista.train.parts import starting_network
+from openvista.train.learner import Learner
+from openvista.train.loader import SampleLoader, sample_groups
+from openvista.train.parts import check_device, starting_network
 from openvista.train.recipe import Recipe
-from openvista.train.samples import Sample, draw_sample
-from openvista.train.validate import validate
-from openvista.train.validate_clicks import validate_clicks
+from openvista.train.run_folder import RunFolder, check_unused
+from openvista.train.samples import draw_sample
+from openvista.train.schedule import Schedule
+from openvista.train.validation import overall, validate_all
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +34,16 @@ class StepReport:
     Attributes:
         step: steps done.
         fraction: share of the run that is over, 0..1 (by steps or by minutes, whichever is nearer its end).
-        loss: of this step, in this process.
+        loss: of this step, mean over all processes.
         learning_rate: of this step.
+        waiting: share of the time so far that was spent waiting for patches.
     """
 
     step: int
     fraction: float
     loss: float
     learning_rate: float
+    waiting: float = 0.0
 
 
 class Trainer:
@@ -50,9 +51,17 @@ class Trainer:
 
     Args:
         recipe: everything that decides the run.
-        folder: run folder; checkpoints, log and the resolved recipe are written here by the first process.
+        folder: run folder, see :mod:`openvista.train.run_folder`; the first process writes it.
         ranks: which of how many processes this is.
         report: called after each step.
+        resume: go on from the folder's last checkpoint, exactly as if the run had not stopped (to the bit where the
+            machine computes the same numbers again; with ``minutes`` the learning rate follows the clock). A folder
+            without checkpoint starts anew. Processes that torchrun has restarted resume anyway. Several machines
+            need a run folder they share.
+
+    Raises:
+        RecipeError: the folder holds a run and ``resume`` is not set, or its checkpoint does not fit the recipe.
+        DeviceError: the precision needs another device.
     """
 
     def __init__(
@@ -61,144 +70,151 @@ class Trainer:
         folder: Path,
         ranks: Ranks | None = None,
         report: Callable[[StepReport], None] | None = None,
+        resume: bool = False,
     ) -> None:
         self.recipe = recipe
         self.folder = folder
         self.ranks = ranks or Ranks()
         self.report = report or (lambda _: None)
-        self.network = starting_network(recipe)
-        self.preset = self.network.preset
-        self.network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay))
-        self.objective = self.ranks.wrap(Objective(self.network, recipe), may_skip="point" in recipe.trained)
-        self.parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        wanted = self.ranks.any(resume or self.ranks.restarts > 0)
+        self.resumes = wanted and bool(self.ranks.agree((folder / LAST).exists()))
+        if not self.resumes:
+            check_unused(folder)
+        check_device(recipe, self.ranks.device)
+        network = starting_network(recipe).to(self.ranks.device)
+        network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.preset = network.preset
+        self.learner = Learner(network, recipe, self.ranks)
         self.step = 0
-        self.steps = 0
         self.best = -1.0
+        self.without_better = 0
+        self.elapsed = 0.0
+        self.changed: list[str] = []  # keys of the recipe, since the checkpoint
+        if self.resumes:
+            self._restore()
+        self.run_folder: RunFolder | None = None
 
     def run(self) -> Vista3D:
-        """Train to the end and return the averaged network of the best validation (the last one without a fold)."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Train to the end and return the network of the best validation (the last one where nothing is held out).
+
+        Raises:
+            DataListError: nothing to train on.
+            OpenVistaError: a loss or gradient that is not a number, with the names of the cases.
+            OutputError: the run folder cannot be written; its last checkpoint is whole.
+        """
         if self.ranks.is_first:
-            (self.folder / "recipe.json").write_text(self.recipe.model_dump_json(indent=2))
-        training, validation = self._load_cases()
-        self.steps = self.recipe.steps_for(len(training), self.ranks.count)
-        logger.info("%d cases to train on, %d to validate, %d steps", len(training), len(validation), self.steps)
-        self.ranks.barrier()
-        started = time.monotonic()
-        fraction = 0.0
-        while fraction < 1:
-            fraction = self.ranks.agree(self._fraction_done(started))
-            learning_rate = self._learning_rate(fraction)
-            loss = self._step(training, learning_rate)
-            self.report(StepReport(self.step, fraction, loss, learning_rate))
-            if self.step % self.recipe.validate_every == 0 or fraction >= 1:
-                if self.ranks.is_first:
-                    self._validate_and_save(validation, time.monotonic() - started, loss)
-                self.ranks.barrier()
+            self.run_folder = RunFolder(self.folder, self.recipe, self.ranks, self.step if self.resumes else None)
+        with self.run_folder or nullcontext():
+            if self.resumes:
+                logger.info("going on from step %d", self.step)
+            if self.changed:
+                logger.warning("the recipe has changed since the checkpoint: %s", ", ".join(self.changed))
+            data = load_data(self.recipe, self.preset, self.ranks)
+            steps = self.recipe.steps_for(len(data.training), self.ranks.count)
+            logger.info(
+                "%d cases to train on, %d held out here, %d steps", len(data.training), len(data.validation), steps
+            )
+            self.ranks.barrier()
+            self._train(data, Schedule(self.recipe, steps, self.elapsed))
+            if data.skipped:
+                logger.warning("%d cases were skipped: %s", len(data.skipped), "; ".join(data.skipped))
         return self._best_network()
 
-    def _load_cases(self) -> tuple[list[TrainingCase], list[TrainingCase]]:
-        values = frozenset(self.recipe.classes)
-        limited = self.recipe.range_limited_labels
+    def _train(self, data: TrainingData, schedule: Schedule) -> None:
+        recipe, ranks = self.recipe, self.ranks
+        groups = sample_groups(ranks.rank, ranks.count, recipe.patches_per_step, recipe.accumulate)
+        began, waiting = schedule.elapsed, 0.0
+        with SampleLoader(partial(draw_sample, data, recipe), groups, recipe.loaders) as loader:
+            fraction = 0.0 if self.step < schedule.steps else 1.0
+            while fraction < 1 and not self._has_converged:
+                fraction = ranks.agree(schedule.fraction(self.step)) if recipe.minutes else schedule.fraction(self.step)
+                learning_rate = schedule.learning_rate(self.step, fraction)
+                result = self.learner.step(loader.take(self.step), learning_rate, self.step)
+                self.step += 1
+                waiting = loader.waited / max(schedule.elapsed - began, 1e-6)
+                self._note_step(schedule.elapsed, result.loss, learning_rate, result.gradient, waiting)
+                self.report(StepReport(self.step, min(fraction, 1.0), result.loss, learning_rate, waiting))
+                self._validate_and_save(data, schedule, over=fraction >= 1)
+            logger.info("%d steps; %.1f %% of the time went into waiting for patches", self.step, 100 * waiting)
 
-        def load(cases: tuple[Case, ...]) -> list[TrainingCase]:
-            loaded = (load_case(case, self.preset, values, limited) for case in cases)
-            return [case for case in loaded if case.annotated]
-
-        training, validation = read_datalist(self.recipe.datalist).split(self.recipe.fold)
-        loaded = load(training)
-        if not loaded:
-            raise DataListError(
-                f"{self.recipe.datalist}: no case outside fold {self.recipe.fold} has a structure of the recipe; "
-                "set fold to null to train on every case"
+    def _note_step(self, seconds: float, loss: float, learning_rate: float, gradient: float, waiting: float) -> None:
+        if self.run_folder is not None:
+            self.run_folder.add_step(
+                step=self.step,
+                seconds=round(seconds, 2),
+                loss=loss,
+                learning_rate=learning_rate,
+                gradient=gradient,
+                waited=round(waiting, 4),
             )
-        return loaded, load(validation) if self.ranks.is_first else []
 
-    def _fraction_done(self, started: float) -> float:
-        by_steps = (self.step + 1) / self.steps
-        if self.recipe.minutes is None:
-            return by_steps
-        return max(by_steps, (time.monotonic() - started) / 60 / self.recipe.minutes)
+    @property
+    def _patches(self) -> int:
+        """Patches of one step, of all processes."""
+        return self.recipe.patches_per_step * self.recipe.accumulate * self.ranks.count
 
-    def _learning_rate(self, fraction: float) -> float:
-        warm = min(1.0, (self.step + 1) / max(self.recipe.warmup_steps, 1))
-        falls = 0.5 * (1 + math.cos(math.pi * min(fraction, 1))) if self.recipe.schedule == "cosine" else 1.0
-        return self.recipe.learning_rate * warm * falls
+    @property
+    def _has_converged(self) -> bool:
+        patience = self.recipe.patience
+        return patience is not None and self.without_better >= patience
 
-    def _step(self, cases: list[TrainingCase], learning_rate: float) -> float:
-        """Draw patches and learn from them, round after round of clicks."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate
-        samples = self._draw(cases)
-        losses = []
-        pyramid = None
-        rounds = self.recipe.rounds if self.recipe.step_every_round else 0
-        for _ in range(rounds + 1):
-            answer = self._learn(samples, pyramid)
-            losses.append(float(answer.loss.detach()))
-            pyramid = None if "encoder" in self.recipe.trained else answer.pyramid
-            samples = [replace(one, classes=None, clicks=more) for one, more in zip(samples, answer.later, strict=True)]
-            if not self.ranks.any(any(sample.clicks for sample in samples)):
-                break
-        self.average.update_parameters(self.network)
-        self.step += 1
-        return sum(losses) / len(losses)
+    def _validate_and_save(self, data: TrainingData, schedule: Schedule, over: bool) -> None:
+        """Validate when it is time, and save a checkpoint when it is time."""
+        validates = over or self.step % self.recipe.validate_every == 0
+        saves = validates or (self.recipe.save_every is not None and self.step % self.recipe.save_every == 0)
+        if validates:
+            self._validate(data, schedule.elapsed)
+        if saves and self.ranks.is_first:
+            save_checkpoint(self._state(schedule.elapsed), self.folder / LAST)
+        if saves:
+            self.ranks.barrier()
 
-    def _draw(self, cases: list[TrainingCase]) -> list[Sample]:
-        count = self.recipe.patches_per_step
-        first = self.ranks.rank * count
-        return [draw_sample(cases, self.recipe, self.step, index) for index in range(first, first + count)]
+    def _validate(self, data: TrainingData, seconds: float) -> None:
+        scores = validate_all(self.learner.result, data.validation, self.recipe, self.ranks)
+        held_out = any(scores.values())
+        mean = overall(scores)
+        for kind, dice in scores.items() if held_out else ():
+            logger.info("step %d: %s %s", self.step, kind, {class_id: round(one, 3) for class_id, one in dice.items()})
+        better = mean > self.best or not held_out
+        self.without_better = 0 if better else self.without_better + 1
+        self.best = max(self.best, mean)
+        if self.run_folder is None:
+            return
+        self.run_folder.add_validation(self.step, seconds, mean, scores)
+        if better:
+            weights = {"model": self.learner.result.state_dict(), "step": self.step}
+            save_checkpoint(weights, self.folder / BEST)
+            self.run_folder.write_best(self.step, scores)
 
-    def _learn(self, samples: list[Sample], pyramid: list[Tensor] | None) -> Answer:
-        """One optimiser step."""
-        answer: Answer = self.objective(samples, pyramid)
-        if not torch.isfinite(answer.loss):
-            names = ", ".join(sample.case for sample in samples)
-            raise OpenVistaError(f"the loss became {answer.loss.item()} at step {self.step} on {names}")
-        answer.loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, self.recipe.gradient_clip)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        return answer
+    def _state(self, elapsed: float) -> dict[str, object]:
+        return {
+            **self.learner.state(),
+            "step": self.step,
+            "best": self.best,
+            "without_better": self.without_better,
+            "elapsed": elapsed,
+            "recipe": self.recipe.model_dump_json(),
+        }
 
-    def _validate_and_save(self, cases: list[TrainingCase], seconds: float, loss: float) -> None:
-        network: Vista3D = self.average.module  # type: ignore[assignment]
-        scores = {}
-        if "automatic" in self.recipe.trained:
-            scores["validation_dice"] = validate(network, cases, self.recipe.classes)
-        if "point" in self.recipe.trained:
-            scores["one_click_dice"] = validate_clicks(network, cases, self.recipe.classes)
-        every = [dice for kind in scores.values() for dice in kind.values()]
-        mean = sum(every) / max(len(every), 1)
-        for kind, dice in scores.items() if cases else ():
-            average = sum(dice.values()) / max(len(dice), 1)
-            logger.info("step %d: %s %.4f %s", self.step, kind, average, {k: round(v, 3) for k, v in dice.items()})
-        columns = [f"{kind} {class_id}" for kind, dice in scores.items() for class_id in dice]
-        self._log_row([self.step, round(seconds), loss, mean, *every], columns)
-        self._save_checkpoint(network, "last", scores)
-        if mean >= self.best or not cases:
-            self.best = mean
-            self._save_checkpoint(network, "best", scores)
-
-    def _log_row(self, row: list[float], columns: list[str]) -> None:
-        path = self.folder / "validation.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(["step", "seconds", "loss", "mean_dice", *columns])
-            writer.writerow(row)
-
-    def _save_checkpoint(self, network: Vista3D, name: str, scores: dict[str, dict[int, float]]) -> None:
-        temporary = self.folder / f"{name}.pt.part"
-        torch.save({"model": network.state_dict(), "step": self.step}, temporary)
-        temporary.replace(self.folder / f"{name}.pt")
-        (self.folder / f"{name}.json").write_text(json.dumps({"step": self.step, **scores}, indent=2))
+    def _restore(self) -> None:
+        state = load_checkpoint(self.folder / LAST, self.ranks.device)
+        try:
+            self.learner.load_state(state)
+            self.step, self.best = int(state["step"]), float(state["best"])
+            self.without_better, self.elapsed = int(state["without_better"]), float(state["elapsed"])
+            before = json.loads(state["recipe"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise RecipeError(
+                f"{self.folder / LAST} is of another network or other trained parts ({reason}): "
+                "resume with the recipe it was made by"
+            ) from None
+        now = self.recipe.model_dump(mode="json")
+        self.changed = sorted(key for key in now if now[key] != before.get(key))
 
     def _best_network(self) -> Vista3D:
-        state = torch.load(self.folder / "best.pt", weights_only=True)["model"]
+        if not self.ranks.is_first and not (self.folder / BEST).exists():
+            return self.learner.result.eval()  # another machine keeps the best
         network = build(self.preset)
-        network.load_state_dict(state)
+        network.load_state_dict(load_checkpoint(self.folder / BEST, self.ranks.device)["model"])
         return network.eval()

@@ -5,7 +5,9 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def dice_bce_loss(logits_KXYZ: Tensor, target_KXYZ: Tensor, known_KXYZ: Tensor | None = None) -> Tensor:
+def dice_bce_loss(
+    logits_KXYZ: Tensor, target_KXYZ: Tensor, known_KXYZ: Tensor | None = None, weights_K: Tensor | None = None
+) -> Tensor:
     """Mean over K prompts of Dice loss (squared denominator, smooth 0 / 1e-5) plus cross-entropy.
 
     Args:
@@ -14,6 +16,7 @@ def dice_bce_loss(logits_KXYZ: Tensor, target_KXYZ: Tensor, known_KXYZ: Tensor |
             cross-entropy pushes the logits down.
         known_KXYZ: where the truth is known (1) or not (0); ``None`` is known everywhere. Unknown voxels
             contribute nothing.
+        weights_K: how much each prompt counts; ``None`` is 1 each.
     """
     logits = logits_KXYZ.flatten(1)
     target = target_KXYZ.flatten(1).to(logits.dtype)
@@ -24,4 +27,5 @@ def dice_bce_loss(logits_KXYZ: Tensor, target_KXYZ: Tensor, known_KXYZ: Tensor |
     dice = 1 - 2 * overlap / (probability.square().sum(1) + target.square().sum(1) + 1e-5)
     entropy = functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="none")
     entropy = entropy.sum(1) / weight.sum(1).clamp(min=1)
-    return (dice + entropy).mean()
+    loss_K = dice + entropy
+    return (loss_K if weights_K is None else loss_K * weights_K).mean()

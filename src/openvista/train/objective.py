@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from openvista.model import PointFeatures, Vista3D
+from openvista.model import ClickLabel, PointFeatures, Vista3D
 from openvista.model.class_head import dot_logits
-from openvista.simulate.clicks import ClickRules, further_clicks
+from openvista.simulate.clicks import ClickRules, Clicks, further_clicks
 from openvista.train.losses import dice_bce_loss
 from openvista.train.parts import parameters_of
 from openvista.train.recipe import Recipe
 from openvista.train.samples import ClassPrompts, ClickPrompts, Sample, random_source
+
+RADIUS_SHARE = 5
+"""The patch's shortest side divided by the radius within which clicks replace the class (paper facts §5)."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,12 @@ class Answer:
         loss: sum over all questions, divided by the number of samples; 0 where nothing could be asked.
         later: the click prompts of each sample with the clicks that the answer calls for; ``None`` for a sample
             without clicks or without a need for more.
-        pyramid: the encoder's features, worth keeping while the encoder is frozen.
+        pyramid: the encoder's features, worth keeping while the encoder is frozen; ``None`` if it did not run.
     """
 
     loss: Tensor
     later: tuple[ClickPrompts | None, ...]
-    pyramid: list[Tensor]
+    pyramid: list[Tensor] | None
 
 
 class Objective(nn.Module):
@@ -45,6 +48,7 @@ class Objective(nn.Module):
         self.trained = recipe.trained
         self.autocast = getattr(torch, recipe.precision)
         self.rounds_inside = 0 if recipe.step_every_round else recipe.rounds
+        self.blend = recipe.blend
         self.encoder_learns = "encoder" in recipe.trained
 
     def forward(self, samples: Sequence[Sample], pyramid: list[Tensor] | None = None) -> Answer:
@@ -54,15 +58,26 @@ class Objective(nn.Module):
             samples: patches of the same size.
             pyramid: of an earlier pass of the same patches through a frozen encoder.
         """
+        if all(sample.classes is None and sample.clicks is None for sample in samples):
+            return self._no_answer(len(samples))
         device = next(self.network.parameters()).device
         with torch.autocast(device.type, self.autocast, enabled=self.autocast != torch.float32):
             if pyramid is None:
                 pyramid = self._pyramid(samples, device)
-            class_losses = self._class_losses(samples, pyramid)
-            click_losses, later = self._click_losses(samples, pyramid)
-        # A process without any question still has to take part, or the others wait for its gradients for ever.
-        losses = [*class_losses, *click_losses] or [0 * one.sum() for one in parameters_of(self.network, self.trained)]
-        return Answer(torch.stack(losses).sum() / len(samples), later, pyramid)
+            mapped = self._mapped_features(samples, pyramid)
+            class_losses = [
+                self._class_loss(sample.classes, features_1CXYZ)
+                for sample, features_1CXYZ in zip(samples, mapped, strict=True)
+                if sample.classes is not None and features_1CXYZ is not None
+            ]
+            click_losses, later = self._click_losses(samples, pyramid, mapped)
+        loss = torch.stack([*class_losses, *click_losses]).sum() / len(samples)
+        return Answer(loss, later, pyramid)
+
+    def _no_answer(self, samples: int) -> Answer:
+        """A process without any question still takes part, or the others wait for its gradients for ever."""
+        nothing = [0 * parameter.sum() for parameter in parameters_of(self.network, self.trained)]
+        return Answer(torch.stack(nothing).sum(), (None,) * samples, None)
 
     def _pyramid(self, samples: Sequence[Sample], device: torch.device) -> list[Tensor]:
         images_N1XYZ = torch.stack([sample.image_XYZ for sample in samples])[:, None].to(device)
@@ -70,27 +85,27 @@ class Objective(nn.Module):
             pyramid: list[Tensor] = self.network.encoder(images_N1XYZ.contiguous(memory_format=torch.channels_last_3d))
         return pyramid
 
-    def _class_losses(self, samples: Sequence[Sample], pyramid: list[Tensor]) -> list[Tensor]:
-        """One loss per sample that is asked by class."""
+    def _mapped_features(self, samples: Sequence[Sample], pyramid: list[Tensor]) -> Sequence[Tensor | None]:
+        """What class prompts look at, [1, C, X, Y, Z] per sample; nothing where no sample has any."""
         if all(sample.classes is None for sample in samples):
-            return []
+            return [None] * len(samples)
         network = self.network
         features_NCXYZ = network.class_head.map_features(network.automatic_decoder(pyramid))
-        return [
-            self._class_loss(sample.classes, features_1CXYZ)
-            for sample, features_1CXYZ in zip(samples, features_NCXYZ.split(1), strict=True)
-            if sample.classes is not None
-        ]
+        return features_NCXYZ.split(1)
 
-    def _class_loss(self, prompts: ClassPrompts, features_1CXYZ: Tensor) -> Tensor:
+    def _class_logits(self, ids_K: Tensor, features_1CXYZ: Tensor) -> Tensor:
+        """[K, X, Y, Z], in float32."""
         device = features_1CXYZ.device
         with torch.autocast(device.type, enabled=False):
-            embeddings_KC = self.network.class_embeddings(prompts.ids_K.to(device))
-            logits_KXYZ = dot_logits(embeddings_KC, features_1CXYZ.float())[0]
-        return dice_bce_loss(logits_KXYZ, prompts.targets_KXYZ.to(device), prompts.known_KXYZ.to(device))
+            return dot_logits(self.network.class_embeddings(ids_K.to(device)), features_1CXYZ.float())[0]
+
+    def _class_loss(self, prompts: ClassPrompts, features_1CXYZ: Tensor) -> Tensor:
+        logits_KXYZ = self._class_logits(prompts.ids_K, features_1CXYZ)
+        truth = [one.to(logits_KXYZ.device) for one in (prompts.targets_KXYZ, prompts.known_KXYZ, prompts.weights_K)]
+        return dice_bce_loss(logits_KXYZ, *truth)
 
     def _click_losses(
-        self, samples: Sequence[Sample], pyramid: list[Tensor]
+        self, samples: Sequence[Sample], pyramid: list[Tensor], mapped: Sequence[Tensor | None]
     ) -> tuple[list[Tensor], tuple[ClickPrompts | None, ...]]:
         """One loss per sample that is asked by clicks, and for every sample the clicks that follow."""
         if all(sample.clicks is None for sample in samples):
@@ -99,28 +114,57 @@ class Objective(nn.Module):
         windows = network.point_head.prepare_all(network.point_decoder(pyramid))
         losses: list[Tensor] = []
         later: list[ClickPrompts | None] = []
-        for sample, window in zip(samples, windows, strict=True):
+        for sample, window, features_1CXYZ in zip(samples, windows, mapped, strict=True):
             if sample.clicks is None:
                 later.append(None)
                 continue
-            loss, more = self._rounds(sample.clicks, window)
+            both = self.blend and sample.classes is not None and features_1CXYZ is not None
+            loss, more = self._rounds(sample.clicks, window, features_1CXYZ if both else None)
             losses.append(loss)
             later.append(more)
         return losses, tuple(later)
 
-    def _rounds(self, prompts: ClickPrompts, window: PointFeatures) -> tuple[Tensor, ClickPrompts | None]:
+    def _rounds(
+        self, prompts: ClickPrompts, window: PointFeatures, features_1CXYZ: Tensor | None
+    ) -> tuple[Tensor, ClickPrompts | None]:
         """Mean loss of the rounds that count together, and what follows them."""
         losses: list[Tensor] = []
         objects = prompts.objects
+        of_class_BXYZ = None if features_1CXYZ is None else self._class_logits(objects.class_ids_B, features_1CXYZ)
         following: ClickPrompts | None = prompts
         while following is not None and len(losses) <= self.rounds_inside:
             clicks = following.clicks
             logits_BXYZ = self.network.point_logits(window, clicks.places_BN3, clicks.labels_BN, objects.unseen_B)
             logits_BXYZ = logits_BXYZ[:, 0].float()
+            if of_class_BXYZ is not None:
+                logits_BXYZ = blended(of_class_BXYZ, logits_BXYZ, clicks, objects.class_ids_B)
             device = logits_BXYZ.device
             losses.append(dice_bce_loss(logits_BXYZ, objects.targets_BXYZ.to(device), objects.known_BXYZ.to(device)))
             following = with_further_clicks(following, (logits_BXYZ.detach() > 0).cpu())
         return torch.stack(losses).mean(), following
+
+
+def blended(of_class_BXYZ: Tensor, of_clicks_BXYZ: Tensor, clicks: Clicks, class_ids_B: Tensor) -> Tensor:
+    """Logits of the clicks near the clicks and of the class elsewhere (paper facts §5, training).
+
+    The class counts by 1 - (sum of Gaussians around the clicks), not below 0; their radius is a fifth of the patch's
+    shortest side. An object that is no class (id 0) keeps the logits of its clicks.
+    """
+    weight_BXYZ = 1 - _nearness(clicks, of_class_BXYZ)
+    weight_BXYZ = weight_BXYZ.clamp(min=0) * (class_ids_B > 0).to(weight_BXYZ.device)[:, None, None, None]
+    return torch.lerp(of_clicks_BXYZ, of_class_BXYZ, weight_BXYZ)
+
+
+def _nearness(clicks: Clicks, like_BXYZ: Tensor) -> Tensor:
+    """Sum over an object's clicks of a Gaussian around each."""
+    radius = min(like_BXYZ.shape[1:]) / RADIUS_SHARE
+    counts_BN = (clicks.labels_BN != ClickLabel.PADDING).to(like_BXYZ)
+    lines = []
+    for axis, side in enumerate(like_BXYZ.shape[1:]):
+        distance_BNS = torch.arange(side, device=like_BXYZ.device) - clicks.places_BN3[..., axis, None].to(like_BXYZ)
+        lines.append(torch.exp(-distance_BNS.square() / (2 * radius**2)))
+    with torch.autocast(like_BXYZ.device.type, enabled=False):
+        return torch.einsum("bn,bnx,bny,bnz->bxyz", counts_BN, *lines)
 
 
 def with_further_clicks(prompts: ClickPrompts, predicted_BXYZ: Tensor) -> ClickPrompts | None:

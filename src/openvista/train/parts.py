@@ -4,9 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import nn
 
-from openvista.errors import RecipeError
+from openvista.errors import DeviceError, RecipeError
 from openvista.model import Preset, Vista3D, build
 from openvista.train.recipe import Recipe
 from openvista.train.stages import PARTS
@@ -42,11 +43,21 @@ def freeze_all_but(network: Vista3D, trained: tuple[str, ...]) -> None:
             parameter.requires_grad_(part in trained)
 
 
+def check_device(recipe: Recipe, device: torch.device) -> None:
+    """Refuse a precision that this device cannot train in.
+
+    Raises:
+        DeviceError: float16 somewhere else than on CUDA.
+    """
+    if recipe.precision == "float16" and device.type != "cuda":
+        raise DeviceError(f"precision float16 trains on CUDA only, this is {device}: set it to bfloat16 or float32")
+
+
 def starting_network(recipe: Recipe) -> Vista3D:
     """The network of a run before its first step, frozen where the recipe says.
 
     It has the branches that are trained and those the start model has. A trained branch that the start model lacks
-    stays random.
+    stays random, but for its decoder: that begins as the other branch's, which already tells structures apart.
 
     Raises:
         ModelError: there is no such model, or its file is damaged.
@@ -60,10 +71,21 @@ def starting_network(recipe: Recipe) -> Vista3D:
         _check_same_size(model, recipe)
         missing = network.load_state_dict(load_network(model).state_dict(), strict=False).missing_keys
         if missing:
-            logger.info("%s has no %s branch: it starts from random weights", model.path, _lacking(branches, inherited))
+            logger.info(
+                "%s has no %s branch: its head starts from random weights", model.path, _lacking(branches, inherited)
+            )
+            _share_decoder(network, inherited)
     start_embeddings(network, recipe.embeddings_from)
     freeze_all_but(network, recipe.trained)
     return network
+
+
+def _share_decoder(network: Vista3D, inherited: tuple[str, ...]) -> None:
+    """Let the decoder of a new branch begin as that of the branch the start model has."""
+    if inherited == ("automatic",):
+        network.point_decoder.load_state_dict(network.automatic_decoder.state_dict())
+    elif inherited == ("point",):
+        network.automatic_decoder.load_state_dict(network.point_decoder.state_dict())
 
 
 def start_embeddings(network: Vista3D, sources: Mapping[int, Sequence[int]]) -> None:

@@ -20,6 +20,22 @@ PATCHES_PER_CASE = 2
 """Patches of a loaded scan in one epoch (paper facts §6)."""
 
 
+class Source(BaseModel):
+    """A data list and what its labels mean.
+
+    Attributes:
+        datalist: JSON data list.
+        classes: label value of the list to class id of the model; in the file also by name.
+        only_in_label_slices: classes that are unknown outside their ``label_slices``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    datalist: Path
+    classes: dict[int, int]
+    only_in_label_slices: tuple[int, ...] = ()
+
+
 class Recipe(BaseModel):
     """What to train, on what, and how.
 
@@ -35,21 +51,30 @@ class Recipe(BaseModel):
         embeddings_from: class id to the ids whose embeddings it starts from (their mean): for classes new to the model.
         extra_names: ids above 132, the model's own, and their names.
         extra_aliases: other names users may type for them.
-        classes: label value of the data list to class id of the model; in the file also by name.
+        classes: label value of the data list to class id of the model; in the file also by name. Several values may
+            be one class.
+        more_data: further data lists, each with its own ``datalist``, ``classes`` and ``only_in_label_slices``.
+        pseudo_classes: further classes to take from pseudo-labels, for ``labels: manual+pseudo``.
         mirrored: pairs of classes that swap when left and right are mirrored.
         only_in_label_slices: classes that are unknown outside their ``label_slices``.
         fold: held out for validation; ``None`` trains on every training case.
         stage: name of the stage whose defaults hold, one of ``STAGES``.
         trained, class_probability, most_present, most_absent, click_probability, most_objects, rounds,
-        step_every_round, supervoxels, labels, oversample, epochs, steps, learning_rate, warmup_steps, schedule:
+        step_every_round, blend, supervoxels, labels, oversample, epochs, steps, learning_rate, warmup_steps, schedule:
             see :class:`openvista.train.stages.Stage`. Steps and epochs exclude each other.
         minutes: stop earlier when this much time has passed (the learning rate follows whichever is nearer).
         weight_decay: AdamW's.
         gradient_clip: largest norm of the gradient.
         patches_per_step: patches that go through the network together, in each process.
+        accumulate: so many such groups make one step, one after the other: a larger step in the same memory.
         average_decay: decay of the exponential moving average of the weights, which is what gets saved; 0 for none.
         validate_every: steps between validations.
-        precision: "bfloat16" (autocast) or "float32".
+        save_every: steps between checkpoints to resume from; ``None`` saves after each validation.
+        patience: stop after so many validations in a row without a better one; ``None`` never does.
+        precision: "float32"; or "bfloat16" or, on CUDA, "float16" for most of the arithmetic (autocast).
+        device: "auto" (CUDA if there is one), "cpu", "cuda".
+        cache: "memory" to keep prepared scans there, or a folder to keep them in; the next run finds them again.
+        loaders: threads that read scans and cut patches in the background.
         seed: of weights and patches.
         augmentation: strengths, see ``Augmentation``.
         licence: of the resulting weights, for the card.
@@ -68,6 +93,8 @@ class Recipe(BaseModel):
     extra_names: dict[int, str] = {}
     extra_aliases: dict[int, tuple[str, ...]] = {}
     classes: dict[int, int]
+    more_data: tuple[Source, ...] = ()
+    pseudo_classes: tuple[int, ...] = ()
     mirrored: tuple[tuple[int, int], ...] = ()
     only_in_label_slices: tuple[int, ...] = ()
     fold: int | None = 0
@@ -81,6 +108,7 @@ class Recipe(BaseModel):
     most_objects: int = Field(ge=1)
     rounds: int = Field(ge=0)
     step_every_round: bool
+    blend: bool
     supervoxels: bool
     labels: Literal["manual", "manual+pseudo"]
     oversample: float | None = Field(gt=0)
@@ -94,9 +122,15 @@ class Recipe(BaseModel):
     weight_decay: float = Field(default=1e-5, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
     patches_per_step: int = Field(default=1, ge=1)
+    accumulate: int = Field(default=1, ge=1)
     average_decay: float = Field(default=0.999, ge=0, lt=1)
     validate_every: int = Field(default=1000, ge=1)
-    precision: Literal["bfloat16", "float32"] = "float32"
+    save_every: int | None = Field(default=None, ge=1)
+    patience: int | None = Field(default=None, ge=1)
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    cache: str = Field(default="memory", min_length=1)
+    loaders: int = Field(default=2, ge=1)
     seed: int = Field(default=0, ge=0)
     augmentation: Augmentation = Augmentation()
     licence: str = "unknown"
@@ -119,25 +153,21 @@ class Recipe(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _names_to_ids(cls, content: dict[str, Any]) -> dict[str, Any]:
-        extra = {int(class_id): str(name) for class_id, name in content.get("extra_names", {}).items()}
         try:
-            resolve = Vocabulary(SUPPORTED_IDS, extra).resolve
-            named = {
-                "classes": {value: resolve(item) for value, item in content.get("classes", {}).items()},
-                "mirrored": [[resolve(item) for item in pair] for pair in content.get("mirrored", [])],
-                "only_in_label_slices": [resolve(item) for item in content.get("only_in_label_slices", [])],
-            }
+            extra = {int(class_id): str(name) for class_id, name in content.get("extra_names", {}).items()}
+            return content | _resolved(content, Vocabulary(SUPPORTED_IDS, extra))
         except AnatomyError as error:
             raise ValueError(str(error)) from None
-        return content | named
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"classes and what else names classes cannot be read ({error})") from None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
-        known = set(self.classes.values())
-        if not known:
+        if not self.classes or not all(source.classes for source in self.sources):
             raise ValueError("classes is empty: name at least one label value and its class")
-        for class_id in {*self.only_in_label_slices, *(one for pair in self.mirrored for one in pair)}:
-            if class_id not in known:
+        limited = {class_id for source in self.sources for class_id in source.only_in_label_slices}
+        for class_id in {*limited, *(one for pair in self.mirrored for one in pair)}:
+            if class_id not in self.class_ids:
                 raise ValueError(f"class {class_id} is not among the recipe's classes")
         return self
 
@@ -181,19 +211,47 @@ class Recipe(BaseModel):
         if self.steps is not None:
             return self.steps
         assert self.epochs is not None
-        return math.ceil(self.epochs * PATCHES_PER_CASE * cases / (self.patches_per_step * processes))
+        together = self.patches_per_step * self.accumulate * processes
+        return math.ceil(self.epochs * PATCHES_PER_CASE * cases / together)
 
     @property
-    def mirrored_labels(self) -> dict[int, int]:
-        """Label value to label value after a mirror."""
-        value_of = {class_id: value for value, class_id in self.classes.items()}
-        pairs = [(value_of[a], value_of[b]) for a, b in self.mirrored]
-        return dict(pairs) | {b: a for a, b in pairs}
+    def sources(self) -> tuple[Source, ...]:
+        """All data lists, the recipe's own first."""
+        own = Source(datalist=self.datalist, classes=self.classes, only_in_label_slices=self.only_in_label_slices)
+        return (own, *self.more_data)
 
     @property
-    def range_limited_labels(self) -> frozenset[int]:
-        """Label values that count only between their ``label_slices``."""
-        return frozenset(value for value, class_id in self.classes.items() if class_id in self.only_in_label_slices)
+    def class_ids(self) -> tuple[int, ...]:
+        """Every class id that is trained, rising."""
+        return tuple(
+            sorted({one for source in self.sources for one in source.classes.values()} | {*self.pseudo_classes})
+        )
+
+    @property
+    def mirrored_ids(self) -> dict[int, int]:
+        """Class id to class id after a mirror."""
+        return dict(self.mirrored) | {b: a for a, b in self.mirrored}
+
+
+def _resolved(content: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+    """The keys that name classes, with ids."""
+    resolve = vocabulary.resolve
+    resolved: dict[str, Any] = {
+        "classes": {value: resolve(item) for value, item in (content.get("classes") or {}).items()},
+        "mirrored": [[resolve(item) for item in pair] for pair in content.get("mirrored", ())],
+    }
+    for key in ("only_in_label_slices", "pseudo_classes"):
+        resolved[key] = [resolve(item) for item in content.get(key, ())]
+    if "more_data" in content:
+        resolved["more_data"] = [
+            dict(source) | _resolved_source(dict(source), vocabulary) for source in content["more_data"]
+        ]
+    return resolved
+
+
+def _resolved_source(source: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+    resolved = _resolved(source, vocabulary)
+    return {key: resolved[key] for key in ("classes", "only_in_label_slices")}
 
 
 def read_recipe(path: Path, **overrides: Any) -> Recipe:
@@ -215,8 +273,13 @@ def read_recipe(path: Path, **overrides: Any) -> Recipe:
     if not isinstance(content, dict):
         raise RecipeError(f"recipe {path} must be a list of 'key: value' lines")
     recipe = make_recipe(content | overrides, f"recipe {path}")
-    beside = path.parent / recipe.datalist
-    return recipe.model_copy(update={"datalist": beside}) if beside.is_file() else recipe
+    more = tuple(one.model_copy(update={"datalist": _beside(path, one.datalist)}) for one in recipe.more_data)
+    return recipe.model_copy(update={"datalist": _beside(path, recipe.datalist), "more_data": more})
+
+
+def _beside(recipe: Path, datalist: Path) -> Path:
+    """The data list where it is: relative to the recipe if there is one, else to where we are."""
+    return recipe.parent / datalist if (recipe.parent / datalist).is_file() else datalist
 
 
 def make_recipe(content: dict[str, Any], where: str) -> Recipe:

@@ -5,7 +5,6 @@ drawn before, not of the process or thread that draws it. So a run that goes on 
 processes, sees the same samples.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from openvista.simulate.clicks import ClickRules, Clicks, first_clicks
 from openvista.simulate.objects import ClickObjects, choose_click_objects
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Patch, draw_patch
-from openvista.train.cases import TrainingCase
+from openvista.train.data import TrainingData
 from openvista.train.recipe import Recipe
 
 
@@ -29,11 +28,13 @@ class ClassPrompts:
         ids_K: int64 class ids.
         targets_KXYZ: bool truth per prompt.
         known_KXYZ: bool, where that truth is known.
+        weights_K: how much each prompt counts, 1 for all but manual labels beside more pseudo-labels.
     """
 
     ids_K: Tensor
     targets_KXYZ: Tensor
     known_KXYZ: Tensor
+    weights_K: Tensor
 
 
 @dataclass(frozen=True)
@@ -70,22 +71,22 @@ class Sample:
 
 def random_source(*numbers: int) -> torch.Generator:
     """A generator that depends on all of these numbers (0 or more each) and on nothing else."""
-    low, high = np.random.SeedSequence(numbers).generate_state(2, np.uint32).tolist()
+    low, high = np.random.SeedSequence((len(numbers), *numbers)).generate_state(2, np.uint32).tolist()
     return torch.Generator().manual_seed(low | high << 32)
 
 
-def draw_sample(cases: Sequence[TrainingCase], recipe: Recipe, step: int, index: int) -> Sample:
+def draw_sample(data: TrainingData, recipe: Recipe, step: int, index: int) -> Sample:
     """The sample of this index of this step.
 
     Args:
-        cases: all training cases.
+        data: all training cases, and how often each is drawn.
         recipe: what to ask, how to bend, and the seed.
         step: steps done before.
         index: place among all samples of the step, of all processes.
     """
     random = random_source(recipe.seed, step, index)
-    case = cases[int(torch.randint(len(cases), (1,), generator=random))]
-    patch = draw_patch(case, recipe.network_preset.window, recipe.augmentation, recipe.mirrored_labels, random)
+    case = data.training[int(torch.multinomial(data.weights, 1, generator=random))]
+    patch = draw_patch(case, recipe.network_preset.window, recipe.augmentation, recipe.mirrored_ids, random)
     by_class, by_click = _kinds(recipe, random)
     clicks = ask_by_clicks(patch, recipe, random) if by_click else None
     nothing_to_click = clicks is None and recipe.class_probability > 0
@@ -95,18 +96,27 @@ def draw_sample(cases: Sequence[TrainingCase], recipe: Recipe, step: int, index:
 
 def ask_by_class(patch: Patch, recipe: Recipe, random: torch.Generator) -> ClassPrompts | None:
     """Class prompts for a patch; ``None`` where no structure can be asked for."""
-    classes = recipe.classes
-    values = choose_class_prompts(
-        patch.labels_XYZ, patch.annotated, recipe.most_present, recipe.most_absent, random, classes
+    known_classes = {class_id: class_id for class_id in recipe.class_ids}
+    ids = choose_class_prompts(
+        patch.labels_XYZ, patch.annotated, recipe.most_present, recipe.most_absent, random, known_classes
     )
-    if not values:
+    if not ids:
         return None
     everywhere = torch.ones(patch.labels_XYZ.shape, dtype=torch.bool)
     return ClassPrompts(
-        torch.tensor([classes[value] for value in values]),
-        torch.stack([class_target(patch.labels_XYZ, value, classes) for value in values]),
-        torch.stack([patch.known_XYZ.get(value, everywhere) for value in values]),
+        torch.tensor(ids),
+        torch.stack([class_target(patch.labels_XYZ, class_id, known_classes) for class_id in ids]),
+        torch.stack([patch.known_XYZ.get(class_id, everywhere) for class_id in ids]),
+        prompt_weights([class_id in patch.pseudo for class_id in ids]),
     )
+
+
+def prompt_weights(is_pseudo_K: list[bool]) -> Tensor:
+    """Weight of each prompt: manual labels together count at least as much as pseudo-labels together (paper §6)."""
+    pseudo = sum(is_pseudo_K)
+    manual = len(is_pseudo_K) - pseudo
+    scale = max(pseudo / manual, 1.0) if manual else 1.0
+    return torch.tensor([1.0 if guessed else scale for guessed in is_pseudo_K])
 
 
 def ask_by_clicks(patch: Patch, recipe: Recipe, random: torch.Generator) -> ClickPrompts | None:
@@ -115,7 +125,7 @@ def ask_by_clicks(patch: Patch, recipe: Recipe, random: torch.Generator) -> Clic
     objects = choose_click_objects(
         patch.labels_XYZ,
         patch.annotated,
-        recipe.classes,
+        {class_id: class_id for class_id in recipe.class_ids},
         patch.known_XYZ,
         recipe.most_objects,
         random,

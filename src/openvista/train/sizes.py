@@ -45,6 +45,11 @@ class CaseSizes:
     extent_mm: Float3
     thickness_mm: Mapping[int, float]
 
+    def windows(self, window: Axis3, spacing: Float3) -> int:
+        """How many windows side by side cover the scan at this spacing."""
+        sides = zip(self.extent_mm, window, spacing, strict=True)
+        return math.prod(math.ceil(extent / (side * length)) for extent, side, length in sides)
+
 
 @dataclass(frozen=True)
 class Choice(Generic[T]):

@@ -26,6 +26,8 @@ class Stage:
         rounds: rounds of clicks after the first one.
         step_every_round: one optimiser step per round, as in the paper. Otherwise the rounds' losses are averaged and
             one step is made, which costs one pass through the decoder instead of one per round.
+        blend: where a patch is asked by class and by clicks, the clicked objects' logits are those of the class, and
+            those of the clicks near the clicks, as the bundle trains; otherwise each branch has its own loss.
         supervoxels: make objects of supervoxels too, where a case has them.
         labels: "manual", or "manual+pseudo" to fill in what nobody marked from the case's pseudo-label.
         oversample: a training case of a data list of n cases is drawn max(1, ``oversample`` / n) times as often as
@@ -46,6 +48,7 @@ class Stage:
     most_objects: int = 4
     rounds: int = 4
     step_every_round: bool = True
+    blend: bool = False
     supervoxels: bool = False
     labels: str = "manual"
     oversample: float | None = None
@@ -98,6 +101,7 @@ def joint() -> Stage:
         class_probability=0.75,
         click_probability=0.75,
         step_every_round=False,
+        blend=True,
         schedule="constant",
     )
 

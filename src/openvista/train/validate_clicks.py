@@ -5,60 +5,50 @@ The click is the simulated user's first one, the middle of the structure; only t
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from openvista.anatomy.catalogue import SPECIAL_IDS
-from openvista.grid import Axis3
+from openvista.grid import Axis3, Float3
 from openvista.inference.windows import pad, plan_windows
 from openvista.model import ClickLabel, Vista3D
+from openvista.simulate.class_prompts import class_target
 from openvista.simulate.user import first_user_click
 from openvista.train.cases import TrainingCase
-from openvista.train.validate import dice_where_known
-
-_TOGETHER = 4
-"""Windows that go through the network at once."""
-
-
-def validate_clicks(network: Vista3D, cases: Sequence[TrainingCase], classes: dict[int, int]) -> dict[int, float]:
-    """Mean one-click Dice per class id over the cases that are annotated for it and have it.
-
-    Args:
-        network: with a point branch; in any mode, left as it was.
-        cases: prepared, held-out cases.
-        classes: label value to class id.
-    """
-    scores: dict[int, list[float]] = {}
-    for case in cases:
-        for value, score in one_click_dice(network, case, classes).items():
-            scores.setdefault(classes[value], []).append(score)
-    return {class_id: float(np.mean(values)) for class_id, values in sorted(scores.items())}
+from openvista.train.validate import TOGETHER, dice_where_known
 
 
 @torch.no_grad()
-def one_click_dice(network: Vista3D, case: TrainingCase, classes: dict[int, int]) -> dict[int, float]:
-    """Label value to Dice after one click, of every structure of the case that has a voxel."""
-    present = [value for value in case.annotated if value in classes and bool((case.labels_XYZ == value).any())]
+def one_click_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int]) -> dict[int, float]:
+    """Dice after one click by class id, of every class the case is annotated for and has.
+
+    Args:
+        network: with a point branch; in any mode, left as it was.
+        case: a prepared case.
+        class_ids: classes to click on.
+    """
     x, y, z = case.image_XYZ.shape
     plan = plan_windows((x, y, z), network.preset.window, overlap=0)
     padded_XYZ = pad(case.image_XYZ.float(), plan, "constant")
+    truths = {
+        class_id: class_target(case.labels_XYZ, class_id, {one: one for one in class_ids})
+        for class_id in case.annotated
+        if class_id in class_ids and class_id not in case.pseudo
+    }
+    present = [class_id for class_id, truth in truths.items() if bool(truth.any())]
     scores = {}
-    for first in range(0, len(present), _TOGETHER):
-        some = present[first : first + _TOGETHER]
-        clicks = [_padded_click(case, value, plan.pad_before) for value in some]
+    for first in range(0, len(present), TOGETHER):
+        some = present[first : first + TOGETHER]
+        clicks = [_padded_click(truths[class_id], case.spacing, plan.pad_before) for class_id in some]
         boxes = [window_around(click, plan.window, plan.padded) for click in clicks]
-        labels = [
-            ClickLabel.SPECIAL_POSITIVE if classes[value] in SPECIAL_IDS else ClickLabel.POSITIVE for value in some
-        ]
-        masks = _answers(network, padded_XYZ, clicks, boxes, labels)
-        for value, box, mask in zip(some, boxes, masks, strict=True):
+        masks = _answers(network, padded_XYZ, clicks, boxes, [_label(class_id) for class_id in some])
+        for class_id, box, mask in zip(some, boxes, masks, strict=True):
             whole = torch.zeros(plan.padded, dtype=torch.bool)
             whole[box] = mask
             a, b, c = plan.pad_before
-            score = dice_where_known(whole[a : a + x, b : b + y, c : c + z], case, value)
+            score = dice_where_known(whole[a : a + x, b : b + y, c : c + z], case, class_id, class_ids)
             if score is not None:
-                scores[value] = score
+                scores[class_id] = score
     return scores
 
 
@@ -75,8 +65,8 @@ def _label(class_id: int) -> ClickLabel:
     return ClickLabel.SPECIAL_POSITIVE if class_id in SPECIAL_IDS else ClickLabel.POSITIVE
 
 
-def _padded_click(case: TrainingCase, value: int, pad_before: Axis3) -> Axis3:
-    place = first_user_click((case.labels_XYZ == value).numpy(), case.spacing)
+def _padded_click(truth_XYZ: Tensor, spacing: Float3, pad_before: Axis3) -> Axis3:
+    place = first_user_click(truth_XYZ.numpy(), spacing)
     x, y, z = (at + before for at, before in zip(place, pad_before, strict=True))
     return x, y, z
 

@@ -1,0 +1,159 @@
+"""The cases of a run: read, prepared, kept in memory or on disk; what cannot be used is skipped and named."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from openvista.datalist import AnyCase, DataList, UnlabelledCase, read_datalist
+from openvista.errors import DataListError, GridError, ScanError
+from openvista.model import Preset
+from openvista.train.cache import cached_case, case_key
+from openvista.train.cases import TrainingCase, Use, load_case
+from openvista.train.distributed import Ranks
+from openvista.train.recipe import Recipe, Source
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The cases of a run.
+
+    Attributes:
+        training: cases to learn from.
+        weights: how often each is drawn, relative to the others, float64.
+        validation: this process's share of the held-out cases.
+        skipped: name of each case that could not be used, and why.
+    """
+
+    training: list[TrainingCase]
+    weights: Tensor
+    validation: list[TrainingCase]
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A case of a list before it is read."""
+
+    case: AnyCase
+    use: Use
+    weight: float
+
+
+def load_data(recipe: Recipe, preset: Preset, ranks: Ranks) -> TrainingData:
+    """Read all data lists of a recipe and prepare their cases.
+
+    Raises:
+        DataListError: a list cannot be read, or no case is left to train on.
+    """
+    training: list[_Entry] = []
+    validation: list[_Entry] = []
+    for number, source in enumerate(recipe.sources):
+        learned, held_out = _split(read_datalist(source.datalist), recipe, first=number == 0)
+        use = _use_of(source, recipe)
+        weight = 1.0 if recipe.oversample is None else max(1.0, recipe.oversample / max(len(learned), 1))
+        training += [_Entry(case, use, weight) for case in learned]
+        validation += [_Entry(case, use, 1.0) for case in held_out]
+    loader = _Loader(recipe, preset, ranks)
+    learned_cases = loader.load(training)
+    usable = [(case, entry) for case, entry in learned_cases if case.annotated or case.supervoxels_XYZ is not None]
+    if not usable:
+        raise DataListError(_nothing_to_learn(recipe, loader.skipped))
+    if all(len(places) == 0 for case, _ in usable for places in case.places.values()):
+        _check_supervoxels(recipe, [case for case, _ in usable])
+    held_out_cases = [case for case, _ in loader.load(validation[ranks.rank :: ranks.count]) if case.annotated]
+    return TrainingData(
+        [case for case, _ in usable],
+        torch.tensor([entry.weight for _, entry in usable], dtype=torch.float64),
+        held_out_cases,
+        tuple(loader.skipped),
+    )
+
+
+class _Loader:
+    """Prepares cases, several at a time, and remembers those it could not."""
+
+    def __init__(self, recipe: Recipe, preset: Preset, ranks: Ranks) -> None:
+        self.folder = None if recipe.cache == "memory" else Path(recipe.cache).expanduser()
+        self.preset = preset
+        self.ranks = ranks
+        self.threads = recipe.loaders
+        self.skipped: list[str] = []
+
+    def load(self, entries: Sequence[_Entry]) -> list[tuple[TrainingCase, _Entry]]:
+        """The cases that can be read, in order."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            if self.folder is not None and self.ranks.count > 1:
+                # every process prepares its share, then all of them map the files of all
+                list(pool.map(self._case, entries[self.ranks.rank :: self.ranks.count]))
+                self.ranks.barrier()
+            loaded = list(pool.map(self._case, entries))
+        found = []
+        for entry, case in zip(entries, loaded, strict=True):
+            if isinstance(case, TrainingCase):
+                found.append((case, entry))
+            else:
+                logger.warning("skipped %s: %s", entry.case.name, case)
+                self.skipped.append(f"{entry.case.name} ({case})")
+        return found
+
+    def _case(self, entry: _Entry) -> TrainingCase | str:
+        def make() -> TrainingCase:
+            return load_case(entry.case, self.preset, entry.use)
+
+        try:
+            if self.folder is None:
+                return make()
+            return cached_case(self.folder, case_key(entry.case, self.preset, entry.use), make)
+        except (ScanError, GridError, DataListError) as error:
+            return str(error)
+
+
+def _split(listed: DataList, recipe: Recipe, first: bool) -> tuple[list[AnyCase], list[AnyCase]]:
+    """Cases to learn from and held-out ones. A further list without the fold is trained on as a whole."""
+    fold = recipe.fold
+    if not first and all(case.fold != fold for case in listed.training):
+        fold = None
+    learned, held_out = listed.split(fold)
+    unlabelled = [case for case in listed.unlabelled if fold is None or case.fold != fold]
+    return [*learned, *(case for case in unlabelled if _is_useful(case, recipe))], list(held_out)
+
+
+def _is_useful(case: UnlabelledCase, recipe: Recipe) -> bool:
+    with_pseudo_label = recipe.labels == "manual+pseudo" and case.pseudo_label is not None
+    return with_pseudo_label or (recipe.supervoxels and case.supervoxels is not None)
+
+
+def _use_of(source: Source, recipe: Recipe) -> Use:
+    return Use(
+        source.classes,
+        frozenset(source.only_in_label_slices),
+        frozenset(recipe.class_ids) if recipe.labels == "manual+pseudo" else frozenset(),
+        recipe.supervoxels,
+    )
+
+
+def _nothing_to_learn(recipe: Recipe, skipped: Sequence[str]) -> str:
+    if skipped:
+        return f"{recipe.datalist}: every case was skipped, first {skipped[0]}; run openvista datalist check"
+    if recipe.fold is None:
+        return f"{recipe.datalist}: no training case has a structure of the recipe; check its classes"
+    return (
+        f"{recipe.datalist}: no case outside fold {recipe.fold} has a structure of the recipe; "
+        "set fold to null to train on every case"
+    )
+
+
+def _check_supervoxels(recipe: Recipe, cases: Sequence[TrainingCase]) -> None:
+    """Without a single labelled voxel there must at least be supervoxels to ask for."""
+    if not any(case.supervoxels_XYZ is not None for case in cases):
+        raise DataListError(
+            f"{recipe.datalist}: no voxel of any training case has a label of the recipe: check its classes "
+            f"({', '.join(map(str, recipe.classes))}) against the label maps with openvista datalist check"
+        )

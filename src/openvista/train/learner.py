@@ -1,0 +1,143 @@
+"""One optimiser step after the other: forward, backward, clip, update; and never a step on numbers that are none."""
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from openvista.errors import OpenVistaError
+from openvista.model import Vista3D
+from openvista.train.distributed import Ranks
+from openvista.train.objective import Answer, Objective
+from openvista.train.recipe import Recipe
+from openvista.train.samples import Sample
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step did.
+
+    Attributes:
+        loss: mean over its samples, rounds and processes.
+        gradient: norm of the gradient before clipping, of the last round.
+    """
+
+    loss: float
+    gradient: float
+
+
+class Learner:
+    """Network, optimiser and averaged weights of a run.
+
+    Args:
+        network: on its device; what is frozen stays as it is.
+        recipe: the constants.
+        ranks: which of how many processes this is.
+    """
+
+    def __init__(self, network: Vista3D, recipe: Recipe, ranks: Ranks) -> None:
+        self.network = network
+        self.recipe = recipe
+        self.ranks = ranks
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=recipe.precision == "float16")
+        self.average: AveragedModel | None = None
+        if recipe.average_decay > 0:
+            self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay))
+        self.objective = ranks.wrap(Objective(network, recipe), may_skip="point" in recipe.trained)
+
+    @property
+    def result(self) -> Vista3D:
+        """The network to validate and keep: the averaged one, if there is one."""
+        return self.network if self.average is None else self.average.module  # type: ignore[return-value]
+
+    def step(self, groups: list[list[Sample]], learning_rate: float, number: int) -> StepResult:
+        """Learn from samples, round after round of clicks.
+
+        Args:
+            groups: samples that go through the network together; the groups' gradients are averaged.
+            learning_rate: of this step.
+            number: of the step, for messages.
+
+        Raises:
+            OpenVistaError: loss or gradient is not a number; the weights are those before this step.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+        pyramids: list[list[Tensor] | None] = [None] * len(groups)
+        losses, gradient = [], 0.0
+        for turn in range(self.recipe.rounds + 1 if self.recipe.step_every_round else 1):
+            if turn > 0 and not self.ranks.any(any(sample.clicks is not None for group in groups for sample in group)):
+                break
+            answers = [self._learn(group, groups, kept, number) for group, kept in zip(groups, pyramids, strict=True)]
+            losses.append(torch.stack([answer.loss.detach() for answer in answers]).mean())
+            gradient = self._update(groups, number)
+            if "encoder" not in self.recipe.trained:
+                pyramids = [answer.pyramid for answer in answers]
+            groups = [_next_round(group, answer) for group, answer in zip(groups, answers, strict=True)]
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        return StepResult(self.ranks.mean(float(torch.stack(losses).mean())), gradient)
+
+    def _learn(
+        self, group: list[Sample], groups: list[list[Sample]], pyramid: list[Tensor] | None, number: int
+    ) -> Answer:
+        """Add a group's gradient; processes exchange theirs with the last group."""
+        exchange: AbstractContextManager[Any] = nullcontext()
+        if group is not groups[-1] and self.ranks.count > 1:
+            exchange = self.objective.no_sync()  # type: ignore[operator]
+        with exchange:
+            answer: Answer = self.objective(group, pyramid)
+            if not torch.isfinite(answer.loss):
+                raise OpenVistaError(f"the loss became {answer.loss.item()} at step {number} on {_names([group])}")
+            self.scaler.scale(answer.loss / len(groups)).backward()
+        return answer
+
+    def _update(self, groups: list[list[Sample]], number: int) -> float:
+        """One optimiser step; returns the gradient's norm."""
+        self.scaler.unscale_(self.optimiser)
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.recipe.gradient_clip))
+        # float16 overflows now and then: the scaler leaves such a step out and scales less from then on
+        if not self.scaler.is_enabled() and not torch.isfinite(torch.tensor(norm)):
+            raise OpenVistaError(f"the gradient became {norm} at step {number} on {_names(groups)}")
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+        return norm
+
+    def state(self) -> dict[str, Any]:
+        """Everything a later process needs to go on as this one would."""
+        return {
+            "model": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from another process's :meth:`state`.
+
+        Raises:
+            RuntimeError, ValueError: it belongs to another network or other trained parts.
+        """
+        self.network.load_state_dict(state["model"])
+        if self.average is not None and state["average"] is not None:
+            self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+
+
+def _next_round(group: list[Sample], answer: Answer) -> list[Sample]:
+    """The same patches with the clicks that the answers call for; classes are asked once."""
+    return [replace(sample, classes=None, clicks=more) for sample, more in zip(group, answer.later, strict=True)]
+
+
+def _names(groups: list[list[Sample]]) -> str:
+    return ", ".join(sample.case for group in groups for sample in group)

@@ -1,0 +1,134 @@
+"""The folder of a run: what was asked for, what it ran on, what happened, and what came out.
+
+::
+
+    recipe.json         the resolved recipe: every key, names as ids
+    environment.json    versions, device, git revision, command
+    log.txt             what was said
+    train.csv           every step            validation.csv   every validation
+    curves.png          both as a picture     tensorboard/     both for TensorBoard
+    last.pt             to go on from         best.pt, best.json   weights of the best validation
+    model/              the result, as --model takes it
+"""
+
+import csv
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from openvista.errors import RecipeError
+from openvista.io.atomic import output_error, replacing
+from openvista.train.checkpoint import LAST
+from openvista.train.curves import draw_curves
+from openvista.train.distributed import Ranks
+from openvista.train.environment import describe_environment
+from openvista.train.events import Events
+from openvista.train.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+TRAIN_COLUMNS = ("step", "seconds", "loss", "learning_rate", "gradient", "waited")
+
+
+class RunFolder:
+    """Writes what a run has to say; the first process has one.
+
+    Args:
+        path: made if it does not exist.
+        recipe: of the run.
+        ranks: for the description of the environment.
+        resume_at: step the run goes on from; rows of later steps are dropped, they come again. ``None``: a new run.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, ranks: Ranks, resume_at: int | None) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._log = logging.FileHandler(path / "log.txt", encoding="utf-8")
+            if resume_at is None:
+                for table in ("train.csv", "validation.csv"):
+                    (path / table).unlink(missing_ok=True)
+            else:
+                drop_rows_after(path / "train.csv", resume_at)
+                drop_rows_after(path / "validation.csv", resume_at)
+        except OSError as error:
+            raise output_error(path, error) from error
+        self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.getLogger("openvista").addHandler(self._log)
+        self._write_json("recipe.json", recipe.model_dump(mode="json"))
+        environment = describe_environment(ranks)
+        self._write_json("environment.json" if resume_at is None else f"environment-{resume_at}.json", environment)
+        self._events = Events(path / "tensorboard", resume_at)
+
+    def add_step(self, **values: float) -> None:
+        """One row of ``train.csv``; the values are those of ``TRAIN_COLUMNS``."""
+        self._append("train.csv", TRAIN_COLUMNS, [values[column] for column in TRAIN_COLUMNS])
+        shown = {f"train/{name}": values[name] for name in ("loss", "learning_rate", "gradient")}
+        self._events.add(int(values["step"]), shown)
+
+    def add_validation(self, step: int, seconds: float, mean: float, scores: Mapping[str, Mapping[int, float]]) -> None:
+        """One row of ``validation.csv``, and the curves."""
+        flat = {f"{kind} {class_id}": score for kind, dice in scores.items() for class_id, score in dice.items()}
+        columns = ("step", "seconds", "mean", *flat)
+        self._append("validation.csv", columns, [step, round(seconds), mean, *flat.values()])
+        self._events.add(step, {"validation/mean": mean} | {f"validation/{name}": one for name, one in flat.items()})
+        draw_curves(self.path)
+
+    def write_best(self, step: int, scores: Mapping[str, Mapping[int, float]]) -> None:
+        """``best.json``: what the weights in ``best.pt`` reached."""
+        self._write_json("best.json", {"step": step, **scores})
+
+    def _append(self, name: str, columns: Sequence[str], row: Sequence[float]) -> None:
+        path = self.path / name
+        try:
+            new = not path.exists()
+            with path.open("a", newline="") as file:
+                writer = csv.writer(file)
+                if new:
+                    writer.writerow(columns)
+                writer.writerow(row)
+        except OSError as error:
+            raise output_error(path, error) from error
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        with replacing(self.path / name) as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            logger.info("stopped: %s", error)
+        logging.getLogger("openvista").removeHandler(self._log)
+        self._log.close()
+        self._events.close()
+
+
+def check_unused(path: Path) -> None:
+    """Refuse a folder that holds a run, rather than mix two.
+
+    Raises:
+        RecipeError: there is a checkpoint in it.
+    """
+    if (path / LAST).exists():
+        raise RecipeError(f"{path} holds a run already: go on with --resume, or choose another folder with -o")
+
+
+def drop_rows_after(table: Path, step: int) -> None:
+    """Take rows of later steps off a table whose first column is the step."""
+    if not table.exists():
+        return
+    with table.open(newline="") as file:
+        header, *rows = [*csv.reader(file)] or [[]]
+    kept = [row for row in rows if row and row[0].isdigit() and int(row[0]) <= step and len(row) == len(header)]
+    with replacing(table) as partial, partial.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *kept])

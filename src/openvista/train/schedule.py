@@ -1,0 +1,44 @@
+"""How far a run is, and the learning rate that goes with it."""
+
+import math
+import time
+from collections.abc import Callable
+
+from openvista.train.recipe import Recipe
+
+
+class Schedule:
+    """Steps and minutes of a run, whichever ends first.
+
+    Args:
+        recipe: gives the learning rate and its course, and the minutes.
+        steps: of the whole run.
+        elapsed: seconds that earlier parts of the run took.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self, recipe: Recipe, steps: int, elapsed: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.recipe = recipe
+        self.steps = steps
+        self._clock = clock
+        self._started = clock() - elapsed
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training so far, those before a break included."""
+        return self._clock() - self._started
+
+    def fraction(self, step: int) -> float:
+        """Share of the run that is over once this step (from 0) is done; 1 or more for the last one."""
+        by_steps = (step + 1) / self.steps
+        if self.recipe.minutes is None:
+            return by_steps
+        return max(by_steps, self.elapsed / 60 / self.recipe.minutes)
+
+    def learning_rate(self, step: int, fraction: float) -> float:
+        """Rises along the warm-up, then stays or falls to zero along a cosine."""
+        warm = min(1.0, (step + 1) / max(self.recipe.warmup_steps, 1))
+        falls = 0.5 * (1 + math.cos(math.pi * min(fraction, 1))) if self.recipe.schedule == "cosine" else 1.0
+        return self.recipe.learning_rate * warm * falls

@@ -1,0 +1,109 @@
+"""Steps: accumulation is a larger step, averages follow, and numbers that are none change nothing."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from tiny_training import JOINT, POINT, answer_the_same_everywhere, tiny_recipe
+
+from openvista.errors import DeviceError, OpenVistaError
+from openvista.train.data import load_data
+from openvista.train.distributed import Ranks
+from openvista.train.learner import Learner
+from openvista.train.parts import check_device, starting_network
+from openvista.train.samples import draw_sample
+
+
+@pytest.fixture(scope="module")
+def data(tiny_list):
+    recipe = tiny_recipe(tiny_list)
+    return load_data(recipe, recipe.network_preset, Ranks())
+
+
+def make(data, tiny_list, **more):
+    recipe = tiny_recipe(tiny_list, **more)
+    learner = Learner(starting_network(recipe), recipe, Ranks())
+    samples = [draw_sample(data, recipe, 0, index) for index in range(4)]
+    return learner, samples
+
+
+def flat(network):
+    return torch.cat([one.detach().flatten() for one in network.parameters()])
+
+
+@pytest.mark.parametrize("more", [{}, POINT | {"step_every_round": False}, JOINT])
+def test_groups_one_after_the_other_are_one_large_group(data, tiny_list, more):
+    together, samples = make(data, tiny_list, **more)
+    apart, _ = make(data, tiny_list, **more)
+    one = together.step([samples], 1e-3, 0)
+    two = apart.step([samples[:2], samples[2:]], 1e-3, 0)
+    assert one.loss == pytest.approx(two.loss, rel=1e-4)
+    assert one.gradient == pytest.approx(two.gradient, rel=1e-3)
+
+
+def test_every_round_is_a_step_of_its_own(data, tiny_list):
+    learner, samples = make(data, tiny_list, **POINT | {"rounds": 3})
+    answer_the_same_everywhere(learner.network)
+    learner.step([samples], 1e-6, 0)
+    (steps,) = {int(state["step"]) for state in learner.optimiser.state.values()}
+    assert steps == 4
+    averaged, samples = make(data, tiny_list, **POINT | {"rounds": 3, "step_every_round": False})
+    averaged.step([samples], 1e-3, 0)
+    (steps,) = {int(state["step"]) for state in averaged.optimiser.state.values()}
+    assert steps == 1
+
+
+def test_loss_falls_on_one_step_of_samples(data, tiny_list):
+    learner, samples = make(data, tiny_list)
+    losses = [learner.step([samples], 5e-3, number).loss for number in range(8)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_the_average_follows_with_its_decay(data, tiny_list):
+    learner, samples = make(data, tiny_list, average_decay=0.5)
+    learner.step([samples], 1e-2, 0)
+    first = flat(learner.network)
+    assert torch.equal(flat(learner.result), first)  # the average starts with the first step
+    learner.step([samples], 1e-2, 1)
+    assert torch.allclose(flat(learner.result), (first + flat(learner.network)) / 2, atol=1e-6)
+    without, _ = make(data, tiny_list, average_decay=0)
+    assert without.result is without.network
+
+
+def test_a_loss_that_is_no_number_names_the_cases_and_changes_nothing(data, tiny_list):
+    learner, samples = make(data, tiny_list)
+    samples[1].image_XYZ[3, 3, 3] = float("nan")
+    before = flat(learner.network)
+    with pytest.raises(OpenVistaError, match=f"became nan at step 17 on .*{samples[1].case}"):
+        learner.step([samples], 1e-3, 17)
+    assert torch.equal(flat(learner.network), before)
+
+
+def test_a_gradient_that_is_no_number_changes_nothing(data, tiny_list):
+    learner, samples = make(data, tiny_list)
+    learner.parameters[0].register_hook(lambda gradient: gradient * float("inf"))
+    before = flat(learner.network)
+    with pytest.raises(OpenVistaError, match=r"gradient became (nan|inf) at step 3 on ct"):
+        learner.step([samples], 1e-3, 3)
+    assert torch.equal(flat(learner.network), before)
+
+
+def test_bfloat16_is_close_to_float32(data, tiny_list):
+    exact, samples = make(data, tiny_list, **JOINT)
+    coarse, _ = make(data, tiny_list, **JOINT, precision="bfloat16")
+    assert coarse.step([samples], 1e-3, 0).loss == pytest.approx(exact.step([samples], 1e-3, 0).loss, rel=0.05)
+
+
+def test_float16_needs_a_gpu(tiny_list):
+    with pytest.raises(DeviceError, match="float16 trains on CUDA only"):
+        check_device(tiny_recipe(tiny_list, precision="float16"), torch.device("cpu"))
+
+
+def test_the_state_goes_on_exactly(data, tiny_list):
+    whole, samples = make(data, tiny_list)
+    whole.step([samples], 1e-3, 0)
+    other, _ = make(data, tiny_list, seed=3)
+    other.load_state(deepcopy(whole.state()))
+    assert other.step([samples], 1e-3, 1).loss == whole.step([samples], 1e-3, 1).loss
+    assert torch.equal(flat(other.network), flat(whole.network))
+    assert torch.equal(flat(other.result), flat(whole.result))

@@ -1,0 +1,108 @@
+"""The objective: frozen parts get no gradient, rounds are averaged, classes and clicks blend as in the bundle."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_training import JOINT, POINT, answer_the_same_everywhere, tiny_recipe
+
+from openvista.simulate.clicks import Clicks
+from openvista.train.data import load_data
+from openvista.train.distributed import Ranks
+from openvista.train.objective import Objective, blended
+from openvista.train.parts import freeze_all_but, starting_network
+from openvista.train.samples import draw_sample
+
+
+@pytest.fixture(scope="module")
+def data(tiny_list):
+    recipe = tiny_recipe(tiny_list)
+    return load_data(recipe, recipe.network_preset, Ranks())
+
+
+def set_up(data, tiny_list, **more):
+    recipe = tiny_recipe(tiny_list, **more)
+    network = starting_network(recipe)
+    samples = [draw_sample(data, recipe, step, 0) for step in range(8)]
+    return recipe, network, samples
+
+
+def parts_with_gradient(network):
+    return {name.split("_")[0].split(".")[0] for name, one in network.named_parameters() if one.grad is not None}
+
+
+def test_gradients_reach_what_is_trained(data, tiny_list):
+    recipe, network, samples = set_up(data, tiny_list, **JOINT)
+    both = [sample for sample in samples if sample.classes is not None and sample.clicks is not None]
+    Objective(network, recipe)(both[:1]).loss.backward()
+    assert parts_with_gradient(network) == {"encoder", "automatic", "class", "point"}
+
+
+def test_a_frozen_encoder_gets_none_and_its_features_can_be_kept(data, tiny_list):
+    recipe, network, samples = set_up(data, tiny_list, **POINT)
+    frozen = recipe.model_copy(update={"trained": ("point",)})
+    freeze_all_but(network, frozen.trained)
+    objective = Objective(network, frozen)
+    answer = objective(samples[:2])
+    assert not any(level.requires_grad for level in answer.pyramid)
+    assert torch.equal(objective(samples[:2], answer.pyramid).loss, answer.loss)
+    answer.loss.backward()
+    assert parts_with_gradient(network) == {"point"}
+
+
+def test_the_loss_is_the_mean_over_samples(data, tiny_list):
+    recipe, network, samples = set_up(data, tiny_list)
+    objective = Objective(network, recipe)
+    each = [objective([sample]).loss.item() for sample in samples[:3]]
+    assert float(objective(samples[:3]).loss) == pytest.approx(sum(each) / 3, rel=1e-4)
+
+
+def test_averaged_rounds_are_the_mean_of_single_ones(data, tiny_list):
+    recipe, network, samples = set_up(data, tiny_list, **POINT, step_every_round=False)
+    answer_the_same_everywhere(network)
+    sample = next(sample for sample in samples if sample.clicks is not None)
+    together = Objective(network, recipe)([sample]).loss
+    single = Objective(network, recipe.model_copy(update={"rounds": 0}))
+    losses = []
+    following = sample
+    for _ in range(recipe.rounds + 1):
+        answer = single([following])
+        losses.append(float(answer.loss))
+        following = replace(following, clicks=answer.later[0])
+        if following.clicks is None:
+            break
+    assert len(losses) == 2
+    assert float(together) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+
+
+def test_later_clicks_are_added_to_the_earlier_ones(data, tiny_list):
+    recipe, network, samples = set_up(data, tiny_list, **POINT)
+    answer_the_same_everywhere(network)
+    sample = next(sample for sample in samples if sample.clicks is not None)
+    (later,) = Objective(network, recipe)([sample]).later
+    before = sample.clicks.clicks.places_BN3
+    assert torch.equal(later.clicks.places_BN3[:, : before.shape[1]], before)
+    assert later.clicks.places_BN3.shape[1] == before.shape[1] + 2
+
+
+def test_without_a_question_every_trained_parameter_has_gradient_zero(data, tiny_list):
+    recipe, network, samples = set_up(data, tiny_list, **JOINT)
+    answer = Objective(network, recipe)([replace(samples[0], classes=None, clicks=None)] * 2)
+    answer.loss.backward()
+    assert answer.loss == 0
+    assert answer.later == (None, None)
+    assert all(one.grad is not None and not one.grad.any() for one in network.parameters())
+
+
+def test_clicks_decide_near_them_and_the_class_elsewhere():
+    of_class, of_clicks = torch.full((2, 40, 20, 20), 5.0), torch.full((2, 40, 20, 20), -5.0)
+    clicks = Clicks(
+        torch.tensor([[[4, 10, 10], [0, 0, 0]], [[4, 10, 10], [0, 0, 0]]]), torch.tensor([[1, -1], [1, -1]])
+    )
+    logits = blended(of_class, of_clicks, clicks, torch.tensor([3, 0]))
+    assert logits[0, 4, 10, 10] == -5  # at the click
+    assert logits[0, 39, 10, 10] == pytest.approx(5, abs=1e-3)  # far away
+    assert logits[0, 8, 10, 10] == pytest.approx(5 - 10 * 2.718281828**-0.5, abs=1e-4)  # one radius, 20 / 5 voxels
+    assert torch.equal(logits[1], of_clicks[1])  # no class to blend with
+    padding_at_origin = logits[0, 0, 0, 0]
+    assert padding_at_origin > 4.6

@@ -1,0 +1,69 @@
+"""Samples depend on seed, step and index alone; prompts are left out as often as the recipe says."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_training import JOINT, POINT, tiny_recipe
+
+from openvista.train.data import load_data
+from openvista.train.distributed import Ranks
+from openvista.train.samples import draw_sample, prompt_weights, random_source
+
+
+@pytest.fixture(scope="module")
+def data(tiny_list):
+    recipe = tiny_recipe(tiny_list)
+    return load_data(recipe, recipe.network_preset, Ranks())
+
+
+def test_order_does_not_matter(data, tiny_list):
+    recipe = tiny_recipe(tiny_list, **JOINT)
+    forwards = [draw_sample(data, recipe, step, index) for step in range(2) for index in range(2)]
+    backwards = [draw_sample(data, recipe, step, index) for step in (1, 0) for index in (1, 0)][::-1]
+    for one, other in zip(forwards, backwards, strict=True):
+        assert one.case == other.case
+        assert torch.equal(one.image_XYZ, other.image_XYZ)
+        assert (one.clicks is None) == (other.clicks is None)
+        if one.clicks is not None:
+            assert torch.equal(one.clicks.clicks.places_BN3, other.clicks.clicks.places_BN3)
+    assert not torch.equal(forwards[0].image_XYZ, forwards[1].image_XYZ)
+    other_seed = draw_sample(data, replace_seed(recipe, 5), 0, 0)
+    assert not torch.equal(forwards[0].image_XYZ, other_seed.image_XYZ)
+
+
+def replace_seed(recipe, seed):
+    return recipe.model_copy(update={"seed": seed})
+
+
+def test_numbers_do_not_run_into_each_other():
+    drawn = {float(torch.rand(1, generator=random_source(*numbers))) for numbers in [(1, 2), (12,), (2, 1), (1, 2, 0)]}
+    assert len(drawn) == 4
+
+
+def test_the_bundles_shares(data, tiny_list):
+    """A quarter without classes; of the rest a quarter without clicks; what has neither is asked by clicks."""
+    recipe = tiny_recipe(tiny_list, **JOINT)
+    samples = [draw_sample(data, recipe, step, 0) for step in range(300)]
+    by_class = sum(sample.classes is not None for sample in samples) / 300
+    both = sum(sample.classes is not None and sample.clicks is not None for sample in samples) / 300
+    assert all(sample.classes is not None or sample.clicks is not None for sample in samples)
+    assert by_class == pytest.approx(0.75, abs=0.07)
+    assert both == pytest.approx(0.75 * 0.75, abs=0.08)
+
+
+def test_a_point_run_never_asks_by_class(data, tiny_list):
+    recipe = tiny_recipe(tiny_list, **POINT)
+    assert all(draw_sample(data, recipe, step, 0).classes is None for step in range(20))
+
+
+def test_weights_draw_cases(data, tiny_list):
+    only_second = replace(data, weights=torch.tensor([0.0, 1.0], dtype=torch.float64))
+    drawn = {draw_sample(only_second, tiny_recipe(tiny_list), step, 0).case for step in range(8)}
+    assert drawn == {data.training[1].name}
+
+
+def test_manual_labels_count_as_much_as_pseudo_labels():
+    assert prompt_weights([True, True, True, False]).tolist() == [1, 1, 1, 3]
+    assert prompt_weights([False, False, True]).tolist() == [1, 1, 1]
+    assert prompt_weights([True]).tolist() == [1]
