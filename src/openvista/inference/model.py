@@ -131,6 +131,7 @@ class Model:
             automatic=self.network if "automatic" in self.card.branches else None,
             clicks=PointNetwork(self.network) if "point" in self.card.branches else None,
             precision=str(self.network.compute),
+            device=str(self.network.compute.device),
         )
 
     def _provenance(self, ids: list[int], profile: Profile) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """The handle of an object in a session."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,7 @@ class SessionObject:
         id: its value in label maps.
     """
 
-    session: "Session"
+    session: "Session" = field(repr=False)
     id: int
 
     @property

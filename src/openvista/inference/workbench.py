@@ -16,9 +16,10 @@ from openvista.grid import Axis3, Float3
 from openvista.inference.answering import OUTSIDE, Answering, Layer
 from openvista.inference.body import BODY_HU
 from openvista.inference.byte_cache import ByteCache
-from openvista.inference.click_engine import ClickEngine
+from openvista.inference.click_engine import FEATURE_BYTES, ClickEngine
 from openvista.inference.click_network import ClickNetwork
 from openvista.inference.click_windows import Lattice
+from openvista.inference.device import free_memory
 from openvista.inference.feature_volume import FeatureVolume, compute_features
 from openvista.inference.network import WindowNetwork
 from openvista.inference.objects import AUTOMATIC, Description, ObjectState
@@ -51,6 +52,7 @@ class SessionModel:
         automatic: answers class prompts; ``None`` if it has no such branch.
         clicks: answers clicks; ``None`` if it has no such branch.
         precision: for the record.
+        device: where features of windows are kept.
     """
 
     name: str
@@ -61,6 +63,7 @@ class SessionModel:
     automatic: WindowNetwork | None = None
     clicks: ClickNetwork | None = None
     precision: str = ""
+    device: str = "cpu"
 
 
 class Workbench:
@@ -107,7 +110,9 @@ class Workbench:
         dtype = torch.empty(0, dtype=self.model.storage_dtype).numpy().dtype
         lattice = Lattice(self.prepared.grid.shape, self.model.clicks.window)
         choices = (self.profile.padding, self.profile.click_weighting, dtype)
-        engine = ClickEngine(self.model.clicks, self.prepared.image_XYZ, lattice, *choices)
+        free = free_memory(torch.device(self.model.device))
+        room = FEATURE_BYTES if free is None else min(FEATURE_BYTES, free // 4)
+        engine = ClickEngine(self.model.clicks, self.prepared.image_XYZ, lattice, *choices, feature_bytes=room)
         return Answering(engine, self.to_model, self.start_part, self.prepared.grid.spacing)
 
     def to_model(self, voxel: Float3) -> Float3:
