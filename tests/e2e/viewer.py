@@ -13,6 +13,9 @@ from matplotlib import image as png
 PLANES = {"axial": (0.25, 0.25), "render": (0.75, 0.25), "coronal": (0.25, 0.75), "sagittal": (0.75, 0.75)}
 """Middle of each tile of the picture, as fractions of its width and height."""
 
+FRAME = 4
+"""Pixels."""
+
 
 class Viewer:
     """One page.
@@ -53,9 +56,9 @@ class Viewer:
         return frame["x"] + frame["width"] * across + right, frame["y"] + frame["height"] * along + down
 
     def picture(self) -> np.ndarray:
-        """What is on the screen: float [rows, columns, RGB], 0..1."""
+        """What is on the screen, without the frame that shows focus: float [rows, columns, RGB], 0..1."""
         self.page.mouse.move(5, 795)
-        return png.imread(io.BytesIO(self.page.locator(".picture").screenshot()))[..., :3]
+        return png.imread(io.BytesIO(self.page.locator(".picture").screenshot()))[FRAME:-FRAME, FRAME:-FRAME, :3]
 
     def labels_on_screen(self) -> dict[str, int]:
         """Pixels of each tile that change when the labels are hidden."""

@@ -9,11 +9,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import openvista
 from openvista.serve import health, nim
 from openvista.serve.guard import OWNER_COOKIE, OWNER_HEADER, Guard, new_secret, read_cookie, set_cookie
 from openvista.serve.limits import BodyLimit
+from openvista.serve.monai_label import infer, store_routes, work_routes
+from openvista.serve.monai_label.parts import MonaiLabel
 from openvista.serve.native import about, prompts, results, scans, sessions
 from openvista.serve.observe import Observer
 from openvista.serve.problems import install as install_problems
@@ -47,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         await service.start()
         yield
         await service.stop()
+        app.state.monai_label.training.close()
 
     # docs_url: FastAPI's page loads scripts from elsewhere, which neither works offline nor passes our own policy
     app = FastAPI(
@@ -58,8 +62,9 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    app.state.monai_label = MonaiLabel(service)
     install_problems(app)
-    for part in (health, about, scans, sessions, prompts, results, nim):
+    for part in (health, about, scans, sessions, prompts, results, nim, infer, store_routes, work_routes):
         app.include_router(part.router)
     _add_pages(app)
     _add_middleware(app, service)
@@ -80,6 +85,19 @@ def _add_middleware(app: FastAPI, service: Service) -> None:
             expose_headers=["Content-Disposition", "ETag", "Retry-After", "X-Request-Id"],
         )
     app.add_middleware(Observer, metrics=service.metrics)
+    app.add_middleware(Slashes)
+
+
+class Slashes:
+    """ASGI middleware: MONAI Label's clients write some addresses with a slash at the end and without."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in ("/info", "/session", "/datastore", "/train", "/auth"):
+            scope["path"] += "/"
+        await self._app(scope, receive, send)
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -87,6 +87,18 @@ async def scan_from_url(service: Service, url: str, name: str | None, owner: str
         return await _keep(service, source, folder, safe_name(name or _display_name(original)), owner, None)
 
 
+async def keep_file(
+    service: Service, path: Path, name: str, owner: str | None, expires_in: timedelta | None
+) -> ScanRecord:
+    """Keep a copy of a scan that lies where we put it, or where the operator did.
+
+    Raises:
+        ServiceError: 422 not a scan, 413, 429.
+    """
+    async with scratch_folder(service) as folder:
+        return await _keep(service, path, folder, safe_name(name), owner, expires_in)
+
+
 async def labels_from_form(
     service: Service, request: Request, file_fields: tuple[str, ...] = ("file",)
 ) -> Segmentation:

@@ -23,19 +23,26 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": _MEANINGS[status]} for status in (401, 403, *statuses)}
 
 
-def form(files: str, *, several: bool = False, fields: dict[str, str] | None = None) -> dict[str, Any]:
+def form(
+    files: str, *, several: bool = False, fields: dict[str, str] | None = None, required: bool = True
+) -> dict[str, Any]:
     """The body of a route that reads its own form.
 
     Args:
-        files: the field that brings the file.
+        files: the field that brings the file; empty for none.
         several: whether it may come more than once.
         fields: other fields, with what they mean.
+        required: whether a file must come.
     """
     binary: dict[str, Any] = {"type": "string", "format": "binary"}
-    properties: dict[str, Any] = {files: {"type": "array", "items": binary, "minItems": 1} if several else binary}
+    properties: dict[str, Any] = {}
+    if files:
+        properties[files] = {"type": "array", "items": binary, "minItems": 1} if several else binary
     for name, meaning in (fields or {}).items():
         properties[name] = {"type": "string", "description": meaning}
-    schema = {"type": "object", "properties": properties, "required": [files]}
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        schema["required"] = [files]
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 

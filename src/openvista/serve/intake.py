@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,18 @@ class Upload:
         source: the file; or the folder of slices, when there were several files.
         name: what the client calls it, without folders.
         fields: the form's other fields.
+        others: single files of other fields, by field.
     """
 
     source: Path | None
     name: str
     fields: dict[str, str]
+    others: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def ending(self) -> str:
+        """Of the file as it was written."""
+        return "" if self.source is None else self.source.name.partition(".")[1] + self.source.name.partition(".")[2]
 
 
 class Workshop:
@@ -112,7 +119,7 @@ async def receive_form(request: Request, folder: Path, file_fields: tuple[str, .
     Args:
         request: its body is multipart; :class:`openvista.serve.limits.BodyLimit` bounds it.
         folder: existing and empty.
-        file_fields: names of fields that may bring files.
+        file_fields: names of fields that may bring files; only the first may bring several.
 
     Raises:
         ServiceError: 415 another kind of body; 422 a file in a field that takes none.
@@ -128,20 +135,25 @@ async def receive_form(request: Request, folder: Path, file_fields: tuple[str, .
 
 def _store(form: FormData, folder: Path, file_fields: tuple[str, ...]) -> Upload:
     files = [(key, value) for key, value in form.multi_items() if isinstance(value, UploadFile)]
-    for key, _ in files:
-        if key not in file_fields:
-            raise ServiceError(f"no file is taken in field {safe_name(key, 'without name')!r}; use {file_fields[0]!r}")
     fields = {key: value for key, value in form.multi_items() if isinstance(value, str)}
-    if not files:
-        return Upload(None, "", fields)
-    name = safe_name(files[0][1].filename or "")
-    if len(files) == 1:
-        return Upload(_save(files[0][1], folder, 0), name, fields)
+    main, others = list[UploadFile](), dict[str, Path]()
+    for index, (key, file) in enumerate(files):
+        if key not in file_fields or key in others:
+            here = f"; use {file_fields[0]!r}" if file_fields else ""
+            raise ServiceError(f"no file is taken in field {safe_name(key, 'without name')!r}{here}")
+        if key == file_fields[0]:
+            main.append(file)
+        else:
+            others[key] = _save(file, folder, index)
+    if not main:
+        return Upload(None, "", fields, others)
+    if len(main) == 1:
+        return Upload(_save(main[0], folder, len(files)), safe_name(main[0].filename or ""), fields, others)
     slices = folder / "slices"
     slices.mkdir()
-    for index, (_, file) in enumerate(files):
+    for index, file in enumerate(main):
         _save(file, slices, index)
-    return Upload(slices, "series", fields)
+    return Upload(slices, "series", fields, others)
 
 
 def _save(file: UploadFile, folder: Path, index: int) -> Path:

@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -152,6 +152,17 @@ class ScanStore:
                 raise _no_such_scan()
             self._used[scan_id] = datetime.now(timezone.utc)
             return record
+
+    def prolong(self, scan_id: str, life: timedelta) -> ScanRecord:
+        """A scan that is deleted after a while, used now: its time begins anew.
+
+        Raises:
+            ServiceError: 404, there is none.
+        """
+        record = replace(self.of_session(scan_id), expires=datetime.now(timezone.utc) + life)
+        with self._lock:
+            self._records[scan_id] = record
+        return record
 
     def owned_by(self, owner: str | None) -> list[ScanRecord]:
         """The scans of an owner, newest first; none for nobody."""

@@ -1,0 +1,225 @@
+"""A session on a server, with a label map here that follows it by the boxes that change."""
+
+import base64
+import gzip
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openvista.client.transport import Transport
+from openvista.errors import OutputError, ServiceError
+from openvista.inference.progress import Progress, Report
+from openvista.io.atomic import replacing
+
+_POLL_SECONDS = 0.2
+_FORMATS = ("nii.gz", "nii", "seg.nrrd", "nrrd", "mha", "ovsession")
+
+
+@dataclass(frozen=True)
+class RemoteObject:
+    """An object of a session, as it was when the server last told.
+
+    Attributes:
+        id: its value in the label map.
+        name, class_id, colour, locked, visible: as the server has them.
+        voxels: of its own mask, before others cover it.
+    """
+
+    id: int
+    name: str
+    class_id: int | None
+    colour: str
+    locked: bool
+    visible: bool
+    voxels: int
+
+
+Which = RemoteObject | int | str
+"""An object, its id or name; or a class by id or name."""
+
+
+class RemoteSession:
+    """A session. Made by :meth:`openvista.client.Client.open`. For one thread at a time.
+
+    Attributes:
+        id: what the server calls it.
+        labels: [X, Y, Z] ids of the objects on top, 0 = none; in the order of the scan's file.
+        warnings: what the last prompt's user should know.
+    """
+
+    def __init__(self, transport: Transport, shape: tuple[int, int, int], info: dict[str, Any]) -> None:
+        self._transport = transport
+        self._info = info
+        self._revision = -1
+        self.id = str(info["id"])
+        self.labels: NDArray[np.uint16] = np.zeros(shape, dtype=np.uint16, order="F")
+        self.warnings: list[str] = []
+        self.refresh()
+
+    # --- prompts ------------------------------------------------------------------------------------------------
+
+    def segment(self, classes: Sequence[int | str] | str = "all", progress: Report | None = None) -> None:
+        """Segment by name or id; ``"all"`` for everything the model knows."""
+        asked = classes if classes == "all" else [classes] if isinstance(classes, str) else list(classes)
+        self._ask("classes", {"classes": asked}, progress)
+
+    def click(self, voxel: Sequence[float], object: Which, positive: bool = True, **choices: Any) -> None:
+        """One click, in voxels of the scan; see :meth:`clicks`."""
+        self.clicks([(voxel, positive)], object, **choices)
+
+    def clicks(
+        self,
+        clicks: Sequence[tuple[Sequence[float], bool]],
+        object: Which,
+        *,
+        grow: bool | None = None,
+        progress: Report | None = None,
+    ) -> None:
+        """Clicks on one object, answered and undone together.
+
+        Args:
+            clicks: (voxel, positive).
+            object: what they are on.
+            grow: whether the mask goes on into neighbouring windows; the server's choice if ``None``.
+            progress: told about windows.
+        """
+        listed = [{"voxel": list(voxel), "positive": positive} for voxel, positive in clicks]
+        self._ask("clicks", {"object": _ref(object), "clicks": listed, "grow": grow}, progress)
+
+    def box(self, box: Sequence[Sequence[int]], object: Which, positive: bool = True) -> None:
+        """A box, (first, stop) along X, Y, Z."""
+        self._ask("boxes", {"object": _ref(object), "box": [list(side) for side in box], "positive": positive}, None)
+
+    def lasso(
+        self, points: Sequence[Sequence[float]], axis: int, slice: int, object: Which, positive: bool = True
+    ) -> None:
+        """A contour on a slice, in voxels of the two other axes."""
+        content = {"object": _ref(object), "axis": axis, "slice": slice, "positive": positive}
+        self._ask("lassos", content | {"points": [list(point) for point in points]}, None)
+
+    # --- objects and time ---------------------------------------------------------------------------------------
+
+    @property
+    def objects(self) -> list[RemoteObject]:
+        """All objects, later ones on top."""
+        names = RemoteObject.__dataclass_fields__
+        return [RemoteObject(**{name: item[name] for name in names}) for item in self._info["objects"]]
+
+    def new_object(self, name: str, colour: str | None = None) -> RemoteObject:
+        """An empty object that no class describes."""
+        self._change("POST", "objects", {"name": name, "colour": colour})
+        return self.objects[-1]
+
+    def change(self, object: RemoteObject | int, **changes: Any) -> None:
+        """Rename, recolour, lock, hide, move: ``name``, ``colour``, ``locked``, ``visible``, ``position``."""
+        self._change("PATCH", f"objects/{_ref(object)}", changes)
+
+    def remove(self, object: RemoteObject | int) -> None:
+        """Take an object away; undo brings it back."""
+        self._change("DELETE", f"objects/{_ref(object)}")
+
+    def undo(self) -> bool:
+        """Take back the last change; False if there is none."""
+        return self._step("undo", "nothing-to-undo")
+
+    def redo(self) -> bool:
+        """Take back the last undo; False if there is none."""
+        return self._step("redo", "nothing-to-redo")
+
+    def cancel(self) -> int:
+        """Stop what runs and waits in this session; how many jobs. From another thread."""
+        return int(self._transport.json("POST", f"{self._path}/cancel")["cancelled"])
+
+    # --- results ------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Catch up with what others, or an interrupted request, have done to the session."""
+        self._apply(self._transport.json("GET", f"{self._path}/changes", params={"since": self._revision}))
+
+    def table(self) -> list[dict[str, Any]]:
+        """Volume and HU of every structure of the label map."""
+        return list(self._transport.json("GET", f"{self._path}/table")["rows"])
+
+    def save(self, path: str | Path) -> Path:
+        """Write the label map (``.nii.gz``, ``.seg.nrrd``, ...) or all of the session (``.ovsession``).
+
+        Raises:
+            OutputError: another ending, or it cannot be written there.
+        """
+        path = Path(path)
+        ending = next((each for each in _FORMATS if path.name.lower().endswith(f".{each}")), None)
+        if ending is None:
+            raise OutputError(
+                f"{path}: written are {', '.join(f'.{each}' for each in _FORMATS)}; use one of these endings"
+            )
+        content = self._transport.request("GET", f"{self._path}/export", params={"format": ending}).content
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+        return path
+
+    def close(self) -> None:
+        """Delete the session from the server."""
+        self._transport.request("DELETE", self._path)
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    @property
+    def _path(self) -> str:
+        return f"/api/v1/sessions/{self.id}"
+
+    def _ask(self, path: str, content: dict[str, Any], progress: Report | None) -> None:
+        if progress is None:
+            self._change("POST", path, content)
+            return
+        job = self._transport.json("POST", f"{self._path}/{path}", json=content, params={"wait": False})
+        self._follow(job, progress)
+        self.refresh()
+
+    def _follow(self, job: dict[str, Any], progress: Callable[[Progress], None]) -> None:
+        """Until a job has ended.
+
+        Raises:
+            ServiceError: it failed, or was cancelled.
+        """
+        while job["state"] in ("queued", "running"):
+            time.sleep(_POLL_SECONDS)
+            job = self._transport.json("GET", f"{self._path}/jobs/{job['id']}")
+            if job["progress"] is not None:
+                progress(Progress(**job["progress"]))
+        if job["problem"] is not None:
+            raise ServiceError(job["problem"]["detail"], code=job["problem"]["code"])
+
+    def _step(self, path: str, nothing: str) -> bool:
+        try:
+            self._change("POST", path)
+        except ServiceError as error:
+            if error.code == nothing:
+                return False
+            raise
+        return True
+
+    def _change(self, method: str, path: str, content: dict[str, Any] | None = None) -> None:
+        choices = {} if content is None else {"json": content}
+        self._apply(self._transport.json(method, f"{self._path}/{path}", **choices))
+
+    def _apply(self, change: dict[str, Any]) -> None:
+        if change["since"] > self._revision >= 0:  # somebody else has changed it in between
+            self.refresh()
+            self.warnings = list(change["warnings"])
+            return
+        self._info, self.warnings = change["session"], list(change["warnings"])
+        self._revision = int(self._info["revision"])
+        if change["labels"] is not None:
+            (x, u), (y, v), (z, w) = change["labels"]["box"]
+            raw = gzip.decompress(base64.b64decode(change["labels"]["data"]))
+            values = np.frombuffer(raw, np.dtype(change["labels"]["dtype"]).newbyteorder("<"))
+            self.labels[x:u, y:v, z:w] = values.reshape((u - x, v - y, w - z), order="F")
+
+
+def _ref(which: Which) -> int | str:
+    return which.id if isinstance(which, RemoteObject) else which

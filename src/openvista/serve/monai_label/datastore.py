@@ -1,0 +1,244 @@
+"""A folder of images and labels that annotators share, in MONAI Label's layout.
+
+``labels/<tag>/<id>.<ending>`` for labels; images in ``images/`` if there is such a folder, else beside ``labels/``.
+What is known about them is in ``openvista_datastore.json``. An id is a file name without its ending.
+"""
+
+import json
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from openvista.errors import ServiceError
+from openvista.io import replacing, scan_name
+from openvista.io.paths import image_suffix
+from openvista.serve.parse import DETACHED
+
+INDEX_FILE = "openvista_datastore.json"
+_ENDINGS_BESIDES = (".zip",)
+_NAME = re.compile(r"[^\W_][\w .+=@,()-]{0,119}")  # no slash, no leading dot, nothing a shell or header would trip over
+_MOST_IMAGES = 100_000
+
+
+class Datastore:
+    """The folder.
+
+    Args:
+        folder: existing; the operator's own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.RLock()
+
+    # --- images -------------------------------------------------------------------------------------------------
+
+    def images(self) -> dict[str, Path]:
+        """Every image by id, in order of id. Links that lead out of the folder are left out."""
+        root = self.folder.resolve()
+        found: dict[str, Path] = {}
+        for path in sorted(self._image_folder().iterdir())[:_MOST_IMAGES]:
+            ending = ending_of(path)
+            if ending and path.is_file() and path.resolve().is_relative_to(root):
+                found.setdefault(_id_of(path), path)
+        return found
+
+    def image(self, image_id: str) -> Path:
+        """The file of an image.
+
+        Raises:
+            ServiceError: 404.
+        """
+        path = self.images().get(checked_id(image_id))
+        if path is None:
+            raise ServiceError("there is no such image in the datastore", status=404, code="not-found")
+        return path
+
+    def add_image(self, image_id: str, source: Path, ending: str, info: dict[str, Any]) -> str:
+        """Keep an image that was checked.
+
+        Raises:
+            ServiceError: 409, there is one of that id, which nobody may replace; 422, unusable id.
+        """
+        image_id = checked_id(image_id)
+        with self._lock:
+            if image_id in self.images():
+                raise ServiceError(f"there is an image {image_id!r} already", status=409, code="exists")
+            with replacing(self._image_folder() / f"{image_id}{ending}") as temporary:
+                shutil.copyfile(source, temporary)
+            self._update(image_id, lambda entry: entry.update(info=info, uploaded=True))
+        return image_id
+
+    def remove_image(self, image_id: str) -> None:
+        """Delete an image that was uploaded, and its labels. What the operator put there stays.
+
+        Raises:
+            ServiceError: 404; 403, it was not uploaded.
+        """
+        with self._lock:
+            path = self.image(image_id)
+            if not self.entry(image_id).get("uploaded"):
+                raise ServiceError("only uploaded images can be deleted", status=403, code="not-uploaded")
+            for tag in self.tags(image_id):
+                self.remove_label(image_id, tag)
+            path.unlink(missing_ok=True)
+            with self._index(write=True) as index:
+                index.pop(checked_id(image_id), None)
+
+    # --- labels -------------------------------------------------------------------------------------------------
+
+    def label(self, image_id: str, tag: str) -> Path:
+        """The file of a label.
+
+        Raises:
+            ServiceError: 404.
+        """
+        folder = self.folder / "labels" / checked_id(tag)
+        wanted = checked_id(image_id)
+        found = [path for path in folder.glob("*") if path.is_file() and _id_of(path) == wanted]
+        if not found or not found[0].resolve().is_relative_to(self.folder.resolve()):
+            raise ServiceError("there is no such label in the datastore", status=404, code="not-found")
+        return found[0]
+
+    def tags(self, image_id: str) -> list[str]:
+        """Which labels an image has."""
+        folders = sorted(path for path in (self.folder / "labels").glob("*") if path.is_dir())
+        wanted = checked_id(image_id)
+        return [path.name for path in folders if any(_id_of(file) == wanted for file in path.iterdir())]
+
+    def save_label(self, image_id: str, tag: str, source: Path, ending: str, info: dict[str, Any]) -> str:
+        """Keep a label that was checked, instead of an earlier one.
+
+        Raises:
+            ServiceError: 404, no such image; 422, unusable tag.
+        """
+        image_id, tag = checked_id(image_id), checked_id(tag)
+        with self._lock:
+            self.image(image_id)
+            folder = self.folder / "labels" / tag
+            folder.mkdir(parents=True, exist_ok=True)
+            old = [path for path in folder.iterdir() if _id_of(path) == image_id]
+            with replacing(folder / f"{image_id}{ending}") as temporary:
+                shutil.copyfile(source, temporary)
+            for path in old:
+                if path.name != f"{image_id}{ending}":
+                    path.unlink(missing_ok=True)
+            self._update(image_id, lambda entry: entry.setdefault("labels", {}).update({tag: info}))
+        return image_id
+
+    def remove_label(self, image_id: str, tag: str) -> None:
+        """Delete a label.
+
+        Raises:
+            ServiceError: 404.
+        """
+        with self._lock:
+            self.label(image_id, tag).unlink(missing_ok=True)
+            self._update(image_id, lambda entry: entry.get("labels", {}).pop(tag, None))
+
+    # --- what is known ------------------------------------------------------------------------------------------
+
+    def entry(self, image_id: str) -> dict[str, Any]:
+        """What is noted about an image."""
+        with self._index() as index:
+            return dict(index.get(checked_id(image_id), {}))
+
+    def update_info(self, image_id: str, info: dict[str, Any], tag: str | None = None) -> None:
+        """Note something about an image, or about one of its labels.
+
+        Raises:
+            ServiceError: 404.
+        """
+        if tag is None:
+            self.image(image_id)
+            self._update(image_id, lambda entry: entry.setdefault("info", {}).update(info))
+        else:
+            self.label(image_id, tag)
+            self._update(image_id, lambda entry: entry.setdefault("labels", {}).setdefault(tag, {}).update(info))
+
+    def unlabelled(self) -> list[str]:
+        """Images without a final label, in order of id."""
+        done = {_id_of(path) for path in (self.folder / "labels" / "final").glob("*")}
+        return [image_id for image_id in self.images() if image_id not in done]
+
+    def status(self) -> dict[str, Any]:
+        """How many images, how many done."""
+        images = self.images()
+        tags = {
+            path.name: sum(1 for _ in path.iterdir()) for path in (self.folder / "labels").glob("*") if path.is_dir()
+        }
+        return {"total": len(images), "completed": len(images) - len(self.unlabelled()), "label_tags": tags}
+
+    def listing(self) -> dict[str, Any]:
+        """Everything, as MONAI Label's own index has it."""
+        with self._index() as index:
+            known = dict(index)
+        objects: dict[str, Any] = {}
+        for image_id, path in self.images().items():
+            entry = known.get(image_id, {})
+            labels = {
+                tag: {"ext": ending_of(self.label(image_id, tag)), "info": entry.get("labels", {}).get(tag, {})}
+                for tag in self.tags(image_id)
+            }
+            objects[image_id] = {"image": {"ext": ending_of(path), "info": entry.get("info", {})}, "labels": labels}
+        return {"name": "OpenVISTA", "description": "images and labels of this server", "objects": objects}
+
+    def pairs(self) -> list[tuple[str, Path, Path, dict[str, Any]]]:
+        """Id, image, final label and what is known about it, of everything that is done."""
+        pairs = []
+        waiting = set(self.unlabelled())
+        for image_id, path in self.images().items():
+            if image_id not in waiting:
+                info = self.entry(image_id).get("labels", {}).get("final", {})
+                pairs.append((image_id, path, self.label(image_id, "final"), info))
+        return pairs
+
+    def _image_folder(self) -> Path:
+        inner = self.folder / "images"
+        return inner if inner.is_dir() else self.folder
+
+    def _update(self, image_id: str, change: Any) -> None:
+        with self._index(write=True) as index:
+            entry = index.setdefault(checked_id(image_id), {})
+            change(entry)
+            entry["ts"] = int(time.time())
+
+    @contextmanager
+    def _index(self, write: bool = False) -> Iterator[dict[str, Any]]:
+        path = self.folder / INDEX_FILE
+        with self._lock:
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                content = {}
+            index: dict[str, Any] = content.get("objects", {}) if isinstance(content, dict) else {}
+            yield index
+            if write:
+                with replacing(path) as temporary:
+                    temporary.write_text(json.dumps({"objects": index}, indent=1), encoding="utf-8")
+
+
+def checked_id(given: str) -> str:
+    """An id or tag that can be a file name, and nothing else.
+
+    Raises:
+        ServiceError: 422.
+    """
+    if not _NAME.fullmatch(given) or ".." in given:
+        raise ServiceError("an id is a name of letters, digits, dots, dashes and blanks", status=422, code="id")
+    return given
+
+
+def ending_of(path: Path) -> str:
+    """The ending of an image that we read, else ``""``."""
+    ending = image_suffix(path) or next((end for end in _ENDINGS_BESIDES if path.name.lower().endswith(end)), "")
+    return "" if ending in DETACHED else ending
+
+
+def _id_of(path: Path) -> str:
+    return scan_name(Path(path.name.removesuffix(".zip")))

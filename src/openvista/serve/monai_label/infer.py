@@ -1,0 +1,181 @@
+"""``/info/``, ``/infer/{model}``, ``/session/``: a question with its scan, and the answer as each client reads it."""
+
+import time
+from datetime import timedelta
+from enum import Enum
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+import openvista
+from openvista.errors import ServiceError
+from openvista.serve.arrivals import scan_from_form, scan_from_upload, scratch_folder
+from openvista.serve.documented import body, form, problems
+from openvista.serve.etags import attachment, file_with_etag
+from openvista.serve.intake import Upload, receive_form
+from openvista.serve.monai_label import answer
+from openvista.serve.monai_label.images import SESSION_LIFE
+from openvista.serve.monai_label.models import find_listed, listed_models
+from openvista.serve.monai_label.parts import MonaiLabel, TheFace
+from openvista.serve.monai_label.question import read_params, to_question
+from openvista.serve.scans import ScanRecord
+
+router = APIRouter(tags=["MONAI Label"])
+
+_LONGEST_LIFE = timedelta(hours=24)
+Id = Annotated[str, Query(max_length=200)]
+
+
+class OutputKind(str, Enum):
+    """What comes back."""
+
+    ALL = "all"
+    IMAGE = "image"
+    JSON = "json"
+    DICOM_SEG = "dicom_seg"
+
+
+@router.get("/info/", responses=problems(503))
+async def info(face: TheFace) -> dict[str, Any]:
+    """What a client builds its panels from. There is no key 'config', which would tell Slicer that we are too old."""
+    models = listed_models(face.service)
+    main = next(iter(models.values()))
+    store = face.optional_store
+    return {
+        "name": "OpenVISTA",
+        "description": "VISTA3D: class prompts and clicks on 3D CT",
+        "version": openvista.__version__,
+        "labels": [item.name for item in main.model.vocabulary.classes()],
+        "models": {name: listed.describe() for name, listed in models.items()},
+        "trainers": face.training.offered(),
+        "strategies": {
+            "first": {"description": "the first image without label"},
+            "random": {"description": "any image without label"},
+        },
+        "scoring": {},
+        "train_stats": face.training.statistics(),
+        "datastore": {} if store is None else await run_in_threadpool(store.datastore.status),
+    }
+
+
+_ANSWER = body("multipart/form-data", "parts 'params' (JSON) and 'image' (label map); or one of them, see 'output'")
+
+
+@router.post(
+    "/infer/{model}",
+    responses=problems(404, 413, 415, 422, 429, 503) | _ANSWER,
+    response_class=Response,
+    openapi_extra=form("file", fields={"params": "JSON object; see docs/serving.md"}, required=False),
+)
+async def infer(
+    model: str,
+    request: Request,
+    face: TheFace,
+    image: Id = "",
+    session_id: Id = "",
+    output: OutputKind | None = None,
+) -> Response:
+    """Segment an uploaded file, a session's scan, or an image of the datastore."""
+    listed = find_listed(face.service, model)
+    if output is OutputKind.DICOM_SEG:
+        raise ServiceError("this server writes no DICOM SEG; ask for 'image'", code="params")
+    async with scratch_folder(face.service) as folder:
+        upload = await receive_form(request, folder, ("file", "label"))
+        params = read_params(upload.fields.get("params"))
+        ending = answer.wanted_ending(params)
+        question = to_question(listed, params)
+        if "label" in upload.others:
+            raise ServiceError("scribbles as a label map are not taken; send clicks", code="params")
+        record, kept = await _find_scan(face, upload, folder, session_id, image)
+        try:
+            found = await face.service.oneshots.ask(
+                request, record, listed.model.card.name, question.asked, f"monai-{listed.kind}"
+            )
+        finally:
+            if not kept:
+                await face.service.remove_scan(record.id)
+        segmentation = await run_in_threadpool(answer.numbered, found.segmentation, question.single)
+        told = answer.params_of(segmentation, found.seconds, found.notes)
+        if output is OutputKind.JSON:
+            return JSONResponse(told)
+        compress = params.get("result_compress") is not False
+        content = await run_in_threadpool(answer.label_file, segmentation, folder, ending, compress)
+    if output is OutputKind.IMAGE:
+        headers = {"Content-Disposition": attachment(f"{record.name}{ending}")}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+    packed, media = answer.multipart(told, content, ending)
+    return Response(packed, headers={"Content-Type": media})
+
+
+async def _find_scan(
+    face: MonaiLabel, upload: Upload, folder: Any, session_id: str, image: str
+) -> tuple[ScanRecord, bool]:
+    """The scan that a request is about, and whether it stays."""
+    if upload.source is not None:
+        return await scan_from_upload(face.service, upload, folder, None, SESSION_LIFE), False
+    if session_id:
+        return face.service.scans.prolong(face.service.scans.get(session_id, None).id, SESSION_LIFE), True
+    if image:
+        return await face.store.images.scan(image), True
+    raise ServiceError("give an image id, a session_id, or a file", code="no-file")
+
+
+@router.put(
+    "/session/",
+    responses=problems(413, 415, 422, 429),
+    openapi_extra=form("files", several=True, fields={"params": "not used"}),
+)
+async def create_session(
+    request: Request,
+    face: TheFace,
+    uncompress: bool = False,
+    expiry: Annotated[int, Query(ge=0, description="seconds; 0 for an hour")] = 0,
+) -> dict[str, Any]:
+    """Upload a scan for several questions: one file, or the slices of one series. A zip is unpacked in any case."""
+    life = min(timedelta(seconds=expiry), _LONGEST_LIFE) if expiry else SESSION_LIFE
+    record = await scan_from_form(face.service, request, None, ("files",), life)
+    return {"session_id": record.id, "session_info": _session_info(record)}
+
+
+@router.get(
+    "/session/{session_id}",
+    responses=problems(404) | {200: {"description": "facts, or with image=true the scan as gzip NIfTI"}},
+    response_class=Response,
+)
+async def get_session(
+    session_id: str, request: Request, face: TheFace, image: bool = False, update_ts: bool = False
+) -> Response:
+    """Is it still there; its image."""
+    scans = face.service.scans
+    record = scans.get(session_id, None)
+    if update_ts:
+        record = scans.prolong(record.id, SESSION_LIFE)
+    if not image:
+        return JSONResponse(_session_info(record))
+    path = await run_in_threadpool(scans.image_file, record)
+    return file_with_etag(request, path, record.digest[:32], "application/gzip", f"{record.name}.nii.gz")
+
+
+@router.delete("/session/{session_id}", responses=problems(404))
+async def remove_session(session_id: str, face: TheFace) -> dict[str, Any]:
+    """Delete an uploaded scan."""
+    record = face.service.scans.get(session_id, None)
+    await face.service.remove_scan(record.id)
+    return _session_info(record)
+
+
+def _session_info(record: ScanRecord) -> dict[str, Any]:
+    """In MONAI Label's words; paths on our machine are our own affair."""
+    created = int(record.created.timestamp())
+    life = SESSION_LIFE if record.expires is None else record.expires - record.created
+    return {
+        "name": record.id,
+        "path": "",
+        "image": f"{record.name}.nii.gz",
+        "meta": {"shape": list(record.shape)},
+        "create_ts": created,
+        "last_access_ts": int(time.time()),
+        "expiry": int(life.total_seconds()),
+    }

@@ -1,0 +1,60 @@
+"""What the MONAI Label face needs besides the service, and how its routes get at it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from openvista.errors import ServiceError
+from openvista.serve.monai_label.datastore import Datastore
+from openvista.serve.monai_label.images import Images
+from openvista.serve.monai_label.training import Training
+from openvista.serve.service import Service
+
+
+@dataclass(frozen=True)
+class Store:
+    """A datastore, and its images as scans."""
+
+    datastore: Datastore
+    images: Images
+
+
+class MonaiLabel:
+    """The face's own parts.
+
+    Args:
+        service: the server's.
+
+    Attributes:
+        service: the server's.
+        optional_store: the datastore, where the operator has one.
+        training: fine-tuning jobs.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        folder = service.settings.datastore
+        datastore = None if folder is None else Datastore(folder)
+        self.optional_store = None if datastore is None else Store(datastore, Images(service, datastore))
+        self.training = Training(service, datastore)
+
+    @property
+    def store(self) -> Store:
+        """The datastore.
+
+        Raises:
+            ServiceError: 404, there is none.
+        """
+        if self.optional_store is None:
+            message = "this server has no datastore; start it with --datastore FOLDER"
+            raise ServiceError(message, status=404, code="no-datastore")
+        return self.optional_store
+
+
+def _parts(request: Request) -> MonaiLabel:
+    parts: MonaiLabel = request.app.state.monai_label
+    return parts
+
+
+TheFace = Annotated[MonaiLabel, Depends(_parts)]

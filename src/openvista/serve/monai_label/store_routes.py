@@ -1,0 +1,182 @@
+"""``/datastore/``: images and labels that annotators share."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from openvista.errors import ServiceError
+from openvista.serve.arrivals import keep_file, read_labels, scratch_folder
+from openvista.serve.documented import body, form, problems
+from openvista.serve.intake import Upload, receive_form
+from openvista.serve.monai_label.images import SESSION_LIFE
+from openvista.serve.monai_label.parts import MonaiLabel, TheFace
+from openvista.serve.monai_label.question import read_params
+from openvista.weights.registry import sha256_of
+
+router = APIRouter(prefix="/datastore", tags=["MONAI Label"])
+
+Id = Annotated[str, Query(min_length=1, max_length=200)]
+Tag = Annotated[str, Query(max_length=60)]
+_FINAL = "final"
+_PARAMS = {"params": "JSON object with what to note about it"}
+_INFO = form("", fields={"info": "JSON object"}, required=False)
+_FILE = body("application/octet-stream", "the file")
+
+
+class Listing(str, Enum):
+    """How much of the datastore is told."""
+
+    STATS = "stats"
+    ALL = "all"
+    TRAIN = "train"
+
+
+@router.get("/", responses=problems(404))
+async def listing(face: TheFace, output: Listing = Listing.STATS) -> JSONResponse:
+    """Counts, everything, or the pairs of image and final label."""
+    store = face.store.datastore
+    if output is Listing.ALL:
+        return JSONResponse(await run_in_threadpool(store.listing))
+    if output is Listing.TRAIN:
+        pairs = await run_in_threadpool(store.pairs)
+        return JSONResponse([{"image": image.name, "label": label.name} for _, image, label, _ in pairs])
+    return JSONResponse(await run_in_threadpool(store.status))
+
+
+@router.put("/", responses=problems(404, 409, 413, 415, 422, 429), openapi_extra=form("file", fields=_PARAMS))
+@router.put("/image", responses=problems(404, 409, 413, 415, 422, 429), openapi_extra=form("file", fields=_PARAMS))
+async def add_image(
+    request: Request, face: TheFace, image: Annotated[str, Query(max_length=200)] = ""
+) -> dict[str, str]:
+    """Add an image; it is read first, and never replaces another."""
+    store = face.store.datastore
+    async with scratch_folder(face.service) as folder:
+        upload = await receive_form(request, folder, ("file",))
+        source = _one_file(upload, "file")
+        record = await keep_file(face.service, source, upload.name, None, SESSION_LIFE)
+        await face.service.remove_scan(record.id)
+        info = read_params(upload.fields.get("params"))
+        image_id = await run_in_threadpool(store.add_image, image or record.name, source, upload.ending, info)
+    return {"image": image_id}
+
+
+@router.delete("/", responses=problems(403, 404, 422))
+@router.delete("/image", responses=problems(403, 404, 422))
+async def remove_image(id: Id, face: TheFace) -> dict[str, Any]:
+    """Delete an uploaded image and its labels."""
+    await run_in_threadpool(face.store.datastore.remove_image, id)
+    return {}
+
+
+@router.get("/image", responses=problems(404, 422) | _FILE, response_class=FileResponse)
+async def get_image(image: Id, face: TheFace) -> FileResponse:
+    """The file of an image."""
+    return _file(await run_in_threadpool(face.store.datastore.image, image))
+
+
+@router.head("/image", responses=problems(404, 422))
+async def has_image(image: Id, face: TheFace, check_sum: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """Is it there, and is it still the same (``SHA256:...``)."""
+    path = await run_in_threadpool(face.store.datastore.image, image)
+    if check_sum and check_sum.rsplit(":", 1)[-1].lower() != await run_in_threadpool(sha256_of, path):
+        raise ServiceError("the image is another one", status=404, code="not-found")
+    return Response()
+
+
+@router.get("/image/info", responses=problems(404, 422))
+async def image_info(image: Id, face: TheFace) -> dict[str, Any]:
+    """What is noted about an image."""
+    await run_in_threadpool(face.store.datastore.image, image)
+    return dict(face.store.datastore.entry(image).get("info", {}))
+
+
+@router.put(
+    "/image/info",
+    responses=problems(404, 415, 422),
+    openapi_extra=_INFO,
+)
+async def note_image(image: Id, request: Request, face: TheFace) -> dict[str, Any]:
+    """Note something about an image."""
+    info = await _form_params(face, request, "info")
+    await run_in_threadpool(face.store.datastore.update_info, image, info)
+    return {}
+
+
+@router.put("/label", responses=problems(404, 413, 415, 422), openapi_extra=form("label", fields=_PARAMS))
+async def save_label(image: Id, request: Request, face: TheFace, tag: Tag = _FINAL) -> dict[str, str]:
+    """Keep a label of an image; it is read first."""
+    store = face.store.datastore
+    async with scratch_folder(face.service) as folder:
+        upload = await receive_form(request, folder, ("label",))
+        source = _one_file(upload, "label")
+        found = await read_labels(face.service, source, folder)
+        info = {"names": {str(key): name for key, name in found.names.items()}}
+        info |= read_params(upload.fields.get("params"))
+        saved = await run_in_threadpool(store.save_label, image, tag or _FINAL, source, upload.ending, info)
+    return {"image": image, "label": saved}
+
+
+@router.get("/label", responses=problems(404, 422) | _FILE, response_class=FileResponse)
+async def get_label(label: Id, face: TheFace, tag: Tag = _FINAL) -> FileResponse:
+    """The file of a label."""
+    return _file(await run_in_threadpool(face.store.datastore.label, label, tag))
+
+
+@router.head("/label", responses=problems(404, 422))
+async def has_label(
+    face: TheFace,
+    label: Annotated[str, Query(max_length=200)] = "",
+    image: Annotated[str, Query(max_length=200)] = "",
+    tag: Tag = _FINAL,
+) -> Response:
+    """Is it there. Clients call the parameter ``label`` or ``image``."""
+    await run_in_threadpool(face.store.datastore.label, label or image, tag)
+    return Response()
+
+
+@router.delete("/label", responses=problems(404, 422))
+async def remove_label(id: Id, face: TheFace, tag: Tag = _FINAL) -> dict[str, Any]:
+    """Delete a label."""
+    await run_in_threadpool(face.store.datastore.remove_label, id, tag)
+    return {}
+
+
+@router.get("/label/info", responses=problems(404, 422))
+async def label_info(label: Id, face: TheFace, tag: Tag = _FINAL) -> dict[str, Any]:
+    """What is noted about a label."""
+    await run_in_threadpool(face.store.datastore.label, label, tag)
+    return dict(face.store.datastore.entry(label).get("labels", {}).get(tag, {}))
+
+
+@router.put(
+    "/label/info",
+    responses=problems(404, 415, 422),
+    openapi_extra=_INFO,
+)
+async def note_label(label: Id, request: Request, face: TheFace, tag: Tag = _FINAL) -> dict[str, Any]:
+    """Note something about a label."""
+    info = await _form_params(face, request, "info")
+    await run_in_threadpool(face.store.datastore.update_info, label, info, tag)
+    return {}
+
+
+def _one_file(upload: Upload, field: str) -> Path:
+    if upload.source is None or upload.source.is_dir():
+        raise ServiceError(f"send one file, as field {field!r}", code="no-file")
+    if upload.ending in ("", ".unknown", ".dcm"):
+        raise ServiceError("send NIfTI, NRRD, MHA, or a zip", code="scan")
+    return upload.source
+
+
+async def _form_params(face: MonaiLabel, request: Request, field: str) -> dict[str, Any]:
+    async with scratch_folder(face.service) as folder:
+        upload = await receive_form(request, folder, ())
+        return read_params(upload.fields.get(field))
+
+
+def _file(path: Path) -> FileResponse:
+    return FileResponse(path, media_type="application/octet-stream", filename=path.name)

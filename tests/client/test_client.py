@@ -1,0 +1,139 @@
+"""The Python client against a real server."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi")
+sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
+
+from serving import Running, ct_file, make_model, running
+
+from openvista.client import Client
+from openvista.errors import OutputError, ScanError, ServiceError
+from openvista.io import read_segmentation
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Running]:
+    model = make_model(tmp_path_factory.mktemp("models"), "both", ("automatic", "point"))
+    with running(models=(str(model),), precision="float32", state=tmp_path_factory.mktemp("state")) as started:
+        yield started
+
+
+@pytest.fixture
+def client(server) -> Iterator[Client]:
+    with Client(server.url, patience=5) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def ct(tmp_path_factory) -> Path:
+    return ct_file(tmp_path_factory.mktemp("scans") / "ct.nii.gz")
+
+
+def test_it_needs_no_torch():
+    code = (
+        "import openvista.client, sys; print([n for n in ('torch', 'nibabel', 'fastapi', 'httpx') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_session_from_upload_to_file(client, server, ct, tmp_path):
+    session = client.open(client.upload(ct))
+    session.segment(["liver", 121])
+    lesion = session.new_object("lesion", "#ff0080")
+    session.click((8, 7, 6), lesion)
+    session.click((3, 3, 3), "liver", positive=False)
+    assert {item.name for item in session.objects} == {"liver", "spinal cord", "lesion"}
+    session.save(tmp_path / "out.nii.gz")
+    assert np.array_equal(read_segmentation(tmp_path / "out.nii.gz").labels, session.labels)
+    before = session.labels.copy()
+    assert session.undo()
+    assert session.redo()
+    assert np.array_equal(session.labels, before)
+    assert [row["name"] for row in session.table()] == ["liver", "spinal cord", "lesion"]
+    while session.undo():
+        pass
+    assert session.labels.max() == 0
+    assert not session.undo()
+
+
+def test_progress_is_told_and_the_result_is_the_same(client, ct):
+    told = []
+    scan = client.upload(ct)
+    session, other = client.open(scan), client.open(scan)
+    session.segment("all", progress=told.append)
+    other.segment("all")
+    assert np.array_equal(session.labels, other.labels)
+    assert all(step.total >= step.done for step in told)
+
+
+def test_a_session_goes_on_from_its_file(client, ct, tmp_path):
+    scan = client.upload(ct)
+    session = client.open(scan)
+    session.click((8, 7, 6), "liver")
+    session.save(tmp_path / "work.ovsession")
+    again = client.open(scan, tmp_path / "work.ovsession")
+    assert np.array_equal(again.labels, session.labels)
+
+
+def test_two_clients_with_one_secret_see_each_others_changes(server, ct):
+    with Client(server.url, owner="a secret that two share") as one, Client(server.url, owner=one_secret()) as two:
+        mine = one.open(one.upload(ct))
+        yours = next(session for session in two.sessions() if session.id == mine.id)
+        mine.segment(["liver"])
+        yours.click((8, 7, 6), 5)
+        assert {item.id for item in yours.objects} == {1, 5}
+        mine.refresh()
+        assert np.array_equal(mine.labels, yours.labels)
+
+
+def one_secret() -> str:
+    return "a secret that two share"
+
+
+def test_another_owner_sees_nothing(server, client, ct):
+    session = client.open(client.upload(ct))
+    with Client(server.url) as stranger:
+        assert stranger.scans() == []
+        assert stranger.sessions() == []
+        with pytest.raises(ServiceError) as caught:
+            stranger._transport.json("GET", f"/api/v1/sessions/{session.id}")
+        assert caught.value.status == 404
+
+
+def test_refusals_are_errors_with_the_servers_words(client, ct, tmp_path):
+    session = client.open(client.upload(ct))
+    with pytest.raises(ServiceError, match="'liver'") as caught:
+        session.segment(["lever"])
+    assert caught.value.code == "class"
+    with pytest.raises(ServiceError, match="outside the scan"):
+        session.click((500, 0, 0), "liver")
+    with pytest.raises(ServiceError, match="'liver'"):
+        session.segment(["lever"], progress=lambda _: None)
+    with pytest.raises(ScanError, match="cannot be read"):
+        client.upload(tmp_path / "missing.nii.gz")
+    with pytest.raises(OutputError, match="endings"):
+        session.save(tmp_path / "out.exe")
+
+
+def test_a_server_that_is_away_is_said_after_some_patience():
+    with Client("http://127.0.0.1:1", patience=0.2) as client, pytest.raises(ServiceError, match="cannot be reached"):
+        client.info()
+
+
+def test_a_busy_server_is_asked_again(server, client, ct):
+    """429 and 503 with Retry-After: the client waits as told and goes on."""
+    service = server.app.state.service
+    session = client.open(client.upload(ct))
+    service.engine.draining = True
+    server.loop.call_soon_threadsafe(server.loop.call_later, 1.0, setattr, service.engine, "draining", False)
+    client._transport.patience = 30
+    session.segment(["liver"])
+    assert [item.name for item in session.objects] == ["liver"]
