@@ -42,6 +42,14 @@ def test_only_the_point_branch_changes(run):
     assert changed == {"point_decoder", "point_head"}
 
 
+def test_a_new_branch_begins_with_the_decoder_that_is_there(tiny_list, automatic_model):
+    network = starting_network(tiny_recipe(tiny_list, start_from=str(automatic_model.path), **POINT))
+    point, automatic = network.point_decoder.state_dict(), network.automatic_decoder.state_dict()
+    assert point.keys() == automatic.keys()
+    assert all(torch.equal(point[key], automatic[key]) for key in point)
+    assert point["head.weight"].data_ptr() != automatic["head.weight"].data_ptr(), "two decoders, not one"
+
+
 def test_the_export_has_both_branches(run, automatic_model):
     recipe, folder, _, _, network = run
     exported = find_model(export_model(network, recipe, folder).path)

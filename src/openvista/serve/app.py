@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import openvista
 from openvista.serve import health, nim
+from openvista.serve.documented import describe_refusals
 from openvista.serve.guard import OWNER_COOKIE, OWNER_HEADER, Guard, new_secret, read_cookie, set_cookie
 from openvista.serve.limits import BodyLimit
 from openvista.serve.monai_label import infer, store_routes, work_routes
@@ -66,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_problems(app)
     for part in (health, about, scans, sessions, prompts, results, nim, infer, store_routes, work_routes):
         app.include_router(part.router)
+    describe_refusals(app)
     _add_pages(app)
     _add_middleware(app, service)
     return app

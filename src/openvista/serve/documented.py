@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fastapi import FastAPI
+
 from openvista.serve.schemas import Problem
 
 _MEANINGS = {
@@ -50,3 +52,30 @@ def body(media: str, description: str) -> dict[int | str, dict[str, Any]]:
     """A successful answer that is a file."""
     schema = {"type": "string", "format": "binary"}
     return {200: {"description": description, "content": {media: {"schema": schema}}}}
+
+
+def describe_refusals(app: FastAPI) -> None:
+    """Where a route says nothing about 422, FastAPI describes its own words for it; ours are those of every refusal."""
+    make = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = make()
+            for operations in schema["paths"].values():
+                for operation in operations.values():
+                    _mend(operation["responses"].get("422"))
+            for name in _FOREIGN:
+                schema["components"]["schemas"].pop(name, None)
+        return make()
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+_FOREIGN = ("HTTPValidationError", "ValidationError")
+
+
+def _mend(answer: dict[str, Any] | None) -> None:
+    for content in (answer or {}).get("content", {}).values():
+        if answer is not None and content["schema"].get("$ref", "").rsplit("/", 1)[-1] in _FOREIGN:
+            content["schema"] = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+            answer["description"] = _MEANINGS[422]

@@ -191,7 +191,8 @@ class Engine:
         Raises:
             ServiceError: 429, 503; or whatever the work raises.
         """
-        self.require_ready()
+        if not job.accepted:
+            self.require_ready()
         return await asyncio.shield(asyncio.wrap_future(lane.submit(job, work)))
 
     def close(self) -> None:

@@ -41,6 +41,7 @@ class Job:
 
     Attributes:
         id, kind, session_id, created, state, progress, seconds, error: as in the API's ``JobInfo``.
+        accepted: its asker was told that it will be done (202), so it is done even when the server is about to stop.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Job:
         self.progress: Progress | None = None
         self.seconds: float | None = None
         self.error: BaseException | None = None
+        self.accepted = False
         self._listener = listener
         self._cancelled = threading.Event()
         self._started = 0.0

@@ -150,7 +150,7 @@ async def info(service: TheService) -> Info:
     return Info(name=model.card.name, version=openvista.__version__, labels=labels)
 
 
-@router.get("/license", responses=problems(503) | body("text/plain", "licences"), response_class=PlainTextResponse)
+@router.get("/license", responses=problems(503) | body("text/plain", "licences"), response_class=Response)
 async def licence(service: TheService) -> PlainTextResponse:
     """The licence of this server, and of each model's weights."""
     lines = [f"OpenVISTA {openvista.__version__}: Apache-2.0"]

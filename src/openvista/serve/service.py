@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from datetime import datetime, timedelta, timezone
 
 from fastapi import Request
@@ -44,6 +45,7 @@ class Service:
         self.sessions = SessionStore(settings.state / "sessions", settings, self.engine, self.scans, self.metrics)
         self.oneshots = OneShots(settings, self.engine, self.scans, self.metrics)
         self._tasks: list[asyncio.Task[None]] = []
+        self._stop_by: float | None = None
         self.metrics.watch("openvista_scans", "Scans kept", lambda: len(self.scans))
 
     async def start(self) -> None:
@@ -74,10 +76,13 @@ class Service:
     def drain(self) -> None:
         """Take no more questions; what runs may finish. Safe to call from a signal handler."""
         self.engine.draining = True
+        if self._stop_by is None:
+            self._stop_by = time.monotonic() + self.settings.drain_seconds
 
     async def stop(self) -> None:
-        """Finish what runs, write every session."""
+        """Finish what runs and what was accepted, as far as ``drain_seconds`` go; write every session."""
         self.drain()
+        await self.sessions.finish(max(0.0, (self._stop_by or 0.0) - time.monotonic()))
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

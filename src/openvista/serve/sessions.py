@@ -54,6 +54,7 @@ class SessionStore:
         self._engine, self._scans, self._metrics = engine, scans, metrics
         self._kept: dict[str, KeptSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._accepted: dict[asyncio.Task[None], Job] = {}
         self._most_bytes = settings.session_memory_mb * MEGABYTE
         for path in sorted(folder.iterdir()):
             self._restore(path)
@@ -161,17 +162,17 @@ class SessionStore:
         self._after(kept)
         return result
 
-    def refuse_if_full(self, kept: KeptSession) -> None:
-        """For jobs that nobody waits for: say now what would go wrong at once.
+    def start(self, kept: KeptSession, job: Job, work: Callable[[Workspace, Report], object]) -> None:
+        """As :meth:`compute`, without waiting; what goes wrong later is the job's. A server that stops does it first.
 
         Raises:
-            ServiceError: 429, 503.
+            ServiceError: 429, 503; what would go wrong at once.
         """
+        self._engine.require_ready()
         kept.refuse_if_full()
-        (kept.lane or self._engine.quietest()).refuse_if_full()
-
-    def start(self, kept: KeptSession, job: Job, work: Callable[[Workspace, Report], object]) -> None:
-        """As :meth:`compute`, without waiting; what goes wrong is the job's."""
+        kept.lane = kept.lane or self._engine.quietest()
+        kept.lane.refuse_if_full()
+        job.accepted = True
 
         async def run() -> None:
             try:
@@ -180,7 +181,16 @@ class SessionStore:
                 if not job.state.over:  # it never got its turn
                     job.finish(error)
 
-        self._remember(run())
+        task = self._remember(run())
+        self._accepted[task] = job
+        task.add_done_callback(self._accepted.pop)
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for what was accepted; what takes longer than these seconds is asked to stop."""
+        if self._accepted:
+            await asyncio.wait(list(self._accepted), timeout=seconds)
+        for job in self._accepted.values():
+            job.cancel()
 
     async def _open_now(self, kept: KeptSession, file: Path | None) -> Workspace:
         """The session's workspace, from disk if need be. Only for who holds its lock."""
@@ -227,7 +237,15 @@ class SessionStore:
         self._remember(later())
 
     async def _save(self, kept: KeptSession) -> None:
-        """Write a session if it has changed. The lock is held only to collect what to write."""
+        """Write a session if it has changed.
+
+        Once begun it is carried through even when its task is cancelled: the thread would go on writing in any case, and
+        could put an old file over a newer one.
+        """
+        await asyncio.shield(self._write(kept))
+
+    async def _write(self, kept: KeptSession) -> None:
+        """The lock is held only to collect what to write."""
         async with kept.saving:
             async with kept.lock:
                 workspace = kept.workspace
@@ -293,8 +311,9 @@ class SessionStore:
     def _open(self) -> list[KeptSession]:
         return [kept for kept in self._kept.values() if kept.workspace is not None]
 
-    def _remember(self, work: "Coroutine[Any, Any, None]") -> None:
+    def _remember(self, work: "Coroutine[Any, Any, None]") -> asyncio.Task[None]:
         """A task lives only as long as somebody refers to it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -112,7 +112,6 @@ async def _ask(service: Service, kept: KeptSession, kind: str, how: How, ask: As
 
     job = kept.new_job(kind)
     if not how.wait:
-        service.sessions.refuse_if_full(kept)
         service.sessions.start(kept, job, run)
         return JSONResponse(job.info().model_dump(mode="json"), 202)
     change = await service.sessions.compute(kept, job, run)
