@@ -238,6 +238,7 @@ def test_a_server_for_others_makes_a_token_and_prints_it_once(automatic_only, tm
         (["--model", "no-such-model"], "no model 'no-such-model'"),
         (["--root", "/no/such/folder"], "no such folder"),
         (["--token", "short"], "at least 8"),
+        (["--model", "starter", "--train"], "--datastore FOLDER"),
         (["--host", "203.0.113.1"], "cannot listen"),
     ],
 )

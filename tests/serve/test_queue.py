@@ -11,6 +11,8 @@ import httpx
 import pytest
 from serving import SECONDS, Running, running
 
+from openvista.io.session_file import read_session
+
 
 @pytest.fixture(scope="module")
 def small(two_branches, tmp_path_factory) -> Iterator[Running]:
@@ -196,3 +198,28 @@ def test_numbers_for_prometheus(small, session):
     assert "openvista_sessions " in text
     assert "openvista_session_bytes " in text
     assert session.rsplit("/", 1)[-1] not in text
+
+
+def test_what_was_accepted_is_done_before_a_stop(two_branches, tmp_path, ct):
+    """Three jobs wait when the server is told to stop, one of them behind another of its session: all had their 202."""
+    with running(models=(str(two_branches),), precision="float32", state=tmp_path) as server:
+        one, two = open_session(server, ct), open_session(server, ct)
+        done = threading.Event()
+        server.app.state.service.engine.lanes[0]._executor.submit(done.wait, SECONDS)
+        asked = [(one, "liver"), (two, "liver"), (one, "brainstem")]
+        assert [begin(server, session, [name]).status_code for session, name in asked] == [202, 202, 202]
+        threading.Timer(0.5, done.set).start()
+    for session, expected in ((one, {1, 133}), (two, {1})):
+        saved = read_session(tmp_path / "sessions" / session.rsplit("/", 1)[1] / "session.ovsession")
+        assert {item["id"] for item in saved.manifest["items"]} == expected
+
+
+def test_what_takes_longer_than_the_drain_is_told_to_stop(two_branches, tmp_path, ct):
+    with running(models=(str(two_branches),), state=tmp_path, drain_seconds=0.1) as server:
+        session = open_session(server, ct)
+        done = threading.Event()
+        server.app.state.service.engine.lanes[0]._executor.submit(done.wait, SECONDS)
+        assert begin(server, session, ["liver"]).status_code == 202
+        job = server.app.state.service.sessions._kept[session.rsplit("/", 1)[1]].active_job
+        threading.Timer(1.5, done.set).start()
+    assert job.state.value == "cancelled"

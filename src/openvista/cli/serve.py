@@ -32,7 +32,7 @@ Roots = Annotated[
 ]
 Datastore = Annotated[
     Path | None,
-    typer.Option(help="Folder of images and labels, shared by all users. Nothing reads it yet."),
+    typer.Option(help="Folder of images and labels for MONAI Label's clients, shared by all who may ask."),
 ]
 State = Annotated[
     Path | None, typer.Option(help="Folder for uploaded scans and sessions. Default: in the cache folder.")
@@ -49,6 +49,9 @@ UrlHosts = Annotated[
 ]
 UrlPrivate = Annotated[
     bool, typer.Option("--url-private", help="Fetch from private addresses as well, such as this machine.")
+]
+Train = Annotated[
+    bool, typer.Option("--train", help="Let MONAI Label's clients fine-tune on the final labels of --datastore.")
 ]
 SessionMemory = Annotated[
     int | None, typer.Option(help="Memory for open sessions; what is over goes to disk. Default: 6144.")
@@ -71,22 +74,24 @@ def serve(
     url_private: UrlPrivate = False,
     upload_mb: Annotated[int | None, typer.Option(help="Largest upload. Default: 2048.")] = None,
     session_memory_mb: SessionMemory = None,
-    train: Annotated[bool, typer.Option("--train", help="Let clients start fine-tuning. Nothing does yet.")] = False,
+    train: Train = False,
     once: Annotated[bool, typer.Option("--no-restart", help="Do not start again when the server dies.")] = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Serve the viewer and two APIs on one port: ours and NVIDIA's VISTA-3D NIM.
+    """Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, and MONAI Label's (3D Slicer, OHIF).
 
     Open the printed address in a browser. Scans and sessions outlive the server. Every option can also be set in the
     environment: OPENVISTA_SERVE_PORT=9000, OPENVISTA_SERVE_ROOTS=/data/ct,/data/other. More limits are
-    there only: uploads, voxels, sessions, seconds.
+    there only: voxels, sessions, queue, seconds. docs/serving.md names them, and has examples for every client.
 
     Examples:
 
       openvista serve
 
-      openvista serve --root /data/ct --datastore /data/annotations
+      openvista serve --root /data/ct
+
+      openvista serve --datastore /data/annotations --train
 
       OPENVISTA_SERVE_TOKEN=... openvista serve --host 0.0.0.0 --allowed-host ct.hospital.example
 

@@ -186,7 +186,7 @@ def check(settings: Settings) -> None:
 
     Raises:
         ModelError: a model is not there.
-        InputError: a folder is not there.
+        InputError: a folder is not there, or training has nothing to learn from.
     """
     from openvista.weights import find_model
 
@@ -196,6 +196,8 @@ def check(settings: Settings) -> None:
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: there is no such folder; make it first")
+    if settings.train and settings.datastore is None:
+        raise InputError("--train learns from the labels of a datastore: give --datastore FOLDER as well")
 
 
 def set_up_logging(verbose: int) -> None:

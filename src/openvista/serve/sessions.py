@@ -239,8 +239,8 @@ class SessionStore:
     async def _save(self, kept: KeptSession) -> None:
         """Write a session if it has changed.
 
-        Once begun it is carried through even when its task is cancelled: the thread would go on writing in any case, and
-        could put an old file over a newer one.
+        Once begun it is carried through even when its task is cancelled: the thread would go on writing in any case,
+        and could put an old file over a newer one.
         """
         await asyncio.shield(self._write(kept))
 

@@ -1,5 +1,6 @@
 """Fine-tuning on the datastore's final labels: one job at a time, in a process of its own, with low priority."""
 
+import csv
 import logging
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 _DEFAULT_MINUTES = 30.0
 _MOST_MINUTES = 24 * 60.0
 _LOG_FILE = "finetune.log"
+_TOLD_LINES = 20
 
 
 class Training:
@@ -92,7 +94,8 @@ class Training:
         """
         if self._process is None or (running_only and self._state != "RUNNING"):
             raise ServiceError("there is no training job", status=404, code="not-found")
-        return {**self._facts, "status": self._state, "details": self._details()}
+        told = {"status": self._state, "details": self._details()}
+        return {**self._facts, **told, "progress": last_row(self._folder / "run" / "train.csv")}
 
     def stop(self) -> dict[str, Any]:
         """End the job; what it has learned so far stays in its folder.
@@ -123,12 +126,10 @@ class Training:
         return "DONE" if status == 0 else "STOPPED" if status < 0 else "FAILED"
 
     def _details(self) -> list[str]:
-        """The last line that the job wrote, without our folders; where the new model is, for the operator."""
-        if self._state == "DONE":
-            return [f"the model is in the server's state folder: train/{self._folder.name}/run/model"]
+        """The last lines that the job wrote, our folder shortened: the end of them says where the new model is."""
         log = self._folder / _LOG_FILE
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
-        return [line.replace(str(self._service.settings.state), "state") for line in lines[-1:]]
+        return [line.replace(str(self._service.settings.state), "STATE") for line in lines[-_TOLD_LINES:]]
 
 
 def make_list(datastore: Datastore, folder: Path, vocabulary: Vocabulary) -> tuple[Path, list[str]]:
@@ -183,6 +184,16 @@ def _target(name: str, vocabulary: Vocabulary) -> str:
         return f"new:{name}"
 
 
+def last_row(table: Path) -> dict[str, float]:
+    """How far the job is: the newest line of its ``train.csv`` (step, seconds, loss, ...); nothing before the first."""
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {name: float(value) for name, value in rows[-1].items()} if rows else {}
+    except (OSError, TypeError, ValueError):  # not there yet, or just being written
+        return {}
+
+
 def _minutes(given: Any) -> float:
     if given is None:
         return _DEFAULT_MINUTES
@@ -193,7 +204,7 @@ def _minutes(given: Any) -> float:
 
 def _run(folder: Path, datalist: Path, mapping: list[str], model: str, minutes: float) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "openvista", "finetune", str(datalist), "--model", model]
-    command += ["--minutes", f"{minutes:g}", "--output", str(folder / "run"), "--quiet"]
+    command += ["--minutes", f"{minutes:g}", "--output", str(folder / "run"), "--verbose"]
     for item in mapping:
         command += ["--map", item]
     if shutil.which("nice"):
