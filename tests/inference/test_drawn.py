@@ -93,3 +93,9 @@ def test_impossible_contours():
         fill_contour([(1, 1), (2, 2), (3, 1)], 0, 99, SHAPE)
     with pytest.raises(PromptError, match="several slices"):
         clicks_of_lasso(np.ones(SHAPE, bool))
+
+
+@pytest.mark.parametrize("far", [2e5, 4e63, 1.7e308])
+def test_a_stroke_that_no_hand_draws_is_refused_at_once(far):
+    with pytest.raises(PromptError, match="longer than"):
+        clicks_of_scribble([(-far, 1, 1), (far, 1, 1)])

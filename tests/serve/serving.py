@@ -3,7 +3,10 @@
 import asyncio
 import gzip
 import io
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -116,6 +119,25 @@ def running(**choices: Any) -> Iterator[Running]:
         thread.join(SECONDS)
         listener.close()
     assert not thread.is_alive()
+
+
+@contextmanager
+def process(model: Path | str, state: Path, *options: str) -> Iterator[tuple[subprocess.Popen, httpx.Client]]:
+    """``openvista serve`` as users start it."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENVISTA_SERVE_PRECISION": "float32"}
+    command = [sys.executable, "-m", "openvista", "serve", "--port", "0", "--model", str(model), "--state", str(state)]
+    started = subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        line = started.stdout.readline()
+        url = line.split(" at ")[1].strip().rstrip("/")
+        wait_until_ready(url)
+        with httpx.Client(base_url=url, timeout=SECONDS) as http:
+            yield started, http
+    finally:
+        started.terminate()
+        started.communicate(timeout=SECONDS)
 
 
 def wait_until_ready(url: str, seconds: float = SECONDS) -> None:

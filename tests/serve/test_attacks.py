@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import os
 import socket
 import struct
@@ -283,3 +284,27 @@ def test_the_log_holds_no_names(server, ct, caplog, tmp_path):
     ours = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith(others))
     assert "/api/v1/scans" in ours
     assert "Mustermann" not in ours
+
+
+FAR = 1.7e308
+
+
+@pytest.mark.parametrize(
+    ("address", "prompt"),
+    [
+        ("scribbles", {"points": [[-FAR, 0, 0], [FAR, 0, 0]]}),
+        ("scribbles", {"points": [[0, 0, 0], [60_000, 0, 0]] * 2000}),
+        ("lassos", {"axis": 0, "slice": 10**400, "points": [[1, 1], [5, 1], [3, 6]]}),
+        ("lassos", {"axis": 0, "slice": 3, "points": [[FAR, -FAR], [-FAR, FAR], [FAR, FAR]]}),
+        ("boxes", {"box": [[0, 10**400], [0, 5], [0, 5]]}),
+        ("clicks", {"clicks": [{"voxel": [FAR, FAR, -FAR]}]}),
+        ("clicks", {"clicks": [{"voxel": [1, 2, float("nan")]}]}),
+    ],
+)
+def test_numbers_that_no_hand_draws_are_refused_at_once(server, ct, address, prompt):
+    scan = server.upload(ct)["id"]
+    session = server.http.post("/api/v1/sessions", json={"scan_id": scan}).json()["id"]
+    body = json.dumps({"object": 5, **prompt})
+    headers = {"content-type": "application/json"}
+    answer = server.http.post(f"/api/v1/sessions/{session}/{address}", content=body, headers=headers)
+    assert answer.status_code == 422, answer.text

@@ -5,14 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from serving import SECONDS, Running, ct_file, read_nifti, running, wait_until_ready
+from serving import SECONDS, Running, ct_file, process, read_nifti, running
 
 from openvista.io.session_file import read_session
 
@@ -153,25 +151,6 @@ def test_the_folder_is_this_users_alone(server: Running):
 
 
 # --- as processes -------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def process(model: Path, state: Path, *options: str) -> Iterator[tuple[subprocess.Popen, httpx.Client]]:
-    """``openvista serve`` as users start it."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENVISTA_SERVE_PRECISION": "float32"}
-    command = [sys.executable, "-m", "openvista", "serve", "--port", "0", "--model", str(model), "--state", str(state)]
-    started = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
-    try:
-        line = started.stdout.readline()
-        url = line.split(" at ")[1].strip().rstrip("/")
-        wait_until_ready(url)
-        with httpx.Client(base_url=url, timeout=SECONDS) as http:
-            yield started, http
-    finally:
-        started.terminate()
-        started.communicate(timeout=SECONDS)
 
 
 def worker_of(parent: int) -> int:

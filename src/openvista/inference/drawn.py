@@ -28,6 +28,8 @@ MOST = 5
 """Clicks that a scribble or lasso gives at most: in training an object has few clicks (paper facts §6)."""
 GAP = 2.0
 """Voxels."""
+LONGEST = 100_000
+"""Voxels along a stroke at most. No hand draws so far; a wrong coordinate does."""
 
 Range3 = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
@@ -70,7 +72,7 @@ def clicks_of_scribble(drawn: NDArray[np.bool_] | Sequence[Sequence[float]], pos
         positive: its sign.
 
     Raises:
-        PromptError: nothing was drawn.
+        PromptError: nothing was drawn, or more than a hand draws.
     """
     if isinstance(drawn, np.ndarray) and drawn.ndim == 3:
         voxels_N3 = np.argwhere(drawn).astype(float)
@@ -136,12 +138,16 @@ def fill_contour(points: Sequence[Sequence[float]], axis: int, index: int, shape
 
 def _stroke(points: Sequence[Sequence[float]] | NDArray[np.generic]) -> NDArray[np.float64]:
     """The voxels [N, 3] along the lines from point to point."""
-    corners = [_point(point) for point in points]
-    voxels = [np.rint(corners[0])] if corners else []
-    for start, end in pairwise(corners):
-        steps = max(int(np.ceil(np.abs(np.subtract(end, start)).max())), 1)
-        voxels += [np.rint(np.add(start, np.subtract(end, start) * (step / steps))) for step in range(1, steps + 1)]
-    return np.unique(np.array(voxels, dtype=float).reshape(-1, 3), axis=0)
+    corners_N3 = np.array([_point(point) for point in points], dtype=float).reshape(-1, 3)
+    with np.errstate(over="ignore"):
+        lengths = np.ceil(np.abs(np.diff(corners_N3, axis=0)).max(axis=1, initial=1.0))
+    if not lengths.sum() <= LONGEST:
+        raise PromptError(f"the scribble is longer than {LONGEST} voxels: check its points, or draw a shorter one")
+    voxels = [np.rint(corners_N3[:1])]
+    for start, end, steps in zip(corners_N3[:-1], corners_N3[1:], lengths.astype(int), strict=True):
+        shares_N1 = np.arange(1, steps + 1)[:, None] / steps
+        voxels.append(np.rint(start + (end - start) * shares_N1))
+    return np.unique(np.concatenate(voxels), axis=0)
 
 
 def _point(point: Sequence[float]) -> Float3:

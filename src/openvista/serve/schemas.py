@@ -9,8 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 MAX_CLICKS = 256
 """In one request; more come in several."""
 
-Voxel = Annotated[tuple[float, float, float], Field(description="x, y, z; 0 is the centre of the first voxel")]
-Interval = Annotated[tuple[int, int], Field(description="first voxel, and the one after the last")]
+Coordinate = Annotated[float, Field(allow_inf_nan=False)]
+Voxel = Annotated[
+    tuple[Coordinate, Coordinate, Coordinate], Field(description="x, y, z; 0 is the centre of the first voxel")
+]
+Side = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+Interval = Annotated[tuple[Side, Side], Field(description="first voxel, and the one after the last")]
 Box = Annotated[tuple[Interval, Interval, Interval], Field(description="half-open intervals along x, y, z")]
 ClassName = Annotated[str, Field(min_length=1, max_length=120)]
 ClassItem = Annotated[int, Field(ge=1, le=65535)] | ClassName
@@ -251,7 +255,7 @@ class AskLasso(Request):
     axis: Annotated[int, Field(ge=0, le=2, description="array axis that the slice is perpendicular to")]
     slice: Annotated[int, Field(ge=0, description="index along that axis")]
     points: Annotated[
-        list[tuple[float, float]],
+        list[tuple[Coordinate, Coordinate]],
         Field(min_length=3, max_length=4096, description="contour in the two other axes, in rising order of axis"),
     ]
     positive: bool = True

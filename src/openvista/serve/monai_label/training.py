@@ -1,5 +1,6 @@
 """Fine-tuning on the datastore's final labels: one job at a time, in a process of its own, with low priority."""
 
+import asyncio
 import csv
 import logging
 import shutil
@@ -19,7 +20,7 @@ from openvista.io import read_segmentation
 from openvista.scan import Segmentation
 from openvista.serve.guard import new_id
 from openvista.serve.monai_label.datastore import Datastore
-from openvista.serve.monai_label.models import find_listed
+from openvista.serve.monai_label.models import Listed, find_listed
 from openvista.serve.service import Service
 from openvista.structures import present_ids
 
@@ -44,6 +45,7 @@ class Training:
         self._process: subprocess.Popen[bytes] | None = None
         self._facts: dict[str, Any] = {}
         self._folder = Path()
+        self._starting = asyncio.Lock()
 
     @property
     def _on(self) -> bool:
@@ -69,12 +71,19 @@ class Training:
             raise ServiceError("training is off; start the server with --train and --datastore", status=403, code="off")
         listed = find_listed(self._service, model)
         minutes = _minutes(params.get("minutes"))
-        if self._process is not None and self._process.poll() is None:
+        if self._starting.locked() or (self._process is not None and self._process.poll() is None):
             raise ServiceError("a training job runs already", status=429, code="busy", retry_after=60)
-        self._folder = self._service.settings.state / "train" / new_id()
-        datalist, mapping = await run_in_threadpool(
-            make_list, self._datastore, self._folder / "data", listed.model.vocabulary
-        )
+        async with self._starting:
+            return await self._start(self._datastore, listed, minutes)
+
+    async def _start(self, datastore: Datastore, listed: Listed, minutes: float) -> dict[str, Any]:
+        folder = self._service.settings.state / "train" / new_id()
+        try:
+            datalist, mapping = await run_in_threadpool(make_list, datastore, folder / "data", listed.model.vocabulary)
+        except ServiceError:
+            await run_in_threadpool(shutil.rmtree, folder, True)
+            raise
+        self._folder = folder
         source = self._source_of(listed.model.card.name)
         self._facts = {"id": self._folder.name, "model": listed.name, "minutes": minutes, "start_ts": int(time.time())}
         self._process = _run(self._folder, datalist, mapping, source, minutes)
