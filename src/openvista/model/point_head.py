@@ -20,6 +20,7 @@ from openvista.errors import PromptError
 from openvista.model.attention import TwoWayTransformer
 from openvista.model.blocks import InstanceNorm
 from openvista.model.doubling import convolved_phases, normalised, upsampled_phases
+from openvista.model.nearness import look_nearby, sort_waves
 
 GROUP = 32
 """Objects that pass the transformer together; more only cost memory (paper facts §3)."""
@@ -66,7 +67,7 @@ class PositionEncoding(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.waves: Tensor
-        self.register_buffer("waves", nn.init.normal_(torch.empty(3, channels // 2)))
+        self.register_buffer("waves", sort_waves(nn.init.normal_(torch.empty(3, channels // 2))))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PositionEncoding":
         """Follow a network to another device, but not into half precision: that would blur the phase."""
@@ -169,6 +170,7 @@ class PointHead(nn.Module):
         self.special_token = _token(filters)
         self.supported_token = _token(filters)
         self.unseen_token = _token(filters)
+        look_nearby(self.transformer)
 
     def prepare(self, features_1CXYZ: Tensor) -> PointFeatures:
         """The part that does not depend on clicks. One window; its sides must be even."""
