@@ -18,7 +18,7 @@ LEVELS = [
     {"weights", "curation"},
     {"inference"},
     {"report", "simulate"},
-    {"supervoxels"},
+    {"supervoxels", "cvpr"},
     {"evaluate", "train"},
     {"serve", "client"},
     {"cli", "__main__"},

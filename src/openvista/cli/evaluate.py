@@ -80,7 +80,8 @@ def evaluate(
     """Score a model on a data list; structures that nobody marked in a scan are not scored there.
 
     Protocols: auto (class prompts only); clicks (one object at a time by a simulated user, after 1, 3, 5 and 10
-    clicks); zero-shot-iterative (the same on objects whose class is not told, up to 80 clicks); point-oracle and
+    clicks); zero-shot-iterative (the same on objects whose class is not told, up to 80 clicks); cvpr25 (the
+    challenge's: a box and five clicks per structure, all at once; see also 'openvista cvpr'); point-oracle and
     auto+point-oracle (the paper's tables, with clicks from the truth in every window).
 
     Examples:

@@ -23,6 +23,11 @@ def print_summary(results: "Results") -> None:
         scans = "" if class_id is None else str(by_structure[class_id].cases)
         rows.append([name, scans, *numbers])
     _print(title, ["structure", "scans", *headings], rows)
+    if info.protocol == "cvpr25":
+        from openvista.evaluate.challenge import challenge_line, challenge_rows
+
+        if challenge := challenge_rows(results.records):
+            print(challenge_line(challenge))
 
 
 def print_comparison(first: "Results", second: "Results", metric: str, rows: "Sequence[Comparison]") -> None:

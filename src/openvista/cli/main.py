@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import openvista
-from openvista.cli import classes, click, datalist, evaluate, finetune, models, segment, serve, supervoxels, train
+from openvista.cli import classes, click, cvpr, datalist, evaluate, finetune, models, segment, serve, supervoxels, train
 from openvista.errors import OpenVistaError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("supervoxels")(supervoxels.supervoxels)
 app.command("serve")(serve.serve)
 app.add_typer(datalist.app, name="datalist")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(cvpr.app, name="cvpr")
 
 
 def _print_version(wanted: bool) -> None:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from openvista.errors import InputError, ModelError
 from openvista.evaluate.answers import Protocol
 from openvista.evaluate.automatic import answer_automatically
+from openvista.evaluate.challenge import answer_challenge
 from openvista.evaluate.clicks import answer_clicks, answer_zero_shot
 from openvista.evaluate.oracle import answer_centre_clicks, answer_corrected
 from openvista.weights import ModelCard
@@ -26,6 +27,14 @@ _ALL = (
         ("point",),
         clicks=(1, 5, 10, 20, 40, 80),
         habits=True,
+    ),
+    Protocol(
+        "cvpr25",
+        "the CVPR 2025 challenge's: a box per structure, then five times a click in the largest error of each; all "
+        "structures at once, none named",
+        answer_challenge,
+        ("point",),
+        clicks=(1, 2, 3, 4, 5),
     ),
     Protocol(
         "point-oracle",

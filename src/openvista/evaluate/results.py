@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from openvista.errors import InputError
+from openvista.evaluate.challenge import challenge_csv, challenge_rows
 from openvista.evaluate.folder import PICTURES
 from openvista.evaluate.info import RunInfo
 from openvista.evaluate.page import report_page
@@ -16,6 +17,7 @@ from openvista.evaluate.statistics import Summary, summarise
 from openvista.io import replacing
 
 CSV_FILE, JSON_FILE, HTML_FILE = "scores.csv", "scores.json", "report.html"
+CHALLENGE_FILE = "cvpr25_metrics.csv"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Results:
 
 
 def write_results(folder: Path, results: Results) -> None:
-    """Write the three files.
+    """Write the three files; for protocol ``cvpr25`` the challenge's table as well.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -52,6 +54,8 @@ def write_results(folder: Path, results: Results) -> None:
     _write(folder / CSV_FILE, scores_csv(results.records, info.names))
     _write(folder / JSON_FILE, json.dumps(without_nan(content), indent=1) + "\n")
     _write(folder / HTML_FILE, html)
+    if info.protocol == "cvpr25":
+        _write(folder / CHALLENGE_FILE, challenge_csv(challenge_rows(results.records)))
 
 
 def read_results(path: Path) -> Results:

@@ -1,0 +1,95 @@
+"""Images of the challenge as scans that a model can look at.
+
+Grey values mean nothing across modalities, so they are stretched: the 1st percentile becomes the lower end of the
+model's HU window and the 99th the upper. A CT whose window is known can be given back its HU instead.
+
+Axes are those of SimpleITK's arrays: x to the patient's left, y to the back, z upwards.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openvista.errors import InputError
+from openvista.grid import Float3, Grid
+from openvista.model.presets import Preset
+from openvista.scan import Scan
+
+PERCENTILES = (1.0, 99.0)
+"""Challenge facts §6: how the published baseline scales."""
+SMALLEST_SHARE = 0.25
+"""An image whose longest side is shorter than this share of the model's window is no patient at that spacing."""
+RESAMPLING = ("auto", "always", "never")
+SPACING_ORDERS = ("auto", "zyx", "xyz")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read images.
+
+    Attributes:
+        window: HU that became 0 and 255; ``None`` where grey values are stretched.
+        resample: to the model's spacing: ``"always"``; ``"never"``, for weights trained on voxels of any size; or
+            ``"auto"``: unless the image is too small for a patient (microscopy, small animals), because these do
+            better at their own voxels (paper facts §2).
+        spacing_order: of the three numbers in the file. ``"auto"``: as the array's axes, which is how the official
+            evaluation uses them, unless only the first two are equal: then they are the spacing in the plane, so that
+            the order is x, y, z.
+
+    Raises:
+        InputError: a choice that does not exist.
+    """
+
+    window: tuple[float, float] | None = None
+    resample: str = "auto"
+    spacing_order: str = "auto"
+
+    def __post_init__(self) -> None:
+        for what, value, allowed in (
+            ("resample", self.resample, RESAMPLING),
+            ("spacing-order", self.spacing_order, SPACING_ORDERS),
+        ):
+            if value not in allowed:
+                raise InputError(f"{what} must be {', '.join(allowed)}, not {value!r}")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise InputError(f"the HU window {self.window[0]:g},{self.window[1]:g} must have a lower and a higher end")
+
+    def spacing_ZYX(self, stored: Float3) -> Float3:
+        """The spacing along the array's axes, mm."""
+        first, second, third = stored
+        flat = np.isclose(first, second) and not np.isclose(second, third)
+        if self.spacing_order == "xyz" or (self.spacing_order == "auto" and flat):
+            return (third, second, first)
+        return stored
+
+    def scan(self, image_ZYX: NDArray[np.generic], stored: Float3, preset: Preset, name: str = "case") -> Scan:
+        """An image as a scan in HU.
+
+        Args:
+            image_ZYX: grey values.
+            stored: the spacing as the file has it.
+            preset: of the model: its HU window, spacing and window.
+            name: of the case.
+        """
+        z, y, x = self.spacing_ZYX(stored)
+        longest = max(length * size for length, size in zip(image_ZYX.shape, (z, y, x), strict=True))
+        side = max(length * size for length, size in zip(preset.window, preset.spacing, strict=True))
+        small = self.resample == "auto" and longest < SMALLEST_SHARE * side
+        if small or self.resample == "never":
+            x, y, z = preset.spacing  # one voxel of the image is one voxel of the model
+        voxels_XYZ = self._hu(image_ZYX, preset.hu_window).transpose(2, 1, 0)
+        return Scan(voxels_XYZ, Grid(voxels_XYZ.shape, np.diag([-x, -y, z, 1.0])), name)
+
+    def _hu(self, image_ZYX: NDArray[np.generic], hu_window: tuple[float, float]) -> NDArray[np.float32]:
+        values = image_ZYX.astype(np.float32)
+        if self.window is not None:
+            (low, high), hu = (0.0, 255.0), self.window
+        else:
+            (low, high), hu = np.percentile(values, PERCENTILES).tolist(), hu_window
+            if not low < high:  # more than 98 % alike: what differs counts
+                low, high = float(values.min()), float(values.max())
+        if not low < high:
+            return np.full_like(values, hu[0])
+        shares = ((values - low) / (high - low)).clip(0, 1)
+        return np.asarray(hu[0] + shares * (hu[1] - hu[0]), dtype=np.float32)

@@ -1,0 +1,195 @@
+"""One run: an image and prompts to a label map, in the time there is."""
+
+import logging
+import time
+
+import numpy as np
+
+from openvista.cvpr.request import ArrayClick, Labels, Request
+from openvista.inference.answering import OUTSIDE
+from openvista.inference.grow import GROW_LIMIT
+from openvista.inference.model import Model
+from openvista.inference.objects import Description, ObjectState
+from openvista.inference.parts import Part, around, box_slices
+from openvista.inference.profiles import Profile, find_profile
+from openvista.inference.workbench import MASK_LOGIT, Workbench
+from openvista.prompts import Click
+from openvista.scan import Scan
+
+logger = logging.getLogger(__name__)
+
+SECONDS_PER_CLASS = 90.0
+"""What the challenge allows for all runs of a case together, per class (challenge facts §3)."""
+RUNS = 6
+"""One with boxes, five with clicks."""
+KEPT_LOGIT = 2.0
+"""Logit of what the run before found: an answer of this run that is surer has the voxel."""
+
+
+class Deadline:
+    """How long something may go on.
+
+    Args:
+        seconds: from now; ``None`` for as long as it takes.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.end = None if seconds is None else time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds; negative when it is over."""
+        return float("inf") if self.end is None else self.end - time.monotonic()
+
+    def share(self, parts: int) -> "Deadline":
+        """An equal share of what is left, for the first of so many."""
+        return Deadline(None if self.end is None else self.left / parts)
+
+
+class Predictor:
+    """Answers runs. Nothing is remembered from one to the next.
+
+    Args:
+        model: with a point branch.
+        profile: inference profile; it says whether masks grow.
+
+    Raises:
+        InputError: no such profile.
+    """
+
+    def __init__(self, model: Model, profile: str | Profile = "best") -> None:
+        self.model, self.profile = model, find_profile(profile)
+
+    def answer(self, scan: Scan, request: Request, deadline: Deadline) -> Labels:
+        """The label map [Z, Y, X] of all classes, uint8.
+
+        A class that time is short for is given as far as it got: with fewer clicks answered, not grown to its end, or
+        as the run before found it.
+
+        Args:
+            scan: of the image, [X, Y, Z] in the array's own voxels.
+            request: the prompts.
+            deadline: when to have the answer.
+
+        Raises:
+            ModelError: the model answers no clicks.
+        """
+        bench = self.model.open(scan, profile=self.profile).bench
+        labels_XYZ = np.zeros(scan.grid.shape, np.uint8)
+        best_XYZ = np.zeros(scan.grid.shape, np.float32)
+        for index, value in enumerate(request.ids):
+            part = self._logits(bench, request, index, deadline.share(len(request.ids) - index))
+            box = part.box
+            better_XYZ = part.values_XYZ > best_XYZ[box]
+            best_XYZ[box][better_XYZ] = part.values_XYZ[better_XYZ]
+            labels_XYZ[box][better_XYZ] = value
+        labels_ZYX = np.ascontiguousarray(labels_XYZ.transpose(2, 1, 0))
+        for value, clicks in zip(request.ids, request.clicks, strict=True):
+            _obey(labels_ZYX, value, clicks)
+        return labels_ZYX
+
+    def _logits(self, bench: Workbench, request: Request, index: int, deadline: Deadline) -> Part:
+        """Logits of one class on a box of the scan."""
+        before = _previous(request, index)
+        placed = request.boxes[index].clicks(request.shape) if request.boxes is not None else []
+        given = _without_repeats([click.on_scan() for click in request.clicks[index]])
+        if before is None:
+            part = self._answer(bench, Description(), [*placed, *given], deadline)
+        else:
+            new = [click for click in given if (before.at(_voxel(click), 0) > 0) != click.positive]
+            known = tuple(click for click in (*placed, *given) if click not in new)
+            if not new or deadline.left <= 0:
+                part = before
+            else:
+                start = bench.add_mask(Part(before.start, before.values_XYZ > 0))
+                part = _softened(self._answer(bench, Description(start=start, clicks=known), new, deadline), before)
+        return part if request.boxes is None else _bounded(part, request, index)
+
+    def _answer(self, bench: Workbench, description: Description, clicks: list[Click], deadline: Deadline) -> Part:
+        """Clicks answered one after the other, then growing window by window, while there is time."""
+        answering = bench.answering
+        for number, click in enumerate(clicks):
+            if deadline.left <= 0:
+                logger.warning("out of time: %d of %d clicks are not answered", len(clicks) - number, len(clicks))
+                break
+            description = answering.add_clicks(description, [click], grow_limit=0).description
+        longest = 0.0
+        for _ in range(GROW_LIMIT if self.profile.grow else 0):
+            if deadline.left <= longest:
+                logger.warning("out of time: an object may be larger than what was found")
+                break
+            began = time.monotonic()
+            extended = answering.add_clicks(description, [], grow_limit=1)
+            description, longest = extended.description, max(longest, time.monotonic() - began)
+            if not extended.goes_on:
+                break
+        return bench.show(ObjectState(1, "class", (0, 0, 0), description))
+
+
+def _previous(request: Request, index: int) -> Part | None:
+    """What the run before found of a class, as logits on a box of the scan; ``None`` if that is nothing."""
+    if request.previous_ZYX is None:
+        return None
+    mask_XYZ = (request.previous_ZYX == request.ids[index]).transpose(2, 1, 0)
+    box = around(mask_XYZ)
+    if box is None:
+        return None
+    inside_XYZ = mask_XYZ[box_slices(*box)]
+    return Part(box[0], np.where(inside_XYZ, np.float32(KEPT_LOGIT), np.float32(OUTSIDE)))
+
+
+def _softened(answer: Part, before: Part) -> Part:
+    """An answer in which voxels that clicks have not changed count no more than they did in the run before."""
+    held_XYZ = before.on(answer.start, answer.stop, OUTSIDE) > 0
+    unchanged_XYZ = held_XYZ & (answer.values_XYZ == MASK_LOGIT / 2)
+    return Part(answer.start, np.where(unchanged_XYZ, np.float32(KEPT_LOGIT), answer.values_XYZ))
+
+
+def _bounded(part: Part, request: Request, index: int) -> Part:
+    """Nothing beyond the slices of the box, and on its own slice nothing beyond the rectangle.
+
+    Positive clicks outside it say that it is too small: then it reaches as far as they do.
+    """
+    assert request.boxes is not None
+    box = request.boxes[index]
+    inside = [click.voxel for click in request.clicks[index] if click.positive]
+    z0, z1 = min([box.z[0], *(v[0] for v in inside)]), max([box.z[1], *(v[0] for v in inside)])
+    flat = [v for v in inside if v[0] == box.middle]
+    y0, y1 = min([box.y[0], *(v[1] for v in flat)]), max([box.y[1], *(v[1] for v in flat)])
+    x0, x1 = min([box.x[0], *(v[2] for v in flat)]), max([box.x[1], *(v[2] for v in flat)])
+    x, y, z = (np.arange(first, stop) for first, stop in zip(part.start, part.stop, strict=True))
+    rectangle_XY1 = ((x >= x0) & (x <= x1))[:, None, None] & ((y >= y0) & (y <= y1))[None, :, None]
+    allowed_XYZ = ((z >= z0) & (z <= z1)) & (rectangle_XY1 | (z != box.middle))
+    return Part(part.start, np.where(allowed_XYZ, part.values_XYZ, np.float32(OUTSIDE)))
+
+
+def _obey(labels_ZYX: Labels, value: int, clicks: tuple[ArrayClick, ...]) -> None:
+    """A clicked voxel is what the click says, so that the same click never has to be made again."""
+    for click in clicks:
+        if click.positive:
+            labels_ZYX[click.voxel] = value
+        elif labels_ZYX[click.voxel] == value:
+            labels_ZYX[click.voxel] = 0
+
+
+def _without_repeats(clicks: list[Click]) -> list[Click]:
+    """Of several clicks on one voxel the last."""
+    return list({click.voxel: click for click in clicks}.values())
+
+
+def _voxel(click: Click) -> tuple[int, int, int]:
+    x, y, z = (int(value) for value in click.voxel)
+    return (x, y, z)
+
+
+def run_seconds(classes: int, seconds_per_class: float, spent: float = 0.0) -> float | None:
+    """How long one run may compute.
+
+    Args:
+        classes: of the case.
+        seconds_per_class: for all runs together; 0 for no limit.
+        spent: what starting has taken already.
+    """
+    if not seconds_per_class:
+        return None
+    return max(seconds_per_class * classes / RUNS - spent, 0.0)

@@ -1,0 +1,98 @@
+"""Protocol ``cvpr25`` on scans of a data list: the challenge's iterative protocol, all structures of a scan at once."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from openvista.cvpr.predict import Deadline, Predictor
+from openvista.cvpr.request import Labels, MiddleBox, Request
+from openvista.evaluate.answers import Answer, Settings
+from openvista.evaluate.cvpr25 import CLICKS, NSD_FROM_DICE, area, draw_box, iterate
+from openvista.evaluate.labelled import LabelledScan, Structure
+from openvista.evaluate.meter import Meter
+from openvista.evaluate.score import CaseRecord
+from openvista.inference.model import Model
+
+CHALLENGE_COLUMNS = ("case", "DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final")
+
+
+def answer_challenge(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+    """A box for each structure from its truth, then rounds of one click per structure.
+
+    The model is not told what the structures are. It computes as long as it takes, so that results do not depend on
+    the machine; each run starts from nothing but its prompts and the previous label map.
+    """
+    there = [structure for structure in labelled.structures if labelled.truth(structure).any()]
+    if not there:
+        return
+    truth_XYZ = np.zeros(labelled.labels_XYZ.shape, np.uint8)
+    for value, structure in enumerate(there, start=1):
+        truth_XYZ[structure.region][labelled.truth(structure)] = value
+    boxes = tuple(_box(labelled, structure, settings.seed) for structure in there)
+    predictor = Predictor(model, settings.profile)
+
+    def respond(request: Request) -> Labels:
+        with meter.on():
+            return predictor.answer(labelled.scan, request, Deadline(None))
+
+    ids = tuple(range(1, len(there) + 1))
+    regions = [(z, y, x) for x, y, z in (structure.region for structure in there)]
+    for step in iterate(respond, truth_XYZ.transpose(2, 1, 0), ids, boxes, settings.clicks[-1], regions):
+        if step.clicks in settings.clicks:
+            labels_XYZ = step.labels_ZYX.transpose(2, 1, 0)
+            for value, structure in zip(ids, there, strict=True):
+                yield Answer(structure, labels_XYZ == value, step.clicks, meter.seconds)
+
+
+def _box(labelled: LabelledScan, structure: Structure, seed: int) -> MiddleBox:
+    """The structure's box in voxels of the whole array."""
+    random = np.random.default_rng([seed, zlib.crc32(labelled.name.encode()), structure.class_id])
+    box = draw_box(labelled.truth(structure).transpose(2, 1, 0), random)
+    x, y, z = (side.start for side in structure.region)
+    return MiddleBox(
+        (box.z[0] + z, box.z[1] + z), box.middle + z, (box.y[0] + y, box.y[1] + y), (box.x[0] + x, box.x[1] + x)
+    )
+
+
+def challenge_rows(records: Sequence[CaseRecord]) -> list[dict[str, str | float]]:
+    """Per scan the four numbers the challenge ranked by; nothing for a scan without all five values.
+
+    NSD counts as the run judged it; like in the challenge it is 0 where the mean Dice is not above 0.2.
+    """
+    rows: list[dict[str, str | float]] = []
+    for record in records:
+        dsc, nsd = [], []
+        for count in range(1, CLICKS + 1):
+            scores = [score for score in record.scores if score.clicks == count]
+            if scores:
+                dsc.append(float(np.mean([score.dice for score in scores])))
+                nsd.append(float(np.mean([score.nsd for score in scores])) if dsc[-1] > NSD_FROM_DICE else 0.0)
+        if len(dsc) == CLICKS:
+            values = (record.case, area(dsc), area(nsd), dsc[-1], nsd[-1])
+            rows.append(dict(zip(CHALLENGE_COLUMNS, values, strict=True)))
+    return rows
+
+
+def challenge_csv(rows: Sequence[dict[str, str | float]]) -> str:
+    """The rows, then their means."""
+    lines = [",".join(CHALLENGE_COLUMNS)]
+    for row in [*rows, _means(rows)] if rows else []:
+        lines.append(",".join([str(row["case"]), *(f"{row[column]:.4f}" for column in CHALLENGE_COLUMNS[1:])]))
+    return "\n".join(lines) + "\n"
+
+
+def challenge_line(rows: Sequence[dict[str, str | float]]) -> str:
+    """The means in words."""
+    mean = _means(rows)
+    return (
+        f"challenge: DSC AUC {mean['DSC_AUC']:.3f}, NSD AUC {mean['NSD_AUC']:.3f} (at most {CLICKS - 1}); "
+        f"after {CLICKS} clicks DSC {mean['DSC_Final']:.3f}, NSD {mean['NSD_Final']:.3f}"
+    )
+
+
+def _means(rows: Sequence[dict[str, str | float]]) -> dict[str, str | float]:
+    means: dict[str, str | float] = {"case": "mean"}
+    for column in CHALLENGE_COLUMNS[1:]:
+        means[column] = float(np.mean([float(row[column]) for row in rows]))
+    return means
