@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from openvista.evaluate.info import RunInfo
     from openvista.evaluate.results import Results
     from openvista.evaluate.run import Run
+    from openvista.evaluate.sam2 import Sam2, Sam2Card
     from openvista.evaluate.score import Judge
     from openvista.inference.model import Model
     from openvista.weights import ModelCard
@@ -38,7 +39,10 @@ app = typer.Typer(cls=_RunUnlessCompare, help="Score a model on a data list; com
 @app.command("run", cls=_Run, epilog="Two runs side by side, with a paired test: openvista evaluate compare A B")
 def evaluate(
     datalist: Annotated[Path, typer.Argument(help="JSON data list with labels.")],
-    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder; see 'openvista models'.")] = "starter",
+    model: Annotated[
+        str,
+        typer.Option("-m", "--model", help="Name or folder; see 'openvista models'. Of SAM 2: folder or hub name."),
+    ] = "starter",
     protocol: Annotated[
         str, typer.Option("-P", "--protocol", help="How the model is asked: auto, clicks, ..., see above.")
     ] = "auto",
@@ -61,7 +65,7 @@ def evaluate(
     ] = "",
     habit: Annotated[
         list[str] | None,
-        typer.Option(help="Of the paper: best-so-far, blank-slices or sliding-windows; repeatable."),
+        typer.Option(help="best-so-far, blank-slices, sliding-windows; no-background (SAM 2); repeatable."),
     ] = None,
     tolerance: Annotated[
         list[str] | None,
@@ -82,7 +86,8 @@ def evaluate(
     Protocols: auto (class prompts only); clicks (one object at a time by a simulated user, after 1, 3, 5 and 10
     clicks); zero-shot-iterative (the same on objects whose class is not told, up to 80 clicks); cvpr25 (the
     challenge's: a box and five clicks per structure, all at once; see also 'openvista cvpr'); point-oracle and
-    auto+point-oracle (the paper's tables, with clicks from the truth in every window).
+    auto+point-oracle (the paper's tables, with clicks from the truth in every window); sam2-iterative (SAM 2, to
+    compare with, on slices as a video: n is the number of slices clicked on).
 
     Examples:
 
@@ -92,6 +97,8 @@ def evaluate(
 
       openvista evaluate data/dataset.json --protocol clicks --clicks 1,3,5,10 -o runs/clicks
 
+      openvista evaluate data/dataset.json --protocol sam2-iterative --model facebook/sam2.1-hiera-large -o runs/sam2
+
       torchrun --nproc-per-node 2 -m openvista evaluate data/dataset.json -o runs/auto --resume
 
       openvista evaluate compare runs/auto runs/clicks
@@ -100,23 +107,23 @@ def evaluate(
     from openvista.datalist import read_datalist
     from openvista.errors import OutputError
     from openvista.evaluate.folder import RunFolder, Shard
+    from openvista.evaluate.protocols import find_protocol
     from openvista.evaluate.run import describe_run
-    from openvista.inference.device import plan_compute
-    from openvista.inference.model import load_model
-    from openvista.weights import find_model
 
     shard = Shard.from_environment()
     if output is None and (shard.count > 1 or resume):
         raise OutputError("several processes, and --resume, need a folder for what is done: add -o FOLDER")
-    listed, card = read_datalist(datalist), find_model(model).card
+    listed = read_datalist(datalist)
     cases = _cases(listed, split)
+    sam2 = _load_sam2(model, device) if find_protocol(protocol).family == "sam2" else None
+    card = _card(model) if sam2 is None else sam2.card
     choices: dict[str, Any] = {"profile": profile, "seed": seed, "habits": frozenset(habit or ())}
     choices |= {"clicks": _numbers(clicks)} if clicks else {}
     run, names = _plan(card, listed, protocol, mapping or [], only_in_slices, (tolerance or [], surface), choices)
-    compute = plan_compute(_device(device), precision)
-    info = describe_run(card, str(compute), listed, split, cases, run, names, _command())
+    how = str(sam2) if sam2 is not None else _compute(device, precision)
+    info = describe_run(card, how, listed, split, cases, run, names, _command())
     folder = None if output is None else RunFolder(output, info, shard, resume)
-    engine = load_model(model, _device(device), precision)
+    engine = _load_model(model, device, precision) if sam2 is None else sam2
     results = _work(engine, cases, run, info, shard, folder, quiet or shard.rank > 0)
     if results is not None:
         _report(results, output, quiet)
@@ -176,6 +183,31 @@ def _cases(listed: "DataList", split: str) -> "tuple[Case, ...]":
     return cases
 
 
+def _card(model: str) -> "ModelCard":
+    from openvista.weights import find_model
+
+    return find_model(model).card
+
+
+def _compute(device: str, precision: str) -> str:
+    from openvista.inference.device import plan_compute
+
+    return str(plan_compute(_device(device), precision))
+
+
+def _load_model(model: str, device: str, precision: str) -> "Model":
+    from openvista.inference.model import load_model
+
+    return load_model(model, _device(device), precision)
+
+
+def _load_sam2(model: str, device: str) -> "Sam2":
+    from openvista.evaluate.sam2 import load_sam2
+    from openvista.inference.device import find_device
+
+    return load_sam2(model, find_device(_device(device)))
+
+
 def _device(device: str) -> str:
     """With several processes on a machine, each takes a GPU of its own."""
     import os
@@ -198,7 +230,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _plan(
-    card: "ModelCard",
+    card: "ModelCard | Sam2Card",
     listed: "DataList",
     protocol: str,
     mapping: list[str],
@@ -249,7 +281,7 @@ def _judge(labels: "LabelMapping", vocabulary: "Vocabulary", tolerance: list[str
 
 
 def _work(
-    engine: "Model",
+    engine: "Model | Sam2",
     cases: "tuple[Case, ...]",
     run: "Run",
     info: "RunInfo",

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+from typing import Protocol as Interface
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from openvista.errors import InputError
 from openvista.evaluate.labelled import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
-from openvista.inference.model import Model
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,16 @@ class Answer:
     seconds: float
 
 
-AnswerCase = Callable[[Model, LabelledScan, Settings, Meter], Iterator[Answer]]
-"""A protocol's work on one case. The meter is on while the model computes, and only then."""
+class Judged(Interface):
+    """What is judged: a model of ours, or another one to compare with."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+
+AnswerCase = Callable[[Any, LabelledScan, Settings, Meter], Iterator[Answer]]
+"""A protocol's work on one case, with the model that it is for. The meter is on while that computes, and only then."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,8 @@ class Protocol:
         branches: of the network that it asks.
         oracle: prompts come from the truth in a way no user could give them, so numbers are an upper bound.
         clicks: numbers of clicks after which answers are usually given; empty for a protocol without clicks.
-        habits: whether the paper's habits can be switched on.
+        habits: of the paper, or of the report it repeats, that can be switched on.
+        family: whose models it is for: ``"openvista"`` or ``"sam2"``.
     """
 
     name: str
@@ -79,4 +90,5 @@ class Protocol:
     branches: tuple[str, ...]
     oracle: bool = False
     clicks: tuple[int, ...] = ()
-    habits: bool = False
+    habits: tuple[str, ...] = ()
+    family: str = "openvista"

@@ -35,20 +35,21 @@ class Habit(str, Enum):
         BLANK: slices (along the file's third axis) without truth are emptied, before the next click as well.
         WINDOWS: clicks are answered in sliding windows, where a window without click contributes -9999
             (paper facts §5), instead of in windows around the clicks.
+        NO_BACKGROUND: slices without truth are not even shown (protocol ``sam2-iterative``).
     """
 
     BEST = "best-so-far"
     BLANK = "blank-slices"
     WINDOWS = "sliding-windows"
+    NO_BACKGROUND = "no-background"
 
 
-def check_habits(names: frozenset[str]) -> None:
-    """Make sure that there are such habits.
+def check_habits(names: frozenset[str], known: tuple[str, ...]) -> None:
+    """Make sure that a protocol has these habits.
 
     Raises:
-        InputError: there is one that is not.
+        InputError: there is one that it has not.
     """
-    known = [habit.value for habit in Habit]
     if unknown := sorted(names - set(known)):
         raise InputError(f"no habit {unknown[0]!r}: there is {', '.join(known)}")
 

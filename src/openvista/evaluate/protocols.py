@@ -9,6 +9,8 @@ from openvista.evaluate.automatic import answer_automatically
 from openvista.evaluate.challenge import answer_challenge
 from openvista.evaluate.clicks import answer_clicks, answer_zero_shot
 from openvista.evaluate.oracle import answer_centre_clicks, answer_corrected
+from openvista.evaluate.sam2 import Sam2Card
+from openvista.evaluate.slices import answer_slices
 from openvista.weights import ModelCard
 
 _ALL = (
@@ -26,7 +28,7 @@ _ALL = (
         answer_zero_shot,
         ("point",),
         clicks=(1, 5, 10, 20, 40, 80),
-        habits=True,
+        habits=("best-so-far", "blank-slices", "sliding-windows"),
     ),
     Protocol(
         "cvpr25",
@@ -35,6 +37,16 @@ _ALL = (
         answer_challenge,
         ("point",),
         clicks=(1, 2, 3, 4, 5),
+    ),
+    Protocol(
+        "sam2-iterative",
+        "SAM 2 on slices as a video: up to four clicks on the structure's middle slice, then up to three on the worst "
+        "slice, again and again; n is the number of slices clicked on",
+        answer_slices,
+        ("video",),
+        clicks=(1, 2, 4, 8),
+        habits=("best-so-far", "no-background"),
+        family="sam2",
     ),
     Protocol(
         "point-oracle",
@@ -66,7 +78,7 @@ def find_protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def check_model(protocol: Protocol, card: ModelCard, new_names: Mapping[int, str]) -> None:
+def check_model(protocol: Protocol, card: ModelCard | Sam2Card, new_names: Mapping[int, str]) -> None:
     """Make sure that a model can be asked in this way.
 
     Args:

@@ -9,15 +9,15 @@ from datetime import datetime
 import openvista
 from openvista.datalist import Case, DataList
 from openvista.errors import InputError
-from openvista.evaluate.answers import Answer, Protocol, Settings
+from openvista.evaluate.answers import Answer, Judged, Protocol, Settings
 from openvista.evaluate.clicking import check_habits
 from openvista.evaluate.folder import PICTURES, RunFolder
 from openvista.evaluate.info import RunInfo, checksum
 from openvista.evaluate.labelled import LabelledScan, read_case
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.pictures import WorstPictures
+from openvista.evaluate.sam2 import Sam2Card
 from openvista.evaluate.score import DEFAULT_JUDGE, CaseRecord, Judge, Score
-from openvista.inference.model import Model
 from openvista.weights import ModelCard
 
 logger = logging.getLogger(__name__)
@@ -59,18 +59,18 @@ def plan_run(
     """
     choices = {"clicks": protocol.clicks} | choices
     settings = Settings(class_ids=tuple(sorted(set(classes.values()))), **choices)  # type: ignore[arg-type]
-    check_habits(settings.habits)
     for what, given, possible in (
         ("clicks", settings.clicks, protocol.clicks),
         ("habits", settings.habits, protocol.habits),
     ):
         if given and not possible:
             raise InputError(f"protocol {protocol.name} has no {what}: leave them out")
+    check_habits(settings.habits, protocol.habits)
     return Run(protocol, settings, classes, range_limited, judge)
 
 
 def describe_run(
-    card: ModelCard,
+    card: ModelCard | Sam2Card,
     precision: str,
     listed: DataList,
     split: str,
@@ -132,7 +132,7 @@ def case_names(cases: Sequence[Case]) -> dict[str, Case]:
     return named
 
 
-def evaluate_case(model: Model, case: Case, run: Run, name: str = "", look: Look | None = None) -> CaseRecord:
+def evaluate_case(model: Judged, case: Case, run: Run, name: str = "", look: Look | None = None) -> CaseRecord:
     """Ask about one case and score the answers.
 
     Args:
@@ -147,7 +147,7 @@ def evaluate_case(model: Model, case: Case, run: Run, name: str = "", look: Look
         DataListError: labels do not lie on the grid of their scan.
     """
     labelled = read_case(case, run.classes, run.range_limited, name)
-    meter = Meter(model.network.compute.device)
+    meter = Meter(model.device)
     scores = []
     for answer in run.protocol.answer_case(model, labelled, run.settings, meter):
         score = run.judge.score(labelled, answer.structure, answer.mask_XYZ, answer.clicks, answer.seconds)
@@ -158,13 +158,13 @@ def evaluate_case(model: Model, case: Case, run: Run, name: str = "", look: Look
     return CaseRecord(labelled.name, meter.seconds, meter.peak_mb, meter.gpu_peak_mb, tuple(scores))
 
 
-def evaluate_cases(model: Model, cases: Sequence[Case], run: Run) -> list[CaseRecord]:
+def evaluate_cases(model: Judged, cases: Sequence[Case], run: Run) -> list[CaseRecord]:
     """Every case of a list in one process, nothing kept on disk."""
     return [evaluate_case(model, case, run, name) for name, case in case_names(cases).items()]
 
 
 def work_in_folder(
-    folder: RunFolder, model: Model, cases: Mapping[str, Case], run: Run, done: Callable[[str], None] | None = None
+    folder: RunFolder, model: Judged, cases: Mapping[str, Case], run: Run, done: Callable[[str], None] | None = None
 ) -> None:
     """Answer what this process has to do and nobody has done yet, each case kept as soon as it is finished.
 

@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 import openvista
 from openvista.anatomy.lookup import ClassItem, Vocabulary
 from openvista.errors import ModelError
@@ -41,6 +43,11 @@ class Model:
         self.card = card
         self.vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
         self.network = WindowNetwork(network, compute)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.network.compute.device
 
     def segment(
         self,

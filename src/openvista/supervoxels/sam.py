@@ -8,6 +8,7 @@ Shape letters: N slices, C channels, H W rows and columns of a slice, S side of 
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,46 +152,80 @@ def load_sam(name_or_folder: str | Path, device: torch.device, batch: int | None
         MissingExtraError: transformers is not installed.
         ModelError: there is no such model, it is no SAM, or weights are missing.
     """
-    name = str(name_or_folder)
-    trouble: tuple[type[BaseException], ...] = (ValueError, RuntimeError, *_unreachable())
-    try:
-        config, model, missing = _load(name)
-    except trouble as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise ModelError(f"cannot load SAM from {name} ({reason}); give a folder with its files") from None
-    if missing:
-        raise ModelError(f"{name}: {len(missing)} weights of SAM are missing, first {missing[0]}; get the whole model")
-    logger.info("SAM %s: input %s", name, config.vision_config.image_size)
-    shown = Path(name).name if Path(name).is_dir() else name  # folders on somebody's machine are no provenance
+    model, shown = load_pretrained(name_or_folder, SAM)
+    logger.info("SAM %s: input %s", shown, model.config.vision_config.image_size)
     return SamFeatures(model, shown, device, batch or (4 if device.type == "cuda" else 1))
 
 
-def _load(name: str) -> tuple[Any, "SamModel", list[str]]:
-    """Configuration, model and the names of weights that its files lack; from this disk if it is there."""
+@dataclass(frozen=True)
+class Family:
+    """A kind of model of ``transformers``.
+
+    Attributes:
+        title: what people call it.
+        model_type: what its configuration says.
+        loader: name of the class.
+        example: a name on the hub.
+        purpose: what it is needed for here, as the end of "is needed to".
+    """
+
+    title: str
+    model_type: str
+    loader: str
+    example: str
+    purpose: str
+
+
+SAM = Family("SAM", "sam", "SamModel", VIT_HUGE, "compute SAM features")
+
+
+def load_pretrained(name_or_folder: str | Path, family: Family) -> tuple[Any, str]:
+    """A model with all its weights, and what to call it.
+
+    Raises: as :func:`load_sam`.
+    """
+    name = str(name_or_folder)
+    trouble: tuple[type[BaseException], ...] = (ValueError, RuntimeError, *_unreachable())
     try:
-        return _from_files(name, local_files_only=True)
+        model, missing = _load(name, family)
+    except trouble as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ModelError(f"cannot load {family.title} from {name} ({reason}); give a folder with its files") from None
+    if missing:
+        lacks = f"{len(missing)} weights of {family.title} are missing, first {missing[0]}"
+        raise ModelError(f"{name}: {lacks}; get the whole model")
+    return model, Path(name).name if Path(name).is_dir() else name  # folders on somebody's machine are no provenance
+
+
+def _load(name: str, family: Family) -> tuple[Any, list[str]]:
+    """The model and the names of weights that its files lack; from this disk if it is there."""
+    try:
+        return _from_files(name, family, local_files_only=True)
     except OSError:
         if Path(name).is_dir():
             raise
     from huggingface_hub import HfApi
 
     HfApi().model_info(name, timeout=_TIMEOUT_S)  # fails at once, where transformers would try again and again
-    return _from_files(name, local_files_only=False)
+    return _from_files(name, family, local_files_only=False)
 
 
-def _from_files(name: str, local_files_only: bool) -> tuple[Any, "SamModel", list[str]]:
+def _from_files(name: str, family: Family, local_files_only: bool) -> tuple[Any, list[str]]:
     try:
-        from transformers import AutoConfig, SamModel
+        import transformers
     except ImportError as error:
-        raise MissingExtraError("transformers", "sam", "compute SAM features") from error
-    config = AutoConfig.from_pretrained(name, local_files_only=local_files_only)
-    if config.model_type != "sam":
-        raise ModelError(f"{name} is a {config.model_type!r} model, not SAM; use for example {VIT_HUGE}")
-    loader: Any = SamModel
+        raise MissingExtraError("transformers", "sam", family.purpose) from error
+    config = transformers.AutoConfig.from_pretrained(name, local_files_only=local_files_only)
+    if config.model_type != family.model_type:
+        what = f"a {config.model_type!r} model, not {family.title}"
+        raise ModelError(f"{name} is {what}; use for example {family.example}")
+    loader: Any = getattr(transformers, family.loader, None)
+    if loader is None:
+        raise ModelError(f"transformers {transformers.__version__} has no {family.loader}: pip install -U transformers")
     model, loaded = loader.from_pretrained(
         name, config=config, output_loading_info=True, local_files_only=local_files_only
     )
-    return config, model, sorted(loaded["missing_keys"])
+    return model, sorted(loaded["missing_keys"])
 
 
 def _unreachable() -> tuple[type[BaseException], ...]:

@@ -1,0 +1,168 @@
+"""SAM 2 as something to compare with: a scan's slices shown to it as a video.
+
+Taken from ``transformers``; any ``Sam2VideoModel`` does. Of that package only the model is used: its processor would
+want torchvision, and all it does here is resizing and scaling.
+
+Shape letters: T slices shown, H W rows and columns of a slice (axes X and Y of the scan), S side of the network's
+input.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from openvista.anatomy import official_vocabulary
+from openvista.inference.model import _fingerprint
+from openvista.scan import Scan
+from openvista.supervoxels.sam import PIXEL_DEVIATION, PIXEL_MEAN, Family, load_pretrained
+
+logger = logging.getLogger(__name__)
+
+HU_WINDOW = (-1000.0, 1000.0)
+"""HU that become black and white, as in the published comparison (He et al. 2024, arXiv 2408.11210, its code)."""
+SAM2 = Family("SAM 2", "sam2_video", "Sam2VideoModel", "facebook/sam2.1-hiera-large", "compare with SAM 2")
+_FEATURE_FRAMES = 64
+"""Slices whose features are kept for the next round: 1 GB for published sizes."""
+_OBJECT, _INDEX = 1, 0
+
+Mask = NDArray[np.bool_]
+Point = tuple[int, int, bool]
+"""Row, column, and whether the object is there."""
+
+
+@dataclass(frozen=True)
+class Sam2Card:
+    """What evaluation wants to know of it, as of a model of ours."""
+
+    name: str
+    weights_sha256: str
+    branches: tuple[str, ...] = ("video",)
+    class_ids: tuple[int, ...] = field(default_factory=lambda: tuple(official_vocabulary().ids))
+    extra_classes: Mapping[int, str] = field(default_factory=dict)
+    extra_aliases: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Sam2:
+    """SAM 2 with its weights.
+
+    Args:
+        model: it is taken over: moved and put in evaluation mode.
+        name: where it came from.
+        device: where to compute; a GPU computes in bfloat16.
+    """
+
+    def __init__(self, model: Any, name: str, device: torch.device) -> None:
+        self.model = model.eval().requires_grad_(False).to(device)
+        self.device = device
+        self.card = Sam2Card(name, _fingerprint(model))
+        size = model.config.image_size
+        self.side = size if isinstance(size, int) else int(size[0])
+
+    def __str__(self) -> str:
+        return f"{self.device}, {'bfloat16' if self.device.type == 'cuda' else 'float32'} network"
+
+    def autocast(self) -> torch.autocast:
+        """The context to run it in."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+
+
+def load_sam2(name_or_folder: str | Path, device: torch.device) -> Sam2:
+    """SAM 2 from a local folder or, by name, from the Hugging Face hub (downloaded once, then cached).
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+        ModelError: there is no such model, it is no SAM 2 video model, or weights are missing.
+    """
+    model, name = load_pretrained(name_or_folder, SAM2)
+    return Sam2(model, name, device)
+
+
+class Video:
+    """Slices of a scan, and what was said about one object in them.
+
+    Args:
+        sam2: what tracks.
+        scan: HU.
+        slices: indices along the file's third axis, in the order to show them.
+    """
+
+    def __init__(self, sam2: Sam2, scan: Scan, slices: Sequence[int]) -> None:
+        from transformers import Sam2VideoInferenceSession
+
+        self.sam2, self.shape = sam2, (scan.grid.shape[0], scan.grid.shape[1])
+        kept: Any = Sam2VideoInferenceSession(
+            video_height=self.shape[0],
+            video_width=self.shape[1],
+            inference_device=sam2.device,
+            inference_state_device=sam2.device,
+            dtype=torch.float32,
+            max_vision_features_cache_size=_FEATURE_FRAMES,
+        )
+        kept.processed_frames = _Frames(scan, tuple(slices), sam2.side)
+        self.session = kept
+
+    def forget(self) -> None:
+        """Start anew with another object; features of slices are kept."""
+        self.session.reset_tracking_data()
+        self.session.obj_id_to_idx(_OBJECT)
+
+    def click(self, frame: int, points: Sequence[Point]) -> Mask:
+        """All clicks so far on one slice to its mask [H, W]. What was tracked before is remembered with them."""
+        rows, columns = self.shape
+        side = self.sam2.side
+        places = [[column * side / columns, row * side / rows] for row, column, _ in points]
+        labels = [int(positive) for *_, positive in points]
+        inputs = {"point_coords": torch.tensor([[places]]), "point_labels": torch.tensor([[labels]], dtype=torch.int32)}
+        self.session.add_point_inputs(_INDEX, frame, inputs)
+        self.session.obj_with_new_inputs = [_OBJECT]
+        tracked = self.session.frames_tracked_per_obj[_INDEX].get(frame, {})
+        with self.sam2.autocast():
+            output = self.sam2.model(self.session, frame_idx=frame, reverse=tracked.get("reverse", False))
+        # what was clicked on is to guide other slices from now on, and not to be tracked over
+        outputs = self.session.output_dict_per_obj[_INDEX]
+        if frame in outputs["non_cond_frame_outputs"]:
+            outputs["cond_frame_outputs"][frame] = outputs["non_cond_frame_outputs"].pop(frame)
+        return self._mask(output.pred_masks)
+
+    def track(self) -> Mask:
+        """Masks [H, W, T] of all slices: from the first one clicked on forwards, then backwards."""
+        masks = np.zeros((*self.shape, len(self.session.processed_frames)), bool)
+        with self.sam2.autocast():
+            for reverse in (False, True):
+                for output in self.sam2.model.propagate_in_video_iterator(self.session, reverse=reverse):
+                    masks[:, :, output.frame_idx] = self._mask(output.pred_masks)
+        return masks
+
+    def _mask(self, logits_11HW: Tensor) -> Mask:
+        resized = functional.interpolate(logits_11HW.float(), self.shape, mode="bilinear", align_corners=False)
+        return np.asarray((resized[0, 0] > 0).cpu().numpy())
+
+
+class _Frames(Mapping[int, Tensor]):
+    """Slices as the network takes them [3, S, S], made when they are asked for."""
+
+    def __init__(self, scan: Scan, slices: tuple[int, ...], side: int) -> None:
+        self.scan, self.slices, self.side = scan, slices, side
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.slices)))
+
+    def __getitem__(self, frame: int) -> Tensor:
+        low, high = HU_WINDOW
+        slice_HW = np.ascontiguousarray(self.scan.voxels[:, :, self.slices[frame]]).astype(np.float32)
+        grey_HW = torch.from_numpy((slice_HW - low) / (high - low)).clamp(0, 1).mul(255).floor()
+        size = (self.side, self.side)
+        resized = functional.interpolate(grey_HW[None, None], size, mode="bilinear", antialias=True)[0]
+        mean, deviation = (torch.tensor(values)[:, None, None] for values in (PIXEL_MEAN, PIXEL_DEVIATION))
+        return (resized - mean) / deviation
