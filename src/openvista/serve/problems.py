@@ -64,7 +64,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OpenVistaError)
     async def ours(_: Request, error: OpenVistaError) -> Response:
         status, code, detail, retry_after = describe(error)
-        if status >= 500:
+        if status >= 500 and not isinstance(error, ServiceError):  # those are answers we chose, such as "starting"
             logger.error("%s", type(error).__name__, exc_info=error)
         return problem(status, code, detail, retry_after)
 
