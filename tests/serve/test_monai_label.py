@@ -164,6 +164,14 @@ def test_slicers_session_with_an_uploaded_volume(label_server, folder):
     assert label_server.http.get(address).status_code == 404
 
 
+def test_a_session_lives_a_day_at_most(label_server, ct):
+    for expiry in (10**6, 10**30):
+        form = {"files": (ct.name, ct.read_bytes())}
+        answer = label_server.http.put("/session/", params={"expiry": expiry}, files=form)
+        assert answer.json()["session_info"]["expiry"] == 24 * 3600
+        label_server.http.delete(f"/session/{answer.json()['session_id']}")
+
+
 def test_a_file_in_the_request_itself(label_server, folder):
     body, media = form_bytes({"params": '{"classes": "liver"}'}, {"file": folder / "case 1.nii.gz"})
     before = len(label_server.app.state.service.scans)
@@ -363,6 +371,26 @@ def test_slicers_log_in_takes_the_token_as_password(automatic_only, tmp_path):
         server.http.headers["Authorization"] = f"{token['token_type']} {token['access_token']}"
         assert server.http.get("/info/").status_code == 200
         assert server.http.get("/auth/token/valid").status_code == 200
+
+
+def test_list_session_infer_and_save_in_the_stock_clients_bytes(label_server, folder, tmp_path):
+    """What the stock client below sends, for machines that do not have it."""
+    http = label_server.http
+    assert "case 1" in http.get("/datastore/?output=all").json()["objects"]
+    path = folder / "case 1.nii.gz"
+    with path.open("rb") as file:  # this one request it writes with another library
+        created = http.put("/session/?", data={"client_id": "user-xyz"}, files=[("files", (path.name, file))]).json()
+    params = {"label": "liver", "foreground": [[8, 7, 6]], "background": [], "result_extension": ".nii.gz"}
+    told, label = infer(label_server, "vista3d_click", "", params, session_id=created["session_id"])
+    assert told["label_names"] == {"liver": 1}
+    drawn = tmp_path / "label.nii.gz"
+    drawn.write_bytes(label)
+    note = {"label_info": [{"name": "liver", "idx": 1}], "client_id": "user-xyz"}
+    saved = send(label_server, "PUT", "/datastore/label?image=case+1&tag=recorded", note, {"label": drawn})
+    assert saved.json() == {"image": "case 1", "label": "case 1"}
+    assert http.get("/datastore/label?label=case+1&tag=recorded").content == label
+    assert http.delete(f"/session/{quote_plus(created['session_id'])}").status_code == 200
+    http.request("DELETE", "/datastore/label?id=case+1&tag=recorded")
 
 
 # --- the stock client itself --------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from openvista.serve.scans import ScanRecord
 
 router = APIRouter(tags=["MONAI Label"])
 
-_LONGEST_LIFE = timedelta(hours=24)
+_LONGEST_SECONDS = 24 * 3600
 Id = Annotated[str, Query(max_length=200)]
 
 
@@ -134,7 +134,7 @@ async def create_session(
     expiry: Annotated[int, Query(ge=0, description="seconds; 0 for an hour")] = 0,
 ) -> dict[str, Any]:
     """Upload a scan for several questions: one file, or the slices of one series. A zip is unpacked in any case."""
-    life = min(timedelta(seconds=expiry), _LONGEST_LIFE) if expiry else SESSION_LIFE
+    life = timedelta(seconds=min(expiry, _LONGEST_SECONDS)) if expiry else SESSION_LIFE
     record = await scan_from_form(face.service, request, None, ("files",), life)
     return {"session_id": record.id, "session_info": _session_info(record)}
 
