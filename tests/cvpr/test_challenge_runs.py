@@ -9,6 +9,7 @@ from openvista.cvpr.case_file import read_case_file
 from openvista.cvpr.image import Reading
 from openvista.cvpr.predict import Deadline, Predictor, run_seconds
 from openvista.cvpr.request import ArrayClick
+from openvista.model import ClickLabel
 from small_challenge import PRESET, BrightModel, two_balls, write_case
 
 
@@ -143,3 +144,18 @@ def test_time_is_shared_out():
     assert run_seconds(3, 0.0, spent=50.0) is None
     assert Deadline(None).share(4).left == float("inf")
     assert 9 < Deadline(40.0).share(4).left <= 10
+
+
+def test_the_middle_of_a_box_is_a_guess_until_somebody_clicks(tmp_path):
+    labels = np.zeros((12, 24, 24), np.uint8)
+    labels[3:9, 3:21, 3:21] = 1
+    labels[3:9, 7:17, 7:17] = 0  # a ring: the middle of its box lies outside
+    case = Challenge(tmp_path, labels)
+    asked = case.model.bright.asked
+    case.ask(profile="bundle")
+    assert sum(token.label == ClickLabel.POSITIVE for token in asked[-1]) == 1
+    asked.clear()
+    answer = case.ask(case.with_clicks([((6, 5, 5), True)]), profile="bundle")
+    assert [sum(token.label == ClickLabel.POSITIVE for token in tokens) for tokens in asked] == [1] * len(asked)
+    assert not answer[6, 11, 11]
+    assert answer[6, 5, 5]

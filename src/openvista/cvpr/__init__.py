@@ -6,8 +6,8 @@ a label map. Each interaction is a run of its own: nothing survives but the file
 The baseline that was published with VISTA3D has seven weak points (challenge facts §6). How each is met here:
 
 1. *Boxes are ignored, and without clicks one hard-coded click is used.* A box becomes a positive click in the middle of
-   its rectangle and negative ones beyond its faces, and bounds the result along the slices (:mod:`.request`). No click
-   is made up.
+   its rectangle and negative ones beyond its faces, and bounds the result along the slices (:mod:`.request`); as soon
+   as there are positive clicks, the one in its middle is dropped. No other click is made up.
 2. *Classes are padded to equally many clicks, each costing a window.* Every class has its own clicks and no others.
 3. *The previous result is unused, so every run answers all clicks again.* A class starts from it, and windows are
    opened only for clicks that it contradicts; a class with none costs nothing (:mod:`.predict`).

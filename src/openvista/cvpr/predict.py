@@ -91,8 +91,10 @@ class Predictor:
     def _logits(self, bench: Workbench, request: Request, index: int, deadline: Deadline) -> Part:
         """Logits of one class on a box of the scan."""
         before = _previous(request, index)
-        placed = request.boxes[index].clicks(request.shape) if request.boxes is not None else []
         given = _without_repeats([click.on_scan() for click in request.clicks[index]])
+        placed = request.boxes[index].clicks(request.shape) if request.boxes is not None else []
+        if any(click.positive for click in given):  # the middle of a box was a guess, and need not be in the class
+            placed = [click for click in placed if not click.positive]
         if before is None:
             part = self._answer(bench, Description(), [*placed, *given], deadline)
         else:
