@@ -37,7 +37,9 @@ def test_the_page_at_the_root_says_what_this_is(server):
     assert "default-src 'self'" in page.headers["content-security-policy"]
 
 
-@pytest.mark.skipif(not os.environ.get("OPENVISTA_E2E"), reason="takes minutes: pip install schemathesis, set OPENVISTA_E2E=1")
+@pytest.mark.skipif(
+    not os.environ.get("OPENVISTA_E2E"), reason="takes minutes: pip install schemathesis, set OPENVISTA_E2E=1"
+)
 def test_nothing_that_fits_the_description_breaks_the_server(two_branches, tmp_path):
     """schemathesis over all three faces, with a scan, a session and an image that exist put into the addresses."""
     schemathesis = pytest.importorskip("schemathesis")
