@@ -28,9 +28,9 @@ serve-demo: $(VENV)/serve-installed  ## serve the viewer with the CT in examples
 web:  ## build the viewer from the lockfile (needs node >= 20.19); the result is committed
 	cd web && npm ci --no-audit --no-fund && npm run build
 
-test-e2e: $(VENV)/e2e-installed  ## test the viewer in Chromium, which apt installs where it is missing
+test-e2e: $(VENV)/e2e-installed  ## test the viewer in Chromium (apt installs it where missing), and the API with random requests
 	@command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update && apt-get install -y chromium)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/e2e
+	OMP_NUM_THREADS=1 OPENVISTA_E2E=1 $(BIN)/python -m pytest -q tests/e2e tests/serve/test_openapi.py
 
 lint: $(VENV)/dev-installed  ## check style and types
 	$(BIN)/ruff check .
