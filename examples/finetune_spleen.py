@@ -116,8 +116,8 @@ preset = network.preset
 window = tuple(options.patch or preset.window)
 device = next(network.parameters()).device
 
-training_cases = [load_case(case, preset, Use({value: value})) for case in training]
-validation_cases = [load_case(case, preset, Use({value: value})) for case in validation]
+training_cases = [load_case(case, preset, Use({value: class_id})) for case in training]
+validation_cases = [load_case(case, preset, Use({value: class_id})) for case in validation]
 
 augmentation = Augmentation(mirror=False)
 random = torch.Generator().manual_seed(0)
@@ -125,10 +125,10 @@ examples = [draw_patch(training_cases[i % len(training_cases)], window, augmenta
 
 figure, axes = plt.subplots(1, 4, figsize=(12, 3))
 for axis, patch in zip(axes, examples, strict=True):
-    found = (patch.labels_XYZ == value).sum(dim=(0, 1))
+    found = (patch.labels_XYZ == class_id).sum(dim=(0, 1))
     middle = int(found.argmax()) if found.any() else window[2] // 2
     axis.imshow(radiological(patch.image_XYZ.numpy(), 2, middle), cmap="gray", vmin=0.25, vmax=0.65)
-    axis.imshow(np.ma.masked_equal(radiological((patch.labels_XYZ == value).numpy(), 2, middle), 0), alpha=0.5)
+    axis.imshow(np.ma.masked_equal(radiological((patch.labels_XYZ == class_id).numpy(), 2, middle), 0), alpha=0.5)
     axis.axis("off")
 figure.suptitle("four patches to learn from")
 figure.savefig(options.out / "patches.png", bbox_inches="tight")
@@ -149,7 +149,7 @@ def loss_of_class(known_id):
     """How badly the answer for a known class fits the structure to learn."""
     embedding_KC = network.class_embeddings(torch.tensor([known_id], device=device))
     return sum(
-        dice_bce_loss(dot_logits(embedding_KC, features)[0], (patch.labels_XYZ == value)[None].to(device)).item()
+        dice_bce_loss(dot_logits(embedding_KC, features)[0], (patch.labels_XYZ == class_id)[None].to(device)).item()
         for patch, features in zip(examples, example_features, strict=True)
     )
 
@@ -160,7 +160,6 @@ if class_id not in card.class_ids:
     nearest = min(known, key=loss_of_class)
     start_embeddings(network, {class_id: [nearest]})
     print(f"{name!r} starts from the embedding of {vocabulary.name(nearest)!r}")
-classes = {value: class_id}
 network.to(memory_format=torch.channels_last_3d)
 
 print(f"{card.name}: {sum(parameter.numel() for parameter in network.parameters()):,} parameters")
@@ -185,7 +184,7 @@ ids_K = torch.tensor([class_id], device=device)
 def learn_from(patches):
     """One step of the optimiser; the mean loss over the patches."""
     images_N1XYZ = torch.stack([patch.image_XYZ for patch in patches])[:, None].to(device)
-    targets_N1XYZ = torch.stack([patch.labels_XYZ == value for patch in patches])[:, None].to(device)
+    targets_N1XYZ = torch.stack([patch.labels_XYZ == class_id for patch in patches])[:, None].to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=half):
         features_NCXYZ = network.automatic_features(images_N1XYZ.contiguous(memory_format=torch.channels_last_3d))
     logits_N1XYZ = dot_logits(network.class_embeddings(ids_K), features_NCXYZ.float())
