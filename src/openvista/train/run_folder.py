@@ -107,7 +107,9 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            logger.info("stopped: %s", error)
+            # into the file only: whoever started the run gets the error itself
+            record = logger.makeRecord(logger.name, logging.INFO, __file__, 0, "stopped: %s", (error,), None)
+            self._log.handle(record)
         logging.getLogger("openvista").removeHandler(self._log)
         self._log.close()
         self._events.close()
