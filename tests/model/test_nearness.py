@@ -48,6 +48,4 @@ def test_stored_weights_replace_the_beginning():
     other = build(STARTER, seed=2)
     network.load_state_dict(other.state_dict())
     assert torch.equal(network.point_head.position.waves, other.point_head.position.waves)
-    assert all(
-        torch.equal(ours, theirs) for ours, theirs in zip(network.parameters(), other.parameters(), strict=True)
-    )
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(network.parameters(), other.parameters(), strict=True))
