@@ -1,7 +1,7 @@
 """What the tests of training share: a tiny network and made-up scans for it."""
 
 import pytest
-from tiny_training import TINY, make_list
+from tiny_training import TINY, load, make_list, tiny_recipe
 
 from openvista.model import PRESETS
 
@@ -16,3 +16,9 @@ def _tiny_preset():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRESETS, "tiny", TINY)
         yield
+
+
+@pytest.fixture(scope="module")
+def data(tiny_list):
+    """The prepared cases of the tiny recipe."""
+    return load(tiny_recipe(tiny_list))

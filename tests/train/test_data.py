@@ -5,15 +5,10 @@ import shutil
 
 import pytest
 import torch
-from tiny_training import TINY, make_list, tiny_recipe
+from tiny_training import TINY, load, make_list, tiny_recipe
 
 from openvista.errors import DataListError, OutputError
-from openvista.train.data import load_data
 from openvista.train.distributed import Ranks
-
-
-def load(recipe, ranks=None):
-    return load_data(recipe, recipe.network_preset, ranks or Ranks())
 
 
 @pytest.fixture

@@ -7,17 +7,10 @@ import torch
 from tiny_training import JOINT, POINT, answer_the_same_everywhere, tiny_recipe
 
 from openvista.errors import DeviceError, OpenVistaError
-from openvista.train.data import load_data
 from openvista.train.distributed import Ranks
 from openvista.train.learner import Learner
 from openvista.train.parts import check_device, starting_network
 from openvista.train.samples import draw_sample
-
-
-@pytest.fixture(scope="module")
-def data(tiny_list):
-    recipe = tiny_recipe(tiny_list)
-    return load_data(recipe, recipe.network_preset, Ranks())
 
 
 def make(data, tiny_list, **more):

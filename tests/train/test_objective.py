@@ -7,17 +7,9 @@ import torch
 from tiny_training import JOINT, POINT, answer_the_same_everywhere, tiny_recipe
 
 from openvista.simulate.clicks import Clicks
-from openvista.train.data import load_data
-from openvista.train.distributed import Ranks
 from openvista.train.objective import Objective, blended
 from openvista.train.parts import freeze_all_but, starting_network
 from openvista.train.samples import draw_sample
-
-
-@pytest.fixture(scope="module")
-def data(tiny_list):
-    recipe = tiny_recipe(tiny_list)
-    return load_data(recipe, recipe.network_preset, Ranks())
 
 
 def set_up(data, tiny_list, **more):

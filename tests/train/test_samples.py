@@ -6,15 +6,7 @@ import pytest
 import torch
 from tiny_training import JOINT, POINT, tiny_recipe
 
-from openvista.train.data import load_data
-from openvista.train.distributed import Ranks
 from openvista.train.samples import draw_sample, prompt_weights, random_source
-
-
-@pytest.fixture(scope="module")
-def data(tiny_list):
-    recipe = tiny_recipe(tiny_list)
-    return load_data(recipe, recipe.network_preset, Ranks())
 
 
 def test_order_does_not_matter(data, tiny_list):

@@ -9,8 +9,10 @@ import sys
 import pytest
 from tiny_training import tiny_recipe
 
+from openvista.errors import DataListError
 from openvista.train.distributed import Ranks
 from openvista.train.environment import git_revision
+from openvista.train.loop import Trainer
 from openvista.train.run_folder import RunFolder, drop_rows_after
 
 STEP = {"seconds": 1.5, "loss": 0.5, "learning_rate": 1e-3, "gradient": 2.0, "waited": 0.1}
@@ -102,3 +104,10 @@ def test_without_the_extras_nothing_is_drawn_but_said(tmp_path):
     assert "no events for TensorBoard" in done.stderr
     assert "no curves.png: matplotlib is needed" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_list_leaves_no_folder(tmp_path, tiny_list):
+    trainer = Trainer(tiny_recipe(tmp_path / "none.json"), tmp_path / "run")
+    with pytest.raises(DataListError, match=r"none\.json"):
+        trainer.run()
+    assert not (tmp_path / "run").exists()

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 
 from openvista.model import PRESETS, Preset, Vista3D
+from openvista.train.data import TrainingData, list_cases, load_data
+from openvista.train.distributed import Ranks
 from openvista.train.learner import StepResult
 from openvista.train.recipe import Recipe, make_recipe
 
@@ -73,6 +75,11 @@ def make_list(folder: Path, cases: int = 3, size: int = 24) -> Path:
     path = folder / "list.json"
     path.write_text(json.dumps({"labels": {"1": "bright ball", "2": "dim ball"}, "training": entries}))
     return path
+
+
+def load(recipe: Recipe, ranks: Ranks | None = None) -> TrainingData:
+    """The prepared cases of a recipe."""
+    return load_data(list_cases(recipe), recipe, recipe.network_preset, ranks or Ranks())
 
 
 def answer_the_same_everywhere(network: Vista3D) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, error_console, progress_bar, set_up_logging
+from openvista.cli.console import Quiet, Verbose, progress_bar, say, set_up_logging
+from openvista.cli.files import read_checked, result_targets, write_result
 
 if TYPE_CHECKING:
     from openvista.inference.session import Session
@@ -128,15 +129,13 @@ def click(
     if not asked and replay is None and not undo and not (session and session.exists()):
         raise InputError("nothing is asked: give --at X,Y,Z, another prompt, or --replay LOG")
     _check_prompts(asked)
-    from openvista.cli.segment import _read, _targets
-
-    (target,) = _targets([scan], output)
+    (target,) = result_targets([scan], output)
     if overlap not in ("order", "logit", "layers"):
         raise InputError(f"no overlap policy {overlap!r}: there is order, logit, layers")
     from openvista.inference.model import load_model
 
     engine = load_model(model, device, precision)
-    image = _read(scan, strict=False)
+    image = read_checked(scan, strict=False)
     work = engine.open(image, session if session and session.exists() else None, profile=profile)
     with progress_bar(image.name, quiet) as report:
         answers = _work(work, start, replay, undo, asked, report)
@@ -213,13 +212,12 @@ def _tell(answers: "list[Answer]", quiet: bool) -> None:
         raise PromptError("; ".join(notes) or "no click could be used")
     if not quiet:
         for note in notes:
-            error_console().print(f"openvista: note: {note}", markup=False, soft_wrap=True)
+            say("note", note)
 
 
 def _save(
     work: "Session", target: Path, overlap: str, preview: bool, quiet: bool, session: Path | None, log: Path | None
 ) -> None:
-    from openvista.cli.segment import _write
     from openvista.inference.replay import log_of
     from openvista.io.paths import image_suffix, scan_name
     from openvista.io.session_file import write_log
@@ -227,9 +225,9 @@ def _save(
     if overlap == "layers":
         for number, layer in enumerate(work.layers(), start=1):
             name = f"{scan_name(target)}_{number}{image_suffix(target)}"
-            _write(layer, target if number == 1 else target.with_name(name), False, preview, quiet)
+            write_result(layer, target if number == 1 else target.with_name(name), False, preview, quiet)
     else:
-        _write(work.segmentation(overlap), target, False, preview, quiet)
+        write_result(work.segmentation(overlap), target, False, preview, quiet)
     if session is not None:
         work.save(session)
     if log is not None:

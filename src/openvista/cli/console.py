@@ -1,8 +1,8 @@
-"""What commands share: messages, verbosity, the progress bar."""
+"""What commands share: messages, verbosity, progress bars."""
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
     from openvista.inference.progress import Report
 
@@ -34,6 +35,49 @@ def error_console() -> "Console":
     return Console(stderr=True)
 
 
+def say(kind: str, text: object) -> None:
+    """One line on standard error, as it is: an "error", a "warning" or a "note"."""
+    error_console().print(f"openvista: {kind}: {text}", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def bars(quiet: bool, counted: bool = False, transient: bool = False) -> Iterator["Progress"]:
+    """Bars on standard error; silent when quiet or not on a terminal.
+
+    Args:
+        quiet: show nothing.
+        counted: "3/10" instead of a percentage.
+        transient: gone when the work is done.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = error_console()
+    share = MofNCompleteColumn() if counted else TaskProgressColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), share, TimeRemainingColumn(elapsed_when_finished=True))
+    hidden = quiet or not console.is_terminal
+    with Progress(*columns, console=console, disable=hidden, transient=transient) as shown:
+        yield shown
+
+
+@contextmanager
+def counting_bar(title: str, quiet: bool) -> Iterator[Callable[[int], Callable[[], None]]]:
+    """A bar that goes when it is full; called with the number of files, it gives what to call after each."""
+    with bars(quiet, counted=True, transient=True) as bar:
+
+        def begin(count: int) -> Callable[[], None]:
+            task = bar.add_task(title, total=count)
+            return lambda: bar.advance(task)
+
+        yield begin
+
+
 @contextmanager
 def progress_bar(title: str, quiet: bool) -> Iterator["Report"]:
     """A bar with stage, share and time left on standard error; silent when quiet or not on a terminal.
@@ -42,18 +86,9 @@ def progress_bar(title: str, quiet: bool) -> Iterator["Report"]:
         title: what is being worked on.
         quiet: show nothing.
     """
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
     from openvista.inference.progress import Progress as Step
 
-    console = error_console()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+    with bars(quiet) as bar:
         task = bar.add_task(title, total=None)
 
         def report(step: Step) -> None:

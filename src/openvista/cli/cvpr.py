@@ -1,14 +1,14 @@
 """``openvista cvpr``: the interface of the CVPR 2025 challenge for interactive segmentation."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, error_console, set_up_logging
+from openvista.cli.console import Quiet, Verbose, bars, say, set_up_logging
+from openvista.cli.files import make_folder
 
 if TYPE_CHECKING:
     from openvista.cvpr.case_file import CaseFile
@@ -145,7 +145,10 @@ def evaluate(
         outcomes.append(outcome)
         write_table(table, outcomes)
         if outcome.too_slow:
-            _warn(f"{file.name}: {sum(outcome.seconds):.0f} s for {outcome.classes} classes is over 90 s per class")
+            say(
+                "warning",
+                f"{file.name}: {sum(outcome.seconds):.0f} s for {outcome.classes} classes is over 90 s per class",
+            )
 
     _each(files, score, quiet)
     if not quiet:
@@ -157,7 +160,6 @@ def _prepare(
     inputs: Path, outputs: Path, model: str, profile: str, device: str, precision: str
 ) -> "tuple[list[Path], Predictor]":
     """Everything is checked before weights are read."""
-    from openvista.cli.segment import _make_folder
     from openvista.cvpr.case_file import find_cases
     from openvista.cvpr.predict import Predictor
     from openvista.errors import ModelError, OutputError
@@ -173,7 +175,7 @@ def _prepare(
     card = find_model(model).card
     if "point" not in card.branches:
         raise ModelError(f"model {card.name!r} answers class prompts only, not clicks; choose one with a point branch")
-    _make_folder(outputs)
+    make_folder(outputs)
     return files, Predictor(load_model(model, device, precision), chosen)
 
 
@@ -199,7 +201,8 @@ def _each(files: list[Path], work: Callable[[Path], None], quiet: bool) -> None:
     from openvista.errors import InputError
 
     failed = 0
-    with _bar(len(files), quiet) as done:
+    with bars(quiet) as bar:
+        task = bar.add_task("cases", total=len(files))
         for file in files:
             try:
                 work(file)
@@ -207,25 +210,10 @@ def _each(files: list[Path], work: Callable[[Path], None], quiet: bool) -> None:
                 if len(files) == 1:
                     raise
                 failed += 1
-                error_console().print(f"openvista: error: {error}", markup=False, soft_wrap=True)
-            done(file.name)
+                say("error", error)
+            bar.update(task, advance=1, description=file.name)
     if failed:
         raise InputError(f"{failed} of {len(files)} cases could not be used; the others are done")
-
-
-@contextmanager
-def _bar(total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = error_console()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("cases", total=total)
-        yield lambda name: bar.update(task, advance=1, description=name)
-
-
-def _warn(text: str) -> None:
-    error_console().print(f"openvista: warning: {text}", markup=False, soft_wrap=True)
 
 
 def _tell(outcomes: "list[Outcome]") -> None:

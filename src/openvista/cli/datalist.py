@@ -1,14 +1,12 @@
 """``openvista datalist``: make a data list from files on disk, and check one before training."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, error_console, set_up_logging
+from openvista.cli.console import Quiet, Verbose, counting_bar, set_up_logging
 
 if TYPE_CHECKING:
     from openvista.curation import CaseReport, ListReport
@@ -67,7 +65,7 @@ def make(
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: exists; choose another file with -o, or replace it with --overwrite")
     _check_folder(target if output else None)
-    with _counting_bar("reading label maps", quiet) as begin:
+    with counting_bar("reading label maps", quiet) as begin:
         made = make_datalist(
             folder,
             target,
@@ -128,7 +126,7 @@ def check(
     listed = read_datalist(
         datalist, root=root, pseudo_label_root=pseudo_label_root, supervoxel_root=supervoxel_root, must_exist=False
     )
-    with _counting_bar("checking cases", quiet) as begin:
+    with counting_bar("checking cases", quiet) as begin:
         report = check_datalist(listed, strict=strict, workers=workers, done=begin(len(listed.every_case)))
     if not quiet:
         _print_report(report, verbose)
@@ -148,22 +146,6 @@ def _check_folder(path: Path | None) -> None:
 
     if path is not None and not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}; create it first")
-
-
-@contextmanager
-def _counting_bar(title: str, quiet: bool) -> Iterator[Callable[[int], Callable[[], None]]]:
-    """A bar on standard error; called with the number of files, it gives what to call after each."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = error_console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
-
-        def begin(count: int) -> Callable[[], None]:
-            task = bar.add_task(title, total=count)
-            return lambda: bar.advance(task)
-
-        yield begin
 
 
 def _parse_names(text: str) -> dict[int, str] | None:

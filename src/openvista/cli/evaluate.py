@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from openvista.cli.console import Quiet, Verbose, error_console, set_up_logging
+from openvista.cli.console import Quiet, Verbose, bars, say, set_up_logging
+from openvista.cli.files import make_folder
 
 if TYPE_CHECKING:
     from openvista.anatomy.lookup import Vocabulary
@@ -150,7 +151,6 @@ def compare(
     """
     set_up_logging(0, quiet)
     from openvista.cli.evaluation_tables import print_comparison
-    from openvista.cli.segment import _make_folder
     from openvista.evaluate.compare import compare_results, disagreements, write_comparison
     from openvista.evaluate.results import read_results
 
@@ -158,10 +158,10 @@ def compare(
     rows = compare_results(first, second, metric, seed)
     if not quiet:
         for text in disagreements(first, second):
-            error_console().print(f"openvista: warning: the runs differ in {text}", markup=False, soft_wrap=True)
+            say("warning", f"the runs differ in {text}")
         print_comparison(first, second, metric, rows)
     if output is not None:
-        _make_folder(output)
+        make_folder(output)
         written = write_comparison(output, first, second, metric, rows)
         if not quiet:
             print(written)
@@ -290,15 +290,11 @@ def _work(
     quiet: bool,
 ) -> "Results | None":
     """Answer this process's cases; the first process gathers everybody's, the others return ``None``."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
     from openvista.evaluate.results import Results
     from openvista.evaluate.run import case_names, evaluate_case, work_in_folder
 
     named = case_names(cases)
-    console = error_console()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+    with bars(quiet) as bar:
         mine = shard.of(info.cases)
         task = bar.add_task("scans", total=len(mine))
 

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, error_console, set_up_logging
+from openvista.cli.console import Quiet, Verbose, counting_bar, set_up_logging
+from openvista.cli.training import parse_settings, train_with_bar
 
 if TYPE_CHECKING:
-    from openvista.model import Vista3D
-    from openvista.train.distributed import Ranks
     from openvista.train.finetune import FinetunePlan
     from openvista.train.finetune_recipe import FinetuneRequest
-    from openvista.train.recipe import Recipe
     from openvista.weights import ModelFolder
 
 Number = TypeVar("Number", int, float)
@@ -95,7 +93,7 @@ def finetune(
         steps=steps,
         minutes=minutes,
         seed=seed,
-        settings=_parse_settings(settings or []),
+        settings=parse_settings(settings or []),
     )
     folder = output or Path("runs") / f"{Path(model).resolve().name}-finetuned"
     _run(request, folder, keep_classes, verbose, quiet)
@@ -110,10 +108,13 @@ def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: 
     with joined_ranks() as ranks:
         quiet = quiet or not ranks.is_first
         set_up_logging(verbose, quiet)
-        plan = _with_bar(lambda begin: plan_finetune(request, folder, begin), quiet) if ranks.is_first else None
+        plan = None
+        if ranks.is_first:
+            with counting_bar("checking cases", quiet) as begin:
+                plan = plan_finetune(request, folder, begin)
         ranks.barrier()
         retain_heap()
-        network = _train(plan.recipe if plan else planned_recipe(folder), folder, ranks, quiet)
+        network = train_with_bar(plan.recipe if plan else planned_recipe(folder), folder, ranks, quiet)
         if plan is not None:
             _report(export_finetuned(network, plan, folder, keep_classes), plan, quiet)
 
@@ -130,37 +131,6 @@ def _three(text: str, option: str, kind: Callable[[str], Number]) -> tuple[Numbe
     if not min(x, y, z) > 0:
         raise RecipeError(f"{option} {text}: the numbers must be above 0")
     return x, y, z
-
-
-def _parse_settings(settings: list[str]) -> dict[str, Any]:
-    if not settings:
-        return {}
-    from openvista.cli.train import _parse
-
-    return _parse(settings)
-
-
-def _with_bar(plan: Callable[[Any], "FinetunePlan"], quiet: bool) -> "FinetunePlan":
-    from openvista.cli.datalist import _counting_bar
-
-    with _counting_bar("checking cases", quiet) as begin:
-        return plan(begin)
-
-
-def _train(recipe: "Recipe", folder: Path, ranks: "Ranks", quiet: bool) -> "Vista3D":
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    from openvista.train.loop import StepReport, Trainer
-
-    console = error_console()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("fine-tuning", total=1.0)
-
-        def report(step: StepReport) -> None:
-            bar.update(task, completed=step.fraction, description=f"step {step.step}, loss {step.loss:.3f}")
-
-        return Trainer(recipe, folder, ranks, report).run()
 
 
 def _report(written: "ModelFolder", plan: "FinetunePlan", quiet: bool) -> None:

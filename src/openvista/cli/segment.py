@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, error_console, progress_bar, set_up_logging
+from openvista.cli.console import Quiet, Verbose, progress_bar, say, set_up_logging
+from openvista.cli.files import read_checked, result_targets, write_result
 
 if TYPE_CHECKING:
     from openvista.inference.model import Model
-    from openvista.scan import Scan, Segmentation
 
 
 def segment(
@@ -56,51 +56,22 @@ def segment(
     from openvista.inference.profiles import find_profile
 
     choices = find_profile(profile).override(mode=mode, overlap=overlap)
-    targets = _targets(scans, output)
+    targets = result_targets(scans, output)
     engine = _load(model, device, precision, classes)
     failed = 0
     for path, target in zip(scans, targets, strict=True):
         try:
-            scan = _read(path, strict)
+            scan = read_checked(path, strict)
             with progress_bar(scan.name, quiet) as report:
                 result = engine.segment(scan, classes, profile=choices, progress=report)
-            _write(result, target, table, preview, quiet)
+            write_result(result, target, table, preview, quiet)
         except InputError as error:
             if len(scans) == 1:
                 raise
             failed += 1
-            error_console().print(f"openvista: error: {error}", markup=False, soft_wrap=True)
+            say("error", error)
     if failed:
         raise InputError(f"{failed} of {len(scans)} scans could not be segmented; the others are done")
-
-
-def _targets(scans: list[Path], output: Path | None) -> list[Path]:
-    """Where each result goes, checked before anything is computed."""
-    from openvista.errors import OutputError
-    from openvista.io import check_output, result_path, scan_name
-    from openvista.io.paths import find_image
-
-    files = [find_image(path) for path in scans]
-    folder = Path() if output is None else output
-    if output is not None and (len(files) > 1 or not output.name.lower().endswith((".nii", ".gz", ".nrrd", ".mha"))):
-        if output.exists() and not output.is_dir():
-            raise OutputError(f"{output}: is a file; several scans need a folder")
-        _make_folder(output)
-    targets = [result_path(folder, scan_name(file)) for file in files]
-    for file, target in zip(files, targets, strict=True):
-        check_output(target, file)
-        if targets.count(target) > 1:
-            raise OutputError(f"{target}: would be written for two scans of the same name; run them one by one")
-    return targets
-
-
-def _make_folder(folder: Path) -> None:
-    from openvista.errors import OutputError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from None
 
 
 def _load(model: str, device: str, precision: str, classes: str) -> "Model":
@@ -109,39 +80,3 @@ def _load(model: str, device: str, precision: str, classes: str) -> "Model":
     engine = load_model(model, device, precision)
     engine.vocabulary.expand(classes)  # an unknown name should not cost reading the scan
     return engine
-
-
-def _read(path: Path, strict: bool) -> "Scan":
-    from openvista.errors import ScanError
-    from openvista.io import check_scan, read_scan
-
-    scan = read_scan(path)
-    warnings = check_scan(scan)
-    if warnings and strict:
-        raise ScanError(f"{path}: {'; '.join(warning.message for warning in warnings)}")
-    for warning in warnings:
-        error_console().print(f"openvista: warning: {path}: {warning.message}", markup=False, soft_wrap=True)
-    return scan
-
-
-def _write(result: "Segmentation", target: Path, table: bool, preview: bool, quiet: bool) -> None:
-    from rich.console import Console
-
-    from openvista.io import replacing
-    from openvista.io.paths import scan_name
-    from openvista.report.table import rich_table, table_csv
-
-    written = result.save(target)
-    stem = written.with_name(scan_name(written))
-    if table:
-        rows = result.table()
-        with replacing(stem.with_name(f"{stem.name}.csv")) as temporary:
-            temporary.write_text(table_csv(rows), encoding="utf-8")
-        if not quiet:
-            Console().print(rich_table(rows, title=result.scan.name if result.scan else None))
-    if preview:
-        from openvista.report.preview import write_preview
-
-        write_preview(result, stem.with_name(f"{stem.name}.png"))
-    if not quiet:
-        print(written)

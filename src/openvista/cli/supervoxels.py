@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, error_console, set_up_logging
+from openvista.cli.console import Quiet, Verbose, bars, error_console, say, set_up_logging
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from openvista.datalist import DataList
     from openvista.inference.progress import Progress as Step
     from openvista.supervoxels.batch import Job, Outcome
@@ -187,11 +189,7 @@ def _silence_transformers() -> None:
 @contextmanager
 def _bars(total: int, quiet: bool) -> "Iterator[tuple[Callable[[Job, Step], None], Callable[[Outcome], None]]]":
     """A bar for all scans, and one for each that is being worked on, on standard error."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    console = error_console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+    with bars(quiet, counted=True) as bar:
         every = bar.add_task("scans", total=total)
         tasks: dict[Path, TaskID] = {}
 
@@ -217,7 +215,7 @@ def _tell(outcomes: "list[Outcome]", list_target: Path | None, quiet: bool) -> N
     if len(outcomes) == len(failed) == 1:
         raise InputError(failed[0].error)
     for outcome in failed:
-        error_console().print(f"openvista: error: {outcome.error}", markup=False, soft_wrap=True)
+        say("error", outcome.error)
     if not quiet:
         for outcome in outcomes if list_target is None else ():
             if outcome.error is None:

@@ -1,14 +1,15 @@
 """``openvista train``: a recipe in, a model folder out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, error_console, set_up_logging
+from openvista.cli.console import Quiet, Verbose, set_up_logging
+from openvista.cli.training import parse_settings, train_with_bar
 
 if TYPE_CHECKING:
-    from openvista.train.recipe import Recipe
+    pass
 
 
 def train(
@@ -42,9 +43,10 @@ def train(
     """
     from openvista.inference.device import retain_heap
     from openvista.train.distributed import joined_ranks
+    from openvista.train.export import export_model
     from openvista.train.recipe import read_recipe
 
-    overrides = _parse(settings or [])
+    overrides = parse_settings(settings or [])
     if datalist is not None:
         overrides["datalist"] = str(datalist.resolve())
     chosen = read_recipe(recipe, **overrides)
@@ -53,39 +55,8 @@ def train(
     with joined_ranks(chosen.device) as ranks:
         quiet = quiet or not ranks.is_first
         set_up_logging(verbose, quiet)
-        model = _run(chosen, folder, ranks, quiet, resume)
-        if not quiet:
-            print(model)
-
-
-def _run(recipe: "Recipe", folder: Path, ranks: Any, quiet: bool, resume: bool) -> Path | None:
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    from openvista.train.export import export_model
-    from openvista.train.loop import StepReport, Trainer
-
-    console = error_console()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("training", total=1.0)
-
-        def report(step: StepReport) -> None:
-            bar.update(task, completed=step.fraction, description=f"step {step.step}, loss {step.loss:.3f}")
-
-        network = Trainer(recipe, folder, ranks, report, resume).run()
-    return export_model(network, recipe, folder).path if ranks.is_first else None
-
-
-def _parse(settings: list[str]) -> dict[str, Any]:
-    """``key=value`` pairs; values are YAML, so numbers, lists and null work."""
-    import yaml
-
-    from openvista.errors import RecipeError
-
-    parsed = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise RecipeError(f"--set {setting}: write KEY=VALUE, for example --set minutes=5")
-        parsed[key.strip()] = yaml.safe_load(value)
-    return parsed
+        network = train_with_bar(chosen, folder, ranks, quiet, resume)
+        if ranks.is_first:
+            written = export_model(network, chosen, folder)
+            if not quiet:
+                print(written.path)

@@ -158,11 +158,6 @@ def evaluate_case(model: Judged, case: Case, run: Run, name: str = "", look: Loo
     return CaseRecord(labelled.name, meter.seconds, meter.peak_mb, meter.gpu_peak_mb, tuple(scores))
 
 
-def evaluate_cases(model: Judged, cases: Sequence[Case], run: Run) -> list[CaseRecord]:
-    """Every case of a list in one process, nothing kept on disk."""
-    return [evaluate_case(model, case, run, name) for name, case in case_names(cases).items()]
-
-
 def work_in_folder(
     folder: RunFolder, model: Judged, cases: Mapping[str, Case], run: Run, done: Callable[[str], None] | None = None
 ) -> None:

@@ -4,9 +4,6 @@ Attention compares places by random projections of their Fourier features. From 
 nothing, and a network first learns to give every click the same answer; with a narrow head it hardly gets past that.
 So the projections begin as what nearness needs: sine and cosine of the same waves on both sides, whose product is the
 cosine of the distance along each wave. Training is free to change them, and stored weights replace them.
-
-On windows of head and neck, frozen decoder, head of 16 channels, Dice of one click after 180 s on one core: 0.19 from
-random projections, 0.43 from these.
 """
 
 import torch
@@ -15,7 +12,7 @@ from torch import Tensor, nn
 from openvista.model.attention import HEADS, Attention, TwoWayTransformer
 
 GAIN = 3.0
-"""Weight of the waves: a click's own place is then exp(9) times as interesting as one half a wave away."""
+"""Weight of the waves: one adds GAIN² to a comparison at the same place, and takes as much half a wavelength away."""
 REST = 0.3
 """The other weights begin smaller by this factor, so that nearness is heard above them."""
 

@@ -10,6 +10,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,14 +90,13 @@ class SessionStore:
         turns = self._settings.queue_per_session
         kept = KeptSession(new_id(), owner, scan.id, name, datetime.now(timezone.utc), self._folder, turns)
         self._kept[kept.id] = kept
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(run_in_threadpool, shutil.rmtree, kept.folder, True)
+            undo.callback(self._kept.pop, kept.id, None)
             await run_in_threadpool(kept.write_record)
             async with kept.lock:
                 await self._open_now(kept, file)
-        except BaseException:
-            self._kept.pop(kept.id, None)
-            await run_in_threadpool(shutil.rmtree, kept.folder, True)
-            raise
+            undo.pop_all()  # it is there: keep it
         if file is not None:
             self._save_soon(kept)
         return kept

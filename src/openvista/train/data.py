@@ -46,11 +46,19 @@ class _Entry:
     weight: float
 
 
-def load_data(recipe: Recipe, preset: Preset, ranks: Ranks) -> TrainingData:
-    """Read all data lists of a recipe and prepare their cases.
+@dataclass(frozen=True)
+class ListedCases:
+    """The cases of a run before any of them is read: those to learn from, and the held-out ones."""
+
+    training: tuple[_Entry, ...]
+    validation: tuple[_Entry, ...]
+
+
+def list_cases(recipe: Recipe) -> ListedCases:
+    """Read all data lists of a recipe, but none of their scans.
 
     Raises:
-        DataListError: a list cannot be read, or no case is left to train on.
+        DataListError: a list cannot be read, or has no such fold.
     """
     training: list[_Entry] = []
     validation: list[_Entry] = []
@@ -60,14 +68,23 @@ def load_data(recipe: Recipe, preset: Preset, ranks: Ranks) -> TrainingData:
         weight = 1.0 if recipe.oversample is None else max(1.0, recipe.oversample / max(len(learned), 1))
         training += [_Entry(case, use, weight) for case in learned]
         validation += [_Entry(case, use, 1.0) for case in held_out]
+    return ListedCases(tuple(training), tuple(validation))
+
+
+def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks) -> TrainingData:
+    """Read and prepare cases; those that cannot be used are skipped.
+
+    Raises:
+        DataListError: no case is left to train on.
+    """
     loader = _Loader(recipe, preset, ranks)
-    learned_cases = loader.load(training)
+    learned_cases = loader.load(listed.training)
     usable = [(case, entry) for case, entry in learned_cases if case.annotated or case.supervoxels_XYZ is not None]
     if not usable:
         raise DataListError(_nothing_to_learn(recipe, loader.skipped))
     if all(len(places) == 0 for case, _ in usable for places in case.places.values()):
         _check_supervoxels(recipe, [case for case, _ in usable])
-    held_out_cases = [case for case, _ in loader.load(validation[ranks.rank :: ranks.count]) if case.annotated]
+    held_out_cases = [case for case, _ in loader.load(listed.validation[ranks.rank :: ranks.count]) if case.annotated]
     return TrainingData(
         [case for case, _ in usable],
         torch.tensor([entry.weight for _, entry in usable], dtype=torch.float64),

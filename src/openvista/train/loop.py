@@ -13,7 +13,7 @@ import torch
 from openvista.errors import RecipeError
 from openvista.model import Vista3D, build
 from openvista.train.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
-from openvista.train.data import TrainingData, load_data
+from openvista.train.data import TrainingData, list_cases, load_data
 from openvista.train.distributed import Ranks
 from openvista.train.learner import Learner
 from openvista.train.loader import SampleLoader, sample_groups
@@ -102,6 +102,7 @@ class Trainer:
             OpenVistaError: a loss or gradient that is not a number, with the names of the cases.
             OutputError: the run folder cannot be written; its last checkpoint is whole.
         """
+        listed = list_cases(self.recipe)  # a wrong list leaves no run folder
         if self.ranks.is_first:
             self.run_folder = RunFolder(self.folder, self.recipe, self.ranks, self.step if self.resumes else None)
         with self.run_folder or nullcontext():
@@ -109,7 +110,7 @@ class Trainer:
                 logger.info("going on from step %d", self.step)
             if self.changed:
                 logger.warning("the recipe has changed since the checkpoint: %s", ", ".join(self.changed))
-            data = load_data(self.recipe, self.preset, self.ranks)
+            data = load_data(listed, self.recipe, self.preset, self.ranks)
             steps = self.recipe.steps_for(len(data.training), self.ranks.count)
             logger.info(
                 "%d cases to train on, %d held out here, %d steps", len(data.training), len(data.validation), steps

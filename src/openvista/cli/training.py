@@ -1,0 +1,46 @@
+"""What ``train`` and ``finetune`` share: settings on the command line, and training with a bar."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openvista.cli.console import bars
+
+if TYPE_CHECKING:
+    from openvista.model import Vista3D
+    from openvista.train.distributed import Ranks
+    from openvista.train.loop import StepReport
+    from openvista.train.recipe import Recipe
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """``key=value`` pairs; values are YAML, so numbers, lists and null work.
+
+    Raises:
+        RecipeError: one is not such a pair.
+    """
+    from openvista.errors import RecipeError
+
+    if not settings:
+        return {}
+    import yaml
+
+    parsed = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise RecipeError(f"--set {setting}: write KEY=VALUE, for example --set minutes=5")
+        parsed[key.strip()] = yaml.safe_load(value)
+    return parsed
+
+
+def train_with_bar(recipe: "Recipe", folder: Path, ranks: "Ranks", quiet: bool, resume: bool = False) -> "Vista3D":
+    """Train to the end, as :class:`openvista.train.loop.Trainer` does."""
+    from openvista.train.loop import Trainer
+
+    with bars(quiet) as bar:
+        task = bar.add_task("training", total=1.0)
+
+        def report(step: "StepReport") -> None:
+            bar.update(task, completed=step.fraction, description=f"step {step.step}, loss {step.loss:.3f}")
+
+        return Trainer(recipe, folder, ranks, report, resume).run()
