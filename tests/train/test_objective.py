@@ -77,6 +77,27 @@ def test_later_clicks_are_added_to_the_earlier_ones(data, tiny_list):
     assert later.clicks.places_BN3.shape[1] == before.shape[1] + 2
 
 
+def test_the_simulated_user_clicks_once_per_round_and_only_two_answers_give_loss(data, tiny_list):
+    recipe, network, samples = set_up(
+        data, tiny_list, **POINT, step_every_round=False, user_share=1.0, user_rounds=4, most_objects=1
+    )
+    answer_the_same_everywhere(network)  # all of the patch or nothing: never right, so the user goes on clicking
+    sample = next(sample for sample in samples if sample.clicks is not None)
+    assert sample.clicks.by_user
+    assert sample.clicks.clicks.labels_BN.shape[1] == 1
+    objective = Objective(network, recipe)
+    answer = objective([sample])
+    clicks_at_the_end = answer.later[0].clicks.labels_BN.shape[1] - 1
+    assert 2 <= clicks_at_the_end <= 1 + recipe.user_rounds
+    single = Objective(network, recipe.model_copy(update={"step_every_round": True}))
+    losses, following = [], sample
+    for _ in range(clicks_at_the_end):
+        one = single([following])
+        losses.append(float(one.loss))
+        following = replace(following, clicks=one.later[0])
+    assert float(answer.loss) == pytest.approx((losses[0] + losses[-1]) / 2, rel=1e-4)
+
+
 def test_without_a_question_every_trained_parameter_has_gradient_zero(data, tiny_list):
     recipe, network, samples = set_up(data, tiny_list, **JOINT)
     answer = Objective(network, recipe)([replace(samples[0], classes=None, clicks=None)] * 2)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from openvista.grid import Float3
 from openvista.model import ClickLabel, PointFeatures, Vista3D
 from openvista.model.class_head import dot_logits
 from openvista.simulate.clicks import ClickRules, Clicks, further_clicks
+from openvista.simulate.user_clicks import next_user_clicks
 from openvista.train.losses import dice_bce_loss
 from openvista.train.parts import parameters_of
 from openvista.train.recipe import Recipe
@@ -47,7 +49,10 @@ class Objective(nn.Module):
         self.network = network
         self.trained = recipe.trained
         self.autocast = getattr(torch, recipe.precision)
-        self.rounds_inside = 0 if recipe.step_every_round else recipe.rounds
+        self.step_every_round = recipe.step_every_round
+        self.rounds = recipe.rounds
+        self.user_rounds = recipe.user_rounds
+        self.spacing = recipe.network_preset.spacing
         self.blend = recipe.blend
         self.encoder_learns = "encoder" in recipe.trained
 
@@ -131,17 +136,38 @@ class Objective(nn.Module):
         losses: list[Tensor] = []
         objects = prompts.objects
         of_class_BXYZ = None if features_1CXYZ is None else self._class_logits(objects.class_ids_B, features_1CXYZ)
-        following: ClickPrompts | None = prompts
-        while following is not None and len(losses) <= self.rounds_inside:
-            clicks = following.clicks
-            logits_BXYZ = self.network.point_logits(window, clicks.places_BN3, clicks.labels_BN, objects.unseen_B)
-            logits_BXYZ = logits_BXYZ[:, 0].float()
-            if of_class_BXYZ is not None:
-                logits_BXYZ = blended(of_class_BXYZ, logits_BXYZ, clicks, objects.class_ids_B)
-            device = logits_BXYZ.device
-            losses.append(dice_bce_loss(logits_BXYZ, objects.targets_BXYZ.to(device), objects.known_BXYZ.to(device)))
-            following = with_further_clicks(following, (logits_BXYZ.detach() > 0).cpu())
+        asked, following = prompts, None
+        rounds = self._rounds_together(prompts)
+        for turn in range(rounds + 1):
+            learns = turn in (0, rounds) or not prompts.by_user
+            with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
+                logits_BXYZ = self._click_logits(asked, window, of_class_BXYZ)
+            if learns:
+                device = logits_BXYZ.device
+                truth = (objects.targets_BXYZ.to(device), objects.known_BXYZ.to(device))
+                losses.append(dice_bce_loss(logits_BXYZ, *truth))
+            following = with_further_clicks(asked, (logits_BXYZ.detach() > 0).cpu(), self.spacing)
+            if following is None:
+                break
+            asked = following
         return torch.stack(losses).mean(), following
+
+    def _rounds_together(self, prompts: ClickPrompts) -> int:
+        """Rounds after the first one that belong to the same optimiser step."""
+        if self.step_every_round:
+            return 0
+        if not prompts.by_user:
+            return self.rounds
+        return int(torch.randint(1, self.user_rounds + 1, (1,), generator=random_source(prompts.seed)))
+
+    def _click_logits(self, prompts: ClickPrompts, window: PointFeatures, of_class_BXYZ: Tensor | None) -> Tensor:
+        """[B, X, Y, Z], in float32; blended with the logits of the class where these are given."""
+        clicks, objects = prompts.clicks, prompts.objects
+        logits_B1XYZ = self.network.point_logits(window, clicks.places_BN3, clicks.labels_BN, objects.unseen_B)
+        logits_BXYZ = logits_B1XYZ[:, 0].float()
+        return (
+            logits_BXYZ if of_class_BXYZ is None else blended(of_class_BXYZ, logits_BXYZ, clicks, objects.class_ids_B)
+        )
 
 
 def blended(of_class_BXYZ: Tensor, of_clicks_BXYZ: Tensor, clicks: Clicks, class_ids_B: Tensor) -> Tensor:
@@ -167,17 +193,20 @@ def _nearness(clicks: Clicks, like_BXYZ: Tensor) -> Tensor:
         return torch.einsum("bn,bnx,bny,bnz->bxyz", counts_BN, *lines)
 
 
-def with_further_clicks(prompts: ClickPrompts, predicted_BXYZ: Tensor) -> ClickPrompts | None:
-    """The same objects with the clicks a user adds on seeing this answer; ``None`` if nobody adds any."""
+def with_further_clicks(prompts: ClickPrompts, predicted_BXYZ: Tensor, spacing: Float3) -> ClickPrompts | None:
+    """The same objects with the clicks a user adds on seeing this answer; ``None`` if nobody adds any.
+
+    Args:
+        prompts: the clicks so far, and who clicks.
+        predicted_BXYZ: bool answer per object, on the CPU.
+        spacing: mm per voxel along X, Y, Z.
+    """
     objects = prompts.objects
-    more = further_clicks(
-        predicted_BXYZ,
-        objects.targets_BXYZ,
-        objects.known_BXYZ,
-        objects.special_B,
-        ClickRules(),
-        random_source(prompts.seed),
-    )
+    if prompts.by_user:
+        more = next_user_clicks(predicted_BXYZ, objects, spacing)
+    else:
+        truth = (objects.targets_BXYZ, objects.known_BXYZ, objects.special_B)
+        more = further_clicks(predicted_BXYZ, *truth, ClickRules(), random_source(prompts.seed))
     if more is None:
         return None
     return replace(prompts, clicks=prompts.clicks.joined(more), seed=prompts.seed + 1)

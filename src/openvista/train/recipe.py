@@ -60,8 +60,8 @@ class Recipe(BaseModel):
         fold: held out for validation; ``None`` trains on every training case.
         stage: name of the stage whose defaults hold, one of ``STAGES``.
         trained, class_probability, most_present, most_absent, click_probability, most_objects, rounds,
-        step_every_round, blend, supervoxels, labels, oversample, epochs, steps, learning_rate, warmup_steps, schedule:
-            see :class:`openvista.train.stages.Stage`. Steps and epochs exclude each other.
+        step_every_round, user_share, user_rounds, blend, supervoxels, labels, oversample, epochs, steps, learning_rate,
+        warmup_steps, schedule: see :class:`openvista.train.stages.Stage`. Steps and epochs exclude each other.
         minutes: stop earlier when this much time has passed (the learning rate follows whichever is nearer).
         weight_decay: AdamW's.
         gradient_clip: largest norm of the gradient.
@@ -108,6 +108,8 @@ class Recipe(BaseModel):
     most_objects: int = Field(ge=1)
     rounds: int = Field(ge=0)
     step_every_round: bool
+    user_share: float = Field(ge=0, le=1)
+    user_rounds: int = Field(ge=1)
     blend: bool
     supervoxels: bool
     labels: Literal["manual", "manual+pseudo"]

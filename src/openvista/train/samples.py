@@ -15,6 +15,7 @@ from openvista.simulate.class_prompts import choose_class_prompts, class_target
 from openvista.simulate.clicks import ClickRules, Clicks, first_clicks
 from openvista.simulate.objects import ClickObjects, choose_click_objects
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
+from openvista.simulate.user_clicks import first_user_clicks
 from openvista.train.augment import Patch, draw_patch
 from openvista.train.data import TrainingData
 from openvista.train.recipe import Recipe
@@ -45,11 +46,13 @@ class ClickPrompts:
         objects: the objects and their truth; at least one.
         clicks: the clicks so far.
         seed: of the clicks that follow.
+        by_user: they come from the evaluation's simulated user, not from the paper's rule.
     """
 
     objects: ClickObjects
     clicks: Clicks
     seed: int
+    by_user: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,11 +137,15 @@ def ask_by_clicks(patch: Patch, recipe: Recipe, random: torch.Generator) -> Clic
     )
     if len(objects) == 0:
         return None
-    rules = ClickRules(from_supervoxels=with_supervoxels)
-    clicks = first_clicks(
-        objects.targets_BXYZ, objects.known_BXYZ, objects.special_B, rules, random, objects.pieces_BXYZ
-    )
-    return ClickPrompts(objects, clicks, seed=int(torch.randint(2**31, (1,), generator=random)))
+    by_user = recipe.user_share > 0 and float(torch.rand(1, generator=random)) < recipe.user_share
+    if by_user:
+        clicks = first_user_clicks(objects, recipe.network_preset.spacing)
+    else:
+        rules = ClickRules(from_supervoxels=with_supervoxels)
+        clicks = first_clicks(
+            objects.targets_BXYZ, objects.known_BXYZ, objects.special_B, rules, random, objects.pieces_BXYZ
+        )
+    return ClickPrompts(objects, clicks, int(torch.randint(2**31, (1,), generator=random)), by_user)
 
 
 def _kinds(recipe: Recipe, random: torch.Generator) -> tuple[bool, bool]:

@@ -26,6 +26,10 @@ class Stage:
         rounds: rounds of clicks after the first one.
         step_every_round: one optimiser step per round, as in the paper. Otherwise the rounds' losses are averaged and
             one step is made, which costs one pass through the decoder instead of one per round.
+        user_share: share of clicked patches on which not the paper's rule clicks but the evaluation's simulated user:
+            once in the middle of each object, then one click at a time in the middle of the largest error.
+        user_rounds: clicks of that user after the first one at most; how many is drawn. Only the answers to the first
+            and to the last one give loss, unless ``step_every_round``.
         blend: where a patch is asked by class and by clicks, the clicked objects' logits are those of the class, and
             those of the clicks near the clicks, as the bundle trains; otherwise each branch has its own loss.
         supervoxels: make objects of supervoxels too, where a case has them.
@@ -48,6 +52,8 @@ class Stage:
     most_objects: int = 4
     rounds: int = 4
     step_every_round: bool = True
+    user_share: float = 0.0
+    user_rounds: int = 9
     blend: bool = False
     supervoxels: bool = False
     labels: str = "manual"
