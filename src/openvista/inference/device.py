@@ -41,8 +41,8 @@ class Compute:
 
     @property
     def channels_last(self) -> bool:
-        """Whether to lay tensors out with channels innermost: what matrix units want (performance facts §B)."""
-        return self.dtype != torch.float32
+        """Whether to lay tensors out with channels innermost: CPUs and matrix units want it (performance facts §B)."""
+        return self.dtype != torch.float32 or self.device.type == "cpu"
 
     @property
     def chunk(self) -> int:

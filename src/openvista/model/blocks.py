@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from openvista.model.convolution import Convolution
+
 
 class InstanceNorm(nn.Module):
     """Instance norm over X Y Z: each channel of each image gets mean 0 and variance 1, then scale and shift.
@@ -31,20 +33,15 @@ class InstanceNorm(nn.Module):
         return functional.batch_norm(x_NCXYZ, None, None, self.weight, self.bias, training=True, eps=self.epsilon)
 
 
-def convolution(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv3d:
-    """A 3³ convolution without bias that keeps (stride 1) or halves (stride 2) X, Y and Z."""
-    return nn.Conv3d(channels_in, channels_out, kernel_size=3, stride=stride, padding=1, bias=False)
-
-
 class ResidualBlock(nn.Module):
     """x + conv(relu(norm(conv(relu(norm(x)))))): the pre-activation block of SegResNet (paper facts §3)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm1 = InstanceNorm(channels)
-        self.conv1 = convolution(channels, channels)
+        self.conv1 = Convolution(channels, channels, bias=False)
         self.norm2 = InstanceNorm(channels)
-        self.conv2 = convolution(channels, channels)
+        self.conv2 = Convolution(channels, channels, bias=False)
 
     def forward(self, x_NCXYZ: Tensor) -> Tensor:
         residual = self.conv1(torch.relu(self.norm1(x_NCXYZ)))

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from openvista.model.blocks import InstanceNorm, convolution
+from openvista.model.blocks import InstanceNorm
+from openvista.model.convolution import Convolution
 
 
 class MappingBlock(nn.Module):
@@ -14,9 +15,9 @@ class MappingBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = convolution(channels, channels)
+        self.conv1 = Convolution(channels, channels, bias=False)
         self.norm1 = InstanceNorm(channels, affine=False)
-        self.conv2 = convolution(channels, channels)
+        self.conv2 = Convolution(channels, channels, bias=False)
         self.norm2 = InstanceNorm(channels, affine=False)
 
     def forward(self, x_NCXYZ: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ The network has two of them with the same shape and their own weights: one serve
 from torch import Tensor, nn
 
 from openvista.model.blocks import ResidualBlock
+from openvista.model.convolution import Upsampling
 
 
 class DecoderLevel(nn.Module):
@@ -14,9 +15,7 @@ class DecoderLevel(nn.Module):
     def __init__(self, channels_in: int) -> None:
         super().__init__()
         channels_out = channels_in // 2
-        self.upsample = nn.ConvTranspose3d(
-            channels_in, channels_out, kernel_size=3, stride=2, padding=1, output_padding=1, bias=False
-        )
+        self.upsample = Upsampling(channels_in, channels_out, bias=False)
         self.block = ResidualBlock(channels_out)
 
     def forward(self, x_NCXYZ: Tensor, skip_NCXYZ: Tensor) -> Tensor:

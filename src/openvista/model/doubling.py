@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from openvista.model.convolution import convolved
+
 PHASES = tuple(product((0, 1), repeat=3))
 """Parity along X, Y, Z of the doubled grid's voxels."""
 
@@ -34,7 +36,7 @@ def upsampled_phases(image_1CXYZ: Tensor, kernel_CD333: Tensor) -> list[Tensor]:
                 kernel = torch.stack((kernel.select(axis, 2), kernel.select(axis, 0)), dim=axis)
             else:  # on a voxel: the middle tap alone
                 seen, kernel = seen.narrow(axis, 0, image_1CXYZ.shape[axis]), kernel.narrow(axis, 1, 1)
-        phases.append(functional.conv3d(seen, kernel.contiguous()))
+        phases.append(convolved(seen, kernel.contiguous()))
     return phases
 
 

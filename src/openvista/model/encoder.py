@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from openvista.model.blocks import ResidualBlock, convolution
+from openvista.model.blocks import ResidualBlock
+from openvista.model.convolution import Convolution
 
 
 class EncoderLevel(nn.Module):
@@ -12,7 +13,7 @@ class EncoderLevel(nn.Module):
     def __init__(self, channels: int, blocks: int, deepest: bool) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
-        self.downsample = None if deepest else convolution(channels, 2 * channels, stride=2)
+        self.downsample = None if deepest else Convolution(channels, 2 * channels, stride=2, bias=False)
 
     def forward(self, x_NCXYZ: Tensor) -> tuple[Tensor, Tensor]:
         """Features of this resolution, and what the next one starts from (at the deepest, the same)."""
@@ -31,7 +32,7 @@ class Encoder(nn.Module):
 
     def __init__(self, channels_in: int, filters: int, blocks_per_level: tuple[int, ...]) -> None:
         super().__init__()
-        self.stem = convolution(channels_in, filters)
+        self.stem = Convolution(channels_in, filters, bias=False)
         last = len(blocks_per_level) - 1
         self.levels = nn.ModuleList(
             EncoderLevel(filters * 2**level, blocks, deepest=level == last)
@@ -47,6 +48,11 @@ class Encoder(nn.Module):
             pyramid.append(features)
         return pyramid
 
+    @property
+    def _first_weight(self) -> Tensor:
+        weight: Tensor = self.levels[0].blocks[0].conv1.weight  # type: ignore[index, union-attr]
+        return weight
+
     def _stem_features(self, image_N1XYZ: Tensor) -> Tensor:
         """The first convolution in its weights' own precision, then in that of the rest.
 
@@ -57,4 +63,7 @@ class Encoder(nn.Module):
         dtype = torch.get_autocast_dtype(device) if autocast else next(self.levels.parameters()).dtype
         with torch.autocast(device, enabled=False):
             features = self.stem(image_N1XYZ.to(self.stem.weight.dtype))
+        # one channel has no layout of its own, so for a single image torch takes the plain one; the weights tell ours
+        if self._first_weight.is_contiguous(memory_format=torch.channels_last_3d):
+            features = features.contiguous(memory_format=torch.channels_last_3d)
         return features.to(dtype)

@@ -19,6 +19,7 @@ from torch.nn import functional
 from openvista.errors import PromptError
 from openvista.model.attention import TwoWayTransformer
 from openvista.model.blocks import InstanceNorm
+from openvista.model.convolution import Convolution, Upsampling, convolved
 from openvista.model.doubling import convolved_phases, normalised, upsampled_phases
 from openvista.model.nearness import look_nearby, sort_waves
 
@@ -96,8 +97,8 @@ class Halve(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(channels, channels, kernel_size=3, stride=2, padding=1)
-        self.conv2 = nn.Conv3d(channels, channels, kernel_size=3, padding=1)
+        self.conv1 = Convolution(channels, channels, stride=2)
+        self.conv2 = Convolution(channels, channels)
         self.norm = InstanceNorm(channels, affine=False)
 
     def forward(self, x_NCXYZ: Tensor) -> Tensor:
@@ -120,9 +121,9 @@ class MaskOutput(nn.Module):
             nn.ReLU(),
             nn.Linear(channels, channels),
         )
-        self.upsample = nn.ConvTranspose3d(channels, channels, kernel_size=3, stride=2, padding=1, output_padding=1)
+        self.upsample = Upsampling(channels, channels)
         self.norm = InstanceNorm(channels, affine=False)
-        self.conv = nn.Conv3d(channels, channels, kernel_size=3, padding=1)
+        self.conv = Convolution(channels, channels)
 
     def forward(self, token_BC: Tensor, image_BCXYZ: Tensor) -> Tensor:
         """Logits [B, 1, 2X, 2Y, 2Z] of B objects, from their mask tokens and halved images."""
@@ -136,7 +137,7 @@ class MaskOutput(nn.Module):
         # Together, because torch has a fast way for more than one image only; the rest one by one, in cache.
         full_BCXYZ = self.upsample(image_BCXYZ)
         masks = [
-            functional.conv3d(functional.gelu(self.norm(full_1CXYZ)), kernel_1C333, bias_1, padding=1)
+            convolved(functional.gelu(self.norm(full_1CXYZ)), kernel_1C333, bias_1, padding=1)
             for full_1CXYZ, kernel_1C333, bias_1 in zip(
                 full_BCXYZ.split(1), kernel_BC333.split(1), bias_B.split(1), strict=True
             )

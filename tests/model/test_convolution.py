@@ -1,0 +1,53 @@
+"""Small single images are convolved by oneDNN, and to the same result and gradient."""
+
+import pytest
+import torch
+from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
+
+from openvista.model.convolution import Convolution, Upsampling
+
+SMALL = (1, 8, 12, 10, 6)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("with_gradient", [False, True])
+def test_a_convolution_is_torchs(stride, with_gradient):
+    layer = Convolution(8, 4, stride=stride)
+    image = torch.rand(SMALL)
+    with torch.set_grad_enabled(with_gradient):
+        ours = layer(image)
+    plain = functional.conv3d(image, layer.weight, layer.bias, stride, padding=1)
+    assert torch.allclose(ours, plain, atol=1e-5)
+
+
+def test_an_upsampling_is_torchs():
+    layer = Upsampling(8, 4)
+    image = torch.rand(SMALL)
+    plain = functional.conv_transpose3d(image, layer.weight, layer.bias, 2, 1, 1)
+    assert torch.allclose(layer(image), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [Convolution(8, 4), Upsampling(8, 4)])
+def test_gradients_are_torchs(layer):
+    image = torch.rand(SMALL, requires_grad=True)
+    layer(image).square().sum().backward()
+    ours = [image.grad, layer.weight.grad, layer.bias.grad]
+    again = image.detach().clone().requires_grad_()
+    if isinstance(layer, Convolution):
+        answer = functional.conv3d(again, layer.weight, layer.bias, padding=1)
+    else:
+        answer = functional.conv_transpose3d(again, layer.weight, layer.bias, 2, 1, 1)
+    expected = torch.autograd.grad(answer.square().sum(), (again, layer.weight, layer.bias))
+    for one, other in zip(ours, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+@pytest.mark.parametrize("layer", [Convolution(8, 8), Upsampling(8, 8)])
+@pytest.mark.parametrize("with_gradient", [False, True])
+def test_no_small_image_takes_the_slow_path(layer, with_gradient):
+    with profile(activities=[ProfilerActivity.CPU]) as seen, torch.set_grad_enabled(with_gradient):
+        layer(torch.rand(SMALL))
+    names = {event.key for event in seen.key_averages()}
+    assert not any("slow_conv" in name for name in names)
