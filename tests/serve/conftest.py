@@ -44,3 +44,21 @@ def server(two_branches, automatic_only, allowed, tmp_path_factory) -> Iterator[
         upload_mb=4,
     ) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def store_folder(tmp_path_factory) -> Path:
+    """A team's datastore with two images."""
+    folder = tmp_path_factory.mktemp("datastore")
+    ct_file(folder / "case 1.nii.gz", seed=1)
+    ct_file(folder / "1.2.840.113619.nii.gz", seed=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def label_server(two_branches, store_folder, tmp_path_factory) -> Iterator[Running]:
+    state = tmp_path_factory.mktemp("monai")
+    with running(
+        models=(str(two_branches),), precision="float32", state=state, datastore=store_folder, voxels=300_000
+    ) as started:
+        yield started

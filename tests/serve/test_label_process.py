@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -87,3 +89,16 @@ def test_the_annotators_round_ends_in_a_model(store, tmp_path):
         assert http.get("/info/").json()["train_stats"] == {"vista3d": {"status": "STOPPED"}}
     card = find_model(str(next((state / "train").glob("*/run/model")))).card
     assert len(card.class_ids) == 1
+
+
+def test_a_job_ends_with_the_server_that_started_it():
+    """However the server ends: its end of the pipe closes."""
+    command = [sys.executable, "-m", "openvista.serve.job", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as job:
+        try:
+            assert b"http://" in next(line for line in job.stdout if b"http://" in line)
+            assert job.poll() is None
+            job.stdin.close()
+            job.wait(PATIENCE)
+        finally:
+            job.kill()

@@ -1,95 +1,25 @@
 """The MONAI Label face: the bytes that stock clients send, and the stock Python client itself where it is installed."""
 
-import email
-import email.policy
 import json
-import mimetypes
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_plus
 
-import httpx
 import nibabel as nib
 import numpy as np
 import pytest
-from serving import SHAPE, Running, ct_file, read_nifti, running
+from label_clients import form_bytes, infer, send, split, voxels
+from serving import SHAPE, Running, running
 
 from openvista.io import read_scan, read_segmentation
 from openvista.prompts import Click
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """A team's datastore with two images."""
-    folder = tmp_path_factory.mktemp("datastore")
-    ct_file(folder / "case 1.nii.gz", seed=1)
-    ct_file(folder / "1.2.840.113619.nii.gz", seed=2)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def label_server(two_branches, folder, tmp_path_factory) -> Iterator[Running]:
-    state = tmp_path_factory.mktemp("monai")
-    with running(
-        models=(str(two_branches),), precision="float32", state=state, datastore=folder, voxels=300_000
-    ) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def direct(label_server, folder):
+def direct(label_server, store_folder):
     """The engine itself, on the first image."""
     model = label_server.app.state.service.engine.model(None)
-    return lambda: model.open(read_scan(folder / "case 1.nii.gz"))
-
-
-def form_bytes(fields: dict[str, str], files: dict[str, Path]) -> tuple[bytes, str]:
-    """The body as the Python client and Slicer write it: its boundary, its full local path as file name."""
-    limit = "----------lImIt_of_THE_fIle_eW_$"
-    body = bytearray()
-    for key, value in fields.items():
-        body += f'--{limit}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
-    for key, path in files.items():
-        kind = mimetypes.guess_type(str(path))[0] or "application/octet-stream"
-        body += f'--{limit}\r\nContent-Disposition: form-data; name="{key}"; filename="{path}"\r\n'.encode()
-        body += f"Content-Type: {kind}\r\n\r\n".encode() + path.read_bytes() + b"\r\n"
-    body += f"--{limit}--\r\n\r\n".encode()
-    return bytes(body), f"multipart/form-data; boundary={limit}"
-
-
-def send(server: Running, method: str, address: str, params: dict | None, files: dict[str, Path] | None = None):
-    body, media = form_bytes({} if params is None else {"params": json.dumps(params)}, files or {})
-    return server.http.request(method, address, content=body, headers={"content-type": media})
-
-
-def infer(server: Running, model: str, image: str, params: dict, **query: str):
-    """What the Python client does: both parts of the answer, by its own rules."""
-    address = f"/infer/{quote_plus(model)}?image={quote_plus(image)}"
-    for key, value in query.items():
-        address += f"&{key}={quote_plus(value)}"
-    answer = send(server, "POST", address, params | {"client_id": "user-xyz"})
-    assert answer.status_code == 200, answer.text
-    return split(answer)
-
-
-def split(answer: httpx.Response) -> tuple[dict, bytes]:
-    assert answer.headers["content-type"].startswith("multipart/")
-    head = f"Content-Type: {answer.headers['content-type']}\r\n\r\n".encode()
-    message = email.message_from_bytes(head + answer.content, policy=email.policy.HTTP)
-    params, label = {}, b""
-    for part in message.iter_parts():
-        name = part.get_filename()
-        if name is None:
-            params = json.loads(part.get_content())
-        else:
-            assert "/" not in name
-            label = part.get_payload(decode=True)
-    return params, label
-
-
-def voxels(content: bytes) -> np.ndarray:
-    return np.asarray(read_nifti(content).dataobj)
+    return lambda: model.open(read_scan(store_folder / "case 1.nii.gz"))
 
 
 # --- info ---------------------------------------------------------------------------------------------------------
@@ -146,8 +76,8 @@ def test_slicers_clicks_on_a_segment(label_server, direct):
     assert np.array_equal(voxels(label) > 0, session.segmentation().labels > 0)
 
 
-def test_slicers_session_with_an_uploaded_volume(label_server, folder):
-    path = folder / "case 1.nii.gz"
+def test_slicers_session_with_an_uploaded_volume(label_server, store_folder):
+    path = store_folder / "case 1.nii.gz"
     with path.open("rb") as file:
         answer = label_server.http.put("/session/", data={"client_id": "user-xyz"}, files={"files": (path.name, file)})
     assert answer.status_code == 200, answer.text
@@ -172,8 +102,8 @@ def test_a_session_lives_a_day_at_most(label_server, ct):
         label_server.http.delete(f"/session/{answer.json()['session_id']}")
 
 
-def test_a_file_in_the_request_itself(label_server, folder):
-    body, media = form_bytes({"params": '{"classes": "liver"}'}, {"file": folder / "case 1.nii.gz"})
+def test_a_file_in_the_request_itself(label_server, store_folder):
+    body, media = form_bytes({"params": '{"classes": "liver"}'}, {"file": store_folder / "case 1.nii.gz"})
     before = len(label_server.app.state.service.scans)
     answer = label_server.http.post("/infer/vista3d_auto?image=", content=body, headers={"content-type": media})
     assert voxels(split(answer)[1]).shape == SHAPE
@@ -198,10 +128,10 @@ def ohif(server: Running, params: dict) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def second(label_server, folder):
+def second(label_server, store_folder):
     pytest.importorskip("SimpleITK")
     model = label_server.app.state.service.engine.model(None)
-    return lambda: model.open(read_scan(folder / "1.2.840.113619.nii.gz"))
+    return lambda: model.open(read_scan(store_folder / "1.2.840.113619.nii.gz"))
 
 
 def test_ohifs_three_modes(label_server, second):
@@ -223,74 +153,6 @@ def test_json_only(label_server):
         "/infer/vista3d", params={"image": "case 1", "output": "json"}, content=body, headers={"content-type": media}
     )
     assert "label_names" in answer.json()
-
-
-# --- datastore ----------------------------------------------------------------------------------------------------
-
-
-def test_the_annotators_day(label_server, folder, tmp_path):
-    """Next sample, fetch it, save a label with the segment's names, next one; then all of it as a list."""
-    http = label_server.http
-    sample = http.post("/activelearning/first", json={"client_id": "user-xyz"}).json()
-    assert sample["id"] == "1.2.840.113619"
-    fetched = http.get("/datastore/image", params={"image": sample["id"]})
-    assert fetched.content == (folder / sample["name"]).read_bytes()
-    assert http.head(f"/datastore/image?image={sample['id']}&check_sum={sample['checksum']}").status_code == 200
-    assert http.head(f"/datastore/image?image={sample['id']}&check_sum=SHA256:0").status_code == 404
-    label = tmp_path / "label.nii.gz"
-    nib.save(nib.Nifti1Image((np.arange(np.prod(SHAPE)).reshape(SHAPE) % 3).astype(np.uint8), np.eye(4)), label)
-    params = {"label_info": [{"name": "liver", "idx": 1}, {"name": "odd thing", "idx": 2}], "client_id": "user-xyz"}
-    saved = send(label_server, "PUT", f"/datastore/label?image={sample['id']}&tag=final", params, {"label": label})
-    assert saved.json() == {"image": sample["id"], "label": sample["id"]}
-    assert http.get("/datastore/label", params={"label": sample["id"], "tag": "final"}).content == label.read_bytes()
-    assert http.head(f"/datastore/label?image={sample['id']}&tag=final").status_code == 200
-    info = http.get("/datastore/label/info", params={"label": sample["id"], "tag": "final"}).json()
-    assert info["label_info"][1]["name"] == "odd thing"
-    assert http.post("/activelearning/random", json={}).json()["id"] == "case 1"
-    listed = http.get("/datastore/?output=all").json()["objects"]
-    assert listed["1.2.840.113619"]["labels"]["final"]["ext"] == ".nii.gz"
-    assert http.get("/datastore").json()["completed"] == 1
-    assert http.get("/datastore/?output=train").json() == [
-        {"image": "1.2.840.113619.nii.gz", "label": "1.2.840.113619.nii.gz"}
-    ]
-    assert http.request("DELETE", "/datastore/label?id=1.2.840.113619&tag=final").status_code == 200
-    assert http.get("/datastore/").json()["completed"] == 0
-
-
-def test_images_are_added_and_only_those_can_be_deleted(label_server, ct, folder):
-    added = send(label_server, "PUT", "/datastore/?image=new+one", {"client_id": "me"}, {"file": ct})
-    assert added.json() == {"image": "new one"}
-    assert (folder / "new one.nii.gz").read_bytes() == ct.read_bytes()
-    again = send(label_server, "PUT", "/datastore/?image=new+one", {}, {"file": ct})
-    assert again.status_code == 409
-    http = label_server.http
-    assert http.put("/datastore/image/info?image=new+one", files={"info": (None, '{"note": 1}')}).status_code == 200
-    assert http.get("/datastore/image/info?image=new+one").json()["note"] == 1
-    assert http.request("DELETE", "/datastore/?id=new+one").status_code == 200
-    assert not (folder / "new one.nii.gz").exists()
-    assert http.request("DELETE", "/datastore/?id=case+1").status_code == 403
-    assert (folder / "case 1.nii.gz").exists()
-
-
-@pytest.mark.parametrize("image", ["../case 1", "..", "a/b", "%2e%2e%2fx", ".hidden", "a\x00b", "x" * 150, "a\nb"])
-def test_ids_are_no_paths(label_server, ct, folder, image):
-    before = sorted(path.name for path in folder.parent.iterdir())
-    assert label_server.http.get("/datastore/image", params={"image": image}).status_code in (404, 422)
-    put = send(label_server, "PUT", f"/datastore/?image={quote_plus(image)}", {}, {"file": ct})
-    assert put.status_code == 422
-    label = send(label_server, "PUT", f"/datastore/label?image=case+1&tag={quote_plus(image)}", {}, {"label": ct})
-    assert label.status_code == 422
-    assert sorted(path.name for path in folder.parent.iterdir()) == before
-
-
-def test_links_out_of_the_datastore_are_not_followed(label_server, folder, tmp_path):
-    secret = ct_file(tmp_path / "secret.nii.gz")
-    (folder / "leak.nii.gz").symlink_to(secret)
-    try:
-        assert label_server.http.get("/datastore/image?image=leak").status_code == 404
-        assert "leak" not in label_server.http.get("/datastore/?output=all").text
-    finally:
-        (folder / "leak.nii.gz").unlink()
 
 
 @pytest.mark.parametrize(
@@ -332,35 +194,6 @@ def test_without_training_clients_hear_404_and_403(label_server):
     assert label_server.http.post("/train/vista3d", json={}).status_code == 403
 
 
-def test_the_training_list_numbers_segments_by_name(folder, tmp_path):
-    """Two annotators numbered the same organ differently; one drew something that no class describes."""
-    from openvista.anatomy import Vocabulary
-    from openvista.datalist import read_datalist
-    from openvista.serve.monai_label.datastore import Datastore
-    from openvista.serve.monai_label.training import make_list
-
-    store_folder = tmp_path / "store"
-    store_folder.mkdir()
-    store = Datastore(store_folder)
-    for name, value, info in (
-        ("a", 1, [{"name": "Liver", "idx": 1}]),
-        ("b", 7, [{"name": "liver", "idx": 7}, {"name": "plexus", "idx": 2}]),
-    ):
-        ct_file(store_folder / f"{name}.nii.gz")
-        labels = np.zeros(SHAPE, np.uint8)
-        labels[2:5] = value
-        labels[6:8] = 2 if name == "b" else 0
-        source = tmp_path / f"label {name}.nii.gz"
-        nib.save(nib.Nifti1Image(labels, np.eye(4)), source)
-        store.save_label(name, "final", source, ".nii.gz", {"label_info": info})
-    path, mapping = make_list(store, tmp_path / "list", Vocabulary((1, 5)))
-    listed = read_datalist(path)
-    assert sorted(mapping) == ["1=1", "2=new:plexus"]
-    for case in listed.training:
-        assert (read_segmentation(case.label).labels[2:5] == 1).all()
-    assert {frozenset(case.annotated) for case in listed.training} == {frozenset({1}), frozenset({1, 2})}
-
-
 def test_slicers_log_in_takes_the_token_as_password(automatic_only, tmp_path):
     with running(models=(str(automatic_only),), token="a long secret", state=tmp_path / "state") as server:
         assert server.http.get("/auth/").json()["enabled"] is True
@@ -373,11 +206,11 @@ def test_slicers_log_in_takes_the_token_as_password(automatic_only, tmp_path):
         assert server.http.get("/auth/token/valid").status_code == 200
 
 
-def test_list_session_infer_and_save_in_the_stock_clients_bytes(label_server, folder, tmp_path):
+def test_list_session_infer_and_save_in_the_stock_clients_bytes(label_server, store_folder, tmp_path):
     """What the stock client below sends, for machines that do not have it."""
     http = label_server.http
     assert "case 1" in http.get("/datastore/?output=all").json()["objects"]
-    path = folder / "case 1.nii.gz"
+    path = store_folder / "case 1.nii.gz"
     with path.open("rb") as file:  # this one request it writes with another library
         created = http.put("/session/?", data={"client_id": "user-xyz"}, files=[("files", (path.name, file))]).json()
     params = {"label": "liver", "foreground": [[8, 7, 6]], "background": [], "result_extension": ".nii.gz"}
@@ -396,7 +229,7 @@ def test_list_session_infer_and_save_in_the_stock_clients_bytes(label_server, fo
 # --- the stock client itself --------------------------------------------------------------------------------------
 
 
-def test_the_stock_python_client(label_server, folder, tmp_path):
+def test_the_stock_python_client(label_server, store_folder, tmp_path):
     """List, session, infer with clicks, save the label. The client needs Python 3.12 at most: it imports cgi."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -405,7 +238,7 @@ def test_the_stock_python_client(label_server, folder, tmp_path):
         assert not client.auth_enabled()
         assert client.info()["models"]["vista3d"]["type"] == "vista3d"
         assert "case 1" in client.datastore()["objects"]
-        session = client.create_session(str(folder / "case 1.nii.gz"))
+        session = client.create_session(str(store_folder / "case 1.nii.gz"))
         assert client.get_session(session["session_id"])["name"] == session["session_id"]
         params = {"label": "liver", "foreground": [[8, 7, 6]], "background": [], "result_extension": ".nii.gz"}
         result, told = client.infer("vista3d_click", "", params, session_id=session["session_id"])
@@ -419,7 +252,7 @@ def test_the_stock_python_client(label_server, folder, tmp_path):
         sample = client.next_sample("first", {})
         assert sample["id"] == "1.2.840.113619"
         assert not client.train_status(check_if_running=True)
-        uploaded = client.upload_image(str(folder / "case 1.nii.gz"), "another")
+        uploaded = client.upload_image(str(store_folder / "case 1.nii.gz"), "another")
         assert uploaded["image"] == "another"
         result, _ = client.infer("vista3d_auto", "another", {"classes": "liver", "result_extension": ".nii.gz"})
         assert read_segmentation(result).grid.shape == SHAPE

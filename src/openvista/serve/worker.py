@@ -3,13 +3,12 @@
 import json
 import logging
 import os
-import signal
 import socket
 import sys
-import threading
 from typing import Any
 
 from openvista.errors import OpenVistaError
+from openvista.serve.parent import stop_with_parent
 from openvista.serve.run import serve_here, set_up_logging
 from openvista.serve.settings import make_settings
 
@@ -21,19 +20,13 @@ def main() -> int:
     os.umask(0o077)
     message: dict[str, Any] = json.loads(sys.stdin.readline())
     set_up_logging(message["verbose"])
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    stop_with_parent()
     try:
         serve_here(make_settings(**message["settings"]), socket.socket(fileno=message["fd"]))
     except OpenVistaError as error:
         logger.error("%s", error)
         return error.exit_code
     return 0
-
-
-def _follow_parent() -> None:
-    """Standard input ends when our parent does, in whatever way; then we stop as if told to."""
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

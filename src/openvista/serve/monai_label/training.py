@@ -212,7 +212,7 @@ def _minutes(given: Any) -> float:
 
 
 def _run(folder: Path, datalist: Path, mapping: list[str], model: str, minutes: float) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "openvista", "finetune", str(datalist), "--model", model]
+    command = [sys.executable, "-m", "openvista.serve.job", "finetune", str(datalist), "--model", model]
     command += ["--minutes", f"{minutes:g}", "--output", str(folder / "run"), "--verbose"]
     for item in mapping:
         command += ["--map", item]
@@ -220,4 +220,4 @@ def _run(folder: Path, datalist: Path, mapping: list[str], model: str, minutes: 
         command = ["nice", "-n", "10", *command]
     logger.info("fine-tuning begins")
     with (folder / _LOG_FILE).open("wb") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
