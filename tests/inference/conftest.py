@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from small_inference import FLOAT32, TINY
+from small_inference import FLOAT32, HALF_STORAGE, TINY, make_scan
+from small_sessions import AFFINE, CARD, SHAPE, TWO_BRANCHES
 
+from openvista.inference.model import Model
 from openvista.inference.network import WindowNetwork
+from openvista.inference.session import Session
 from openvista.model import Vista3D, build
 
 
@@ -30,3 +33,17 @@ def lps_affine() -> np.ndarray:
     affine = np.diag([-1.713, -2.317, 3.109, 1.0])
     affine[:3, 3] = (40, 31, -12)
     return affine
+
+
+@pytest.fixture(scope="session")
+def two_branches() -> Model:
+    """A random model that answers class prompts and clicks."""
+    network = build(TWO_BRANCHES, seed=4)
+    with torch.no_grad():
+        network.class_head.linear2.weight *= 5  # so that classes differ
+    return Model(network, CARD, HALF_STORAGE)
+
+
+@pytest.fixture
+def session(two_branches: Model) -> Session:
+    return two_branches.open(make_scan(SHAPE, AFFINE))

@@ -20,6 +20,7 @@ from openvista.inference.session import Session
 from openvista.inference.workbench import SessionModel
 from openvista.model import ClickLabel, Preset
 from openvista.scan import Scan
+from openvista.weights import ModelCard
 
 TWO_BRANCHES = Preset(
     name="two-branches",
@@ -29,6 +30,9 @@ TWO_BRANCHES = Preset(
     spacing=(2.0, 2.0, 2.0),
     class_rows=140,
 )
+CARD = ModelCard.from_preset(TWO_BRANCHES, classes=(1, 3, 24), name="tiny")
+AFFINE = np.diag([-2.1, -1.7, 2.6, 1.0])
+SHAPE = (30, 22, 16)
 BRIGHT, DARK = 300, -50
 """HU of objects and of what surrounds them, in made-up scans."""
 
@@ -86,3 +90,12 @@ def ball(shape: Axis3, centre: Sequence[float], radius: float) -> np.ndarray:
     """True inside a ball."""
     places = np.stack(np.indices(shape), -1)
     return ((places - np.array(centre)) ** 2).sum(-1) <= radius**2
+
+
+def two_balls() -> Scan:
+    return bright_scan(ball((40, 40, 30), (10, 12, 14), 5) | ball((40, 40, 30), (30, 28, 15), 6))
+
+
+def picture(session: Session) -> dict[str, bytes]:
+    """All that users can see of the masks."""
+    return {item.name: item.mask.tobytes() for item in session.objects}

@@ -14,13 +14,14 @@ def window() -> torch.Tensor:
     return torch.rand((16, 16, 16), generator=torch.Generator().manual_seed(5))
 
 
-def test_float32_is_the_network_itself(window):
+def test_float32_is_the_network_itself_to_rounding(window):
     network = build(TINY, seed=3).eval()
     with torch.no_grad():
         expected = network.automatic_features(window[None, None])[0].permute(1, 2, 3, 0)
         logits = network.class_logits(window[None, None], torch.tensor([5, 9]))[0].permute(1, 2, 3, 0)
     ready = WindowNetwork(network, FLOAT32)
-    assert torch.equal(ready.features(window), expected)
+    assert ready.features(window).stride(-1) == 1  # channels lie innermost
+    torch.testing.assert_close(ready.features(window), expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(ready.logits(ready.embeddings([5, 9]), window), logits, rtol=1e-5, atol=1e-5)
 
 

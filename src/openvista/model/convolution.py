@@ -1,4 +1,4 @@
-"""The 3³ convolutions of the network, on a CPU always by oneDNN.
+"""The convolutions of the network, on a CPU always by oneDNN.
 
 torch convolves a single image without oneDNN where C·X·Y is no larger than 20480, whatever Z is: its test counts four
 dimensions (release 2.13). That path takes some seven times as long, and a window of the starter meets it at every
@@ -13,19 +13,20 @@ _SMALL = 20480
 
 
 class Convolution(nn.Conv3d):
-    """A 3³ convolution that keeps (stride 1) or halves (stride 2) X, Y and Z.
+    """A convolution that keeps (stride 1) or halves (stride 2) X, Y and Z.
 
     Args:
         channels_in, channels_out: C before and after.
         stride: 1 or 2.
         bias: add one per channel.
+        size: of the kernel along each axis; odd.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int = 1, bias: bool = True) -> None:
-        super().__init__(channels_in, channels_out, kernel_size=3, stride=stride, padding=1, bias=bias)
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1, bias: bool = True, size: int = 3) -> None:
+        super().__init__(channels_in, channels_out, size, stride=stride, padding=size // 2, bias=bias)
 
     def forward(self, x_NCXYZ: Tensor) -> Tensor:
-        return convolved(x_NCXYZ, self.weight, self.bias, self.stride[0], padding=1)
+        return convolved(x_NCXYZ, self.weight, self.bias, self.stride[0], self.kernel_size[0] // 2)
 
 
 class Upsampling(nn.ConvTranspose3d):
