@@ -13,8 +13,8 @@ from openvista.model.convolution import Convolution
 class InstanceNorm(nn.Module):
     """Instance norm over X Y Z: each channel of each image gets mean 0 and variance 1, then scale and shift.
 
-    For one image this is batch norm in training mode, which torch runs about five times faster on
-    channels-last tensors; so images go one by one.
+    For one image this is batch norm in training mode, which torch runs much faster where channels lie innermost
+    (``benchmarks/layers.py``); so images go one by one.
 
     Args:
         channels: number of channels C.

@@ -1,8 +1,8 @@
 """The convolutions of the network, on a CPU always by oneDNN.
 
 torch convolves a single image without oneDNN where C·X·Y is no larger than 20480, whatever Z is: its test counts four
-dimensions (release 2.13). That path takes some seven times as long, and a window of the starter meets it at every
-resolution but the finest (``benchmarks/README.md``).
+dimensions (release 2.13). That path takes several times as long, and a window of the starter meets it at every
+resolution but the finest (``benchmarks/layers.py``).
 """
 
 import torch
