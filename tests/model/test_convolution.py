@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
-from openvista.model.convolution import Convolution, Upsampling
+from openvista.model.convolution import Convolution, Mixing, Upsampling
 
 SMALL = (1, 8, 12, 10, 6)
 
@@ -19,6 +19,16 @@ def test_a_convolution_is_torchs(stride, with_gradient):
         ours = layer(image)
     plain = functional.conv3d(image, layer.weight, layer.bias, stride, padding=1)
     assert torch.allclose(ours, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_a_mixing_is_torchs_and_keeps_channels_innermost(images, layout):
+    layer = Mixing(8)
+    image = torch.rand(images, *SMALL[1:]).contiguous(memory_format=layout)
+    ours = layer(image)
+    assert ours.is_contiguous(memory_format=torch.channels_last_3d)
+    assert torch.allclose(ours, functional.conv3d(image, layer.weight, layer.bias), atol=1e-5)
 
 
 def test_an_upsampling_is_torchs():

@@ -13,20 +13,34 @@ _SMALL = 20480
 
 
 class Convolution(nn.Conv3d):
-    """A convolution that keeps (stride 1) or halves (stride 2) X, Y and Z.
+    """A 3³ convolution that keeps (stride 1) or halves (stride 2) X, Y and Z.
 
     Args:
         channels_in, channels_out: C before and after.
         stride: 1 or 2.
         bias: add one per channel.
-        size: of the kernel along each axis; odd.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int = 1, bias: bool = True, size: int = 3) -> None:
-        super().__init__(channels_in, channels_out, size, stride=stride, padding=size // 2, bias=bias)
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1, bias: bool = True) -> None:
+        super().__init__(channels_in, channels_out, kernel_size=3, stride=stride, padding=1, bias=bias)
 
     def forward(self, x_NCXYZ: Tensor) -> Tensor:
-        return convolved(x_NCXYZ, self.weight, self.bias, self.stride[0], self.kernel_size[0] // 2)
+        return convolved(x_NCXYZ, self.weight, self.bias, self.stride[0], padding=1)
+
+
+class Mixing(nn.Conv3d):
+    """A 1³ convolution: the same matrix for the channels of every voxel. torch takes its slow path for this one always.
+
+    Args:
+        channels: C before and after.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, kernel_size=1)
+
+    def forward(self, x_NCXYZ: Tensor) -> Tensor:
+        mixed_NXYZC = functional.linear(x_NCXYZ.permute(0, 2, 3, 4, 1), self.weight[:, :, 0, 0, 0], self.bias)
+        return mixed_NXYZC.permute(0, 4, 1, 2, 3)
 
 
 class Upsampling(nn.ConvTranspose3d):

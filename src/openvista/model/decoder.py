@@ -6,7 +6,7 @@ The network has two of them with the same shape and their own weights: one serve
 from torch import Tensor, nn
 
 from openvista.model.blocks import ResidualBlock
-from openvista.model.convolution import Convolution, Upsampling
+from openvista.model.convolution import Mixing, Upsampling
 
 
 class DecoderLevel(nn.Module):
@@ -33,7 +33,7 @@ class Decoder(nn.Module):
     def __init__(self, filters: int, levels: int) -> None:
         super().__init__()
         self.levels = nn.ModuleList(DecoderLevel(filters * 2**level) for level in range(levels - 1, 0, -1))
-        self.head = Convolution(filters, filters, size=1)
+        self.head = Mixing(filters)
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
         *skips, x = pyramid
