@@ -64,6 +64,7 @@ class KeptSession:
     streams: Streams = field(default_factory=Streams)
     _jobs: dict[str, Job] = field(default_factory=dict)
     _waiting: int = 0
+    _nbytes: int = 0
 
     @property
     def folder(self) -> Path:
@@ -72,8 +73,12 @@ class KeptSession:
 
     @property
     def nbytes(self) -> int:
-        """Memory it takes."""
-        return 0 if self.workspace is None else self.workspace.nbytes
+        """Memory it takes; while a turn is under way in a thread, what it took when last nobody was at work."""
+        if self.workspace is None:
+            return 0
+        if not self.lock.locked():
+            self._nbytes = self.workspace.nbytes
+        return self._nbytes
 
     def saved_file(self) -> Path | None:
         """The session file, if there is one."""
