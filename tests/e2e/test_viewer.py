@@ -39,7 +39,7 @@ def test_a_click_adds_and_undo_removes(viewer, small_ct):
     viewer.page.click("#new-object")
     viewer.page.wait_for_selector("[data-object='object 1']")
     viewer.page.click("button[data-tool='click']")
-    viewer.page.mouse.click(*viewer.point("sagittal", right=20))
+    viewer.page.mouse.click(*viewer.point("sagittal"))
     viewer.page.wait_for_selector(".mark.positive:not(.waiting)")
     viewer.wait_until_idle()
     clicked = viewer.objects()["object 1"]
