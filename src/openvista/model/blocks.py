@@ -44,6 +44,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = Convolution(channels, channels, bias=False)
 
     def forward(self, x_NCXYZ: Tensor) -> Tensor:
-        residual = self.conv1(torch.relu(self.norm1(x_NCXYZ)))
-        residual = self.conv2(torch.relu(self.norm2(residual)))
-        return x_NCXYZ + residual
+        # in place: nobody else sees these volumes, and neither norm nor convolution needs its result for the gradient
+        residual = self.conv1(torch.relu_(self.norm1(x_NCXYZ)))
+        residual = self.conv2(torch.relu_(self.norm2(residual)))
+        return residual.add_(x_NCXYZ)

@@ -21,8 +21,8 @@ class MappingBlock(nn.Module):
         self.norm2 = InstanceNorm(channels, affine=False)
 
     def forward(self, x_NCXYZ: Tensor) -> Tensor:
-        residual = functional.leaky_relu(self.norm1(self.conv1(x_NCXYZ)), self.slope)
-        return functional.leaky_relu(x_NCXYZ + self.norm2(self.conv2(residual)), self.slope)
+        residual = functional.leaky_relu(self.norm1(self.conv1(x_NCXYZ)), self.slope, inplace=True)
+        return functional.leaky_relu(self.norm2(self.conv2(residual)).add_(x_NCXYZ), self.slope, inplace=True)
 
 
 class ClassHead(nn.Module):

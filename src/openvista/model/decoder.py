@@ -19,7 +19,7 @@ class DecoderLevel(nn.Module):
         self.block = ResidualBlock(channels_out)
 
     def forward(self, x_NCXYZ: Tensor, skip_NCXYZ: Tensor) -> Tensor:
-        return self.block(self.upsample(x_NCXYZ) + skip_NCXYZ)
+        return self.block(self.upsample(x_NCXYZ).add_(skip_NCXYZ))
 
 
 class Decoder(nn.Module):
