@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from openvista.inference.merge import NOT_ASKED, Place, keep_clicked, merge_clicks
+from openvista.inference.merge import NOT_ASKED, Merged, Place, correct_nearby, keep_clicked, merge_clicks
 
 SHAPE = (9, 8, 7)
 
@@ -137,6 +137,73 @@ def test_nothing_that_was_not_clicked_stays_positive_or_undecided():
     answer = line(0, 2, 0, 2)
     kept = keep_clicked(answer, [at(1)], np.array([1, 1, 1, 1], bool)[:, None, None])
     assert kept.logits_XYZ.astype(np.float16).ravel()[3] < 0
+
+
+def corrected(previous: np.ndarray, answer: np.ndarray, clicks: list[Place], new: int = 1, **other: object) -> Merged:
+    everywhere = np.ones(previous.shape, bool)
+    choices = {"spacing": (1.0, 1.0, 1.0), "visited_XYZ": everywhere, "seen_XYZ": everywhere}
+    return correct_nearby(previous, answer, clicks, new, **{**choices, "forgettable_XYZ": ~everywhere, **other})
+
+
+def test_a_later_click_changes_what_is_nearest_to_it_and_connected():
+    previous, answer = line(5, 5, -1, -1, -1, -1, -1, -1), line(-3, -3, -3, 3, 3, 3, -3, 3)
+    assert signs(corrected(previous, answer, [at(1), at(4)]).logits_XYZ) == [1, 1, 0, 1, 1, 1, 0, 0]
+    assert signs(corrected(previous, answer, [at(1), at(5)]).logits_XYZ) == [1, 1, 0, 1, 1, 1, 0, 0]
+    stretched = corrected(previous, answer, [at(0), at(6, False), at(5)], spacing=(2.0, 1.0, 1.0))
+    assert signs(stretched.logits_XYZ) == [1, 1, 0, 1, 1, 1, 0, 0], "a click of either sign holds its own side"
+
+
+def test_a_later_negative_click_takes_its_side_only():
+    previous, answer = line(5, 5, 5, 5, 5, 5), line(-3, -3, -3, -3, -3, -3)
+    merged = corrected(previous, answer, [at(0), at(5, False)])
+    assert merged.logits_XYZ.ravel().tolist() == [5, 5, 5, -3, -3, -3]
+    assert signs(corrected(previous, answer, [at(2), at(2, False)]).logits_XYZ) == [0] * 6, "the newest of equals"
+
+
+def test_a_later_click_in_the_object_adds_what_hangs_on_it():
+    previous, answer = line(-1, 5, 5, -1, -1, 5), line(3, -3, 3, 3, -3, -3)
+    assert signs(corrected(previous, answer, [at(5), at(2)]).logits_XYZ) == [1, 1, 1, 1, 0, 1]
+
+
+def test_where_nobody_has_looked_before_distance_does_not_matter():
+    previous, answer = line(-1, -1, 5, -1, -1), line(3, 3, 3, 3, 3)
+    unseen = np.array([1, 1, 0, 0, 0], bool)[:, None, None]
+    clicks = [at(1), at(2)]
+    assert signs(corrected(previous, answer, clicks).logits_XYZ) == [0, 0, 1, 1, 1]
+    assert signs(corrected(previous, answer, clicks, seen_XYZ=~unseen).logits_XYZ) == [1, 1, 1, 1, 1]
+
+
+def test_what_no_window_looks_at_goes_only_where_it_may_be_forgotten():
+    previous, answer = line(5, 5, 5, 5), line(3, -3, 0, 0)
+    visited = np.array([1, 1, 0, 0], bool)[:, None, None]
+    clicks = [at(0), at(2, False)]
+    kept = corrected(previous, answer, clicks, visited_XYZ=visited)
+    assert signs(kept.logits_XYZ) == [1, 0, 1, 1]
+    gone = corrected(previous, answer, clicks, visited_XYZ=visited, forgettable_XYZ=np.ones_like(visited))
+    assert gone.logits_XYZ.ravel().tolist() == [5, -3, NOT_ASKED, NOT_ASKED]
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 5))
+def test_a_later_positive_click_only_adds_and_a_negative_one_only_takes_away(seed, count):
+    previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, count)
+    merged = corrected(previous, answer, clicks)
+    before, after = previous > 0, merged.logits_XYZ > 0
+    assert np.array_equal(before != after, merged.taken_XYZ)
+    assert np.array_equal(before & after, before) if clicks[-1].positive else np.array_equal(before & after, after)
+    assert np.array_equal((answer > 0)[merged.taken_XYZ], after[merged.taken_XYZ])
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10_000))
+def test_new_clicks_of_one_prompt_may_come_in_any_order(seed):
+    previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, 4)
+    if len({place.voxel for place in clicks}) < 4:
+        return
+    # voxels equally far from two of them go to one or the other
+    one = corrected(previous, answer, clicks, new=3, spacing=(1.0, 1.37, 1.71)).logits_XYZ
+    other = corrected(previous, answer, [clicks[0], *clicks[:0:-1]], new=3, spacing=(1.0, 1.37, 1.71)).logits_XYZ
+    assert np.count_nonzero((one > 0) != (other > 0)) <= one.size // 20
 
 
 @settings(max_examples=30)

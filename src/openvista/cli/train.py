@@ -1,15 +1,12 @@
 """``openvista train``: a recipe in, a model folder out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from openvista.cli.console import Quiet, Verbose, set_up_logging
 from openvista.cli.training import parse_settings, train_with_bar
-
-if TYPE_CHECKING:
-    pass
 
 
 def train(

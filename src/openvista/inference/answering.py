@@ -1,18 +1,19 @@
 """From all that an object's mask depends on (its description) to the mask, and from new clicks to a new description."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.grid import Float3
+from openvista.grid import Axis3, Float3
 from openvista.inference.byte_cache import ByteCache
 from openvista.inference.click_engine import ClickEngine, Mean, PlacedClick
+from openvista.inference.components import components_at
 from openvista.inference.grow import next_opening
-from openvista.inference.merge import Merged, Place, keep_clicked, merge_clicks
-from openvista.inference.objects import Description, Opening
-from openvista.inference.parts import Part, around, box_slices, joint_box
+from openvista.inference.merge import Merged, Place, correct_nearby, keep_clicked, merge_clicks
+from openvista.inference.objects import Description, Opening, Turn
+from openvista.inference.parts import Part, around, box_slices, joint_box, shared_box
 from openvista.inference.progress import Report, silent
 from openvista.prompts import Click
 
@@ -45,6 +46,16 @@ class Layer:
         """True inside the object, on the model grid."""
         return Part(self.logits.start, self.logits.values_XYZ > 0)
 
+    @property
+    def clicked_box(self) -> tuple[Axis3, Axis3] | None:
+        """First voxel, and the one after the last, of what clicks have made; ``None`` if that is nothing."""
+        made = self.mask if self.touched is None else self.touched
+        box = around(made.values_XYZ)
+        if box is None:
+            return None
+        (x, y, z), (u, v, w) = (tuple(a + o for a, o in zip(corner, made.start, strict=True)) for corner in box)
+        return (x, y, z), (u, v, w)
+
 
 @dataclass(frozen=True)
 class Extended:
@@ -71,6 +82,8 @@ class Answering:
         to_model: voxel of the scan to voxel of the model grid.
         start_layer: what a start (see :class:`Description`) looks like on the model grid.
         spacing: mm of the model grid.
+        local: later clicks change only what is near them (see :class:`openvista.inference.profiles.Profile`).
+        restored: layers that need not be made, by description.
 
     Attributes:
         layers: by description.
@@ -82,14 +95,27 @@ class Answering:
         to_model: Callable[[Float3], Float3],
         start_layer: Callable[[Description], Part | None],
         spacing: Float3,
+        local: bool = True,
+        restored: Mapping[Description, Layer] | None = None,
         layer_bytes: int = LAYER_BYTES,
     ) -> None:
         self.engine, self.to_model, self.start_layer, self.spacing = engine, to_model, start_layer, spacing
+        self.local, self.restored = local, {} if restored is None else restored
         self.layers: ByteCache[Layer] = ByteCache(layer_bytes)
         self._last: tuple[Description, Mean, Merged] | None = None
 
     def layer(self, description: Description, report: Report = silent) -> Layer:
         """The mask of an object."""
+        missing = [description]  # and what it corrects, as far back as needed; one by one, so that depth costs nothing
+        while (before := missing[-1].before) is not None and before not in self.layers and before not in self.restored:
+            missing.append(before)
+        for item in reversed(missing):
+            layer = self._known(item, report)
+        return layer
+
+    def _known(self, description: Description, report: Report) -> Layer:
+        if description in self.restored:
+            return self.restored[description]
         return self.layers.get(description, lambda: self._layer(description, report))
 
     def add_clicks(
@@ -106,6 +132,9 @@ class Answering:
             grow_limit: windows to open at most when the mask reaches the end of what was seen; 0 not to grow.
             report: told about windows.
         """
+        if clicks and description.openings and self.local:
+            turn = Turn(len(description.clicks), description.openings)
+            description = replace(description, earlier=(*description.earlier, turn))
         openings, unseen = list(description.openings), []
         for click in clicks:
             place = self.to_model(click.voxel)
@@ -166,31 +195,74 @@ class Answering:
     def _merge(self, description: Description, report: Report) -> tuple[Mean, Merged]:
         clicks = self._clicks(description)
         mean = self.engine.mean(description.openings, clicks, description.special, description.zero_shot, report)
-        places = []
-        for click in clicks:
-            x, y, z = (v - o for v, o in zip(self.engine.voxel(click.place), mean.start, strict=True))
-            places.append(Place((x, y, z), click.positive))
-        start = self.start_layer(description)
+        if description.before is not None:
+            return self._correct(self.layer(description.before, report), description, mean)
+        places, start = self._places(description, mean.start), self.start_layer(description)
         if start is None:
             return mean, keep_clicked(mean.logits_XYZ, places, mean.visited_XYZ)
-        stop = Part(mean.start, mean.logits_XYZ).stop
-        previous_XYZ = start.on(mean.start, stop, OUTSIDE).astype(np.float32)
+        previous_XYZ = start.on(mean.start, mean.stop, OUTSIDE).astype(np.float32)
         return mean, merge_clicks(previous_XYZ, mean.logits_XYZ, places, None, mean.visited_XYZ)
 
+    def _correct(self, before: Layer, description: Description, mean: Mean) -> tuple[Mean, Merged]:
+        """The same for clicks that follow an answer; the box holds all that clicks have made.
+
+        Without a start only what a positive click holds counts as taken: from other pieces nothing grows.
+        """
+        held = before.clicked_box
+        mean = mean if held is None else mean.on(*joint_box([(mean.start, mean.stop), held]))
+        previous_XYZ = before.logits.on(mean.start, mean.stop, OUTSIDE).astype(np.float32)
+        clicked_XYZ = None if before.touched is None else before.touched.on(mean.start, mean.stop, False)
+        places, answer_XYZ = self._places(description, mean.start), mean.logits_XYZ
+        if clicked_XYZ is None:
+            answer_XYZ = keep_clicked(answer_XYZ, places, mean.visited_XYZ).logits_XYZ
+        merged = correct_nearby(
+            previous_XYZ,
+            answer_XYZ,
+            places,
+            len(description.clicks) - description.earlier[-1].clicks,
+            self.spacing,
+            mean.visited_XYZ,
+            seen_XYZ=self._seen(description.earlier[-1].openings, mean),
+            forgettable_XYZ=previous_XYZ > 0 if clicked_XYZ is None else clicked_XYZ,
+        )
+        if clicked_XYZ is not None:
+            return mean, replace(merged, taken_XYZ=clicked_XYZ | merged.taken_XYZ)
+        held_XYZ = components_at(merged.logits_XYZ > 0, [place.voxel for place in places if place.positive])
+        return mean, replace(merged, taken_XYZ=held_XYZ)
+
+    def _seen(self, openings: Sequence[Opening], box: Mean) -> NDArray[np.bool_]:
+        """Where windows lie, on a box."""
+        seen = Part(box.start, np.zeros(box.visited_XYZ.shape, dtype=bool))
+        for opening in openings:
+            shared = shared_box(*self.engine.lattice.inside(opening.start), seen.start, seen.stop)
+            if shared is not None:
+                seen.values_XYZ[box_slices(*shared, origin=seen.start)] = True
+        return seen.values_XYZ
+
+    def _places(self, description: Description, origin: Axis3) -> list[Place]:
+        """An object's clicks as voxels of a box."""
+        places = []
+        for click in self._clicks(description):
+            x, y, z = (v - o for v, o in zip(self.engine.voxel(click.place), origin, strict=True))
+            places.append(Place((x, y, z), click.positive))
+        return places
+
     def _layer(self, description: Description, report: Report) -> Layer:
-        start = self.start_layer(description)
+        start, before = self.start_layer(description), description.before
         if not description.openings:
             return Layer(start or Part((0, 0, 0), np.zeros((0, 0, 0), dtype=self.engine.dtype)))
         mean, merged = self._merged(description, report)
+        below = start if before is None else self.layer(before, report).logits
+        logits = Part(mean.start, np.where(merged.known_XYZ, merged.logits_XYZ, np.float32(OUTSIDE)))
+        if below is not None and below.values_XYZ.size:
+            first, stop = joint_box([(below.start, below.stop), (logits.start, logits.stop)])
+            whole_XYZ = below.on(first, stop, OUTSIDE).astype(np.float32)
+            whole_XYZ[box_slices(logits.start, logits.stop, origin=first)] = logits.values_XYZ
+            logits = Part(first, whole_XYZ)
         if start is None:
-            logits_XYZ = np.where(merged.known_XYZ, merged.logits_XYZ, np.float32(OUTSIDE))
-            return self._cropped(Part(mean.start, logits_XYZ), None)
-        answer = Part(mean.start, merged.logits_XYZ)
-        first, stop = joint_box([(start.start, start.stop), (answer.start, answer.stop)])
-        logits_XYZ = start.on(first, stop, OUTSIDE).astype(np.float32)
-        logits_XYZ[box_slices(answer.start, answer.stop, origin=first)] = merged.logits_XYZ
-        touched_XYZ = Part(mean.start, merged.taken_XYZ).on(first, stop, False)
-        return self._cropped(Part(first, logits_XYZ), Part(first, touched_XYZ))
+            return self._cropped(logits, None)
+        touched_XYZ = Part(mean.start, merged.taken_XYZ).on(logits.start, logits.stop, False)
+        return self._cropped(logits, Part(logits.start, touched_XYZ))
 
     def _cropped(self, logits: Part, touched: Part | None) -> Layer:
         """Without the rows around it in which nothing is positive and nothing was touched."""

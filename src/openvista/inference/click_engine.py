@@ -56,6 +56,16 @@ class Mean:
     logits_XYZ: NDArray[np.float32]
     visited_XYZ: NDArray[np.bool_]
 
+    @property
+    def stop(self) -> Axis3:
+        """The voxel after the box's last one."""
+        return Part(self.start, self.visited_XYZ).stop
+
+    def on(self, start: Axis3, stop: Axis3) -> "Mean":
+        """The same on another box."""
+        logits, visited = Part(self.start, self.logits_XYZ), Part(self.start, self.visited_XYZ)
+        return Mean(start, logits.on(start, stop, 0.0), visited.on(start, stop, False))
+
 
 class ClickEngine:
     """Asks the network about one scan.

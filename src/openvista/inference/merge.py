@@ -1,4 +1,5 @@
-"""How the answer to clicks becomes an object: the rules of paper facts §5, for one object at a time.
+"""How the answer to clicks becomes an object: the rules of paper facts §5, and ours for the clicks that follow; for one
+object at a time.
 
 "Not visited" and "not known" are masks; logits there may hold anything and are never computed with.
 """
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.grid import Axis3
+from openvista.grid import Axis3, Float3
 from openvista.inference.components import components_at
 
 REACH = 2
@@ -102,6 +103,73 @@ def keep_clicked(answer_XYZ: Logits, places: Sequence[Place], visited_XYZ: Mask 
     # a mean of zeros would be neither: no voxel that was not taken may look positive or undecided
     elsewhere = min(elsewhere, np.float32(-np.finfo(np.float16).smallest_normal))
     return Merged(np.where(positive & ~taken, elsewhere, answer_XYZ), visited, taken)
+
+
+def correct_nearby(
+    previous_XYZ: Logits,
+    answer_XYZ: Logits,
+    places: Sequence[Place],
+    new: int,
+    spacing: Float3,
+    visited_XYZ: Mask,
+    seen_XYZ: Mask,
+    forgettable_XYZ: Mask,
+) -> Merged:
+    """Correct the answer to fewer clicks with the answer to all: a new click changes only what is near it.
+
+    A network that is asked again with one more click may change its mind about the whole object. A user who corrects
+    one place means that place. So a positive click only adds and a negative one only takes away; what it changes is
+    nearer to it, in mm, than to any other click of the object, and connected with it (26-connected, within ``REACH``),
+    through the object if the click lies in it.
+    Where no answer has looked before, nothing was decided, and distance does not matter: an object grows on. This is
+    the rule of paper facts §5 with an added condition; the paper has no rule for a second correction.
+
+    Args:
+        previous_XYZ: logits of the answer to the first clicks.
+        answer_XYZ: logits of the answer to all of them.
+        places: all clicks on the object, oldest first; those outside the array count as the nearest all the same.
+        new: how many of the last ones are new.
+        spacing: mm per voxel along X, Y, Z.
+        visited_XYZ: where a window has answered.
+        seen_XYZ: where one had answered the first clicks.
+        forgettable_XYZ: what may be taken away although no window looks at it any more.
+
+    Returns:
+        All is known; ``taken_XYZ`` is what was changed.
+    """
+    before = previous_XYZ > 0
+    positive = visited_XYZ & (answer_XYZ > 0)
+    removable = before & ~positive & (visited_XYZ | forgettable_XYZ)
+    nearest = _nearest(places, before.shape, spacing)
+    open_XYZ = ~seen_XYZ | (nearest >= len(places) - new)
+    taken = np.zeros(before.shape, dtype=bool)
+    for sign, area in ((True, positive & ~before), (False, removable)):
+        own = [index for index in range(len(places) - new, len(places)) if places[index].positive == sign]
+        if own:
+            near = area & (~seen_XYZ | np.isin(nearest, own))
+            clicked = [places[index].voxel for index in own]
+            in_object = sign and any(before[voxel] for voxel in clicked if _inside(voxel, before))
+            taken |= near & components_at(near | before if in_object else near, clicked, REACH)
+    # where both agree the answer's edge is the better one, between the voxels
+    agreed = visited_XYZ & open_XYZ & (positive == (before ^ taken))
+    logits = np.where(agreed, answer_XYZ, np.where(taken, np.float32(NOT_ASKED), previous_XYZ))
+    return Merged(logits, np.ones(before.shape, dtype=bool), taken)
+
+
+def _nearest(places: Sequence[Place], shape: Axis3, spacing: Float3) -> NDArray[np.int32]:
+    """The number of the click that is nearest to each voxel; of equally near ones the newest counts."""
+    nearest_XYZ = np.full(shape, -1, dtype=np.int32)
+    shortest_XYZ = np.full(shape, np.inf, dtype=np.float32)
+    for index, place in enumerate(places):
+        x, y, z = (
+            ((np.arange(side, dtype=np.float32) - first) * step) ** 2
+            for side, first, step in zip(shape, place.voxel, spacing, strict=True)
+        )
+        distance_XYZ = x[:, None, None] + y[:, None] + z
+        nearer_XYZ = distance_XYZ <= shortest_XYZ
+        nearest_XYZ[nearer_XYZ] = index
+        np.minimum(shortest_XYZ, distance_XYZ, out=shortest_XYZ)
+    return nearest_XYZ
 
 
 def _inside(voxel: Axis3, array: Mask) -> bool:

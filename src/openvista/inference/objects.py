@@ -28,6 +28,19 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """An answer that later clicks corrected.
+
+    Attributes:
+        clicks: how many of the object's clicks it answered.
+        openings: the windows it looked through.
+    """
+
+    clicks: int
+    openings: tuple[Opening, ...]
+
+
+@dataclass(frozen=True)
 class Description:
     """All that an object's mask depends on.
 
@@ -37,6 +50,7 @@ class Description:
         start: what the clicks correct: ``AUTOMATIC``, the name of a mask, or ``None`` for nothing.
         clicks: of the user, in voxels of the scan, oldest first.
         openings: the windows, oldest first.
+        earlier: the answers that the last clicks corrected, oldest first; none where all clicks count together.
     """
 
     class_id: int | None = None
@@ -44,6 +58,15 @@ class Description:
     start: str | None = None
     clicks: tuple[Click, ...] = ()
     openings: tuple[Opening, ...] = ()
+    earlier: tuple[Turn, ...] = ()
+
+    @property
+    def before(self) -> "Description | None":
+        """The object before its last clicks; ``None`` if they correct no earlier answer."""
+        if not self.earlier:
+            return None
+        turn = self.earlier[-1]
+        return replace(self, clicks=self.clicks[: turn.clicks], openings=turn.openings, earlier=self.earlier[:-1])
 
     @property
     def special(self) -> bool:

@@ -29,6 +29,9 @@ class Profile:
             window) or its border repeated (``"replicate"``).
         grow: whether the mask of a click goes on into neighbouring windows when it reaches the border of its own.
         click_weighting: how the overlapping windows of clicks are averaged, as ``weighting``.
+        local_clicks: a later click changes only what lies nearer to it than to the object's other clicks and is
+            connected with it (:func:`openvista.inference.merge.correct_nearby`). Otherwise all clicks are answered
+            together every time, as in the paper, and each may change all of the object.
 
     Raises:
         InputError: a value that does not exist.
@@ -42,6 +45,7 @@ class Profile:
     padding: str
     grow: bool = True
     click_weighting: str = "gaussian"
+    local_clicks: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
@@ -66,7 +70,16 @@ BEST = Profile(name="best", overlap=0.5, weighting="gaussian", mode="smooth", sk
 times those of 0.625. Edges are decided on the scan's own grid. Air costs nothing: looking only at the body moves
 windows, as the official bundle's crop does (monai-bundle facts §4), but leaves none out that touches the body."""
 
-BUNDLE = replace(BEST, name="bundle", overlap=0.3, mode="exact", skip_air=False, grow=False, click_weighting="constant")
+BUNDLE = replace(
+    BEST,
+    name="bundle",
+    overlap=0.3,
+    mode="exact",
+    skip_air=False,
+    grow=False,
+    click_weighting="constant",
+    local_clicks=False,
+)
 """What the official bundle's configuration says (overlap 0.3, Gaussian, replicate padding since 0.5.7; paper facts
 §5) and not what its code does: there the automatic path falls back to overlap 0.25 with constant weights. We also
 leave its crop of voxels above 0 HU out, because the scan's own frame makes windows comparable. Windows of clicks are

@@ -18,7 +18,7 @@ from openvista.errors import SessionError
 from openvista.grid import Axis3
 from openvista.inference.answering import Layer
 from openvista.inference.history import Event, Step
-from openvista.inference.objects import AUTOMATIC, Description, ObjectState, Opening, SessionState
+from openvista.inference.objects import AUTOMATIC, Description, ObjectState, Opening, SessionState, Turn
 from openvista.inference.parts import Part
 from openvista.inference.profiles import Profile
 from openvista.inference.session import Session
@@ -114,10 +114,13 @@ def _check(manifest: Mapping[str, Any], model: SessionModel, scan: Scan) -> None
 def _item(content: Mapping[str, Any]) -> ObjectState:
     described = dict(content["description"])
     described["clicks"] = tuple(Click(tuple(c["voxel"]), c["positive"]) for c in described["clicks"])
-    described["openings"] = tuple(
-        Opening(_axis3(o["start"]), tuple(tuple(place) for place in o["placed"])) for o in described["openings"]
-    )
+    described["openings"] = _openings(described["openings"])
+    described["earlier"] = tuple(Turn(t["clicks"], _openings(t["openings"])) for t in described.get("earlier", ()))
     return ObjectState(**{**content, "colour": _axis3(content["colour"]), "description": Description(**described)})
+
+
+def _openings(contents: "Iterable[Any]") -> tuple[Opening, ...]:
+    return tuple(Opening(_axis3(o["start"]), tuple(tuple(place) for place in o["placed"])) for o in contents)
 
 
 def _step(content: "Iterable[Any]", items: list[ObjectState]) -> Step:

@@ -113,7 +113,8 @@ class Workbench:
         free = free_memory(torch.device(self.model.device))
         room = FEATURE_BYTES if free is None else min(FEATURE_BYTES, free // 4)
         engine = ClickEngine(self.model.clicks, self.prepared.image_XYZ, lattice, *choices, feature_bytes=room)
-        return Answering(engine, self.to_model, self.start_part, self.prepared.grid.spacing)
+        spacing, local = self.prepared.grid.spacing, self.profile.local_clicks
+        return Answering(engine, self.to_model, self.start_part, spacing, local, self.restored)
 
     def to_model(self, voxel: Float3) -> Float3:
         """A place in voxels of the scan, in voxels of the model grid; within the outermost voxel centres."""

@@ -31,6 +31,8 @@ class Convolution(nn.Conv3d):
 class Mixing(nn.Conv3d):
     """A 1³ convolution: the same matrix for the channels of every voxel. torch takes its slow path for this one always.
 
+    [N, C, X, Y, Z] in and out.
+
     Args:
         channels: C before and after.
     """

@@ -134,7 +134,7 @@ class MaskOutput(nn.Module):
         if _by_phases(image_BCXYZ):
             pairs = zip(image_BCXYZ.split(1), kernel_BC333, strict=True)
             return torch.cat([self._from_phases(*pair) for pair in pairs]) + bias_B[:, None, None, None, None]
-        # Together, because torch has a fast way for more than one image only; the rest one by one, in cache.
+        # Upsampled together; the rest one by one, in cache.
         full_BCXYZ = self.upsample(image_BCXYZ)
         masks = [
             convolved(functional.gelu(self.norm(full_1CXYZ)), kernel_1C333, bias_1, padding=1)

@@ -115,12 +115,12 @@ def first_clicks(
         return _no_clicks(targets_BXYZ)
     inside_BXYZ, outside_BXYZ = targets_BXYZ & known_BXYZ, known_BXYZ & ~targets_BXYZ
     counts_B, negatives_B = _first_counts(len(targets_BXYZ), rules, random)
-    label_B = _labels(special_B, positive=True)
+    label_B = click_labels(special_B, positive=True)
     parts = []
     for area_BXYZ in _areas(inside_BXYZ, pieces_BXYZ):
         parts.append(_clicks_in(_inner(area_BXYZ, rules), counts_B, label_B, random, otherwise_BXYZ=area_BXYZ))
         counts_B = torch.full_like(counts_B, rules.piece_positive)
-    negative_B = _labels(special_B, positive=False)
+    negative_B = click_labels(special_B, positive=False)
     if pieces_BXYZ is None or pieces_BXYZ.min() >= 0:
         parts.append(_clicks_in(outside_BXYZ, negatives_B, negative_B, random))
         return joined(parts)
@@ -154,9 +154,19 @@ def further_clicks(
     parts = []
     for wrong_BXYZ, positive in ((targets_BXYZ & ~predicted_BXYZ, True), (predicted_BXYZ & ~targets_BXYZ, False)):
         area_BXYZ = _away_from_border(erode(wrong_BXYZ & known_BXYZ, rules.erosion), rules, axes=2)
-        parts.append(_clicks_in(area_BXYZ, one_B, _labels(special_B, positive), random).filled_up(1))
+        parts.append(_clicks_in(area_BXYZ, one_B, click_labels(special_B, positive), random).filled_up(1))
     clicks = joined(parts)
     return None if (clicks.labels_BN == ClickLabel.PADDING).all() else clicks
+
+
+def click_labels(special_B: Tensor, positive: bool) -> Tensor:
+    """The label of such a click on each object, int64 [B]: special classes have labels of their own."""
+    plain, special = (
+        (ClickLabel.POSITIVE, ClickLabel.SPECIAL_POSITIVE)
+        if positive
+        else (ClickLabel.NEGATIVE, ClickLabel.SPECIAL_NEGATIVE)
+    )
+    return torch.where(special_B, int(special), int(plain))
 
 
 def _no_clicks(objects_BXYZ: Tensor) -> Clicks:
@@ -196,16 +206,6 @@ def _first_counts(objects: int, rules: ClickRules, random: torch.Generator) -> t
         return torch.full((objects,), rules.most_positive), torch.zeros(objects, dtype=torch.long)
     drawn_B2 = torch.randn(objects, 2, generator=random, device=random.device).abs().long()
     return (drawn_B2[:, 0] + 1).clamp(max=rules.most_positive), drawn_B2[:, 1].clamp(max=rules.most_negative)
-
-
-def _labels(special_B: Tensor, positive: bool) -> Tensor:
-    """The label of such a click on each object."""
-    plain, special = (
-        (ClickLabel.POSITIVE, ClickLabel.SPECIAL_POSITIVE)
-        if positive
-        else (ClickLabel.NEGATIVE, ClickLabel.SPECIAL_NEGATIVE)
-    )
-    return torch.where(special_B, int(special), int(plain))
 
 
 def _clicks_in(

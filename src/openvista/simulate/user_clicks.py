@@ -12,7 +12,7 @@ from torch import Tensor
 
 from openvista.grid import Axis3, Float3
 from openvista.model.point_head import ClickLabel
-from openvista.simulate.clicks import Clicks
+from openvista.simulate.clicks import Clicks, click_labels
 from openvista.simulate.objects import ClickObjects
 from openvista.simulate.user import first_user_click, next_user_click
 
@@ -50,13 +50,10 @@ def next_user_clicks(predicted_BXYZ: Tensor, objects: ClickObjects, spacing: Flo
 
 
 def _as_clicks(places: Sequence[tuple[Axis3, bool] | None], special_B: Tensor) -> Clicks:
-    labels = []
-    for place, special in zip(places, special_B.tolist(), strict=True):
-        if place is None:
-            labels.append(ClickLabel.PADDING)
-        elif place[1]:
-            labels.append(ClickLabel.SPECIAL_POSITIVE if special else ClickLabel.POSITIVE)
-        else:
-            labels.append(ClickLabel.SPECIAL_NEGATIVE if special else ClickLabel.NEGATIVE)
-    voxels = [(0, 0, 0) if place is None else place[0] for place in places]
-    return Clicks(torch.tensor(voxels)[:, None], torch.tensor([int(label) for label in labels])[:, None])
+    given = [((0, 0, 0), False) if place is None else place for place in places]
+    positive_B = torch.tensor([positive for _, positive in given], dtype=torch.bool)
+    special_B = special_B.cpu()
+    labels_B = torch.where(positive_B, click_labels(special_B, positive=True), click_labels(special_B, positive=False))
+    nowhere_B = torch.tensor([place is None for place in places], dtype=torch.bool)
+    voxels_B3 = torch.tensor([voxel for voxel, _ in given], dtype=torch.long).reshape(-1, 3)
+    return Clicks(voxels_B3[:, None], labels_B.masked_fill(nowhere_B, int(ClickLabel.PADDING))[:, None])

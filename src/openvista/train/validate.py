@@ -12,7 +12,7 @@ from openvista.simulate.class_prompts import class_target
 from openvista.train.cases import TrainingCase
 
 TOGETHER = 4
-"""Windows that go through the network at once: on a CPU torch has a fast way for more than one only."""
+"""Windows that go through the network at once."""
 
 
 def class_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int]) -> dict[int, float]:

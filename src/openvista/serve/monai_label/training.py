@@ -83,6 +83,7 @@ class Training:
         except ServiceError:
             await run_in_threadpool(shutil.rmtree, folder, True)
             raise
+        self.close()  # the job before this one, which has ended
         self._folder = folder
         source = self._source_of(listed.model.card.name)
         self._facts = {"id": self._folder.name, "model": listed.name, "minutes": minutes, "start_ts": int(time.time())}
@@ -118,14 +119,19 @@ class Training:
         return self.status()
 
     def close(self) -> None:
-        """End the job, if one runs."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+        """End the job, if one runs, and let go of its pipe."""
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
             try:
-                self._process.wait(20)
+                process.wait(20)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                process.kill()
+                process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
 
     @property
     def _state(self) -> str:
