@@ -104,7 +104,7 @@ def test_undo_shows_what_was_there_and_a_saved_session_goes_on_the_same(tmp_path
 def test_hundreds_of_clicks_on_one_object_can_be_made_again():
     session = fickle_session(scan=bright_scan(np.zeros((12, 12, 12), bool)), side=12)
     random = np.random.default_rng(3)
-    for _ in range(250):
+    for _ in range(160):
         session.click(random.integers(12, size=3).tolist(), "object" if session.objects else None)
     mask, fresh = session.mask("object"), fickle_session(scan=session.scan, side=12)
     fresh.history = session.history

@@ -27,7 +27,7 @@ from openvista.inference.parts import Part, around, box_slices, joint_box, resam
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Report, silent
 from openvista.model import Preset
-from openvista.prepare import Prepared, axis_map, prepare
+from openvista.prepare import AxisMap, Prepared, axis_map, prepare
 from openvista.scan import Scan
 
 Box = tuple[Axis3, Axis3]
@@ -116,10 +116,13 @@ class Workbench:
         spacing, local = self.prepared.grid.spacing, self.profile.local_clicks
         return Answering(engine, self.to_model, self.start_part, spacing, local, self.restored)
 
+    @cached_property
+    def _to_model(self) -> AxisMap:
+        return axis_map(self.prepared.grid, self.scan.grid)
+
     def to_model(self, voxel: Float3) -> Float3:
         """A place in voxels of the scan, in voxels of the model grid; within the outermost voxel centres."""
-        grid = self.prepared.grid
-        mapping = axis_map(grid, self.scan.grid)
+        grid, mapping = self.prepared.grid, self._to_model
         place = [0.0, 0.0, 0.0]
         for axis, model_axis in enumerate(mapping.axes):
             where = mapping.scale[axis] * voxel[axis] + mapping.offset[axis]
