@@ -1,4 +1,4 @@
-"""Seconds of the starter on the demo scan, weights loaded: `model.segment`, and the first and second click on an object.
+"""Seconds of the starter on the demo scan, weights loaded: `model.segment`, and the first and second click on objects.
 
 Medians: of three calls, and of three places. To compare two versions, let their checkouts take turns.
 
