@@ -1,6 +1,7 @@
 """Later clicks change what is near them (profile ``best``), or everything (``bundle``), and time travel knows it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from openvista.inference.workbench import SessionModel
 from openvista.io.session_file import read_session
 from openvista.model import ClickLabel
 from openvista.prompts import Click
-from openvista.scan import Scan
+from openvista.scan import Scan, Segmentation
 
 SHAPE = (40, 40, 24)
 SCAN = bright_scan(np.zeros(SHAPE, bool))
@@ -79,6 +80,19 @@ def test_clicks_of_one_prompt_are_one_turn():
     session.click((25, 25, 12))
     (turn,) = session.state.find("object").description.earlier
     assert turn.clicks == 2
+
+
+def test_known_clicks_on_a_mask_that_somebody_brought_hold_their_side():
+    session = fickle_session()
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[6:30, 6:14, 8:16] = 1
+    (item,) = session.start_from(Segmentation(labels, SCAN.grid, {1: "old"}))
+    known = replace(item.state.description, clicks=(Click((10, 10, 12), True),))
+    answering = session.bench.answering
+    corrected = answering.add_clicks(known, [Click((24, 10, 12), False)], grow_limit=0).description
+    mask = answering.layer(corrected).mask.on((0, 0, 0), SHAPE, False)
+    assert np.array_equal(mask[:17], labels[:17] > 0)
+    assert not mask[18:].any()
 
 
 def test_undo_shows_what_was_there_and_a_saved_session_goes_on_the_same(tmp_path):

@@ -46,6 +46,7 @@ def test_an_empty_mask_and_a_lone_negative_click_are_told():
     assert "lies outside every window of 'object'" in answer.notes[0]
     assert "is empty" in session.click((20, 5, 15)).notes[-1]
     assert session.click((30, 28, 15)).notes == []
+    assert "nothing changed in 'object'" in session.click((30, 28, 15)).notes[0]
 
 
 @pytest.mark.parametrize("signs", list(itertools.product((-1, 1), repeat=3)))

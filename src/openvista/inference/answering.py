@@ -30,7 +30,7 @@ class Layer:
 
     Attributes:
         logits: positive inside the object, on the model grid; ``OUTSIDE`` around.
-        touched: where clicks have changed what it started from, on the same box; ``None`` if it started from nothing.
+        touched: where clicks have changed what it started from, on its own box; ``None`` if it started from nothing.
     """
 
     logits: Part
@@ -132,7 +132,8 @@ class Answering:
             grow_limit: windows to open at most when the mask reaches the end of what was seen; 0 not to grow.
             report: told about windows.
         """
-        if clicks and description.openings and self.local:
+        answered = description.openings or (description.start is not None and description.clicks)
+        if clicks and answered and self.local:
             turn = Turn(len(description.clicks), description.openings)
             description = replace(description, earlier=(*description.earlier, turn))
         openings, unseen = list(description.openings), []
@@ -231,8 +232,8 @@ class Answering:
         return mean, replace(merged, taken_XYZ=held_XYZ)
 
     def _seen(self, openings: Sequence[Opening], box: Mean) -> NDArray[np.bool_]:
-        """Where windows lie, on a box."""
-        seen = Part(box.start, np.zeros(box.visited_XYZ.shape, dtype=bool))
+        """Where windows lie, on a box. An answer without any is a mask that somebody brought: it decides everywhere."""
+        seen = Part(box.start, np.full(box.visited_XYZ.shape, not openings))
         for opening in openings:
             shared = shared_box(*self.engine.lattice.inside(opening.start), seen.start, seen.stop)
             if shared is not None:
@@ -250,7 +251,8 @@ class Answering:
     def _layer(self, description: Description, report: Report) -> Layer:
         start, before = self.start_layer(description), description.before
         if not description.openings:
-            return Layer(start or Part((0, 0, 0), np.zeros((0, 0, 0), dtype=self.engine.dtype)))
+            nothing = np.zeros((0, 0, 0), dtype=self.engine.dtype)
+            return Layer(Part((0, 0, 0), nothing)) if start is None else Layer(start, Part(start.start, nothing > 0))
         mean, merged = self._merged(description, report)
         below = start if before is None else self.layer(before, report).logits
         logits = Part(mean.start, np.where(merged.known_XYZ, merged.logits_XYZ, np.float32(OUTSIDE)))

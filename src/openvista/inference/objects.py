@@ -33,7 +33,7 @@ class Turn:
 
     Attributes:
         clicks: how many of the object's clicks it answered.
-        openings: the windows it looked through.
+        openings: the windows it looked through; none where the clicks belong to a mask that the object started from.
     """
 
     clicks: int

@@ -54,6 +54,10 @@ class Answer:
             lines.append(
                 f"the mask of {self.name!r} is empty: the model finds nothing there; click in the middle of it"
             )
+        elif self.clicks and not self.unseen and self.changed is None:
+            lines.append(
+                f"nothing changed in {self.name!r}: the model sees nothing else there; click in the middle of the error"
+            )
         if self.goes_on:
             lines.append(f"{self.name!r} goes on beyond {self.grown} windows: click where it should go on growing")
         return lines
