@@ -105,6 +105,10 @@ def test_undo_shows_what_was_there_and_a_saved_session_goes_on_the_same(tmp_path
     last = session.mask("object")
     back = unpack(read_session(session.save(tmp_path / "case.ovsession")), session.bench.model, SCAN)
     assert np.array_equal(back.mask("object"), last)
+    again = unpack(read_session(tmp_path / "case.ovsession"), session.bench.model, SCAN)
+    again.undo()
+    assert np.array_equal(again.mask("object"), masks[2])
+    assert "answering" not in vars(again.bench), "one step back is kept: nothing is asked again"
     for one in (session, back):
         one.click((18, 14, 12), "object")
     assert np.array_equal(back.mask("object"), session.mask("object"))

@@ -1,8 +1,9 @@
 """A session as something that can be kept, and back.
 
 Kept are: who (hashes of scan and model), the objects with their prompts, all of the history, the log, and the masks as
-logits. So a session that comes back shows the same masks bit by bit, and can be undone to its beginning. Features are
-not kept: the first new prompt on an object looks at its windows again.
+logits, those before the last clicks too where they are at hand. So a session that comes back shows the same masks bit
+by bit, and can be undone to its beginning. Features are not kept: the first new prompt on an object looks at its
+windows again.
 """
 
 import hashlib
@@ -40,9 +41,12 @@ def pack(session: Session) -> SessionContents:
     steps = [*history.past, *history.future]
     items = list(dict.fromkeys(item for step in steps for item in step.state.objects))
     number = {item: index for index, item in enumerate(items)}
-    for item in session.state.objects:
-        if item.description.openings:
-            _put_layer(arrays, f"layer{number[item]}", bench.layer(item.description))
+    by_description = {item.description: item for item in reversed(items) if item.description.openings}
+    current = {item.description for item in session.state.objects}
+    one_step_back = {description.before for description in current} & bench.made_layers
+    for description, item in by_description.items():
+        if description in current | one_step_back:
+            _put_layer(arrays, f"layer{number[item]}", bench.layer(description))
     for class_id in {item.description.class_id for item in items if item.description.start == AUTOMATIC}:
         if class_id in bench.automatic:
             _put(arrays, f"automatic{class_id}", bench.automatic[class_id])

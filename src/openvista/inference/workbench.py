@@ -192,6 +192,12 @@ class Workbench:
             return Layer(start or Part((0, 0, 0), np.zeros((0, 0, 0), dtype=np.float16)))
         return self.answering.layer(description, report)
 
+    @property
+    def made_layers(self) -> set[Description]:
+        """Descriptions of objects whose layers are at hand."""
+        cached = self.answering.layers.keys() if "answering" in self.__dict__ else ()
+        return {*self.restored, *(key for key in cached if isinstance(key, Description))}
+
     def show(self, item: ObjectState) -> Part:
         """An object's logits on a box of the scan, positive inside it.
 
