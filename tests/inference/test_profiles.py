@@ -10,7 +10,15 @@ def test_profiles_differ_in_named_choices_only():
     def difference(one, other):
         return {key for key, value in asdict(one).items() if value != asdict(other)[key]}
 
-    assert difference(BEST, BUNDLE) == {"name", "overlap", "mode", "skip_air", "grow", "click_weighting"}
+    assert difference(BEST, BUNDLE) == {
+        "name",
+        "overlap",
+        "mode",
+        "skip_air",
+        "grow",
+        "click_weighting",
+        "local_clicks",
+    }
     assert not BUNDLE.grow
     assert difference(BUNDLE, RESEARCH) == {"name", "overlap", "padding"}
     assert (BUNDLE.overlap, RESEARCH.overlap) == (0.3, 0.625)  # paper facts §5
