@@ -1,9 +1,9 @@
 """A peer trained on the same data: MONAI's SegResNet as Auto3DSeg configures it, for as long as ours was.
 
 It gets what our recipe gives: cases, patches with their augmentations, the loss that leaves out what is not known, the
-learning rate (Auto3DSeg's own, 2e-4, gets nowhere in half an hour). Its own are the network (with deep supervision
-left out), AdamW, warm-up and cosine, and MONAI's sliding window. It has one output per structure. The testing list is
-scored as ``openvista evaluate --protocol auto`` does.
+learning rate (Auto3DSeg's own is 2e-4). Its own are the network (with deep supervision left out), AdamW, warm-up and
+cosine, and MONAI's sliding window. It has one output per structure. The testing list is scored as
+``openvista evaluate --protocol auto`` does.
 
     python benchmarks/peer_segresnet.py recipes/starter.yaml --datalist openkbp/dataset.json --minutes 25 -o runs/peer
     openvista train recipes/starter.yaml --datalist openkbp/dataset.json --set minutes=25 -o runs/ours     # ours
@@ -14,6 +14,7 @@ import csv
 import math
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -100,7 +101,7 @@ def loss_of(logits_CXYZ: Tensor, prompts: ClassPrompts, channels: dict[int, int]
 
 
 @torch.no_grad()
-def score(network: nn.Module, recipe: Recipe, channels: dict[int, int]):  # type: ignore[no-untyped-def]
+def score(network: nn.Module, recipe: Recipe, channels: dict[int, int]) -> Iterator[tuple[str, str, float]]:
     """Case, structure and Dice on the scan's own voxels of the testing list."""
     listed = read_datalist(recipe.datalist)
     limited = [value for value, class_id in recipe.classes.items() if class_id in recipe.only_in_label_slices]
@@ -116,7 +117,7 @@ def score(network: nn.Module, recipe: Recipe, channels: dict[int, int]):  # type
 
 
 def segment(network: nn.Module, labelled: LabelledScan, recipe: Recipe, channels: dict[int, int]) -> Tensor:
-    """Channel + 1 of the strongest structure, 0 where none is above a half; interpolated before it is decided."""
+    """[X, Y, Z] of the scan: channel + 1 of the strongest structure, 0 where none is above a half."""
     preset = recipe.network_preset
     prepared = prepare(labelled.scan, preset.spacing, preset.hu_window)
     logits_CXYZ = sliding_window_inference(

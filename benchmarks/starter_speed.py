@@ -9,6 +9,7 @@ Medians: of three calls, and of three places. To compare two versions, let their
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import openvista as ov
@@ -20,14 +21,14 @@ BESIDE = (3, 2, 0)
 
 def main() -> None:
     model, scan = ov.load_model("starter"), ov.read_scan(SCAN)
-    whole = [seconds(lambda: model.segment(scan)) for _ in range(3)]
+    whole = [seconds(partial(model.segment, scan)) for _ in range(3)]
     first, second = [], []
     for place in PLACES:
         session = model.open(scan)
         target = session.new_object("object")
         beside = tuple(a + b for a, b in zip(place, BESIDE, strict=True))
-        first.append(seconds(lambda place=place, session=session, target=target: session.click(place, target)))
-        second.append(seconds(lambda place=beside, session=session, target=target: session.click(place, target)))
+        first.append(seconds(partial(session.click, place, target)))
+        second.append(seconds(partial(session.click, beside, target)))
     for what, times in (("segment", whole), ("first click", first), ("second click", second)):
         print(f"{what}: {statistics.median(times):.2f} s ({', '.join(f'{time:.2f}' for time in times)})")
 

@@ -42,10 +42,6 @@ class ByteCache(Generic[V]):
         """Memory of all values."""
         return sum(value.nbytes for value in self._values.values())
 
-    def keys(self) -> tuple[Hashable, ...]:
-        """Of the values; that used last at the end."""
-        return tuple(self._values)
-
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """The value of a key, made now if it is not there."""
         if key in self._values:

@@ -120,9 +120,9 @@ def correct_nearby(
     A network that is asked again with one more click may change its mind about the whole object. A user who corrects
     one place means that place. So a positive click only adds and a negative one only takes away; what it changes is
     nearer to it, in mm, than to any other click of the object, and connected with it (26-connected, within ``REACH``),
-    through the object if the click lies in it.
-    Where no answer has looked before, nothing was decided, and distance does not matter: an object grows on. This is
-    the rule of paper facts §5 with an added condition; the paper has no rule for a second correction.
+    through the object if the click lies in it. Where no answer has looked before, nothing was decided, and distance
+    does not matter: an object grows on. This is the rule of paper facts §5 with an added condition; the paper has no
+    rule for a second correction.
 
     Args:
         previous_XYZ: logits of the answer to the first clicks.
@@ -141,7 +141,7 @@ def correct_nearby(
     positive = visited_XYZ & (answer_XYZ > 0)
     removable = before & ~positive & (visited_XYZ | forgettable_XYZ)
     nearest = _nearest(places, before.shape, spacing)
-    open_XYZ = ~seen_XYZ | (nearest >= len(places) - new)
+    near_new_XYZ = ~seen_XYZ | (nearest >= len(places) - new)
     taken = np.zeros(before.shape, dtype=bool)
     for sign, area in ((True, positive & ~before), (False, removable)):
         own = [index for index in range(len(places) - new, len(places)) if places[index].positive == sign]
@@ -151,7 +151,7 @@ def correct_nearby(
             in_object = sign and any(before[voxel] for voxel in clicked if _inside(voxel, before))
             taken |= near & components_at(near | before if in_object else near, clicked, REACH)
     # where both agree the answer's edge is the better one, between the voxels
-    agreed = visited_XYZ & open_XYZ & (positive == (before ^ taken))
+    agreed = visited_XYZ & near_new_XYZ & (positive == (before ^ taken))
     logits = np.where(agreed, answer_XYZ, np.where(taken, np.float32(NOT_ASKED), previous_XYZ))
     return Merged(logits, np.ones(before.shape, dtype=bool), taken)
 

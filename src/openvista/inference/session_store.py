@@ -41,11 +41,11 @@ def pack(session: Session) -> SessionContents:
     steps = [*history.past, *history.future]
     items = list(dict.fromkeys(item for step in steps for item in step.state.objects))
     number = {item: index for index, item in enumerate(items)}
-    by_description = {item.description: item for item in reversed(items) if item.description.openings}
     current = {item.description for item in session.state.objects}
-    one_step_back = {description.before for description in current} & bench.made_layers
-    for description, item in by_description.items():
-        if description in current | one_step_back:
+    steps_back = {description.before for description in current}
+    first_with = {item.description: item for item in reversed(items) if item.description.openings}
+    for description, item in first_with.items():
+        if description in current or (description in steps_back and bench.has_layer(description)):
             _put_layer(arrays, f"layer{number[item]}", bench.layer(description))
     for class_id in {item.description.class_id for item in items if item.description.start == AUTOMATIC}:
         if class_id in bench.automatic:

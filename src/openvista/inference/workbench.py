@@ -192,11 +192,9 @@ class Workbench:
             return Layer(start or Part((0, 0, 0), np.zeros((0, 0, 0), dtype=np.float16)))
         return self.answering.layer(description, report)
 
-    @property
-    def made_layers(self) -> set[Description]:
-        """Descriptions of objects whose layers are at hand."""
-        cached = self.answering.layers.keys() if "answering" in self.__dict__ else ()
-        return {*self.restored, *(key for key in cached if isinstance(key, Description))}
+    def has_layer(self, description: Description) -> bool:
+        """Whether an object's layer is at hand, so that nothing has to be asked for it."""
+        return description in self.restored or ("answering" in self.__dict__ and description in self.answering.layers)
 
     def show(self, item: ObjectState) -> Part:
         """An object's logits on a box of the scan, positive inside it.

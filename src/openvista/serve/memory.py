@@ -10,6 +10,7 @@ def session_bytes(session: Session) -> int:
     """Memory that a session holds: masks, logits, features, the prepared scan. The scan itself is mapped from disk."""
     bench = session.bench
     total = sum(part.nbytes for part in (*bench.automatic.values(), *bench.masks.values()))
+    total += sum(layer.nbytes for layer in bench.restored.values())
     total += bench._shown.nbytes + sum(part.nbytes for part in bench._starts.values())
     if bench._features is not None and type(bench._features.values_XYZC).__name__ != "memmap":
         total += int(bench._features.values_XYZC.nbytes)
