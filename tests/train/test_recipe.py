@@ -33,6 +33,7 @@ def test_overrides_win(starter_recipe):
         ({"classes": {}}, "classes is empty"),
         ({"mirrored": [["left kidney", "right kidney"]]}, "not among the recipe's classes"),
         ({"precision": "int3"}, "precision"),
+        ({"optimiser": "sgd"}, "optimiser"),
     ],
 )
 def test_a_mistake_is_one_line(starter_recipe, override, words):

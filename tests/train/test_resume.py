@@ -53,6 +53,11 @@ def test_a_checkpoint_of_another_network_is_refused(uninterrupted, tmp_path, tin
         Trainer(tiny_recipe(tiny_list, **other | {"rounds": 1, "most_objects": 4}), uninterrupted, resume=True)
 
 
+def test_a_checkpoint_of_another_optimiser_is_refused(uninterrupted, tiny_list):
+    with pytest.raises(RecipeError, match="of optimiser 'adamw', not 'muon'"):
+        Trainer(tiny_recipe(tiny_list, **RUN | {"optimiser": "muon"}), uninterrupted, resume=True)
+
+
 def test_a_finished_run_stays_finished(uninterrupted, tiny_list):
     steps = []
     Trainer(tiny_recipe(tiny_list, **RUN), uninterrupted, report=steps.append, resume=True).run()

@@ -28,6 +28,11 @@ INCLUDED_IDS: Mapping[int, tuple[int, ...]] = MappingProxyType({1: (25, 26), 4: 
 """Classes whose truth includes that of others, in training and for simulated clicks (paper facts §1): the liver its
 vessels and tumour, the pancreas its tumour, the airway the trachea, a group its parts."""
 
+ONE_PIECE_IDS: tuple[int, ...] = (1, 3, 5, 8, 9, 10, 11, 14, 15, 22, *range(33, 58), 97, 108, 115, 118, 121, 122, 127)
+"""Classes that are one connected thing, also where a scan ends in the middle of them: parenchymal organs, heart,
+brain, esophagus, trachea, spinal cord, single vertebrae, sternum. Not here: what bends out of a scan and back (bowel,
+stomach, vessels), what may be in two halves (thyroid), long thin bones that a coarse model may break, lesions."""
+
 SUPPORTED_IDS: tuple[int, ...] = tuple(i for i in range(1, LAST_OFFICIAL_ID + 1) if i not in UNSUPPORTED_IDS)
 """The 127 classes an official model answers to."""
 

@@ -1,7 +1,7 @@
 """Automatic segmentation of a whole scan: from Hounsfield units to class ids on the scan's own grid.
 
 The path, in order: prepare (model grid, 0..1) → body (crop) → windows → encode and stitch, slab by slab → decide and
-bring back, slab by slab. Nothing here has one value per class and voxel of the scan.
+bring back, slab by slab → drop strays. Nothing here has one value per class and voxel of the scan.
 """
 
 import logging
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from openvista.anatomy.catalogue import ONE_PIECE_IDS
 from openvista.errors import DeviceError
 from openvista.inference.body import Box, find_body, whole, without_air
 from openvista.inference.device import plan_slab_rows, plan_storage
@@ -22,6 +23,7 @@ from openvista.inference.labels import Decision, ExactLabels, SmoothLabels
 from openvista.inference.network import WindowNetwork
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
+from openvista.inference.strays import remove_strays
 from openvista.inference.windows import WindowPlan, importance_map, pad, plan_windows
 from openvista.model import Preset
 from openvista.prepare import Prepared, prepare
@@ -100,7 +102,8 @@ def segment_scan(
     def label(where: torch.device) -> NDArray[np.unsignedinteger]:
         return label_prepared(prepared, box, plan, question, profile, Storage(where, dtype), report)
 
-    return with_room_on_host(label, device)
+    labels = with_room_on_host(label, device)
+    return remove_strays(labels, scan.grid.spacing, ONE_PIECE_IDS) if profile.drop_strays else labels
 
 
 def place_windows(prepared: Prepared, preset: Preset, profile: Profile) -> tuple[Box, WindowPlan]:

@@ -151,6 +151,7 @@ class Model:
             "weighting": profile.weighting,
             "skip_air": profile.skip_air,
             "padding": profile.padding,
+            "drop_strays": profile.drop_strays,
             "precision": str(self.network.compute),
             "version": openvista.__version__,
             "prompts": {"classes": list(ids)},

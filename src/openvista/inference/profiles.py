@@ -32,6 +32,8 @@ class Profile:
         local_clicks: a later click changes only what lies nearer to it than to the object's other clicks and is
             connected with it (:func:`openvista.inference.merge.correct_nearby`). Otherwise all clicks are answered
             together every time, as in the paper, and each may change all of the object.
+        drop_strays: class prompts leave out what lies far from the rest of a structure that is in one piece
+            (:func:`openvista.inference.strays.remove_strays`), such as spinal cord in an upper arm.
 
     Raises:
         InputError: a value that does not exist.
@@ -46,6 +48,7 @@ class Profile:
     grow: bool = True
     click_weighting: str = "gaussian"
     local_clicks: bool = True
+    drop_strays: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
@@ -79,6 +82,7 @@ BUNDLE = replace(
     grow=False,
     click_weighting="constant",
     local_clicks=False,
+    drop_strays=False,
 )
 """What the official bundle's configuration says (overlap 0.3, Gaussian, replicate padding since 0.5.7; paper facts
 §5) and not what its code does: there the automatic path falls back to overlap 0.25 with constant weights. We also

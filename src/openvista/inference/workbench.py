@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from openvista.anatomy.catalogue import ONE_PIECE_IDS
 from openvista.anatomy.lookup import Vocabulary
 from openvista.errors import ModelError
 from openvista.grid import Axis3, Float3
@@ -26,6 +27,7 @@ from openvista.inference.objects import AUTOMATIC, Description, ObjectState
 from openvista.inference.parts import Part, around, box_slices, joint_box, resample_part
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Report, silent
+from openvista.inference.strays import largest_piece
 from openvista.model import Preset
 from openvista.prepare import AxisMap, Prepared, axis_map, prepare
 from openvista.scan import Scan
@@ -143,8 +145,9 @@ class Workbench:
             raise ModelError(f"model {self.model.name!r} answers clicks only, not class prompts; choose another model")
         if self._features is None:
             self._features = compute_features(network, self.prepared, self.profile, self.feature_budget, report)
-        parts = self._features.layers(network.embeddings(missing), report)
-        self.automatic.update(zip(missing, parts, strict=True))
+        for class_id, part in zip(missing, self._features.layers(network.embeddings(missing), report), strict=True):
+            one_piece = self.profile.drop_strays and class_id in ONE_PIECE_IDS
+            self.automatic[class_id] = largest_piece(part, self.prepared.grid.spacing) if one_piece else part
 
     def add_mask(self, mask: Part) -> str:
         """Keep a mask for objects to start from; returns its name."""

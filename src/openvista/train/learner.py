@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from openvista.errors import OpenVistaError
 from openvista.model import Vista3D
 from openvista.train.distributed import Ranks
+from openvista.train.muon import Muon
 from openvista.train.objective import Answer, Objective
 from openvista.train.recipe import Recipe
 from openvista.train.samples import Sample
@@ -46,7 +47,8 @@ class Learner:
         self.recipe = recipe
         self.ranks = ranks
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        optimiser = {"adamw": torch.optim.AdamW, "muon": Muon}[recipe.optimiser]
+        self.optimiser = optimiser(self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
         self.scaler = torch.amp.GradScaler(ranks.device.type, enabled=recipe.precision == "float16")
         self.average: AveragedModel | None = None
         if recipe.average_decay > 0:

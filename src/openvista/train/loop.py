@@ -211,6 +211,11 @@ class Trainer:
                 "resume with the recipe it was made by"
             ) from None
         now = self.recipe.model_dump(mode="json")
+        if before.get("optimiser", "adamw") != now["optimiser"]:
+            raise RecipeError(
+                f"{self.folder / LAST} is of optimiser {before.get('optimiser', 'adamw')!r}, not {now['optimiser']!r}: "
+                "resume with the recipe it was made by"
+            )
         self.changed = sorted(key for key in now if now[key] != before.get(key))
 
     def _best_network(self) -> Vista3D:

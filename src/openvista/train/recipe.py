@@ -63,7 +63,8 @@ class Recipe(BaseModel):
         step_every_round, user_share, user_rounds, blend, supervoxels, labels, oversample, epochs, steps, learning_rate,
         warmup_steps, schedule: see :class:`openvista.train.stages.Stage`. Steps and epochs exclude each other.
         minutes: stop earlier when this much time has passed (the learning rate follows whichever is nearer).
-        weight_decay: AdamW's.
+        optimiser: "adamw", or "muon" for the kernels and AdamW for the rest, see :mod:`openvista.train.muon`.
+        weight_decay: the optimiser's, decoupled.
         gradient_clip: largest norm of the gradient.
         patches_per_step: patches that go through the network together, in each process.
         accumulate: so many such groups make one step, one after the other: a larger step in the same memory.
@@ -121,6 +122,7 @@ class Recipe(BaseModel):
     schedule: Literal["cosine", "constant"]
 
     minutes: float | None = Field(default=None, gt=0)
+    optimiser: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = Field(default=1e-5, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
     patches_per_step: int = Field(default=1, ge=1)

@@ -1,0 +1,104 @@
+"""Muon: momentum whose directions all count the same.
+
+Kernels learn from a momentum that is made orthogonal before each step, so that rare directions move as far as frequent
+ones (K. Jordan et al., Muon, 2024); everything else learns by AdamW. Each step is scaled to about the size of AdamW's,
+so that both take the same learning rate and weight decay (J. Liu et al., Muon is Scalable for LLM Training, 2025).
+
+torch's own ``torch.optim.Muon`` takes matrices only, no kernels of convolutions, and computes in bfloat16.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+QUINTIC = (3.4445, -4.7750, 2.0315)
+"""Factors of x, x³ and x⁵ that take singular values of 0.01 to 1 to about 1 (Jordan et al.)."""
+
+TURNS = 5
+
+ADAM_STEP = 0.2
+"""Root mean square of AdamW's steps at learning rate 1 (Liu et al.)."""
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for kernels (3 dimensions or more), AdamW for vectors, embeddings and matrices.
+
+    Args:
+        parameters: everything that learns.
+        lr: learning rate of both.
+        weight_decay: of both, decoupled.
+        momentum: of the kernels, Nesterov's.
+        betas, epsilon: AdamW's.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        weight_decay: float = 0.0,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+    ) -> None:
+        defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": betas, "epsilon": epsilon}
+        super().__init__(list(parameters), defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One step along the gradients; parameters without one stay."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                direction = self._kernel_step if parameter.ndim > 2 else self._adam_step
+                parameter.sub_(direction(parameter, parameter.grad, group), alpha=group["lr"])
+        return loss
+
+    def _kernel_step(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum = state["momentum"]
+        momentum.lerp_(gradient, 1 - group["momentum"])
+        ahead = gradient.lerp(momentum, group["momentum"])
+        matrix = ahead.flatten(1)
+        return (orthogonal(matrix) * (ADAM_STEP * max(matrix.shape) ** 0.5)).view_as(parameter)
+
+    def _adam_step(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = 0
+            state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        state["step"] += 1
+        first, second = group["betas"]
+        state["mean"].lerp_(gradient, 1 - first)
+        state["square"].lerp_(gradient.square(), 1 - second)
+        mean: Tensor = state["mean"] / (1 - first ** state["step"])
+        square: Tensor = state["square"] / (1 - second ** state["step"])
+        return mean / (square.sqrt_() + group["epsilon"])
+
+
+def orthogonal(matrix_AB: Tensor) -> Tensor:
+    """The matrix with its singular values brought to about 1 (0.7 to 1.2), by Newton-Schulz steps.
+
+    They are done on the smaller Gram matrix, which commutes with all its polynomials: the large matrix is multiplied
+    twice, whatever the number of turns.
+    """
+    if matrix_AB.shape[0] > matrix_AB.shape[1]:
+        return orthogonal(matrix_AB.T).T
+    matrix_AB = matrix_AB / matrix_AB.norm().clamp(min=1e-12)
+    gram_AA = matrix_AB @ matrix_AB.T
+    one, three, five = QUINTIC
+    total_AA = identity_AA = torch.eye(len(gram_AA), dtype=gram_AA.dtype, device=gram_AA.device)
+    for _ in range(TURNS):
+        turn_AA = one * identity_AA + three * gram_AA + five * (gram_AA @ gram_AA)
+        total_AA = turn_AA @ total_AA
+        gram_AA = turn_AA @ gram_AA @ turn_AA
+    return total_AA @ matrix_AB

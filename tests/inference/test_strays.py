@@ -1,0 +1,53 @@
+"""Strays: far pieces go, near ones and classes that may be in pieces stay."""
+
+import numpy as np
+import pytest
+
+from openvista.inference.parts import Part
+from openvista.inference.strays import largest_piece, remove_strays, stray_voxels
+
+SPACING = (2.0, 4.0, 3.0)
+CORD, LUNG = 121, 20
+
+
+@pytest.fixture
+def labels():
+    """A rod with a gap of 6 mm, and a smaller lump 60 mm away, of spinal cord; two lumps of lung."""
+    labels = np.zeros((60, 30, 40), np.uint8)
+    labels[5:10, 4:7, :20] = CORD
+    labels[5:10, 4:7, 22:] = CORD
+    labels[40:45, 4:7, 5:15] = CORD
+    labels[5:10, 20:23, :10] = labels[50:55, 20:23, :20] = LUNG
+    return labels
+
+
+def test_a_far_lump_goes_and_the_other_side_of_a_gap_stays(labels):
+    expected = labels.copy()
+    expected[40:45, 4:7, 5:15] = 0
+    assert np.array_equal(remove_strays(labels.copy(), SPACING, [CORD]), expected)
+
+
+def test_nothing_is_asked_of_other_classes(labels):
+    assert np.array_equal(remove_strays(labels.copy(), SPACING, [1]), labels)
+    assert np.array_equal(remove_strays(np.zeros_like(labels), SPACING, [CORD]), np.zeros_like(labels))
+
+
+def test_the_order_of_axes_does_not_matter(labels):
+    turned = remove_strays(labels.transpose(2, 0, 1).copy(), (3.0, 2.0, 4.0), [CORD, LUNG])
+    assert np.array_equal(turned.transpose(1, 2, 0), remove_strays(labels, SPACING, [CORD, LUNG]))
+
+
+def test_distance_counts_in_mm(labels):
+    assert stray_voxels(labels == CORD, SPACING).any()
+    assert stray_voxels(labels == CORD, (0.2, 0.4, 0.3)) is None  # the same voxels, 6 mm apart
+
+
+def test_logits_of_strays_turn_negative_and_the_rest_stays(labels):
+    logits = np.where(labels == CORD, 2.5, -0.5).astype(np.float16)
+    kept = largest_piece(Part((7, 8, 9), logits), SPACING)
+    expected = remove_strays(labels.copy(), SPACING, [CORD]) == CORD
+    assert np.array_equal(kept.on((7, 8, 9), (67, 38, 49), -1.0) > 0, expected)
+    assert kept.values_XYZ.dtype == np.float16
+    assert kept.values_XYZ.size < logits.size / 4
+    whole = Part((0, 0, 0), np.ones((3, 3, 3), np.float32))
+    assert largest_piece(whole, SPACING) is whole
