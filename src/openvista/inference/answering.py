@@ -254,6 +254,7 @@ class Answering:
             nothing = np.zeros((0, 0, 0), dtype=self.engine.dtype)
             return Layer(Part((0, 0, 0), nothing)) if start is None else Layer(start, Part(start.start, nothing > 0))
         mean, merged = self._merged(description, report)
+        self._last = None  # as large as all windows together, and the layer is what will be asked for again
         below = start if before is None else self.layer(before, report).logits
         logits = Part(mean.start, np.where(merged.known_XYZ, merged.logits_XYZ, np.float32(OUTSIDE)))
         if below is not None and below.values_XYZ.size:
@@ -274,7 +275,7 @@ class Answering:
             needed_XYZ = needed_XYZ | touched.values_XYZ
         box = around(needed_XYZ, _MARGIN)
         if box is None:
-            return Layer(Part((0, 0, 0), stored_XYZ[:0, :0, :0]))
+            return Layer(Part((0, 0, 0), np.zeros((0, 0, 0), dtype=self.engine.dtype)))  # no view: it would keep all
         inside = box_slices(*box)
         x, y, z = (a + b for a, b in zip(logits.start, box[0], strict=True))
         cropped = Part((x, y, z), np.ascontiguousarray(stored_XYZ[inside]))

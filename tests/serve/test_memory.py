@@ -1,0 +1,83 @@
+"""The memory a session says it takes is the memory it holds."""
+
+import gc
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from openvista.grid import Grid
+from openvista.inference.device import Compute
+from openvista.inference.model import Model
+from openvista.inference.session import Session
+from openvista.model import Preset, build
+from openvista.scan import Scan
+from openvista.serve.memory import forget, session_bytes
+from openvista.weights import ModelCard
+
+PRESET = Preset(
+    name="tiny",
+    filters=8,
+    blocks_per_level=(1, 1),
+    window=(16, 16, 16),
+    spacing=(2.0, 2.0, 2.0),
+    class_rows=140,
+)
+SMALL = 32_000
+"""Bytes that do not count: the weights of a window, affines."""
+
+
+@pytest.fixture
+def session() -> Session:
+    """With a class, and an object that clicks have made grow over several windows."""
+    card = ModelCard.from_preset(PRESET, classes=(1, 3), name="tiny")
+    compute = Compute(torch.device("cpu"), torch.float32, torch.float32)
+    voxels = np.random.default_rng(0).integers(-800, 1200, (60, 50, 40)).astype(np.int16)
+    session = Model(build(PRESET, seed=4), card, compute).open(
+        Scan(voxels, Grid(voxels.shape, np.diag([2, 2, 2, 1.0])))
+    )
+    session.segment([1])
+    session.new_object("lump")
+    for voxel in ((30, 25, 20), (10, 8, 8), (50, 40, 30)):
+        session.click(voxel, "lump")
+    return session
+
+
+def held(session: Session) -> Iterator[np.ndarray | torch.Tensor]:
+    """Every array that hangs on a session, but for model and scan, each once."""
+    bench = session.bench
+    queue, seen = [session], {id(bench.model), id(bench.scan), *map(id, vars(bench.model).values())}
+    while queue:
+        item = queue.pop()
+        if id(item) in seen or isinstance(item, type | ModuleType | FunctionType | torch.nn.Module):
+            continue
+        seen.add(id(item))
+        if isinstance(item, np.ndarray | torch.Tensor):
+            yield item
+        queue += gc.get_referents(item)
+
+
+def real_bytes(session: Session) -> int:
+    """Memory behind those arrays: views of one buffer count once, and the scan's own voxels not at all."""
+    buffers = {}
+    for array in held(session):
+        array = array.numpy() if isinstance(array, torch.Tensor) else array
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        buffers[array.ctypes.data] = max(array.nbytes, buffers.get(array.ctypes.data, 0))
+    buffers.pop(session.bench.scan.voxels.ctypes.data, None)
+    return sum(buffers.values())
+
+
+def test_what_is_counted_is_what_is_held(session):
+    assert session_bytes(session) > 100_000
+    assert real_bytes(session) <= session_bytes(session) + SMALL
+
+
+def test_what_is_forgotten_is_gone(session):
+    before = real_bytes(session)
+    forget(session)
+    assert real_bytes(session) < before
+    assert real_bytes(session) <= session_bytes(session) + SMALL
