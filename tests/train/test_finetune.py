@@ -73,6 +73,7 @@ def test_new_structures_get_free_ids_and_start_from_a_class_the_model_knows(data
     known = find_model("starter").card.class_ids
     assert set(plan.recipe.embeddings_from) == {138, 3}  # the starter has no spleen either
     assert all(len(ids) == 1 and ids[0] in known for ids in plan.recipe.embeddings_from.values())
+    assert plan.recipe.embeddings_from[138] != plan.recipe.embeddings_from[3], "they would have to part first"
     table = starting_network(plan.recipe).class_head.embedding_table.weight
     for class_id, (source,) in plan.recipe.embeddings_from.items():
         assert torch.equal(table[class_id], table[source])

@@ -1,8 +1,9 @@
 """Where the embedding of a class starts that a model was never trained on.
 
 Its row of the table is noise, as it was before training. A row the network understands is a better start: that of the
-known class whose answer fits the new structure best. With learning rates of fine-tuning a row hardly moves from where
-it starts, so the choice lasts.
+known class whose answer fits the new structure best; but no two classes of a run start from the same one, or they would
+have to part before either is learnt. With learning rates of fine-tuning a row hardly moves from where it starts, so the
+choice lasts.
 
 Tried with the starter: for a structure like one it knows (its own mandible under a new name) Dice on a held-out scan is
 0.79 before the first step, and 0.00 from noise. For one that is like none (sarcoma) it does not matter much: the loss
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from openvista.datalist import Case
 from openvista.inference.device import find_device
@@ -47,9 +49,10 @@ def embedding_sources(
         untrained: label value to class id, of the new classes.
 
     Returns:
-        Class id to the ids whose embeddings' mean it starts from: one class, or all where no patch shows the new one.
+        Class id to the ids whose embeddings' mean it starts from: one class each, such that the losses' sum is least.
+        Without an entry, and so with noise, are classes that no patch shows, and those for which no class is left.
     """
-    known = list(base.card.class_ids)
+    known = [class_id for class_id in base.card.class_ids if class_id not in recipe.class_ids]
     if not known:
         return {}
     network = load_network(base, find_device("auto"))
@@ -58,12 +61,15 @@ def embedding_sources(
     for number, case in enumerate(some):
         for value, patch in _patches(case, number, recipe, untrained, math.ceil(_PATCHES / len(some))):
             loss_sums[value] += _losses(network, patch, value, known)
-    sources = {}
-    for value, class_id in untrained.items():
-        best = int(loss_sums[value].argmin())
-        seen = bool(loss_sums[value].any())
-        sources[class_id] = (known[best],) if seen else tuple(known)
-        logger.info("class %d is new to the model: its embedding starts as that of %s", class_id, sources[class_id])
+    shown = [value for value in untrained if bool(loss_sums[value].any())]
+    sources: dict[int, tuple[int, ...]] = {}
+    if shown:
+        rows, places = linear_sum_assignment(torch.stack([loss_sums[value] for value in shown]).numpy())
+        sources = {untrained[shown[row]]: (known[place],) for row, place in zip(rows, places, strict=True)}
+    for class_id in untrained.values():
+        logger.info(
+            "class %d is new to the model: its embedding starts as %s", class_id, sources.get(class_id, "noise")
+        )
     return sources
 
 
