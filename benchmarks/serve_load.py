@@ -1,9 +1,10 @@
 """Several users click at the same time on one server: errors, mix-ups, memory, and seconds per click.
 
 Starts `openvista serve` as users do, uploads a real CT (examples/data) and three made-up ones, and lets every user
-work in a session of their own: classes, clicks, undo. A user's label map follows by the boxes that the server sends,
-and its hash is noted after every step. Afterwards every session is done again, alone and without a server, step by
-step: equal hashes mean that nothing was mixed up, lost on the way to disk and back, or applied in another order.
+work in a session of their own: classes, clicks, undo, and after a while the next session. A user's label map follows
+by the boxes that the server sends, and its hash is noted after every step. Afterwards every session is done again,
+alone and without a server, step by step: equal hashes mean that nothing was mixed up, lost on the way to disk and
+back, or applied in another order.
 
 The network is small and has random weights, whose masks reach everywhere, so clicks do not grow into other windows:
 what is measured is the server.
@@ -25,6 +26,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -47,6 +49,8 @@ DATA = Path(__file__).parents[1] / "examples" / "data"
 CLASSES = (22, 121)
 SIZE = Preset(name="load", filters=8, blocks_per_level=(1, 1), window=(16, 16, 16), spacing=(8.0, 8.0, 8.0))
 """Answers a click in some hundredths of a second of a processor."""
+STEPS_PER_SESSION = 24
+"""Then a user goes on to the next session: with ever more clicks on one object, work and memory would grow for ever."""
 SAMPLE_SECONDS = 2.0
 
 
@@ -55,7 +59,7 @@ class Step:
     """One thing a user does.
 
     Attributes:
-        kind: classes, click or undo.
+        kind: open, classes, click or undo.
         object: class id, for a click.
         voxel, positive: of the click.
     """
@@ -132,11 +136,14 @@ def made_up_scans(folder: Path) -> list[Path]:
 
 
 def script(user: int, shape: tuple[int, int, int]) -> Iterator[Step]:
-    """Endless, and the same every time: the classes, then clicks in the scan's inner half, every sixth taken back."""
+    """Endless, and the same every time: a session, the classes, then clicks in the scan's inner half, every sixth taken
+    back; and again. The session before stays open, as a browser's tab does."""
     random = np.random.default_rng(user)
-    yield Step("classes")
-    for number in range(1, sys.maxsize):
-        if number % 6 == 0:
+    for number in count():
+        if number % STEPS_PER_SESSION == 0:
+            yield Step("open")
+            yield Step("classes")
+        if number % 6 == 5:
             yield Step("undo")
             continue
         x, y, z = (int(random.integers(n // 4, n - n // 4)) for n in shape)
@@ -163,10 +170,14 @@ def work(url: str, scans: list[Path], arguments: argparse.Namespace, memory: "Me
 def one_user(url: str, user: int, diary: Diary, scan: Path, end: float) -> None:
     try:
         with Client(url, patience=600) as client:
-            session = client.open(client.upload(scan))
-            for step in script(user, session.labels.shape):
+            uploaded = client.upload(scan)
+            for step in script(user, read_scan(scan).grid.shape):
                 if time.monotonic() > end:
                     return
+                if step.kind == "open":
+                    session = client.open(uploaded)
+                    diary.steps.append(step)
+                    continue
                 began = time.perf_counter()
                 told = do_remotely(session, step)
                 if step.kind == "click":
@@ -207,10 +218,13 @@ def check(diaries: list[Diary], model: Model, scans: list[Path]) -> int:
     """How many label maps are others when the same is done alone."""
     wrong = 0
     for diary in diaries:
-        session = model.open(read_scan(scans[diary.scan]))
-        for step, expected in zip(diary.steps, diary.hashes, strict=True):
+        scan, hashes = read_scan(scans[diary.scan]), iter(diary.hashes)
+        for step in diary.steps:
+            if step.kind == "open":
+                session = model.open(scan)
+                continue
             told = do_alone(session, step)
-            wrong += told + digest(session.segmentation().labels) != expected
+            wrong += told + digest(session.segmentation().labels) != next(hashes)
     return wrong
 
 
@@ -278,7 +292,7 @@ class Memory:
 
 def report(diaries: list[Diary], memory: Memory, numbers: dict[str, float], arguments: argparse.Namespace) -> None:
     seconds = np.array([each for diary in diaries for each in diary.click_seconds] or [np.nan])
-    print(f"{arguments.users} users, 4 scans, {arguments.seconds:g} s: {sum(len(d.steps) for d in diaries)} steps")
+    print(f"{arguments.users} users, 4 scans, {arguments.seconds:g} s: {sum(len(d.hashes) for d in diaries)} steps")
     refused = sum(text.startswith("refused") for diary in diaries for text in diary.hashes)
     print(f"clicks: {len(seconds)}, p50 {np.quantile(seconds, 0.5):.2f} s, p95 {np.quantile(seconds, 0.95):.2f} s")
     print(f"refused as no usable click: {refused}")
