@@ -1,6 +1,7 @@
 """The memory a session says it takes is the memory it holds."""
 
 import gc
+import weakref
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from openvista.errors import ServiceError
 from openvista.grid import Grid
 from openvista.inference.device import Compute
 from openvista.inference.model import Model
 from openvista.inference.session import Session
 from openvista.model import Preset, build
 from openvista.scan import Scan
+from openvista.serve.jobs import Job
 from openvista.serve.memory import forget, session_bytes
 from openvista.weights import ModelCard
 
@@ -81,3 +84,21 @@ def test_what_is_forgotten_is_gone(session):
     forget(session)
     assert real_bytes(session) < before
     assert real_bytes(session) <= session_bytes(session) + SMALL
+
+
+def test_a_failed_job_lets_go_of_what_it_worked_on():
+    class Large:
+        pass
+
+    def work(large):
+        job = Job("clicks")
+        try:
+            raise ServiceError("full", status=429, code="queue-full")
+        except ServiceError as error:
+            job.finish(error)
+        return job, weakref.ref(large)
+
+    job, large = work(Large())
+    gc.collect()
+    assert large() is None
+    assert job.problem == ("full", "queue-full")

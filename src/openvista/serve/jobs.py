@@ -40,7 +40,9 @@ class Job:
         listener: called from the running thread after every change worth telling.
 
     Attributes:
-        id, kind, session_id, created, state, progress, seconds, error: as in the API's ``JobInfo``.
+        id, kind, session_id, created, state, progress, seconds: as in the API's ``JobInfo``.
+        problem: detail and code of what went wrong, for people. Not the error itself: that holds on to the frames it
+            came through, and so to a session that went to disk meanwhile.
         accepted: its asker was told that it will be done (202), so it is done even when the server is about to stop.
     """
 
@@ -54,7 +56,7 @@ class Job:
         self.state = State.QUEUED
         self.progress: Progress | None = None
         self.seconds: float | None = None
-        self.error: BaseException | None = None
+        self.problem: tuple[str, str] | None = None
         self.accepted = False
         self._listener = listener
         self._cancelled = threading.Event()
@@ -87,7 +89,9 @@ class Job:
 
     def finish(self, error: BaseException | None) -> None:
         """It has ended, well or with an error."""
-        self.error = error
+        if error is not None:
+            _, code, detail, _ = describe(error if isinstance(error, OpenVistaError) else OpenVistaError())
+            self.problem = (detail, code)
         if self._started:
             self.seconds = time.perf_counter() - self._started
         if error is None:
@@ -102,15 +106,6 @@ class Job:
             return False
         self._cancelled.set()
         return True
-
-    @property
-    def problem(self) -> tuple[str, str] | None:
-        """Detail and code of what went wrong, for people."""
-        if self.error is None:
-            return None
-        known = self.error if isinstance(self.error, OpenVistaError) else OpenVistaError()
-        _, code, detail, _ = describe(known)
-        return detail, code
 
     def info(self) -> schemas.JobInfo:
         """As the API shows it."""
