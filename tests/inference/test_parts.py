@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openvista.grid import Grid
-from openvista.inference.parts import Part, around, joint_box, resample_part, shared_box
+from openvista.inference.parts import Part, around, cropped, joint_box, resample_part, shared_box
 from openvista.prepare import model_grid, resample_linear, resample_nearest
 
 
@@ -60,3 +60,15 @@ def test_the_box_around_a_mask(margin):
     mask[1, 4, 3] = mask[2, 4, 3] = True
     expected = {0: ((1, 4, 3), (3, 5, 4)), 2: ((0, 2, 1), (5, 6, 6))}
     assert around(mask, margin) == expected[margin]
+
+
+def test_what_is_cropped_holds_on_to_nothing_else():
+    part = Part((5, 6, 7), np.arange(6 * 7 * 8).reshape(6, 7, 8))
+    needed = np.zeros((6, 7, 8), bool)
+    assert cropped(part, needed).values_XYZ.shape == (0, 0, 0)
+    assert cropped(part, needed).values_XYZ.base is None
+    needed[2, 3, 4] = needed[3, 3, 7] = True
+    kept = cropped(part, needed, margin=1)
+    assert (kept.start, kept.stop) == ((6, 8, 10), (10, 11, 15))
+    assert kept.values_XYZ.base is None
+    assert np.array_equal(kept.values_XYZ, part.values_XYZ[1:5, 2:5, 3:8])

@@ -1,7 +1,6 @@
 """The memory a session says it takes is the memory it holds."""
 
 import gc
-import weakref
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
@@ -9,25 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from openvista.errors import ServiceError
 from openvista.grid import Grid
-from openvista.inference.device import Compute
-from openvista.inference.model import Model
 from openvista.inference.session import Session
-from openvista.model import Preset, build
 from openvista.scan import Scan
-from openvista.serve.jobs import Job
 from openvista.serve.memory import forget, session_bytes
-from openvista.weights import ModelCard
+from small_evaluation import tiny_model
 
-PRESET = Preset(
-    name="tiny",
-    filters=8,
-    blocks_per_level=(1, 1),
-    window=(16, 16, 16),
-    spacing=(2.0, 2.0, 2.0),
-    class_rows=140,
-)
 SMALL = 32_000
 """Bytes that do not count: the weights of a window, affines."""
 
@@ -35,12 +21,8 @@ SMALL = 32_000
 @pytest.fixture
 def session() -> Session:
     """With a class, and an object that clicks have made grow over several windows."""
-    card = ModelCard.from_preset(PRESET, classes=(1, 3), name="tiny")
-    compute = Compute(torch.device("cpu"), torch.float32, torch.float32)
     voxels = np.random.default_rng(0).integers(-800, 1200, (60, 50, 40)).astype(np.int16)
-    session = Model(build(PRESET, seed=4), card, compute).open(
-        Scan(voxels, Grid(voxels.shape, np.diag([2, 2, 2, 1.0])))
-    )
+    session = tiny_model().open(Scan(voxels, Grid(voxels.shape, np.diag([2, 2, 2, 1.0]))))
     session.segment([1])
     session.new_object("lump")
     for voxel in ((30, 25, 20), (10, 8, 8), (50, 40, 30)):
@@ -84,21 +66,3 @@ def test_what_is_forgotten_is_gone(session):
     forget(session)
     assert real_bytes(session) < before
     assert real_bytes(session) <= session_bytes(session) + SMALL
-
-
-def test_a_failed_job_lets_go_of_what_it_worked_on():
-    class Large:
-        pass
-
-    def work(large):
-        job = Job("clicks")
-        try:
-            raise ServiceError("full", status=429, code="queue-full")
-        except ServiceError as error:
-            job.finish(error)
-        return job, weakref.ref(large)
-
-    job, large = work(Large())
-    gc.collect()
-    assert large() is None
-    assert job.problem == ("full", "queue-full")

@@ -13,7 +13,7 @@ from openvista.inference.components import components_at
 from openvista.inference.grow import next_opening
 from openvista.inference.merge import Merged, Place, correct_nearby, keep_clicked, merge_clicks
 from openvista.inference.objects import Description, Opening, Turn
-from openvista.inference.parts import Part, around, box_slices, joint_box, shared_box
+from openvista.inference.parts import Part, around, box_slices, cropped, joint_box, shared_box
 from openvista.inference.progress import Report, silent
 from openvista.prompts import Click
 
@@ -251,8 +251,9 @@ class Answering:
     def _layer(self, description: Description, report: Report) -> Layer:
         start, before = self.start_layer(description), description.before
         if not description.openings:
-            nothing = np.zeros((0, 0, 0), dtype=self.engine.dtype)
-            return Layer(Part((0, 0, 0), nothing)) if start is None else Layer(start, Part(start.start, nothing > 0))
+            if start is None:
+                return Layer(Part.nothing(self.engine.dtype))
+            return Layer(start, Part.nothing(bool))
         mean, merged = self._merged(description, report)
         self._last = None  # as large as all windows together, and the layer is what will be asked for again
         below = start if before is None else self.layer(before, report).logits
@@ -269,19 +270,13 @@ class Answering:
 
     def _cropped(self, logits: Part, touched: Part | None) -> Layer:
         """Without the rows around it in which nothing is positive and nothing was touched."""
-        stored_XYZ = logits.values_XYZ.astype(self.engine.dtype)
-        needed_XYZ: NDArray[np.bool_] = stored_XYZ > 0
+        stored = Part(logits.start, logits.values_XYZ.astype(self.engine.dtype))
+        needed_XYZ: NDArray[np.bool_] = stored.values_XYZ > 0
         if touched is not None:
             needed_XYZ = needed_XYZ | touched.values_XYZ
-        box = around(needed_XYZ, _MARGIN)
-        if box is None:
-            return Layer(Part((0, 0, 0), np.zeros((0, 0, 0), dtype=self.engine.dtype)))  # no view: it would keep all
-        inside = box_slices(*box)
-        x, y, z = (a + b for a, b in zip(logits.start, box[0], strict=True))
-        cropped = Part((x, y, z), np.ascontiguousarray(stored_XYZ[inside]))
-        if touched is None:
-            return Layer(cropped)
-        return Layer(cropped, Part((x, y, z), np.ascontiguousarray(touched.values_XYZ[inside])))
+        if touched is None or not needed_XYZ.any():
+            return Layer(cropped(stored, needed_XYZ, _MARGIN))
+        return Layer(cropped(stored, needed_XYZ, _MARGIN), cropped(touched, needed_XYZ, _MARGIN))
 
     def _clicks(self, description: Description) -> list[PlacedClick]:
         return [PlacedClick(self.to_model(click.voxel), click.positive) for click in description.clicks]

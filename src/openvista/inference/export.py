@@ -12,7 +12,7 @@ from openvista.errors import AnatomyError, GridError
 from openvista.inference.history import Event
 from openvista.inference.objects import Description, ObjectState, SessionState
 from openvista.inference.overlap import Composer, layers
-from openvista.inference.parts import Part, around, box_slices
+from openvista.inference.parts import Part, cropped
 from openvista.inference.targets import of_class
 from openvista.inference.workbench import Workbench
 from openvista.scan import Segmentation
@@ -38,7 +38,8 @@ def import_items(
     values = present_ids(segmentation.labels) if labels is None else [segmentation.id_of(each) for each in labels]
     items = []
     for value in values:
-        key = bench.add_mask(_part(segmentation.labels == value))
+        inside_XYZ = segmentation.labels == value
+        key = bench.add_mask(cropped(Part((0, 0, 0), inside_XYZ), inside_XYZ))
         item = _item(state, bench, segmentation, value, key)
         state = state.with_object(item)
         items.append(item)
@@ -128,10 +129,3 @@ def _item(state: SessionState, bench: Workbench, segmentation: Segmentation, val
     object_id = state.free_id(value if class_id is None else class_id, vocabulary.ids)
     colour = segmentation.colours[value]
     return ObjectState(object_id, state.free_name(name), colour, Description(class_id, start=key))
-
-
-def _part(mask_XYZ: NDArray[np.bool_]) -> Part:
-    box = around(mask_XYZ)
-    if box is None:
-        return Part((0, 0, 0), np.zeros((0, 0, 0), dtype=bool))
-    return Part(box[0], mask_XYZ[box_slices(*box)].copy())

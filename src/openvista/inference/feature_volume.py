@@ -13,7 +13,7 @@ from openvista.inference.automatic import place_windows
 from openvista.inference.device import free_memory
 from openvista.inference.features import Storage, stitch
 from openvista.inference.network import WindowNetwork
-from openvista.inference.parts import Part, around, box_slices
+from openvista.inference.parts import EDGE_MARGIN, Part, cropped
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.windows import importance_map, pad
@@ -24,8 +24,6 @@ logger = logging.getLogger(__name__)
 
 _TOGETHER = 8
 """Classes answered in one pass over the features: their logits take a sixth of the features' own size."""
-_MARGIN = 1
-"""Rows kept around a class's positive voxels, so that its edge can be interpolated."""
 
 
 class FeatureVolume:
@@ -61,14 +59,7 @@ class FeatureVolume:
             plane_YZC = torch.from_numpy(np.ascontiguousarray(self.values_XYZC[row])).to(self.device)
             logits_KXYZ[:, row] = (plane_YZC.float() @ weights_CK).permute(2, 0, 1).cpu().numpy()
             report(Progress("label", round(rows * (done + share * (row + 1) / rows)), rows))
-        return [self._around(logits_XYZ) for logits_XYZ in logits_KXYZ]
-
-    def _around(self, logits_XYZ: NDArray[Any]) -> Part:
-        box = around(logits_XYZ > 0, _MARGIN)
-        if box is None:
-            return Part((0, 0, 0), np.zeros((0, 0, 0), dtype=logits_XYZ.dtype))
-        x, y, z = (a + b for a, b in zip(self.origin, box[0], strict=True))
-        return Part((x, y, z), logits_XYZ[box_slices(*box)].copy())
+        return [cropped(Part(self.origin, logits_XYZ), logits_XYZ > 0, EDGE_MARGIN) for logits_XYZ in logits_KXYZ]
 
 
 def compute_features(

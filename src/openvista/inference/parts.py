@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from openvista.grid import Axis3, Grid
 from openvista.prepare import axis_map
 
 Slices = tuple[slice, slice, slice]
+
+EDGE_MARGIN = 1
+"""Rows to keep around positive voxels, so that their edge can be interpolated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,11 @@ class Part:
 
     start: Axis3
     values_XYZ: NDArray[Any]
+
+    @classmethod
+    def nothing(cls, dtype: DTypeLike) -> "Part":
+        """A part without voxels. An empty slice of a volume would do, but keep all of the volume in memory."""
+        return cls((0, 0, 0), np.zeros((0, 0, 0), dtype=dtype))
 
     @property
     def stop(self) -> Axis3:
@@ -95,6 +103,21 @@ def around(mask_XYZ: NDArray[np.bool_], margin: int = 0) -> tuple[Axis3, Axis3] 
         sides.append((max(int(used[0]) - margin, 0), min(int(used[-1]) + 1 + margin, mask_XYZ.shape[axis])))
     (x, u), (y, v), (z, w) = sides
     return (x, y, z), (u, v, w)
+
+
+def cropped(part: Part, needed_XYZ: NDArray[np.bool_], margin: int = 0) -> Part:
+    """A copy of what of a part is needed: the box around the True voxels.
+
+    Args:
+        part: values on a box.
+        needed_XYZ: of the part's shape.
+        margin: voxels to add on every side, within the part.
+    """
+    box = around(needed_XYZ, margin)
+    if box is None:
+        return Part.nothing(part.values_XYZ.dtype)
+    x, y, z = (first + offset for first, offset in zip(part.start, box[0], strict=True))
+    return Part((x, y, z), part.values_XYZ[box_slices(*box)].copy())
 
 
 def resample_part(part: Part, source: Grid, target: Grid, fill: float, mode: str = "smooth") -> Part:

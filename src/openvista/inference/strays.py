@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.inference.components import label_components
-from openvista.inference.parts import Part, around, box_slices
+from openvista.inference.parts import EDGE_MARGIN, Part, cropped
 
 CELL_MM = 10.0
 """Pieces within about one to two cells of each other count as one: an artefact may cut an organ, a model may miss a
@@ -20,7 +20,7 @@ def remove_strays(
     """Make what is stray background; changes the array and returns it.
 
     Args:
-        labels: class ids, 0 = none, in any axis order.
+        labels: class ids, 0 = none; three axes in any order.
         spacing: mm along its axes.
         class_ids: the classes that are in one piece; others stay as they are.
     """
@@ -37,25 +37,25 @@ def largest_piece(logits: Part, spacing: Sequence[float]) -> Part:
     """The same on what an object starts from: strays' logits turn negative, and the box closes around the rest.
 
     Args:
-        logits: positive inside.
-        spacing: mm along the axes of its grid.
+        logits: positive inside, on a box [X, Y, Z] of a grid.
+        spacing: mm along the axes of that grid.
+
+    Returns:
+        The part as it is where there is only one piece.
     """
     values_XYZ = logits.values_XYZ
     stray_XYZ = stray_voxels(values_XYZ > 0, spacing)
     if stray_XYZ is None:
         return logits
     values_XYZ = np.where(stray_XYZ, -abs(values_XYZ), values_XYZ)
-    box = around(values_XYZ > 0, margin=1)
-    assert box is not None  # the largest piece is still there
-    x, y, z = (a + b for a, b in zip(logits.start, box[0], strict=True))
-    return Part((x, y, z), values_XYZ[box_slices(*box)].copy())
+    return cropped(Part(logits.start, values_XYZ), values_XYZ > 0, EDGE_MARGIN)
 
 
 def stray_voxels(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.bool_] | None:
     """Everything of a mask but its largest piece; ``None`` if it has one piece or none.
 
     Args:
-        mask: in any axis order.
+        mask: three axes in any order.
         spacing: mm along its axes.
     """
     sides = [max(round(CELL_MM / length), 1) for length in spacing]

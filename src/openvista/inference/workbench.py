@@ -192,7 +192,7 @@ class Workbench:
             return self.restored[description]
         if not description.openings:
             start = self.start_part(description)
-            return Layer(start or Part((0, 0, 0), np.zeros((0, 0, 0), dtype=np.float16)))
+            return Layer(start or Part.nothing(np.float16))
         return self.answering.layer(description, report)
 
     def has_layer(self, description: Description) -> bool:

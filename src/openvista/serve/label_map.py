@@ -127,7 +127,7 @@ class LabelMap:
         part = self._session.bench.show(item)
         shared = shared_box(part.start, part.stop, *box)
         if shared is None:
-            return Part((0, 0, 0), np.zeros((0, 0, 0), dtype=part.values_XYZ.dtype))  # no view: it would keep all
+            return Part.nothing(part.values_XYZ.dtype)
         values_XYZ = part.values_XYZ[box_slices(*shared, origin=part.start)]
         x, y, z = (a - o for a, o in zip(shared[0], box[0], strict=True))
         return Part((x, y, z), values_XYZ)

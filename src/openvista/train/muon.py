@@ -12,11 +12,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Factors of x, x³ and x⁵ that take singular values of 0.01 to 1 to about 1 (Jordan et al.)."""
 
 TURNS = 5
+"""Newton-Schulz steps (Jordan et al.)."""
 
 ADAM_STEP = 0.2
 """Root mean square of AdamW's steps at learning rate 1 (Liu et al.)."""
@@ -56,40 +58,50 @@ class Muon(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                direction = self._kernel_step if parameter.ndim > 2 else self._adam_step
-                parameter.sub_(direction(parameter, parameter.grad, group), alpha=group["lr"])
+                update = _update_kernel if parameter.ndim > 2 else _update_other
+                update(parameter, parameter.grad, self.state[parameter], group)
         return loss
 
-    def _kernel_step(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"]
-        momentum.lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(momentum, group["momentum"])
-        matrix = ahead.flatten(1)
-        return (orthogonal(matrix) * (ADAM_STEP * max(matrix.shape) ** 0.5)).view_as(parameter)
 
-    def _adam_step(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = 0
-            state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-        state["step"] += 1
-        first, second = group["betas"]
-        state["mean"].lerp_(gradient, 1 - first)
-        state["square"].lerp_(gradient.square(), 1 - second)
-        mean: Tensor = state["mean"] / (1 - first ** state["step"])
-        square: Tensor = state["square"] / (1 - second ** state["step"])
-        return mean / (square.sqrt_() + group["epsilon"])
+def _update_kernel(parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    """One step of a kernel [D, C, ...], taken as a matrix of D rows."""
+    if not state:
+        state["momentum"] = torch.zeros_like(parameter)
+    momentum = state["momentum"].lerp_(gradient, 1 - group["momentum"])
+    ahead = gradient.lerp(momentum, group["momentum"]).flatten(1)
+    step = orthogonal(ahead).view_as(parameter)
+    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+    parameter.sub_(step, alpha=group["lr"] * ADAM_STEP * max(ahead.shape) ** 0.5)
+
+
+def _update_other(parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+    """One step of torch's AdamW."""
+    if not state:
+        state["step"] = torch.tensor(0.0)
+        state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+    beta1, beta2 = group["betas"]
+    adamw(
+        [parameter],
+        [gradient],
+        [state["mean"]],
+        [state["square"]],
+        [],
+        [state["step"]],
+        amsgrad=False,
+        beta1=beta1,
+        beta2=beta2,
+        lr=group["lr"],
+        weight_decay=group["weight_decay"],
+        eps=group["epsilon"],
+        maximize=False,
+    )
 
 
 def orthogonal(matrix_AB: Tensor) -> Tensor:
     """The matrix with its singular values brought to about 1 (0.7 to 1.2), by Newton-Schulz steps.
 
     They are done on the smaller Gram matrix, which commutes with all its polynomials: the large matrix is multiplied
-    twice, whatever the number of turns.
+    twice, whatever the number of turns. [A, B] in and out.
     """
     if matrix_AB.shape[0] > matrix_AB.shape[1]:
         return orthogonal(matrix_AB.T).T
