@@ -1,7 +1,9 @@
 """The memory a session says it takes is the memory it holds."""
 
 import gc
+import platform
 from collections.abc import Iterator
+from pathlib import Path
 from types import FunctionType, ModuleType
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 from openvista.grid import Grid
 from openvista.inference.session import Session
 from openvista.scan import Scan
-from openvista.serve.memory import forget, session_bytes
+from openvista.serve.memory import forget, return_free_memory, session_bytes
 from small_evaluation import tiny_model
 
 SMALL = 32_000
@@ -66,3 +68,17 @@ def test_what_is_forgotten_is_gone(session):
     forget(session)
     assert real_bytes(session) < before
     assert real_bytes(session) <= session_bytes(session) + SMALL
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such call")
+def test_freed_memory_goes_back_to_the_system():
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    arrays = [np.ones(8000) for _ in range(2000)]  # 128 MB in pieces too small to be mapped one by one
+    last = np.ones(8000)  # above them: otherwise the C library would give them back by itself
+    del arrays
+    before = resident()
+    return_free_memory()
+    assert resident() < before - 100_000_000
+    assert last.all()

@@ -24,6 +24,7 @@ from openvista.serve.engine import Engine
 from openvista.serve.guard import new_id
 from openvista.serve.jobs import Job
 from openvista.serve.kept_session import SAVED_FILE, KeptSession
+from openvista.serve.memory import return_free_memory
 from openvista.serve.observe import Metrics
 from openvista.serve.problems import without_paths
 from openvista.serve.scans import ScanRecord, ScanStore
@@ -128,6 +129,7 @@ class SessionStore:
         async with kept.lock:
             kept.workspace, kept.gone = None, True
             await run_in_threadpool(shutil.rmtree, kept.folder, True)
+            await run_in_threadpool(return_free_memory)
 
     async def remove_of_scan(self, scan_id: str) -> None:
         """Delete the sessions on a scan."""
@@ -272,6 +274,7 @@ class SessionStore:
             if kept.workspace is not None and kept.workspace.revision == kept.saved_revision:
                 kept.workspace = None
                 self._metrics.evicted.inc()
+                await run_in_threadpool(return_free_memory)
 
     async def _make_room(self, keep: KeptSession | None) -> None:
         """Those not used for longest go to disk, until what is in memory fits; the last one forgets what it can."""
