@@ -2,6 +2,7 @@
 
 import gc
 import platform
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -61,6 +62,22 @@ def real_bytes(session: Session) -> int:
 def test_what_is_counted_is_what_is_held(session):
     assert session_bytes(session) > 100_000
     assert real_bytes(session) <= session_bytes(session) + SMALL
+
+
+def test_a_session_is_gone_as_soon_as_nobody_holds_it():
+    """Without waiting for a garbage collection: until then a server would hold what went to disk long ago."""
+    voxels = np.random.default_rng(0).integers(-800, 1200, (20, 18, 16)).astype(np.int16)
+    session = tiny_model().open(Scan(voxels, Grid(voxels.shape, np.diag([2, 2, 2, 1.0]))))
+    session.segment([1])
+    session.new_object("lump")
+    session.click((10, 8, 8), "lump")
+    bench = weakref.ref(session.bench)
+    gc.disable()
+    try:
+        del session
+        assert bench() is None
+    finally:
+        gc.enable()
 
 
 def test_what_is_forgotten_is_gone(session):

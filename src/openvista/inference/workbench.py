@@ -3,6 +3,7 @@
 Masks live on the model grid and on the scan's own; this is where they pass from one to the other.
 """
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -116,7 +117,15 @@ class Workbench:
         room = FEATURE_BYTES if free is None else min(FEATURE_BYTES, free // 4)
         engine = ClickEngine(self.model.clicks, self.prepared.image_XYZ, lattice, *choices, feature_bytes=room)
         spacing, local = self.prepared.grid.spacing, self.profile.local_clicks
-        return Answering(engine, self.to_model, self.start_part, spacing, local, self.restored)
+        bench: Workbench = weakref.proxy(self)  # a cycle would keep all of it until a garbage collection
+        return Answering(
+            engine,
+            lambda voxel: bench.to_model(voxel),
+            lambda description: bench.start_part(description),
+            spacing,
+            local,
+            self.restored,
+        )
 
     @cached_property
     def _to_model(self) -> AxisMap:
