@@ -59,6 +59,14 @@ def test_a_mirror_flips_the_image_and_swaps_paired_classes():
     assert 2 <= mirrored <= 10
 
 
+def test_beyond_its_range_a_class_is_known_where_something_else_is_marked():
+    case = make_case(known={3: KnownRange(axis=2, first=10, last=13)})
+    known_XYZ = draw_patch(case, (12, 10, 14), PLAIN, {}, random()).known_XYZ[3]
+    expected = case.labels_XYZ > 0  # at 5 to 7 along the axis
+    expected[:, :, 10:] = True
+    assert torch.equal(known_XYZ, expected)
+
+
 def test_known_range_and_annotation_follow_the_mirror():
     case = make_case(known={3: KnownRange(axis=2, first=4, last=9)})
     always = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=True, around_structure=0)

@@ -42,7 +42,7 @@ class Patch:
     Attributes:
         image_XYZ: float32, about 0..1.
         labels_XYZ: int64 class ids.
-        known_XYZ: per range-limited class id, where it is known (bool).
+        known_XYZ: per range-limited class id, where it is known (bool): in its range, and where anything is marked.
         annotated: class ids that may be prompted.
         supervoxels_XYZ: int64 number of each voxel's supervoxel, 0 for air; ``None`` where the case has none.
         pseudo: those of ``annotated`` that come from a pseudo-label.
@@ -76,7 +76,8 @@ def draw_patch(
     cut = _Cut(_voxel_map(case, window, augmentation, mirror, random), window, case.image_XYZ.shape)
     image = cut.sample(case.image_XYZ, "bilinear")
     labels = cut.sample(case.labels_XYZ, "nearest").long()
-    known = {class_id: cut.sample(_known_volume(case, class_id), "nearest") > 0.5 for class_id in case.known}
+    marked = labels > 0  # also beyond a class's range: what is marked as another structure is not this one
+    known = {class_id: (cut.sample(_known_volume(case, class_id), "nearest") > 0.5) | marked for class_id in case.known}
     supervoxels = None if case.supervoxels_XYZ is None else cut.sample(case.supervoxels_XYZ, "nearest").long()
     annotated, pseudo = case.annotated, case.pseudo
     if mirror:
