@@ -102,6 +102,27 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     assert counts[1] < counts[0] / 4
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_what_a_retained_heap_has_kept_is_given_back_when_released():
+    script = """
+from pathlib import Path
+import numpy
+from openvista.inference.device import release_heap, retain_heap
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
+assert retain_heap()
+before = resident()
+numpy.empty(200 * 2**20, numpy.uint8).fill(1)
+print(resident() - before)
+assert release_heap()
+print(resident() - before)
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout
+    kept, left = map(int, told.split())
+    assert kept > 180
+    assert left < 20
+
+
 def test_rows_labelled_at_once_fit_what_is_free(caplog):
     caplog.set_level(logging.INFO)
     cpu = torch.device("cpu")

@@ -1,20 +1,18 @@
 """The memory a session says it takes is the memory it holds."""
 
 import gc
-import platform
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from types import FunctionType, ModuleType
 
 import numpy as np
 import pytest
 import torch
 
-from openvista.grid import Grid
+from openvista.grid import Axis3, Grid
 from openvista.inference.session import Session
 from openvista.scan import Scan
-from openvista.serve.memory import forget, return_free_memory, session_bytes
+from openvista.serve.memory import forget, session_bytes
 from small_evaluation import tiny_model
 
 SMALL = 32_000
@@ -24,11 +22,18 @@ SMALL = 32_000
 @pytest.fixture
 def session() -> Session:
     """With a class, and an object that clicks have made grow over several windows."""
-    voxels = np.random.default_rng(0).integers(-800, 1200, (60, 50, 40)).astype(np.int16)
-    session = tiny_model().open(Scan(voxels, Grid(voxels.shape, np.diag([2, 2, 2, 1.0]))))
+    return work_in(open_on_noise((60, 50, 40)), (30, 25, 20), (10, 8, 8), (50, 40, 30))
+
+
+def open_on_noise(shape: Axis3) -> Session:
+    voxels = np.random.default_rng(0).integers(-800, 1200, shape).astype(np.int16)
+    return tiny_model().open(Scan(voxels, Grid(shape, np.diag([2, 2, 2, 1.0]))))
+
+
+def work_in(session: Session, *clicks: Axis3) -> Session:
     session.segment([1])
     session.new_object("lump")
-    for voxel in ((30, 25, 20), (10, 8, 8), (50, 40, 30)):
+    for voxel in clicks:
         session.click(voxel, "lump")
     return session
 
@@ -66,11 +71,7 @@ def test_what_is_counted_is_what_is_held(session):
 
 def test_a_session_is_gone_as_soon_as_nobody_holds_it():
     """Without waiting for a garbage collection: until then a server would hold what went to disk long ago."""
-    voxels = np.random.default_rng(0).integers(-800, 1200, (20, 18, 16)).astype(np.int16)
-    session = tiny_model().open(Scan(voxels, Grid(voxels.shape, np.diag([2, 2, 2, 1.0]))))
-    session.segment([1])
-    session.new_object("lump")
-    session.click((10, 8, 8), "lump")
+    session = work_in(open_on_noise((20, 18, 16)), (10, 8, 8))
     bench = weakref.ref(session.bench)
     gc.disable()
     try:
@@ -85,17 +86,3 @@ def test_what_is_forgotten_is_gone(session):
     forget(session)
     assert real_bytes(session) < before
     assert real_bytes(session) <= session_bytes(session) + SMALL
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such call")
-def test_freed_memory_goes_back_to_the_system():
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-    arrays = [np.ones(8000) for _ in range(2000)]  # 128 MB in pieces too small to be mapped one by one
-    last = np.ones(8000)  # above them: otherwise the C library would give them back by itself
-    del arrays
-    before = resident()
-    return_free_memory()
-    assert resident() < before - 100_000_000
-    assert last.all()

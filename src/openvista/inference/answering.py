@@ -274,9 +274,10 @@ class Answering:
         needed_XYZ: NDArray[np.bool_] = stored.values_XYZ > 0
         if touched is not None:
             needed_XYZ = needed_XYZ | touched.values_XYZ
-        if touched is None or not needed_XYZ.any():
-            return Layer(cropped(stored, needed_XYZ, _MARGIN))
-        return Layer(cropped(stored, needed_XYZ, _MARGIN), cropped(touched, needed_XYZ, _MARGIN))
+        kept = cropped(stored, needed_XYZ, _MARGIN)
+        if touched is None:
+            return Layer(kept)
+        return Layer(kept, Part(kept.start, touched.on(kept.start, kept.stop, False)))
 
     def _clicks(self, description: Description) -> list[PlacedClick]:
         return [PlacedClick(self.to_model(click.voxel), click.positive) for click in description.clicks]

@@ -1,6 +1,7 @@
 """What to compute on, in which precision, and where to keep what: asked of the machine, said in the log.
 
-Everything here is a decision; the one thing with an effect is :func:`retain_heap`, which callers call on purpose.
+Everything here is a decision; what has an effect is :func:`retain_heap` and :func:`release_heap`, which callers call on
+purpose.
 """
 
 import ctypes
@@ -174,10 +175,24 @@ def retain_heap() -> bool:
     Returns:
         Whether it was possible.
     """
-    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc" or "MALLOC_TRIM_THRESHOLD_" in os.environ:
+    libc = _glibc()
+    if libc is None or "MALLOC_TRIM_THRESHOLD_" in os.environ:
         return False
-    libc = ctypes.CDLL(None)
     return bool(libc.mallopt(_M_MMAP_MAX, 0)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_ALL))
+
+
+def release_heap() -> bool:
+    """Give the system back, once, what :func:`retain_heap` has kept since; takes milliseconds. Linux with glibc only.
+
+    Returns:
+        Whether there was anything to give back.
+    """
+    libc = _glibc()
+    return libc is not None and bool(libc.malloc_trim(0))
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc" else None
 
 
 def _fastest_dtype(device: torch.device) -> torch.dtype:

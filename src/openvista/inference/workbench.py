@@ -25,7 +25,7 @@ from openvista.inference.device import free_memory
 from openvista.inference.feature_volume import FeatureVolume, compute_features
 from openvista.inference.network import WindowNetwork
 from openvista.inference.objects import AUTOMATIC, Description, ObjectState
-from openvista.inference.parts import Part, around, box_slices, joint_box, resample_part
+from openvista.inference.parts import Part, cropped, joint_box, resample_part
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Report, silent
 from openvista.inference.strays import largest_piece
@@ -240,11 +240,9 @@ class Workbench:
         one, other = self.layer(before).mask, self.layer(after).mask
         start, stop = joint_box([(one.start, one.stop), (other.start, other.stop)])
         differ_XYZ = one.on(start, stop, False) != other.on(start, stop, False)
-        box = around(differ_XYZ)
-        if box is None:
+        if not differ_XYZ.any():
             return None
-        x, y, z = (a + o for a, o in zip(box[0], start, strict=True))
-        changed = self._on_scan(Part((x, y, z), differ_XYZ[box_slices(*box)]), 0.0)
+        changed = self._on_scan(cropped(Part(start, differ_XYZ), differ_XYZ), 0.0)
         return (changed.start, changed.stop) if changed.values_XYZ.size else None
 
     def in_air(self, voxel: Float3) -> bool:

@@ -1,9 +1,5 @@
 """What a session takes of memory, and how to make it take less. Everything it forgets it can make again."""
 
-import ctypes
-from functools import lru_cache
-from typing import Any
-
 from openvista.inference.session import Session
 
 _SHARE_OF_CACHE = 4
@@ -44,21 +40,3 @@ def forget(session: Session) -> None:
         bench.answering.layers.clear()
         bench.answering.engine.answers.clear()
         bench.answering.engine.features.clear()
-
-
-def return_free_memory() -> None:
-    """Give what was freed back to the system.
-
-    glibc keeps the pages of freed arrays, for every thread apart, so that a process whose sessions come and go would
-    look ever larger. Elsewhere than on glibc this does nothing. Takes milliseconds.
-    """
-    if (trim := _malloc_trim()) is not None:
-        trim(0)
-
-
-@lru_cache(maxsize=1)
-def _malloc_trim() -> Any:
-    try:
-        return ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # another C library; Windows
-        return None

@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 from starlette.concurrency import run_in_threadpool
 
 from openvista.errors import InputError, OutputError, ServiceError, SessionError
+from openvista.inference.device import release_heap
 from openvista.inference.progress import Report
 from openvista.io.session_file import write_session
 from openvista.serve.engine import Engine
 from openvista.serve.guard import new_id
 from openvista.serve.jobs import Job
 from openvista.serve.kept_session import SAVED_FILE, KeptSession
-from openvista.serve.memory import return_free_memory
 from openvista.serve.observe import Metrics
 from openvista.serve.problems import without_paths
 from openvista.serve.scans import ScanRecord, ScanStore
@@ -129,7 +129,7 @@ class SessionStore:
         async with kept.lock:
             kept.workspace, kept.gone = None, True
             await run_in_threadpool(shutil.rmtree, kept.folder, True)
-            await run_in_threadpool(return_free_memory)
+            await run_in_threadpool(release_heap)
 
     async def remove_of_scan(self, scan_id: str) -> None:
         """Delete the sessions on a scan."""
@@ -274,7 +274,7 @@ class SessionStore:
             if kept.workspace is not None and kept.workspace.revision == kept.saved_revision:
                 kept.workspace = None
                 self._metrics.evicted.inc()
-                await run_in_threadpool(return_free_memory)
+                await run_in_threadpool(release_heap)
 
     async def _make_room(self, keep: KeptSession | None) -> None:
         """Those not used for longest go to disk, until what is in memory fits; the last one forgets what it can."""

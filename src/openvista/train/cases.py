@@ -21,7 +21,8 @@ MOST_PLACES = 4096
 
 @dataclass(frozen=True)
 class KnownRange:
-    """A structure was marked only between two planes: it is unknown before ``first`` and after ``last``.
+    """A structure was marked only between two planes: before ``first`` and after ``last`` it is known only not to be
+    where another structure is marked.
 
     Attributes:
         axis: axis of the prepared volume.

@@ -65,7 +65,7 @@ class FinetuneRequest:
         spacing: ``"auto"``, ``"keep"`` or mm along R, A, S.
         patch: ``"auto"`` or voxels along R, A, S.
         branches: ``"auto"`` (those the model has), ``"automatic"``, ``"point"`` or ``"both"``.
-        only_in_slices: classes that are unknown outside their ``label_slices``, separated by commas.
+        only_in_slices: ``only_in_label_slices`` of the recipe, as names separated by commas.
         mirror: also show left and right swapped.
         from_scratch: random weights instead of the model's, for comparison.
         learning_rate: peak; ``None`` for the usual one.

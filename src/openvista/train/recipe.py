@@ -26,7 +26,8 @@ class Source(BaseModel):
     Attributes:
         datalist: JSON data list.
         classes: label value of the list to class id of the model; in the file also by name.
-        only_in_label_slices: classes that are unknown outside their ``label_slices``.
+        only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
+            as another structure: they are not there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,7 +57,8 @@ class Recipe(BaseModel):
         more_data: further data lists, each with its own ``datalist``, ``classes`` and ``only_in_label_slices``.
         pseudo_classes: further classes to take from pseudo-labels, for ``labels: manual+pseudo``.
         mirrored: pairs of classes that swap when left and right are mirrored.
-        only_in_label_slices: classes that are unknown outside their ``label_slices``.
+        only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
+            as another structure: they are not there.
         fold: held out for validation; ``None`` trains on every training case.
         stage: name of the stage whose defaults hold, one of ``STAGES``.
         trained, class_probability, most_present, most_absent, click_probability, most_objects, rounds,
