@@ -10,23 +10,20 @@ cosine, and MONAI's sliding window. It has one output per structure. The testing
 """
 
 import argparse
-import csv
 import math
-import statistics
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
 from monai.networks.nets import SegResNetDS
+from numpy.typing import NDArray
+from peer_scores import score, write
 from torch import Tensor, nn
 
-from openvista.datalist import read_datalist
-from openvista.evaluate.labelled import LabelledScan, read_case
-from openvista.evaluate.metrics import dice
+from openvista.evaluate.labelled import LabelledScan
 from openvista.inference.device import retain_heap
-from openvista.io import replacing
 from openvista.prepare import prepare, resample_linear
 from openvista.train.data import list_cases, load_data
 from openvista.train.distributed import Ranks
@@ -58,11 +55,8 @@ def main() -> None:
         dsdepth=1,
     )
     train(network, recipe, channels, 60 * arguments.minutes)
-    rows = list(score(network.eval(), recipe, channels))
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    with replacing(arguments.output / "scores.csv") as temporary, temporary.open("w", newline="") as file:
-        csv.writer(file).writerows([("case", "name", "dice"), *rows])
-    show(rows)
+    network.eval()
+    write(list(score(lambda case, labelled: segment(network, labelled, recipe, channels), recipe)), arguments.output)
 
 
 def train(network: nn.Module, recipe: Recipe, channels: dict[int, int], seconds: float) -> None:
@@ -101,23 +95,10 @@ def loss_of(logits_CXYZ: Tensor, prompts: ClassPrompts, channels: dict[int, int]
 
 
 @torch.no_grad()
-def score(network: nn.Module, recipe: Recipe, channels: dict[int, int]) -> Iterator[tuple[str, str, float]]:
-    """Case, structure and Dice on the scan's own voxels of the testing list."""
-    listed = read_datalist(recipe.datalist)
-    limited = [value for value, class_id in recipe.classes.items() if class_id in recipe.only_in_label_slices]
-    for case in listed.testing:
-        labelled = read_case(case, recipe.classes, limited)
-        labels_XYZ = segment(network, labelled, recipe, channels)
-        for structure in labelled.structures:
-            predicted = (labels_XYZ == channels[structure.class_id] + 1)[structure.region]
-            value = next(iter(structure.values))
-            truth = labelled.truth(structure)
-            if truth.any():
-                yield labelled.name, listed.label_names[value], round(float(dice(predicted.numpy(), truth)), 4)
-
-
-def segment(network: nn.Module, labelled: LabelledScan, recipe: Recipe, channels: dict[int, int]) -> Tensor:
-    """[X, Y, Z] of the scan: channel + 1 of the strongest structure, 0 where none is above a half."""
+def segment(
+    network: nn.Module, labelled: LabelledScan, recipe: Recipe, channels: dict[int, int]
+) -> NDArray[np.integer]:
+    """[X, Y, Z] of the scan: class id of the strongest structure, 0 where none is above a half."""
     preset = recipe.network_preset
     prepared = prepare(labelled.scan, preset.spacing, preset.hu_window)
     logits_CXYZ = sliding_window_inference(
@@ -127,21 +108,11 @@ def segment(network: nn.Module, labelled: LabelledScan, recipe: Recipe, channels
         torch.zeros(labelled.scan.grid.shape),
         torch.zeros(labelled.scan.grid.shape, dtype=torch.int16),
     )
-    for channel in channels.values():
+    for class_id, channel in channels.items():
         there_XYZ = resample_linear(logits_CXYZ[channel], prepared.grid, labelled.scan.grid)
-        labels_XYZ[there_XYZ > best_XYZ] = channel + 1
+        labels_XYZ[there_XYZ > best_XYZ] = class_id
         best_XYZ = torch.maximum(best_XYZ, there_XYZ)
-    return labels_XYZ
-
-
-def show(rows: list[tuple[str, str, float]]) -> None:
-    """Means as a table."""
-    means = []
-    for name in dict.fromkeys(row[1] for row in rows):
-        found = [row[2] for row in rows if row[1] == name]
-        means.append(statistics.mean(found))
-        print(f"| {name} | {len(found)} | {means[-1]:.3f} |")
-    print(f"| mean over structures | | {statistics.mean(means):.3f} |")
+    return labels_XYZ.numpy()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from openvista.model.point_head import ClickLabel
-from openvista.simulate.clicks import ClickRules, Clicks, all_objects, first_clicks, further_clicks
+from openvista.simulate.clicks import ClickRules, first_clicks, further_clicks
 from openvista.simulate.pieces import erode
 
 RULES = ClickRules()
@@ -231,14 +231,10 @@ def test_pieces_get_clicks_of_their_own_and_the_rest_of_an_organ_a_negative_one(
     assert all(inner_part[place] for object_clicks in found for place, _ in object_clicks[:3])
 
 
-def test_clicks_join_over_rounds_and_over_patches():
+def test_clicks_join_over_rounds():
     targets = blobs(0, objects=2)
     one = first(targets, rules=replace(RULES, from_supervoxels=True))
     two = further(~targets, targets)
     rounds = one.joined(two)
     assert rounds.labels_BN.shape == (2, 5)
     assert torch.equal(rounds.places_BN3[:, 3:], two.places_BN3)
-    together = all_objects([rounds, first(targets[:0]), two])
-    assert together.places_BN3.shape == (4, 5, 3)
-    assert together.labels_BN[2:, 2:].eq(ClickLabel.PADDING).all()
-    assert list(clicked(Clicks(together.places_BN3[2:], together.labels_BN[2:]))) == list(clicked(two))

@@ -49,13 +49,6 @@ def joined(parts: Sequence[Clicks]) -> Clicks:
     )
 
 
-def all_objects(parts: Sequence[Clicks]) -> Clicks:
-    """The clicks of several patches in one: objects one after the other, filled up to the most clicks of any."""
-    count = max(part.labels_BN.shape[1] for part in parts)
-    filled = [part.filled_up(count) for part in parts]
-    return Clicks(torch.cat([part.places_BN3 for part in filled]), torch.cat([part.labels_BN for part in filled]))
-
-
 @dataclass(frozen=True)
 class ClickRules:
     """Where and how often a simulated user clicks (paper facts §6).
