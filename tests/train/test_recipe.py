@@ -85,6 +85,8 @@ def test_paper_stages_differ_as_in_the_paper():
     ("override", "words"),
     [
         ({"augmentation": {"zom": 1}}, "augmentation.zoom"),
+        ({"mixing": {"unlabeled": 1}}, "mixing.unlabelled"),
+        ({"mixing": {"plain": 0.9}}, "sum to 1.3"),
         ({"stage": "stage9"}, "unknown stage 'stage9'; there are stage1"),
         ({"trained": ["encoder"]}, "'automatic' is not in trained"),
         ({"trained": ["encoder", "automatic", "point"]}, "nothing would train it"),

@@ -1,7 +1,7 @@
 """A training recipe: everything that decides a run, in one frozen object, read from YAML."""
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from openvista.anatomy.lookup import Vocabulary
 from openvista.errors import AnatomyError, MissingExtraError, RecipeError
 from openvista.grid import Axis3, Float3
 from openvista.model import PRESETS, Preset
+from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
 from openvista.train.stages import STAGES
 
@@ -80,6 +81,7 @@ class Recipe(BaseModel):
         loaders: threads that read scans and cut patches in the background.
         seed: of weights and patches.
         augmentation: strengths, see ``Augmentation``.
+        mixing: how often objects are made of supervoxels, and which, see ``SupervoxelMixing``.
         licence: of the resulting weights, for the card.
         data: origin and licence of the data, for the card.
     """
@@ -139,6 +141,7 @@ class Recipe(BaseModel):
     loaders: int = Field(default=2, ge=1)
     seed: int = Field(default=0, ge=0)
     augmentation: Augmentation = Augmentation()
+    mixing: SupervoxelMixing = SupervoxelMixing()
     licence: str = "unknown"
     data: str = ""
 
@@ -311,6 +314,8 @@ def _problem(item: Any) -> str:
     if item["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         text = str(item["msg"]).removeprefix("Value error, ")
         return f"{key}: {text}" if key else text
-    known = [*Recipe.model_fields, *(f"augmentation.{name}" for name in Augmentation.__dataclass_fields__)]
+    groups = {"augmentation": Augmentation, "mixing": SupervoxelMixing}
+    inner = [f"{key}.{field.name}" for key, group in groups.items() for field in fields(group)]
+    known = [*Recipe.model_fields, *inner]
     near = get_close_matches(key, known, n=1, cutoff=0)
     return f"unknown key {key!r}; the nearest is {near[0]!r}"

@@ -14,7 +14,6 @@ from torch import Tensor
 from openvista.simulate.class_prompts import choose_class_prompts, class_target
 from openvista.simulate.clicks import ClickRules, Clicks, first_clicks
 from openvista.simulate.objects import ClickObjects, choose_click_objects
-from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.simulate.user_clicks import first_user_clicks
 from openvista.train.augment import Patch, draw_patch
 from openvista.train.data import TrainingData
@@ -133,7 +132,7 @@ def ask_by_clicks(patch: Patch, recipe: Recipe, random: torch.Generator) -> Clic
         recipe.most_objects,
         random,
         patch.supervoxels_XYZ if with_supervoxels else None,
-        SupervoxelMixing() if with_supervoxels else None,
+        recipe.mixing if with_supervoxels else None,
     )
     if len(objects) == 0:
         return None
