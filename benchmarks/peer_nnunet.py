@@ -93,6 +93,7 @@ def train(folder: Path, seconds: float):  # nnUNetTrainer, which can only be imp
     plans, dataset = (json.loads((folder / name).read_text()) for name in ("nnUNetPlans.json", "dataset.json"))
     planned = plans["configurations"]["3d_fullres"]
     print(f"plan: patch {planned['patch_size']}, batch {planned['batch_size']}, spacing {planned['spacing']}")
+    plans["continue_training"] = False  # as its run_training.py adds
     trainer = nnUNetTrainer(plans, "3d_fullres", "all", dataset, torch.device("cpu"))
     trainer.on_train_start()
     trainer.network.train()
