@@ -3,8 +3,7 @@
 Its own are the plan, the augmentations, the loss, SGD with its polynomial decay (here by time and not by epoch) and the
 prediction with mirroring. It has no partly annotated scans, but a label to ignore: in a scan where not every structure
 was marked, whatever carries no label is ignored. The recipe gives the cases and classes. The testing list is scored as
-``openvista evaluate --protocol auto`` does. Needs
-``pip install nnunetv2``.
+``openvista evaluate --protocol auto`` does. Needs ``pip install nnunetv2``.
 
     python benchmarks/peer_nnunet.py recipes/starter.yaml --datalist openkbp/dataset.json --minutes 25 -o runs/nnunet
 """
@@ -26,7 +25,8 @@ from peer_scores import score, write
 from openvista.datalist import Case, read_datalist
 from openvista.train.recipe import Recipe, read_recipe
 
-DATASET = "Dataset501_Peer"
+NUMBER = 501
+DATASET = f"Dataset{NUMBER}_Peer"
 
 
 def main() -> None:
@@ -40,7 +40,6 @@ def main() -> None:
     base = arguments.output.resolve()
     folders = {name: base / name for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
     os.environ.update({name: str(folder) for name, folder in folders.items()})  # read when nnunetv2 is imported
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
     lay_out(recipe, folders["nnUNet_raw"] / DATASET)
     plan()
@@ -67,11 +66,8 @@ def lay_out(recipe: Recipe, folder: Path) -> None:
         if not case.annotated.issuperset(values):
             renumbered_XYZ[renumbered_XYZ == 0] = ignore
         nibabel.save(nibabel.Nifti1Image(renumbered_XYZ, label.affine), folder / "labelsTr" / f"{case.name}.nii.gz")
-    labels = (
-        {"background": 0}
-        | {listed.label_names[value]: number for number, value in enumerate(values, 1)}
-        | {"ignore": ignore}
-    )
+    structures = {listed.label_names[value]: number for number, value in enumerate(values, 1)}
+    labels = {"background": 0, **structures, "ignore": ignore}
     content = {"channel_names": {"0": "CT"}, "labels": labels, "numTraining": len(cases), "file_ending": ".nii.gz"}
     (folder / "dataset.json").write_text(json.dumps(content))
 
@@ -80,10 +76,9 @@ def plan() -> None:
     """nnU-Net's fingerprint, plan and preprocessing."""
     from nnunetv2.experiment_planning import plan_and_preprocess_api as api
 
-    number = int(DATASET[len("Dataset") :].split("_")[0])
-    api.extract_fingerprints([number], num_processes=1)
-    api.plan_experiments([number])
-    api.preprocess([number], configurations=["3d_fullres"], num_processes=[1])
+    api.extract_fingerprints([NUMBER], num_processes=1)
+    api.plan_experiments([NUMBER])
+    api.preprocess([NUMBER], configurations=["3d_fullres"], num_processes=[1])
 
 
 def train(folder: Path, seconds: float):  # nnUNetTrainer, which can only be imported with the folders set
@@ -110,7 +105,7 @@ def train(folder: Path, seconds: float):  # nnUNetTrainer, which can only be imp
 
 
 def predictor(trainer, classes: Mapping[int, int]):
-    """A function from a case to class ids on the scan's voxels, with nnU-Net's own prediction."""
+    """A function from a case to class ids [X, Y, Z] on the scan's voxels, with nnU-Net's own prediction."""
     from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 

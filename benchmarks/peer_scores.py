@@ -16,7 +16,7 @@ from openvista.train.recipe import Recipe
 
 Row = tuple[str, str, float]
 Segment = Callable[[Case, LabelledScan], NDArray[np.integer]]
-"""A case to the class id of each of the scan's voxels, 0 where nothing was found."""
+"""A case to the class id of each of the scan's voxels [X, Y, Z], 0 where nothing was found."""
 
 
 def score(segment: Segment, recipe: Recipe) -> Iterator[Row]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny_training import JOINT, POINT, tiny_recipe
 
+from openvista.simulate.supervoxel_mix import VARIANTS
 from openvista.train.samples import draw_sample, prompt_weights, random_source
 
 
@@ -59,3 +60,15 @@ def test_manual_labels_count_as_much_as_pseudo_labels():
     assert prompt_weights([True, True, True, False]).tolist() == [1, 1, 1, 3]
     assert prompt_weights([False, False, True]).tolist() == [1, 1, 1]
     assert prompt_weights([True]).tolist() == [1]
+
+
+@pytest.mark.parametrize("variant", ["plain", "unlabelled"])
+def test_the_recipe_says_what_is_made_of_supervoxels(data, tiny_list, variant):
+    shares = dict.fromkeys(VARIANTS, 0.0) | {variant: 1.0}
+    recipe = tiny_recipe(tiny_list, **POINT | {"supervoxels": True, "mixing": shares})
+    everything_one = [replace(case, supervoxels_XYZ=torch.ones_like(case.labels_XYZ).int()) for case in data.training]
+    with_supervoxels = replace(data, training=tuple(everything_one))
+    asked = [draw_sample(with_supervoxels, recipe, step, 0).clicks for step in range(8)]
+    unseen = torch.cat([clicks.objects.unseen_B for clicks in asked if clicks is not None])
+    assert len(unseen) >= 8
+    assert unseen.unique().tolist() == [variant == "unlabelled"]
