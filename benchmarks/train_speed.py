@@ -6,6 +6,7 @@ Neither prepares data. The first losses are compared: they have to agree.
 
     python benchmarks/train_speed.py                          # 16 filters, 64³, 2 windows, 8 classes
     python benchmarks/train_speed.py --precision bfloat16     # both under autocast; for CPUs with bfloat16 instructions
+    python benchmarks/train_speed.py --precision bfloat16 --peers-precision float32   # each as it runs by default
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 
 import torch
 from monai.networks.nets import vista3d132
@@ -37,6 +39,7 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=8, help="asked of each window")
     parser.add_argument("--steps", type=int, default=5, help="of each, taking turns; medians are compared")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--peers-precision", choices=("float32", "bfloat16"), help="if another than ours")
     parser.add_argument("--plain-heap", action="store_true", help="do not keep freed memory; 'openvista train' does")
     arguments = parser.parse_args()
     if not arguments.plain_heap:
@@ -48,11 +51,9 @@ def main() -> None:
     official = vista3d132(in_channels=1, encoder_embed_dim=arguments.filters).train()
     mine = same_weights(official, arguments.window)
 
-    def precision() -> AbstractContextManager[None]:
-        return torch.autocast("cpu", torch.bfloat16, enabled=arguments.precision == "bfloat16")
-
-    peer = peers_step(official, images_N1XYZ, ids_K, targets_NKXYZ, precision)
-    ours = our_step(mine, images_N1XYZ, ids_K, targets_NKXYZ, precision)
+    peers_precision = arguments.peers_precision or arguments.precision
+    peer = peers_step(official, images_N1XYZ, ids_K, targets_NKXYZ, partial(autocast, peers_precision))
+    ours = our_step(mine, images_N1XYZ, ids_K, targets_NKXYZ, partial(autocast, arguments.precision))
     print(f"first loss: peer {peer():.5f}, ours {ours():.5f}")
     seconds: dict[str, list[float]] = {"peer": [], "ours": []}
     for _ in range(arguments.steps):
@@ -63,6 +64,10 @@ def main() -> None:
             print(f"  {name}: {seconds[name][-1]:.2f} s", flush=True)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     print(f"seconds per step: {medians}; peer / ours {medians['peer'] / medians['ours']:.2f}")
+
+
+def autocast(precision: str) -> AbstractContextManager[None]:
+    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def same_weights(official: nn.Module, side: int) -> Vista3D:
@@ -101,9 +106,12 @@ def our_step(network: Vista3D, images_N1XYZ: Tensor, ids_K: Tensor, targets_NKXY
     def step() -> float:
         with precision():
             features_NCXYZ = network.automatic_features(images)
-        logits_NKXYZ = dot_logits(network.class_embeddings(ids_K), features_NCXYZ.float())
-        pairs = zip(logits_NKXYZ, targets_NKXYZ, strict=True)
-        loss = torch.stack([dice_bce_loss(*pair) for pair in pairs]).mean()
+        embeddings_KC = network.class_embeddings(ids_K)
+        losses = [
+            dice_bce_loss(dot_logits(embeddings_KC, features_1CXYZ.float())[0], targets_KXYZ)
+            for features_1CXYZ, targets_KXYZ in zip(features_NCXYZ.split(1), targets_NKXYZ, strict=True)
+        ]
+        loss = torch.stack(losses).mean()
         loss.backward()
         update(network, optimiser)
         return loss.item()

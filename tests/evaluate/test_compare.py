@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_evaluation import make_record, make_score
 
 from openvista.errors import InputError
 from openvista.evaluate.compare import (
@@ -19,6 +18,7 @@ from openvista.evaluate.compare import (
 )
 from openvista.evaluate.info import RunInfo
 from openvista.evaluate.results import Results
+from small_evaluation import make_record, make_score
 
 INFO = RunInfo(
     **dict.fromkeys(("command", "started", "version", "precision", "datalist", "datalist_sha256", "split"), "x"),

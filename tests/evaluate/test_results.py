@@ -8,7 +8,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from small_evaluation import CLASSES, make_record, make_score, tiny_model, write_cases
 
 from openvista.datalist import read_datalist
 from openvista.errors import InputError
@@ -17,6 +16,7 @@ from openvista.evaluate.pictures import PER_STRUCTURE, find_pictures
 from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.results import Results, read_results, write_results
 from openvista.evaluate.run import case_names, describe_run, plan_run, work_in_folder
+from small_evaluation import CLASSES, make_record, make_score, tiny_model, write_cases
 
 
 @pytest.fixture(scope="module")
