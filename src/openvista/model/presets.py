@@ -52,7 +52,7 @@ STARTER = Preset(
     filters=16,
     blocks_per_level=(1, 2, 2, 2, 1),
     window=(48, 48, 48),
-    spacing=(4.0, 4.0, 3.0),
+    spacing=(3.9, 3.9, 2.5),
     hu_window=(-500.0, 900.0),
 )
 """Small enough to lie in the repository and to train on two CPU cores.
