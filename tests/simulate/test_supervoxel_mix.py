@@ -82,6 +82,17 @@ def test_variants_come_as_often_as_stated(labels, supervoxels):
         assert found[name] / count == pytest.approx(getattr(SupervoxelMixing(), name), abs=0.05)
 
 
+def test_a_class_is_marked_unseen_as_often_as_stated_and_never_unless_asked(labels, supervoxels):
+    def unseen(share, seed, annotated=(1,)):
+        objects = choose(labels, supervoxels, only("plain", unseen_plain=share), annotated, seed=seed)
+        assert objects.class_ids_B.tolist() == [CLASSES[value] for value in annotated]
+        return bool(objects.unseen_B[0])
+
+    assert 8 < sum(unseen(0.3, seed) for seed in range(60)) < 30
+    assert not any(unseen(0.0, seed) for seed in range(20))
+    assert not any(unseen(1.0, seed, annotated=(3,)) for seed in range(5))  # a special class has labels of its own
+
+
 def test_a_part_is_one_side_of_the_organ_and_the_clicks_tell_which(labels, supervoxels):
     organ = labels == 1
     is_supervoxel, unseen = [], []

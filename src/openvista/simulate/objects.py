@@ -23,7 +23,7 @@ class ClickObjects:
         known_BXYZ: bool, where that truth is known.
         class_ids_B: int64 class id of the model, 0 for an object that is not exactly a class (made with supervoxels).
         special_B: bool, the class is special, its clicks have labels of their own.
-        unseen_B: bool, to be marked zero-shot: only objects made with supervoxels are.
+        unseen_B: bool, to be marked zero-shot: objects made with supervoxels, and classes where the mixing says so.
         pieces_BXYZ: int8, what the first clicks have to show. 1, 2, ... are the pieces an object is put together from,
             -1 is the rest of an organ of which the object is a part. Hand it to
             :func:`openvista.simulate.clicks.first_clicks`.

@@ -6,7 +6,7 @@ are, and so does a class for which the patch holds no fitting supervoxel.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -35,6 +35,8 @@ class SupervoxelMixing:
         smallest_share: but never more than this share of the patch, so that small windows have some: 20³ of 128³,
             432 of 48³.
         unseen: how often a part or an organ with a neighbour is marked zero-shot; the last two variants always are.
+        unseen_plain: how often the class as it is is marked zero-shot, so that clicks find it when nobody names it.
+            Ours: in the paper it never is.
         without_class: unlabelled supervoxels to ask for in a patch with no class to click on. Ours: it is how scans
             without any annotation take part.
 
@@ -55,6 +57,7 @@ class SupervoxelMixing:
     smallest: int = 20**3
     smallest_share: float = 1 / 256
     unseen: float = 0.5
+    unseen_plain: float = 0.0
     without_class: int = 1
 
     def __post_init__(self) -> None:
@@ -115,6 +118,8 @@ class _Mixer:
         plain = self.truth.object_of(value)
         if plain.special:
             return plain
+        if self.mixing.unseen_plain > 0 and self._chance() < self.mixing.unseen_plain:
+            plain = replace(plain, unseen=True)
         variant = self.mixing.variant(self._chance())
         if variant == "part":
             return self.part(value) or plain
