@@ -87,6 +87,8 @@ def test_paper_stages_differ_as_in_the_paper():
         ({"augmentation": {"zom": 1}}, "augmentation.zoom"),
         ({"mixing": {"unlabeled": 1}}, "mixing.unlabelled"),
         ({"mixing": {"plain": 0.9}}, "sum to 1.3"),
+        ({"mixing": {"unseen_plain": 1.5}}, "unseen_plain is 1.5: give a share"),
+        ({"mixing": {"unseen": -0.1}}, "unseen is -0.1: give a share"),
         ({"stage": "stage9"}, "unknown stage 'stage9'; there are stage1"),
         ({"trained": ["encoder"]}, "'automatic' is not in trained"),
         ({"trained": ["encoder", "automatic", "point"]}, "nothing would train it"),

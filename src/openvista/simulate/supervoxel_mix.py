@@ -41,7 +41,7 @@ class SupervoxelMixing:
             without any annotation take part.
 
     Raises:
-        RecipeError: the shares are negative or do not sum to 1.
+        RecipeError: the shares are negative or do not sum to 1, or ``unseen`` or ``unseen_plain`` is not a share.
     """
 
     plain: float = 0.6
@@ -67,6 +67,9 @@ class SupervoxelMixing:
                 f"shares of supervoxel mixing {dict(zip(VARIANTS, shares, strict=True))} sum to {sum(shares):g}: "
                 "give shares from 0 to 1 that sum to 1"
             )
+        for key in ("unseen", "unseen_plain"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise RecipeError(f"supervoxel mixing: {key} is {getattr(self, key):g}: give a share from 0 to 1")
 
     def variant(self, chance: float) -> str:
         """The variant for a number drawn evenly from 0..1."""
@@ -118,6 +121,7 @@ class _Mixer:
         plain = self.truth.object_of(value)
         if plain.special:
             return plain
+        # where it is 0 nothing is drawn, so that a seed gives the objects that it gave before there was this key
         if self.mixing.unseen_plain > 0 and self._chance() < self.mixing.unseen_plain:
             plain = replace(plain, unseen=True)
         variant = self.mixing.variant(self._chance())
