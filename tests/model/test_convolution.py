@@ -1,5 +1,7 @@
 """Small single images are convolved by oneDNN, and to the same result and gradient."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch.nn import functional
@@ -51,6 +53,24 @@ def test_gradients_are_torchs(layer):
     expected = torch.autograd.grad(answer.square().sum(), (again, layer.weight, layer.bias))
     for one, other in zip(ours, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(2, 2, 2), (2, 4, 3), (6, 2, 2), (2, 1, 1)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("by_autocast", [False, True])
+def test_thin_images_have_a_gradient_in_bfloat16(size, stride, by_autocast):
+    exact = Convolution(32, 32, stride)
+    image = torch.randn(2, 32, *size)
+    answer = exact(image)
+    weights = torch.randn_like(answer)
+    wanted = torch.autograd.grad((answer * weights).sum(), exact.parameters())
+    layer = exact if by_autocast else deepcopy(exact).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16, enabled=by_autocast):
+        blurred = layer(image if by_autocast else image.bfloat16())
+    assert blurred.dtype == torch.bfloat16
+    gradients = torch.autograd.grad((blurred.float() * weights).sum(), layer.parameters())
+    for one, other in zip(wanted, gradients, strict=True):
+        assert torch.allclose(one, other.float(), atol=0.02 * float(one.abs().max()))
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")

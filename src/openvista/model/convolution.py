@@ -3,6 +3,9 @@
 torch convolves a single image without oneDNN where C·X·Y is no larger than 20480, whatever Z is: its test counts four
 dimensions (release 2.13). That path takes several times as long, and a window of the starter meets it at every
 resolution but the finest (``benchmarks/layers.py``).
+
+oneDNN's gradient of a bfloat16 kernel (3.12, AVX-512) is garbage for two voxels along X, and writes beyond its memory
+for one voxel and stride 2: images this thin are convolved in float32 where a gradient is wanted.
 """
 
 import torch
@@ -10,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _SMALL = 20480
+_THIN = 2
 
 
 class Convolution(nn.Conv3d):
@@ -66,6 +70,11 @@ def convolved(
     x_NCXYZ: Tensor, kernel_DC333: Tensor, bias_D: Tensor | None = None, stride: int = 1, padding: int = 0
 ) -> Tensor:
     """``torch.nn.functional.conv3d``, small single images included in what is fast; any size of kernel."""
+    if _has_wrong_gradient(x_NCXYZ):
+        bias_D = None if bias_D is None else bias_D.float()
+        with torch.autocast("cpu", enabled=False):
+            exact = convolved(x_NCXYZ.float(), kernel_DC333.float(), bias_D, stride, padding)
+        return exact.bfloat16()
     if not _is_left_out(x_NCXYZ):
         return functional.conv3d(x_NCXYZ, kernel_DC333, bias_D, stride, padding)
     if torch.is_grad_enabled():
@@ -81,6 +90,14 @@ def _is_left_out(x_NCXYZ: Tensor) -> bool:
     if x_NCXYZ.device.type != "cpu" or x_NCXYZ.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
         return False
     return x_NCXYZ.shape[0] == 1 and x_NCXYZ.shape[1:4].numel() <= _SMALL
+
+
+def _has_wrong_gradient(x_NCXYZ: Tensor) -> bool:
+    """Whether oneDNN would get the gradient of the kernel wrong: thin, to be convolved in bfloat16, on a CPU."""
+    if x_NCXYZ.device.type != "cpu" or min(x_NCXYZ.shape[2:]) > _THIN or not torch.is_grad_enabled():
+        return False
+    by_autocast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return by_autocast or x_NCXYZ.dtype == torch.bfloat16
 
 
 def _with_a_second(x_1CXYZ: Tensor) -> Tensor:
