@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from openvista.grid import Grid
+from openvista.inference.device import Compute
+from openvista.inference.model import Model
 from openvista.inference.parts import Part
 from openvista.inference.profiles import BEST, BUNDLE
 from openvista.inference.strays import largest_piece, remove_strays, stray_voxels
@@ -13,6 +16,7 @@ from openvista.scan import Scan
 from small_evaluation import tiny_model
 
 SPACING = (2.0, 4.0, 3.0)
+FLOAT32 = Compute(torch.device("cpu"), torch.float32, torch.float32)
 CORD, LUNG = 121, 20
 
 
@@ -65,6 +69,28 @@ def scan() -> Scan:
     voxels = np.zeros((60, 30, 20), np.int16)
     voxels[6:14, 8:18, 5:13] = voxels[42:52, 10:22, 6:14] = 800
     return Scan(voxels, Grid(voxels.shape, np.diag([2.0, 2.0, 2.0, 1.0])))
+
+
+@pytest.fixture
+def model_with_mast():
+    """It has learnt a class of its own, 133, that looks like a liver."""
+    model = tiny_model(seed=20)
+    table = model.network.network.class_head.embedding_table.weight
+    with torch.no_grad():
+        table[133] = table[1]
+    card = replace(model.card, extra_classes={133: "mast"}, one_piece=(133,))
+    return Model(model.network.network, card, FLOAT32)
+
+
+def test_a_models_own_class_is_in_one_piece_where_its_card_says_so(scan, model_with_mast):
+    labels = model_with_mast.segment(scan, ["mast"]).labels
+    pieces = Model(model_with_mast.network.network, replace(model_with_mast.card, one_piece=()), FLOAT32)
+    everything = pieces.segment(scan, ["mast"]).labels
+    assert np.array_equal(labels, remove_strays(everything.copy(), scan.grid.spacing, [133]))
+    assert 0 < np.count_nonzero(labels) < np.count_nonzero(everything)
+    session = model_with_mast.open(scan)
+    session.segment(["mast"])
+    assert np.count_nonzero(session.bench.automatic[133].values_XYZ > 0) == np.count_nonzero(labels)
 
 
 def test_class_prompts_leave_strays_out_of_label_maps_and_sessions(scan):

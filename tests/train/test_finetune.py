@@ -64,6 +64,7 @@ def test_the_run_folder_has_its_own_list_and_recipe(datalist, tmp_path):
     assert [len(training), [case.name for case in held_out]] == [1, ["c2_ct"]]
     assert plan.recipe.name == "my-run"
     assert plan.recipe.stage == "joint"  # the starter has both branches
+    assert plan.recipe.one_piece == (137,)  # so has its mandible
 
 
 def test_new_structures_get_free_ids_and_start_from_a_class_the_model_knows(datalist, tmp_path):

@@ -57,6 +57,12 @@ def test_other_names_of_classes_that_are_not_trained_do_not_reach_the_card(run, 
     assert dict(export_model(network, recipe, folder).card.extra_aliases) == {133: ("lamp",)}
 
 
+def test_what_is_in_one_piece_reaches_the_card(run, tmp_path, tiny_list):
+    recipe, folder, network, _ = run
+    recipe = recipe.model_copy(update={"one_piece": (134, 136)})  # 136 is not trained
+    assert export_model(network, recipe, folder).card.one_piece == (134,)
+
+
 def test_the_same_seed_gives_the_same_losses(run, tmp_path, tiny_list):
     _, _, _, steps = run
     again = []

@@ -16,6 +16,7 @@ def test_the_starter_recipe_by_names(starter_recipe):
     assert recipe.mirrored_ids == {134: 135, 135: 134}
     assert recipe.class_ids == (11, 121, 133, 134, 135, 136, 137)
     assert recipe.sources[0].only_in_label_slices == (121, 11)
+    assert recipe.one_piece == (133, 134, 135, 136, 137)
 
 
 def test_overrides_win(starter_recipe):
@@ -32,6 +33,7 @@ def test_overrides_win(starter_recipe):
         ({"classes": {1: "livr"}}, "liver"),
         ({"classes": {}}, "classes is empty"),
         ({"mirrored": [["left kidney", "right kidney"]]}, "not among the recipe's classes"),
+        ({"one_piece": ["spleen"]}, "class 3 of one_piece is not among extra_names"),
         ({"precision": "int3"}, "precision"),
         ({"optimiser": "sgd"}, "optimiser"),
     ],

@@ -1,6 +1,7 @@
 """Cards: there and back, and what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def test_there_and_back_for_any_content(classes: list[int], own: dict[int, str],
     assert card.class_ids == tuple(sorted([*classes, *own]))
 
 
+def test_a_card_says_which_classes_are_in_one_piece(card: ModelCard) -> None:
+    mine = ModelCard.from_json(replace(card, one_piece=(133,)).to_json())
+    assert mine.one_piece_ids - card.one_piece_ids == {133}
+    assert 121 in card.one_piece_ids
+    assert 58 not in card.one_piece_ids
+
+
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
 def test_the_preset_survives(preset: Preset) -> None:
     assert ModelCard.from_json(ModelCard.from_preset(preset).to_json()).preset() == preset
@@ -55,6 +63,7 @@ def test_the_preset_survives(preset: Preset) -> None:
         ({"extra_classes": {"140": "no row for it"}}, "extra_classes"),
         ({"extra_aliases": {"5": ["unknown"]}}, "extra_aliases"),
         ({"extra_aliases": {"133": "not a list"}}, "list of names"),
+        ({"one_piece": [134]}, "one_piece .* ids of extra_classes"),
         ({"colour": "blue"}, "unknown field 'colour'"),
         ({"filters": None}, "wrong type"),
     ],

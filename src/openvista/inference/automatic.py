@@ -6,7 +6,7 @@ bring back, slab by slab → drop strays. Nothing here has one value per class a
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -76,7 +76,12 @@ def ask(network: WindowNetwork, class_ids: Sequence[int]) -> Question:
 
 
 def segment_scan(
-    network: WindowNetwork, scan: Scan, class_ids: Sequence[int], profile: Profile, report: Report = silent
+    network: WindowNetwork,
+    scan: Scan,
+    class_ids: Sequence[int],
+    profile: Profile,
+    report: Report = silent,
+    one_piece_ids: Collection[int] = ONE_PIECE_IDS,
 ) -> NDArray[np.unsignedinteger]:
     """Class ids on the scan's own grid, [X, Y, Z] in the scan's voxel order, 0 = none; uint8 if ids fit, else uint16.
 
@@ -86,6 +91,7 @@ def segment_scan(
         class_ids: what to look for, at least one; a voxel gets the one with the largest logit if that is above 0.
         profile: the choices.
         report: told about progress.
+        one_piece_ids: classes that are one connected thing; where the profile drops strays, theirs are.
 
     Raises:
         DeviceError: the GPU is too small for a single window.
@@ -103,7 +109,7 @@ def segment_scan(
         return label_prepared(prepared, box, plan, question, profile, Storage(where, dtype), report)
 
     labels = with_room_on_host(label, device)
-    return remove_strays(labels, scan.grid.spacing, ONE_PIECE_IDS) if profile.drop_strays else labels
+    return remove_strays(labels, scan.grid.spacing, one_piece_ids) if profile.drop_strays else labels
 
 
 def place_windows(prepared: Prepared, preset: Preset, profile: Profile) -> tuple[Box, WindowPlan]:

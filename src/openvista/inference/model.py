@@ -85,7 +85,7 @@ class Model:
             raise ModelError(f"model {self.card.name!r} answers clicks only, not class prompts; choose another model")
         chosen = find_profile(profile).override(mode=mode, overlap=overlap, weighting=weighting, skip_air=skip_air)
         ids = self.vocabulary.expand(classes)
-        labels = segment_scan(self.network, scan, ids, chosen, progress)
+        labels = segment_scan(self.network, scan, ids, chosen, progress, self.card.one_piece_ids)
         return Segmentation(
             labels=labels,
             grid=scan.grid,
@@ -134,6 +134,7 @@ class Model:
             fingerprint=self.card.weights_sha256 or _fingerprint(self.network.network),
             preset=self.network.network.preset,
             vocabulary=self.vocabulary,
+            one_piece_ids=self.card.one_piece_ids,
             storage_dtype=self.network.compute.storage_dtype,
             automatic=self.network if "automatic" in self.card.branches else None,
             clicks=PointNetwork(self.network) if "point" in self.card.branches else None,

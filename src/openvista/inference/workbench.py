@@ -56,6 +56,7 @@ class SessionModel:
         clicks: answers clicks; ``None`` if it has no such branch.
         precision: for the record.
         device: where features of windows are kept.
+        one_piece_ids: classes that are one connected thing.
     """
 
     name: str
@@ -67,6 +68,7 @@ class SessionModel:
     clicks: ClickNetwork | None = None
     precision: str = ""
     device: str = "cpu"
+    one_piece_ids: frozenset[int] = frozenset(ONE_PIECE_IDS)
 
 
 class Workbench:
@@ -155,7 +157,7 @@ class Workbench:
         if self._features is None:
             self._features = compute_features(network, self.prepared, self.profile, self.feature_budget, report)
         for class_id, part in zip(missing, self._features.layers(network.embeddings(missing), report), strict=True):
-            one_piece = self.profile.drop_strays and class_id in ONE_PIECE_IDS
+            one_piece = self.profile.drop_strays and class_id in self.model.one_piece_ids
             self.automatic[class_id] = largest_piece(part, self.prepared.grid.spacing) if one_piece else part
 
     def add_mask(self, mask: Part) -> str:

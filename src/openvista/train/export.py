@@ -34,6 +34,7 @@ def model_card(preset: Preset, recipe: Recipe, run_folder: Path) -> ModelCard:
         classes=tuple(class_id for class_id in ids if class_id in CATALOGUE),
         extra_classes={class_id: recipe.extra_names[class_id] for class_id in ids if class_id not in CATALOGUE},
         extra_aliases={class_id: aliases for class_id, aliases in recipe.extra_aliases.items() if class_id in ids},
+        one_piece=tuple(class_id for class_id in recipe.one_piece if class_id in ids),
         licence=recipe.licence,
         provenance={"data": recipe.data, "recipe": _portable(recipe)},
         metrics=_validation(run_folder),

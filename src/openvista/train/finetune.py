@@ -221,6 +221,7 @@ def _with_base_classes(card: ModelCard, base: ModelCard) -> ModelCard:
         classes=tuple(sorted({*card.classes, *base.classes})),
         extra_classes={**base.extra_classes, **card.extra_classes},
         extra_aliases={**base.extra_aliases, **card.extra_aliases},
+        one_piece=tuple(sorted({*card.one_piece, *base.one_piece})),
     )
 
 

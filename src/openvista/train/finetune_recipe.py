@@ -158,6 +158,7 @@ def plan_recipe(
         "start_from": None if request.from_scratch else str(base.path),
         "extra_names": {class_id: name for class_id, name in names.items() if class_id > LAST_OFFICIAL_ID},
         "extra_aliases": {i: aliases for i, aliases in base.card.extra_aliases.items() if i in names},
+        "one_piece": tuple(class_id for class_id in base.card.one_piece if class_id in names),
         "classes": one_value_each(classes),
         "mirrored": mirrored_pairs(names) if request.mirror else (),
         "only_in_label_slices": _limited(request.only_in_slices, names, base),

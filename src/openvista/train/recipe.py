@@ -53,6 +53,7 @@ class Recipe(BaseModel):
         embeddings_from: class id to the ids whose embeddings it starts from (their mean): for classes new to the model.
         extra_names: ids above 132, the model's own, and their names.
         extra_aliases: other names users may type for them.
+        one_piece: those of ``extra_names`` that are one connected thing; inference drops stray pieces of them.
         classes: label value of the data list to class id of the model; in the file also by name. Several values may
             be one class.
         more_data: further data lists, each with its own ``datalist``, ``classes`` and ``only_in_label_slices``.
@@ -97,6 +98,7 @@ class Recipe(BaseModel):
     embeddings_from: dict[int, tuple[int, ...]] = {}
     extra_names: dict[int, str] = {}
     extra_aliases: dict[int, tuple[str, ...]] = {}
+    one_piece: tuple[int, ...] = ()
     classes: dict[int, int]
     more_data: tuple[Source, ...] = ()
     pseudo_classes: tuple[int, ...] = ()
@@ -178,6 +180,9 @@ class Recipe(BaseModel):
         for class_id in {*limited, *(one for pair in self.mirrored for one in pair)}:
             if class_id not in self.class_ids:
                 raise ValueError(f"class {class_id} is not among the recipe's classes")
+        for class_id in self.one_piece:
+            if class_id not in self.extra_names:
+                raise ValueError(f"class {class_id} of one_piece is not among extra_names")
         return self
 
     @model_validator(mode="after")
@@ -249,7 +254,7 @@ def _resolved(content: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]
         "classes": {value: resolve(item) for value, item in (content.get("classes") or {}).items()},
         "mirrored": [[resolve(item) for item in pair] for pair in content.get("mirrored", ())],
     }
-    for key in ("only_in_label_slices", "pseudo_classes"):
+    for key in ("only_in_label_slices", "pseudo_classes", "one_piece"):
         resolved[key] = [resolve(item) for item in content.get(key, ())]
     if "more_data" in content:
         resolved["more_data"] = [

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import openvista
-from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
+from openvista.anatomy.catalogue import LAST_OFFICIAL_ID, ONE_PIECE_IDS
 from openvista.errors import ModelError, OutputError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class ModelCard:
         classes: official class ids (1..132) the model was trained on.
         extra_classes: own class ids (above 132) and their names.
         extra_aliases: further names for any of these ids: {id: (name, ...)}.
+        one_piece: those of ``extra_classes`` that are one connected thing in the body (a brainstem, not ribs).
         licence: of the weights.
         provenance: free form: data, recipe, command, origin.
         metrics: free form: what was measured, on what.
@@ -53,6 +54,7 @@ class ModelCard:
     classes: tuple[int, ...] = ()
     extra_classes: Mapping[int, str] = field(default_factory=dict)
     extra_aliases: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    one_piece: tuple[int, ...] = ()
     licence: str = "not stated"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -83,11 +85,17 @@ class ModelCard:
         known = set(self.class_ids)
         aliases = all(id_ in known for id_ in self.extra_aliases)
         _require(aliases, "extra_aliases", dict(self.extra_aliases), "names of ids the model knows")
+        _require(set(self.one_piece) <= set(self.extra_classes), "one_piece", self.one_piece, "ids of extra_classes")
 
     @property
     def class_ids(self) -> tuple[int, ...]:
         """Every id the model answers to as a class prompt, rising."""
         return tuple(sorted({*self.classes, *self.extra_classes}))
+
+    @property
+    def one_piece_ids(self) -> frozenset[int]:
+        """Classes that are one connected thing: the official ones, and the model's own that say so."""
+        return frozenset((*ONE_PIECE_IDS, *self.one_piece))
 
     @classmethod
     def from_preset(cls, preset: "Preset", *, name: str | None = None, **rest: Any) -> "ModelCard":
@@ -183,7 +191,7 @@ def _cleaned(content: Mapping[str, Any]) -> dict[str, Any]:
     """JSON has neither tuples nor integer keys: give both back."""
     cleaned: dict[str, Any] = dict(content)
     for key, value in content.items():
-        if key in ("classes", "blocks_per_level", "window"):
+        if key in ("classes", "blocks_per_level", "window", "one_piece"):
             cleaned[key] = tuple(int(item) for item in value)
         elif isinstance(value, Sequence) and not isinstance(value, str):
             cleaned[key] = tuple(value)
