@@ -22,6 +22,8 @@ class Augmentation:
 
     Attributes:
         chance: probability of each intensity change.
+        bend: share of the patches that are zoomed and rotated, and so interpolated; the others are cut out along the
+            voxels, as inference sees them.
         zoom: size factor is drawn from 1/(1+zoom)..1+zoom.
         rotation_degrees: largest rotation around each axis.
         mirror: mirror left and right half of the time (paired structures change their label).
@@ -29,6 +31,7 @@ class Augmentation:
     """
 
     chance: float = 0.2
+    bend: float = 1.0
     zoom: float = 0.2
     rotation_degrees: float = 12.0
     mirror: bool = True
@@ -109,14 +112,20 @@ def _voxel_map(
     room = (shape - size).clamp(min=0) / 2
     middle = (shape - 1) / 2
     centre = torch.maximum(torch.minimum(centre, middle + room), middle - room)
+    if augmentation.bend < 1 and _uniform(random) >= augmentation.bend:
+        first = (centre - (size - 1) / 2).round()
+        return torch.cat((_mirrored(torch.eye(3), mirror), (first + (size - 1) / 2)[:, None]), dim=1)
     angles = [math.radians(augmentation.rotation_degrees) * (2 * _uniform(random) - 1) for _ in range(3)]
     low = math.log(1 / (1 + augmentation.zoom))
     zoom = math.exp(low + (math.log(1 + augmentation.zoom) - low) * _uniform(random))
     spacing = torch.tensor(case.spacing)
     linear = _rotation(angles) * spacing[None] / spacing[:, None] / zoom
-    if mirror:
-        linear = linear * torch.tensor([-1.0, 1.0, 1.0])
-    return torch.cat((linear, centre[:, None]), dim=1)
+    return torch.cat((_mirrored(linear, mirror), centre[:, None]), dim=1)
+
+
+def _mirrored(linear: Tensor, mirror: bool) -> Tensor:
+    """A linear map of offsets; left and right swapped in it where ``mirror``."""
+    return linear * torch.tensor([-1.0, 1.0, 1.0]) if mirror else linear
 
 
 class _Cut:
