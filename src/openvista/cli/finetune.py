@@ -69,6 +69,8 @@ def finetune(
 
       openvista finetune data.json --map "1=new:plexus" --map "2=left kidney" --shots 5 -v -o runs/plexus
 
+      openvista finetune tumours.json --map "1=new:sarcoma" --set "augmentation={zoom: 0.6}"
+
       openvista finetune mice.json --map "1=liver" --spacing keep --patch 96,96,64 -o runs/mice
 
       torchrun --nproc-per-node 2 -m openvista finetune data.json --map "spleen=spleen" -o runs/spleen
