@@ -86,6 +86,7 @@ def test_paper_stages_differ_as_in_the_paper():
 @pytest.mark.parametrize(
     ("override", "words"),
     [
+        ({"augmentation": {"bend": 1.5}}, "bend is 1.5: give a share"),
         ({"augmentation": {"zom": 1}}, "augmentation.zoom"),
         ({"mixing": {"unlabeled": 1}}, "mixing.unlabelled"),
         ({"mixing": {"plain": 0.9}}, "sum to 1.3"),

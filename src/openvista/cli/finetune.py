@@ -69,7 +69,7 @@ def finetune(
 
       openvista finetune data.json --map "1=new:plexus" --map "2=left kidney" --shots 5 -v -o runs/plexus
 
-      openvista finetune tumours.json --map "1=new:sarcoma" --set "augmentation={zoom: 0.6}"
+      openvista finetune tumours.json --map "1=new:sarcoma" --set "augmentation={zoom: 0.6, rotation_degrees: 60}"
 
       openvista finetune mice.json --map "1=liver" --spacing keep --patch 96,96,64 -o runs/mice
 

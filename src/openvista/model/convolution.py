@@ -14,6 +14,7 @@ from torch.nn import functional
 
 _SMALL = 20480
 _THIN = 2
+"""Voxels along the shortest axis up to which an image is thin."""
 
 
 class Convolution(nn.Conv3d):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from openvista.errors import RecipeError
 from openvista.grid import Axis3
 from openvista.train.cases import TrainingCase
 
@@ -28,6 +29,9 @@ class Augmentation:
         rotation_degrees: largest rotation around each axis.
         mirror: mirror left and right half of the time (paired structures change their label).
         around_structure: share of patches centred on a voxel of a random annotated structure.
+
+    Raises:
+        RecipeError: ``chance``, ``bend`` or ``around_structure`` is not a share.
     """
 
     chance: float = 0.2
@@ -36,6 +40,11 @@ class Augmentation:
     rotation_degrees: float = 12.0
     mirror: bool = True
     around_structure: float = 0.8
+
+    def __post_init__(self) -> None:
+        for key in ("chance", "bend", "around_structure"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise RecipeError(f"augmentation: {key} is {getattr(self, key):g}: give a share from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,7 @@ def _voxel_map(
 
 
 def _mirrored(linear: Tensor, mirror: bool) -> Tensor:
-    """A linear map of offsets; left and right swapped in it where ``mirror``."""
+    """A linear map of offsets in voxels, [3, 3]; left and right swapped in it where ``mirror``."""
     return linear * torch.tensor([-1.0, 1.0, 1.0]) if mirror else linear
 
 
