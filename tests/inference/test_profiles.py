@@ -18,6 +18,7 @@ def test_profiles_differ_in_named_choices_only():
         "grow",
         "click_weighting",
         "local_clicks",
+        "heed_clicks",
         "drop_strays",
     }
     assert not BUNDLE.grow

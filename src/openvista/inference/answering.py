@@ -11,6 +11,7 @@ from openvista.inference.byte_cache import ByteCache
 from openvista.inference.click_engine import ClickEngine, Mean, PlacedClick
 from openvista.inference.components import components_at
 from openvista.inference.grow import next_opening
+from openvista.inference.heed import heed_clicks
 from openvista.inference.merge import Merged, Place, correct_nearby, keep_clicked, merge_clicks
 from openvista.inference.objects import Description, Opening, Turn
 from openvista.inference.parts import Part, around, box_slices, cropped, joint_box, shared_box
@@ -83,6 +84,7 @@ class Answering:
         start_layer: what a start (see :class:`Description`) looks like on the model grid.
         spacing: mm of the model grid.
         local: later clicks change only what is near them (see :class:`openvista.inference.profiles.Profile`).
+        heed: clicks are right whatever the network says (see there).
         restored: layers that need not be made, by description.
 
     Attributes:
@@ -96,11 +98,12 @@ class Answering:
         start_layer: Callable[[Description], Part | None],
         spacing: Float3,
         local: bool = True,
+        heed: bool = True,
         restored: Mapping[Description, Layer] | None = None,
         layer_bytes: int = LAYER_BYTES,
     ) -> None:
         self.engine, self.to_model, self.start_layer, self.spacing = engine, to_model, start_layer, spacing
-        self.local, self.restored = local, {} if restored is None else restored
+        self.local, self.heed, self.restored = local, heed, {} if restored is None else restored
         self.layers: ByteCache[Layer] = ByteCache(layer_bytes)
         self._last: tuple[Description, Mean, Merged] | None = None
 
@@ -196,6 +199,9 @@ class Answering:
     def _merge(self, description: Description, report: Report) -> tuple[Mean, Merged]:
         clicks = self._clicks(description)
         mean = self.engine.mean(description.openings, clicks, description.special, description.zero_shot, report)
+        if self.heed:
+            places = self._places(description, mean.start)
+            mean = replace(mean, logits_XYZ=heed_clicks(mean.logits_XYZ, places, self.spacing, mean.visited_XYZ))
         if description.before is not None:
             return self._correct(self.layer(description.before, report), description, mean)
         places, start = self._places(description, mean.start), self.start_layer(description)

@@ -140,7 +140,7 @@ def correct_nearby(
     before = previous_XYZ > 0
     positive = visited_XYZ & (answer_XYZ > 0)
     removable = before & ~positive & (visited_XYZ | forgettable_XYZ)
-    nearest = _nearest(places, before.shape, spacing)
+    nearest = nearest_click(places, before.shape, spacing)
     near_new_XYZ = ~seen_XYZ | (nearest >= len(places) - new)
     taken = np.zeros(before.shape, dtype=bool)
     for sign, area in ((True, positive & ~before), (False, removable)):
@@ -156,7 +156,7 @@ def correct_nearby(
     return Merged(logits, np.ones(before.shape, dtype=bool), taken)
 
 
-def _nearest(places: Sequence[Place], shape: Axis3, spacing: Float3) -> NDArray[np.int32]:
+def nearest_click(places: Sequence[Place], shape: Axis3, spacing: Float3) -> NDArray[np.int32]:
     """The number of the click that is nearest to each voxel; of equally near ones the newest counts."""
     nearest_XYZ = np.full(shape, -1, dtype=np.int32)
     shortest_XYZ = np.full(shape, np.inf, dtype=np.float32)

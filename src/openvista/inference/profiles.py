@@ -32,6 +32,8 @@ class Profile:
         local_clicks: a later click changes only what lies nearer to it than to the object's other clicks and is
             connected with it (:func:`openvista.inference.merge.correct_nearby`). Otherwise all clicks are answered
             together every time, as in the paper, and each may change all of the object.
+        heed_clicks: a click is always right: where the network's answer contradicts one, its logits are shifted
+            around it (:func:`openvista.inference.heed.heed_clicks`). Otherwise a click may do nothing, as in the paper.
         drop_strays: class prompts leave out what lies far from the rest of a structure that is in one piece
             (:func:`openvista.inference.strays.remove_strays`), such as spinal cord in an upper arm.
 
@@ -49,6 +51,7 @@ class Profile:
     click_weighting: str = "gaussian"
     local_clicks: bool = True
     drop_strays: bool = True
+    heed_clicks: bool = False  # so that session files from before this choice stay what they were
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
@@ -68,7 +71,15 @@ class Profile:
         return replace(self, name="custom", **chosen) if chosen else self  # type: ignore[arg-type]
 
 
-BEST = Profile(name="best", overlap=0.5, weighting="gaussian", mode="smooth", skip_air=True, padding="replicate")
+BEST = Profile(
+    name="best",
+    overlap=0.5,
+    weighting="gaussian",
+    mode="smooth",
+    skip_air=True,
+    padding="replicate",
+    heed_clicks=True,
+)
 """Ours. Every voxel away from the border is seen by eight windows, at 2.7 times the windows of overlap 0.3 and 0.4
 times those of 0.625. Edges are decided on the scan's own grid. Air costs nothing: looking only at the body moves
 windows, as the official bundle's crop does (monai-bundle facts §4), but leaves none out that touches the body."""
@@ -82,6 +93,7 @@ BUNDLE = replace(
     grow=False,
     click_weighting="constant",
     local_clicks=False,
+    heed_clicks=False,
     drop_strays=False,
 )
 """What the official bundle's configuration says (overlap 0.3, Gaussian, replicate padding since 0.5.7; paper facts

@@ -118,14 +118,14 @@ class Workbench:
         free = free_memory(torch.device(self.model.device))
         room = FEATURE_BYTES if free is None else min(FEATURE_BYTES, free // 4)
         engine = ClickEngine(self.model.clicks, self.prepared.image_XYZ, lattice, *choices, feature_bytes=room)
-        spacing, local = self.prepared.grid.spacing, self.profile.local_clicks
         bench: Workbench = weakref.proxy(self)  # a cycle would keep all of it until a garbage collection
         return Answering(
             engine,
             lambda voxel: bench.to_model(voxel),
             lambda description: bench.start_part(description),
-            spacing,
-            local,
+            self.prepared.grid.spacing,
+            self.profile.local_clicks,
+            self.profile.heed_clicks,
             self.restored,
         )
 

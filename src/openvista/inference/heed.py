@@ -1,0 +1,75 @@
+"""A click is right: where the network's answer contradicts one, its logits are shifted around that click.
+
+The network sees a click as a hint and may not follow it; the user would see that a click did nothing, or get an empty
+mask. Pure functions, for one object at a time.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from openvista.grid import Axis3, Float3
+from openvista.inference.merge import Logits, Mask, Place, nearest_click
+from openvista.inference.parts import Slices
+
+RADIUS = 10.0
+"""mm: standard deviation of the Gaussian that a shift has around its click (chosen in benchmarks/accuracy.md)."""
+CERTAINTY = 1.0
+"""Logit that the voxel of a contradicted click gets, with the click's sign (same place)."""
+_REACH = 4
+"""Standard deviations after which nothing is shifted."""
+
+
+def heed_clicks(answer_XYZ: Logits, places: Sequence[Place], spacing: Float3, visited_XYZ: Mask) -> Logits:
+    """Logits that agree with every click in them.
+
+    Where a click lies, the difference to ``CERTAINTY`` with the click's sign is added; around it less and less, by a
+    Gaussian, among the voxels that are nearer to it than to the object's other clicks. So the network still says how
+    far the object goes, but from a threshold that lets the click be right. What no click contradicts stays as it is.
+
+    Args:
+        answer_XYZ: logits of the point branch.
+        places: all clicks on the object, oldest first; those outside the array, or where no window has answered, are
+            left alone. Of two in one voxel the newer counts.
+        spacing: mm per voxel along X, Y, Z.
+        visited_XYZ: where a window has answered.
+    """
+    heeded_XYZ = answer_XYZ
+    for number, place in enumerate(places):
+        inside = all(0 <= v < n for v, n in zip(place.voxel, answer_XYZ.shape, strict=True))
+        if not inside or not visited_XYZ[place.voxel] or (answer_XYZ[place.voxel] > 0) == place.positive:
+            continue
+        if heeded_XYZ is answer_XYZ:
+            heeded_XYZ = answer_XYZ.copy()
+        box = _around(place.voxel, answer_XYZ.shape, spacing)
+        shifted = tuple(v - side.start for v, side in zip(place.voxel, box, strict=True))
+        wanted = np.float32(CERTAINTY if place.positive else -CERTAINTY)
+        weight_XYZ = _gaussian(shifted, heeded_XYZ[box].shape, spacing)
+        weight_XYZ *= visited_XYZ[box] & (nearest_click(_moved(places, box), weight_XYZ.shape, spacing) == number)
+        heeded_XYZ[box] += (wanted - answer_XYZ[place.voxel]) * weight_XYZ
+    return heeded_XYZ
+
+
+def _around(voxel: Axis3, shape: Axis3, spacing: Float3) -> Slices:
+    x, y, z = (
+        slice(max(v - int(_REACH * RADIUS / step), 0), min(v + int(_REACH * RADIUS / step) + 1, side))
+        for v, side, step in zip(voxel, shape, spacing, strict=True)
+    )
+    return (x, y, z)
+
+
+def _moved(places: Sequence[Place], box: Slices) -> list[Place]:
+    """The clicks in voxels of a box."""
+    moved = []
+    for place in places:
+        x, y, z = (v - side.start for v, side in zip(place.voxel, box, strict=True))
+        moved.append(Place((x, y, z), place.positive))
+    return moved
+
+
+def _gaussian(voxel: Axis3, shape: Axis3, spacing: Float3) -> Logits:
+    x, y, z = (
+        np.exp(-(((np.arange(side, dtype=np.float32) - first) * step / RADIUS) ** 2) / 2).astype(np.float32)
+        for side, first, step in zip(shape, voxel, spacing, strict=True)
+    )
+    return x[:, None, None] * y[:, None] * z
