@@ -83,6 +83,8 @@ def test_from_data_list_to_segmentation(folder, tmp_path):
         (["--set", "lerning_rate=1"], RecipeError, "nearest is 'learning_rate'"),
         (["--set", "preset=vista3d"], RecipeError, "preset cannot be set"),
         (["--minutes", -1], RecipeError, "minutes"),
+        (["--from-scratch", "--set", "start_share=0.5"], RecipeError, "start_from names no model"),
+        (["--keep-classes", "--set", "start_share=0.5"], RecipeError, "the other classes are forgotten"),
         (["--branches", "none"], RecipeError, "automatic, point, both"),
     ],
 )

@@ -129,6 +129,21 @@ def test_from_scratch_shares_everything_but_the_weights(datalist, tmp_path):
     assert not all(torch.equal(one[key], other[key]) for key in one)
 
 
+def test_a_share_of_the_models_weights_is_kept_in_what_learns_and_all_elsewhere(datalist, tmp_path):
+    def start(folder, **choices):
+        planned = plan_finetune(request_for(datalist, branches="automatic", **choices), tmp_path / folder).recipe
+        return starting_network(planned).state_dict()
+
+    whole, fresh = start("a"), start("b", from_scratch=True)
+    half, none = (start(name, settings={"start_share": share}) for name, share in (("c", 0.25), ("d", 0.0)))
+    for name, weights in half.items():
+        if name.startswith("point"):
+            assert torch.equal(weights, whole[name])
+        elif "embedding_table" not in name:  # the new class's row starts from another row
+            assert torch.allclose(weights, 0.25 * whole[name] + 0.75 * fresh[name], atol=1e-6)
+            assert torch.allclose(none[name], fresh[name], atol=1e-6)
+
+
 def test_several_labels_of_one_class_become_one(datalist, tmp_path):
     plan = plan_finetune(request_for(datalist, mapping=["1=mandible", "2=mandible"]), tmp_path / "run")
     assert plan.recipe.classes == {1: 137}

@@ -95,6 +95,8 @@ def test_paper_stages_differ_as_in_the_paper():
         ({"stage": "stage9"}, "unknown stage 'stage9'; there are stage1"),
         ({"trained": ["encoder"]}, "'automatic' is not in trained"),
         ({"trained": ["encoder", "automatic", "point"]}, "nothing would train it"),
+        ({"start_share": 0.5}, "start_share is 0.5, but start_from names no model"),
+        ({"start_from": "starter", "start_share": 1.5}, "start_share"),
         ({"trained": ["automatic"]}, "the encoder is frozen, but start_from names no model"),
         ({"steps": 3, "epochs": 2}, "steps and epochs exclude each other"),
         ({"window": [40, 48, 48]}, "multiples of 16"),

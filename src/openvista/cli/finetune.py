@@ -69,7 +69,7 @@ def finetune(
 
       openvista finetune data.json --map "1=new:plexus" --map "2=left kidney" --shots 5 -v -o runs/plexus
 
-      openvista finetune tumours.json --map "1=new:sarcoma" --set "augmentation={zoom: 0.6, rotation_degrees: 60}"
+      openvista finetune tumours.json --map "1=new:sarcoma" --set start_share=0.5 --set "augmentation={zoom: 0.6}"
 
       openvista finetune mice.json --map "1=liver" --spacing keep --patch 96,96,64 -o runs/mice
 
@@ -77,8 +77,14 @@ def finetune(
 
       openvista segment CT.nii.gz --model runs/spleen/model
     """
+    from openvista.errors import RecipeError
     from openvista.train.finetune_recipe import FinetuneRequest
 
+    chosen = parse_settings(settings or [])
+    if keep_classes and chosen.get("start_share", 1) != 1:
+        raise RecipeError(
+            f"--keep-classes: with start_share {chosen['start_share']} the other classes are forgotten; leave one out"
+        )
     request = FinetuneRequest(
         datalist=datalist,
         mapping=tuple(mapping or ()),
@@ -95,7 +101,7 @@ def finetune(
         steps=steps,
         minutes=minutes,
         seed=seed,
-        settings=parse_settings(settings or []),
+        settings=chosen,
     )
     folder = output or Path("runs") / f"{Path(model).resolve().name}-finetuned"
     _run(request, folder, keep_classes, verbose, quiet)

@@ -58,6 +58,7 @@ def starting_network(recipe: Recipe) -> Vista3D:
 
     It has the branches that are trained and those the start model has. A trained branch that the start model lacks
     stays random, but for its decoder: that begins as the other branch's, which already tells structures apart.
+    Where ``start_share`` is below 1, what is trained is moved back towards random weights by the rest.
 
     Raises:
         ModelError: there is no such model, or its file is damaged.
@@ -67,6 +68,8 @@ def starting_network(recipe: Recipe) -> Vista3D:
     inherited = () if model is None else model.card.branches
     branches = tuple(branch for branch in ("automatic", "point") if branch in (*recipe.trained, *inherited))
     network = build(replace(recipe.network_preset, branches=branches), recipe.seed)
+    learning = parameters_of(network, recipe.trained)
+    fresh = [parameter.detach().clone() for parameter in learning] if recipe.start_share < 1 else []
     if model is not None:
         _check_same_size(model, recipe)
         missing = network.load_state_dict(load_network(model).state_dict(), strict=False).missing_keys
@@ -75,6 +78,9 @@ def starting_network(recipe: Recipe) -> Vista3D:
                 "%s has no %s branch: its head starts from random weights", model.path, _lacking(branches, inherited)
             )
             _share_decoder(network, inherited)
+    with torch.no_grad():
+        for parameter, random in zip(learning, fresh, strict=False):
+            parameter.lerp_(random, 1 - recipe.start_share)
     start_embeddings(network, recipe.embeddings_from)
     freeze_all_but(network, recipe.trained)
     return network

@@ -50,6 +50,9 @@ class Recipe(BaseModel):
         spacing: mm per voxel along X, Y, Z instead of the preset's.
         window: voxels of a patch along X, Y, Z instead of the preset's.
         start_from: name or folder of the model whose weights the run starts from; ``None`` starts from random ones.
+        start_share: how much of that model's weights is in what is trained; the rest is random weights ("shrink and
+            perturb", Ash and Adams 2020, arXiv:1910.08475). Below 1 a model unlearns what is special to its own data,
+            which helps where the new data are few and unlike them.
         embeddings_from: class id to the ids whose embeddings it starts from (their mean): for classes new to the model.
         extra_names: ids above 132, the model's own, and their names.
         extra_aliases: other names users may type for them.
@@ -95,6 +98,7 @@ class Recipe(BaseModel):
     spacing: Float3 | None = None
     window: Axis3 | None = None
     start_from: str | None = None
+    start_share: float = Field(default=1.0, ge=0, le=1)
     embeddings_from: dict[int, tuple[int, ...]] = {}
     extra_names: dict[int, str] = {}
     extra_aliases: dict[int, tuple[str, ...]] = {}
@@ -197,6 +201,8 @@ class Recipe(BaseModel):
             raise ValueError("nothing is asked: class_probability and click_probability are both 0")
         if self.class_probability > 0 and self.most_present + self.most_absent == 0:
             raise ValueError("most_present and most_absent are both 0: no class would be asked")
+        if self.start_share < 1 and self.start_from is None:
+            raise ValueError(f"start_share is {self.start_share}, but start_from names no model: leave it out")
         if "encoder" not in self.trained and self.start_from is None:
             raise ValueError("the encoder is frozen, but start_from names no model to take it from")
         if self.steps is None and self.epochs is None:
