@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_sessions import BrightRegions, bright_scan, bright_session, two_balls
 
-from openvista.inference.heed import CERTAINTY, heed_clicks
+from openvista.inference.heed import CERTAINTY, RADIUS, heed_clicks, heed_radius
 from openvista.inference.merge import Place, nearest_click
 from openvista.inference.profiles import BEST, BUNDLE
 from openvista.model import ClickLabel
@@ -62,6 +62,15 @@ def test_the_shift_falls_off_with_millimetres_and_the_answer_given_is_not_writte
     along = heeded[12:, 10, 8]
     assert (np.diff(along) <= 0).all()
     assert (heeded > 0).sum() > 1
+
+
+def test_the_gaussian_is_narrower_where_windows_are_small():
+    assert heed_radius((128, 128, 128), (1.5, 1.5, 1.5)) == RADIUS
+    assert heed_radius((96, 96, 64), (0.1, 0.1, 0.1)) == pytest.approx(0.64)
+    answer, click = np.full(SHAPE, -3, np.float32), [Place((12, 10, 8), True)]
+    narrow, wide = (heed_clicks(answer, click, SPACING, EVERYWHERE, radius) for radius in (3.0, 10.0))
+    assert narrow[12, 10, 8] == wide[12, 10, 8]
+    assert (narrow > 0).sum() < (wide > 0).sum()
 
 
 @pytest.mark.parametrize("place", [Place((-1, 2, 2), True), Place((24, 2, 2), True), Place((3, 3, 3), True)])

@@ -11,7 +11,7 @@ from openvista.inference.byte_cache import ByteCache
 from openvista.inference.click_engine import ClickEngine, Mean, PlacedClick
 from openvista.inference.components import components_at
 from openvista.inference.grow import next_opening
-from openvista.inference.heed import heed_clicks
+from openvista.inference.heed import heed_clicks, heed_radius
 from openvista.inference.merge import Merged, Place, correct_nearby, keep_clicked, merge_clicks
 from openvista.inference.objects import Description, Opening, Turn
 from openvista.inference.parts import Part, around, box_slices, cropped, joint_box, shared_box
@@ -201,7 +201,9 @@ class Answering:
         mean = self.engine.mean(description.openings, clicks, description.special, description.zero_shot, report)
         if self.heed:
             places = self._places(description, mean.start)
-            mean = replace(mean, logits_XYZ=heed_clicks(mean.logits_XYZ, places, self.spacing, mean.visited_XYZ))
+            radius = heed_radius(self.engine.lattice.window, self.spacing)
+            heeded_XYZ = heed_clicks(mean.logits_XYZ, places, self.spacing, mean.visited_XYZ, radius)
+            mean = replace(mean, logits_XYZ=heeded_XYZ)
         if description.before is not None:
             return self._correct(self.layer(description.before, report), description, mean)
         places, start = self._places(description, mean.start), self.start_layer(description)

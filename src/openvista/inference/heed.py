@@ -14,13 +14,22 @@ from openvista.inference.parts import Slices
 
 RADIUS = 10.0
 """mm: standard deviation of the Gaussian that a shift has around its click (chosen in benchmarks/accuracy.md)."""
+_SHARE = 0.1
+"""Of a window's shortest side: no Gaussian is wider, for models of small animals."""
 CERTAINTY = 1.0
 """Logit that the voxel of a contradicted click gets, with the click's sign (same place)."""
 _REACH = 4
 """Standard deviations after which nothing is shifted."""
 
 
-def heed_clicks(answer_XYZ: Logits, places: Sequence[Place], spacing: Float3, visited_XYZ: Mask) -> Logits:
+def heed_radius(window: Axis3, spacing: Float3) -> float:
+    """mm: standard deviation of the Gaussian for windows of so many voxels of so many mm."""
+    return min(RADIUS, _SHARE * min(side * step for side, step in zip(window, spacing, strict=True)))
+
+
+def heed_clicks(
+    answer_XYZ: Logits, places: Sequence[Place], spacing: Float3, visited_XYZ: Mask, radius: float = RADIUS
+) -> Logits:
     """Logits that agree with every click in them.
 
     Where a click lies, the difference to ``CERTAINTY`` with the click's sign is added; around it less and less, by a
@@ -33,6 +42,7 @@ def heed_clicks(answer_XYZ: Logits, places: Sequence[Place], spacing: Float3, vi
             left alone. Of two in one voxel the newer counts.
         spacing: mm per voxel along X, Y, Z.
         visited_XYZ: where a window has answered.
+        radius: mm, of :func:`heed_radius`.
     """
     heeded_XYZ = answer_XYZ
     for number, place in enumerate(places):
@@ -41,18 +51,18 @@ def heed_clicks(answer_XYZ: Logits, places: Sequence[Place], spacing: Float3, vi
             continue
         if heeded_XYZ is answer_XYZ:
             heeded_XYZ = answer_XYZ.copy()
-        box = _around(place.voxel, answer_XYZ.shape, spacing)
+        box = _around(place.voxel, answer_XYZ.shape, spacing, radius)
         shifted = tuple(v - side.start for v, side in zip(place.voxel, box, strict=True))
         wanted = np.float32(CERTAINTY if place.positive else -CERTAINTY)
-        weight_XYZ = _gaussian(shifted, heeded_XYZ[box].shape, spacing)
+        weight_XYZ = _gaussian(shifted, heeded_XYZ[box].shape, spacing, radius)
         weight_XYZ *= visited_XYZ[box] & (nearest_click(_moved(places, box), weight_XYZ.shape, spacing) == number)
         heeded_XYZ[box] += (wanted - answer_XYZ[place.voxel]) * weight_XYZ
     return heeded_XYZ
 
 
-def _around(voxel: Axis3, shape: Axis3, spacing: Float3) -> Slices:
+def _around(voxel: Axis3, shape: Axis3, spacing: Float3, radius: float) -> Slices:
     x, y, z = (
-        slice(max(v - int(_REACH * RADIUS / step), 0), min(v + int(_REACH * RADIUS / step) + 1, side))
+        slice(max(v - int(_REACH * radius / step), 0), min(v + int(_REACH * radius / step) + 1, side))
         for v, side, step in zip(voxel, shape, spacing, strict=True)
     )
     return (x, y, z)
@@ -67,9 +77,9 @@ def _moved(places: Sequence[Place], box: Slices) -> list[Place]:
     return moved
 
 
-def _gaussian(voxel: Axis3, shape: Axis3, spacing: Float3) -> Logits:
+def _gaussian(voxel: Axis3, shape: Axis3, spacing: Float3, radius: float) -> Logits:
     x, y, z = (
-        np.exp(-(((np.arange(side, dtype=np.float32) - first) * step / RADIUS) ** 2) / 2).astype(np.float32)
+        np.exp(-(((np.arange(side, dtype=np.float32) - first) * step / radius) ** 2) / 2).astype(np.float32)
         for side, first, step in zip(shape, voxel, spacing, strict=True)
     )
     return x[:, None, None] * y[:, None] * z
