@@ -58,7 +58,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--only-in-slices", default="", help="as for openvista evaluate")
     parser.add_argument("--finetune", type=shlex.split, default=[], help='for both starts, as in --finetune="--mirror"')
     parser.add_argument(
-        "--fine-tuned", type=shlex.split, default=[], help="for the fine-tuned start alone, beside --finetune"
+        "--pretrained", type=shlex.split, default=[], help="beside --finetune, for the start from the model alone"
     )
     parser.add_argument("--evaluate", type=shlex.split, default=[], help="more options of openvista evaluate")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/few-shot"))
@@ -88,7 +88,7 @@ def train(folder: Path, start: str, shots: int, seed: int, arguments: argparse.N
         "--branches",
         "automatic",
     ]
-    more = ["--from-scratch"] if start == "scratch" else arguments.fine_tuned
+    more = ["--from-scratch"] if start == "scratch" else arguments.pretrained
     limited = ["--only-in-slices", arguments.only_in_slices] if arguments.only_in_slices else []
     command = ["finetune", arguments.datalist, "--model", arguments.model, *mapping, *choices, *more, *limited]
     openvista(*command, *arguments.finetune, "-o", folder)

@@ -7,6 +7,7 @@ from small_sessions import BrightRegions, bright_scan, bright_session, two_balls
 from openvista.inference.heed import CERTAINTY, RADIUS, heed_clicks, heed_radius
 from openvista.inference.merge import Place, nearest_click
 from openvista.inference.profiles import BEST, BUNDLE
+from openvista.inference.session_store import pack, unpack
 from openvista.model import ClickLabel
 
 SHAPE = (24, 20, 16)
@@ -101,6 +102,17 @@ def test_a_click_on_what_the_network_does_not_see_marks_its_place_in_best_and_no
     papers = bright_session(two_balls(), profile=BUNDLE)
     papers.click(dark)
     assert not papers.mask("object").any()
+
+
+def test_a_session_file_from_before_this_choice_stays_what_it_was():
+    session = bright_session(two_balls())
+    session.click((10, 12, 14))
+    contents = pack(session)
+    del contents.manifest["profile"]["heed_clicks"]
+    back = unpack(contents, session.bench.model, session.scan)
+    assert not back.profile.heed_clicks
+    back.click((20, 5, 15), back.new_object("dark"))
+    assert not back.mask("dark").any()
 
 
 @pytest.mark.parametrize(("profile", "kept"), [(BEST, False), (BUNDLE, True)])

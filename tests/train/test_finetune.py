@@ -135,8 +135,8 @@ def test_a_share_of_the_models_weights_is_kept_in_what_learns_and_all_elsewhere(
         return starting_network(planned).state_dict()
 
     whole, fresh = start("a"), start("b", from_scratch=True)
-    half, none = (start(name, settings={"start_share": share}) for name, share in (("c", 0.25), ("d", 0.0)))
-    for name, weights in half.items():
+    quarter, none = (start(name, settings={"start_share": share}) for name, share in (("c", 0.25), ("d", 0.0)))
+    for name, weights in quarter.items():
         if name.startswith("point"):
             assert torch.equal(weights, whole[name])
         elif "embedding_table" not in name:  # the new class's row starts from another row

@@ -199,14 +199,14 @@ class Answering:
     def _merge(self, description: Description, report: Report) -> tuple[Mean, Merged]:
         clicks = self._clicks(description)
         mean = self.engine.mean(description.openings, clicks, description.special, description.zero_shot, report)
+        places = self._places(description, mean.start)
         if self.heed:
-            places = self._places(description, mean.start)
             radius = heed_radius(self.engine.lattice.window, self.spacing)
             heeded_XYZ = heed_clicks(mean.logits_XYZ, places, self.spacing, mean.visited_XYZ, radius)
             mean = replace(mean, logits_XYZ=heeded_XYZ)
         if description.before is not None:
             return self._correct(self.layer(description.before, report), description, mean)
-        places, start = self._places(description, mean.start), self.start_layer(description)
+        start = self.start_layer(description)
         if start is None:
             return mean, keep_clicked(mean.logits_XYZ, places, mean.visited_XYZ)
         previous_XYZ = start.on(mean.start, mean.stop, OUTSIDE).astype(np.float32)

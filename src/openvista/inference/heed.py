@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from openvista.grid import Axis3, Float3
-from openvista.inference.merge import Logits, Mask, Place, nearest_click
+from openvista.inference.merge import Logits, Mask, Place, is_inside, nearest_click
 from openvista.inference.parts import Slices
 
 RADIUS = 10.0
@@ -46,21 +46,23 @@ def heed_clicks(
     """
     heeded_XYZ = answer_XYZ
     for number, place in enumerate(places):
-        inside = all(0 <= v < n for v, n in zip(place.voxel, answer_XYZ.shape, strict=True))
-        if not inside or not visited_XYZ[place.voxel] or (answer_XYZ[place.voxel] > 0) == place.positive:
+        if not is_inside(place.voxel, visited_XYZ) or not visited_XYZ[place.voxel]:
+            continue
+        if (answer_XYZ[place.voxel] > 0) == place.positive:
             continue
         if heeded_XYZ is answer_XYZ:
             heeded_XYZ = answer_XYZ.copy()
-        box = _around(place.voxel, answer_XYZ.shape, spacing, radius)
-        shifted = tuple(v - side.start for v, side in zip(place.voxel, box, strict=True))
+        box = _reached(place.voxel, answer_XYZ.shape, spacing, radius)
+        moved = _moved(places, box)
         wanted = np.float32(CERTAINTY if place.positive else -CERTAINTY)
-        weight_XYZ = _gaussian(shifted, heeded_XYZ[box].shape, spacing, radius)
-        weight_XYZ *= visited_XYZ[box] & (nearest_click(_moved(places, box), weight_XYZ.shape, spacing) == number)
+        weight_XYZ = _gaussian(moved[number].voxel, heeded_XYZ[box].shape, spacing, radius)
+        weight_XYZ *= visited_XYZ[box] & (nearest_click(moved, weight_XYZ.shape, spacing) == number)
         heeded_XYZ[box] += (wanted - answer_XYZ[place.voxel]) * weight_XYZ
     return heeded_XYZ
 
 
-def _around(voxel: Axis3, shape: Axis3, spacing: Float3, radius: float) -> Slices:
+def _reached(voxel: Axis3, shape: Axis3, spacing: Float3, radius: float) -> Slices:
+    """The box of an array that a click's Gaussian reaches."""
     x, y, z = (
         slice(max(v - int(_REACH * radius / step), 0), min(v + int(_REACH * radius / step) + 1, side))
         for v, side, step in zip(voxel, shape, spacing, strict=True)
@@ -78,6 +80,7 @@ def _moved(places: Sequence[Place], box: Slices) -> list[Place]:
 
 
 def _gaussian(voxel: Axis3, shape: Axis3, spacing: Float3, radius: float) -> Logits:
+    """[X, Y, Z]: 1 at a voxel, less with its distance in mm."""
     x, y, z = (
         np.exp(-(((np.arange(side, dtype=np.float32) - first) * step / radius) ** 2) / 2).astype(np.float32)
         for side, first, step in zip(shape, voxel, spacing, strict=True)

@@ -79,7 +79,7 @@ def merge_clicks(
     visited = np.ones(answer_XYZ.shape, dtype=bool) if visited_XYZ is None else visited_XYZ
     before = known & (previous_XYZ > 0)
     positive = visited & (answer_XYZ > 0)
-    clicks = [place for place in places if _inside(place.voxel, before)]
+    clicks = [place for place in places if is_inside(place.voxel, before)]
     added = positive if any(before[place.voxel] for place in clicks) else positive & ~before
     removed = visited & before & ~positive
     taken = components_at(added, [place.voxel for place in clicks if place.positive], REACH)
@@ -148,7 +148,7 @@ def correct_nearby(
         if own:
             near = area & (~seen_XYZ | np.isin(nearest, own))
             clicked = [places[index].voxel for index in own]
-            in_object = sign and any(before[voxel] for voxel in clicked if _inside(voxel, before))
+            in_object = sign and any(before[voxel] for voxel in clicked if is_inside(voxel, before))
             taken |= near & components_at(near | before if in_object else near, clicked, REACH)
     # where both agree the answer's edge is the better one, between the voxels
     agreed = visited_XYZ & near_new_XYZ & (positive == (before ^ taken))
@@ -157,7 +157,13 @@ def correct_nearby(
 
 
 def nearest_click(places: Sequence[Place], shape: Axis3, spacing: Float3) -> NDArray[np.int32]:
-    """The number of the click that is nearest to each voxel; of equally near ones the newest counts."""
+    """[X, Y, Z]: the number of the click that is nearest to each voxel, in mm; -1 where there is no click.
+
+    Args:
+        places: oldest first, inside the array or not; of equally near ones the newest counts.
+        shape: of the array, in voxels.
+        spacing: mm per voxel along X, Y, Z.
+    """
     nearest_XYZ = np.full(shape, -1, dtype=np.int32)
     shortest_XYZ = np.full(shape, np.inf, dtype=np.float32)
     for index, place in enumerate(places):
@@ -172,5 +178,6 @@ def nearest_click(places: Sequence[Place], shape: Axis3, spacing: Float3) -> NDA
     return nearest_XYZ
 
 
-def _inside(voxel: Axis3, array: Mask) -> bool:
+def is_inside(voxel: Axis3, array: Mask) -> bool:
+    """Whether an array [X, Y, Z] has this voxel."""
     return all(0 <= v < n for v, n in zip(voxel, array.shape, strict=True))

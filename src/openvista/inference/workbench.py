@@ -124,9 +124,9 @@ class Workbench:
             lambda voxel: bench.to_model(voxel),
             lambda description: bench.start_part(description),
             self.prepared.grid.spacing,
-            self.profile.local_clicks,
-            self.profile.heed_clicks,
-            self.restored,
+            local=self.profile.local_clicks,
+            heed=self.profile.heed_clicks,
+            restored=self.restored,
         )
 
     @cached_property

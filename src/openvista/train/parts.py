@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from openvista.errors import DeviceError, RecipeError
 from openvista.model import Preset, Vista3D, build
@@ -69,7 +69,7 @@ def starting_network(recipe: Recipe) -> Vista3D:
     branches = tuple(branch for branch in ("automatic", "point") if branch in (*recipe.trained, *inherited))
     network = build(replace(recipe.network_preset, branches=branches), recipe.seed)
     learning = parameters_of(network, recipe.trained)
-    fresh = [parameter.detach().clone() for parameter in learning] if recipe.start_share < 1 else []
+    fresh = [parameter.detach().clone() for parameter in learning] if recipe.start_share < 1 else None
     if model is not None:
         _check_same_size(model, recipe)
         missing = network.load_state_dict(load_network(model).state_dict(), strict=False).missing_keys
@@ -78,12 +78,18 @@ def starting_network(recipe: Recipe) -> Vista3D:
                 "%s has no %s branch: its head starts from random weights", model.path, _lacking(branches, inherited)
             )
             _share_decoder(network, inherited)
-    with torch.no_grad():
-        for parameter, random in zip(learning, fresh, strict=False):
-            parameter.lerp_(random, 1 - recipe.start_share)
+    if fresh is not None:
+        _mix(learning, fresh, 1 - recipe.start_share)
     start_embeddings(network, recipe.embeddings_from)
     freeze_all_but(network, recipe.trained)
     return network
+
+
+@torch.no_grad()
+def _mix(parameters: Sequence[nn.Parameter], others: Sequence[Tensor], share: float) -> None:
+    """Move parameters towards others, by so much of the way."""
+    for parameter, other in zip(parameters, others, strict=True):
+        parameter.lerp_(other, share)
 
 
 def _share_decoder(network: Vista3D, inherited: tuple[str, ...]) -> None:
