@@ -221,6 +221,7 @@ def test_train_mistakes_are_one_line(tmp_path, starter_recipe, example_datalist)
     assert_refused(openvista("train", tmp_path / "none.yaml"), "none.yaml")
     assert_refused(openvista("train", starter_recipe, "--datalist", tmp_path / "none.json"), "none.json")
     assert_refused(openvista("train", starter_recipe, "--set", "steps=many"), "steps")
+    assert_refused(openvista("train", starter_recipe, "--set", "window=[48,48"), "window=[48,48", "YAML")
     wrong_fold = ["--datalist", example_datalist, "--set", "fold=3", "-o", tmp_path / "run"]
     assert_refused(openvista("train", starter_recipe, *wrong_fold), "fold 3")
 

@@ -81,8 +81,21 @@ def test_outputs_without_a_folder_are_refused_before_the_work(folder):
 def test_a_list_below_another_folder(folder, tmp_path):
     lists = tmp_path / "lists"
     lists.mkdir()
-    content = {"label_dict": {"7": "mandible"}, "training": [{"image": "a_ct.nii.gz", "label": "a_seg.nii.gz"}]}
+    names = {str(value): f"organ {value}" for value in range(1, 8)}
+    content = {"label_dict": names, "training": [{"image": "a_ct.nii.gz", "label": "a_seg.nii.gz"}]}
     (lists / "research.json").write_text(json.dumps(content))
-    assert "2 of" not in run("check", lists / "research.json", "--root", folder).output
+    assert run("check", lists / "research.json", "--root", folder).exit_code == 0
     error = run("check", lists / "research.json").exception
     assert "1 of 1 cases cannot be used" in str(error)
+
+
+def test_a_case_that_lacks_only_its_supervoxels_is_kept_without_them(folder):
+    run("make", folder)
+    content = json.loads((folder / "dataset.json").read_text())
+    for entry in [*content["training"], *content["testing"]]:
+        entry["label_sv"] = "none.nii.gz"
+    (folder / "dataset.json").write_text(json.dumps(content))
+    run("check", folder / "dataset.json", "--write-usable", folder / "usable.json")
+    kept = read_datalist(folder / "usable.json")
+    assert len(kept.every_case) == 3
+    assert all(case.supervoxels is None for case in kept.every_case)

@@ -50,6 +50,46 @@ def test_a_finished_run_is_not_repeated(place):
     assert isinstance(evaluate(place, "-o", place / "run").exception, OutputError)
 
 
+def test_a_list_without_names_is_scored_by_the_mapping(place):
+    content = json.loads((place / "list.json").read_text())
+    del content["labels"]
+    for entry in content["testing"]:
+        entry.pop("annotated", None)
+    (place / "nameless.json").write_text(json.dumps(content))
+    options = ["-m", str(place / "model"), "--precision", "float32", "--map", "1=liver", "-q"]
+    done = CliRunner().invoke(app, ["evaluate", str(place / "nameless.json"), *options, "-o", str(place / "nameless")])
+    assert done.exit_code == 0, done.output
+    assert len((place / "nameless" / "scores.csv").read_text().splitlines()) == 1 + 3
+    for entry in content["testing"]:
+        entry["annotated"] = []
+    (place / "unmarked.json").write_text(json.dumps(content))
+    error = CliRunner().invoke(app, ["evaluate", str(place / "unmarked.json"), *options]).exception
+    assert isinstance(error, DataListError)
+    assert "nothing to score" in str(error)
+
+
+def test_a_run_is_not_gone_on_with_by_another_mapping(place):
+    mapped = ["--map", "1=spleen", "--map", "2=liver"]
+    error = evaluate(place, *mapped, "-o", place / "run", "--resume").exception
+    assert isinstance(error, OutputError)
+    assert "classes" in str(error)
+
+
+def test_options_can_name_what_the_mapping_has_just_named(place):
+    named = ["--protocol", "clicks", "--clicks", "1", "--map", "1=new:blob", "--tolerance", "blob=1"]
+    done = evaluate(place, *named, "--only-in-slices", "blob", "-o", place / "blob", "-q")
+    assert done.exit_code == 0, done.output
+    assert json.loads((place / "blob" / "run.json").read_text())["only_in_slices"] == [133]
+
+
+def test_habits_of_the_paper_are_told_with_the_numbers(place):
+    habit = ["--protocol", "zero-shot-iterative", "--clicks", "1", "--habit", "best-so-far"]
+    done = evaluate(place, *habit, "-o", place / "habit")
+    assert "best-so-far" in " ".join(done.output.split())
+    both = CliRunner().invoke(app, ["evaluate", "compare", str(place / "habit"), str(place / "habit")])
+    assert "best-so-far" in both.output
+
+
 def test_two_runs_side_by_side(place):
     assert evaluate(place, "-o", place / "second", "-q", model="other").exit_code == 0
     runner = CliRunner()

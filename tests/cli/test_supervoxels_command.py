@@ -52,6 +52,20 @@ def test_one_scan_with_the_starters_features_and_a_picture(small_ct, tmp_path):
     assert (described["features"], described["model"], described["compactness"]) == ("model", "starter", 0.01)
 
 
+def test_a_preview_of_what_is_there_already_and_a_list_that_names_its_maps(small_ct, tmp_path):
+    shutil.copy(small_ct, tmp_path / "one.nii.gz")
+    entries = [{"image": "one.nii.gz", "label_sv": "supervoxels/one_sv.nii.gz"}]
+    (tmp_path / "list.json").write_text(json.dumps({"training": entries}))
+    command = ["-l", tmp_path / "list.json", "--features", "intensity", "-n", "30"]
+    assert openvista(*command).returncode == 0
+    made = tmp_path / "supervoxels" / "one_sv.nii.gz"
+    before = made.stat().st_mtime_ns
+    assert not made.with_name("one_sv.png").exists()
+    assert openvista(*command, "--preview").returncode == 0
+    assert made.with_name("one_sv.png").stat().st_size > 1000
+    assert made.stat().st_mtime_ns == before
+
+
 def test_supervoxels_follow_structures_better_than_boxes_do(small_ct, example_labels, tmp_path):
     done = openvista(small_ct, "-o", tmp_path, "--segments", "200", "-q", "--features", "intensity")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

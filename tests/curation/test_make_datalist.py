@@ -41,6 +41,10 @@ def test_the_split_follows_the_seed(folder):
     assert len({tuple(names_of(make(folder, seed=seed).listed.testing)) for seed in range(6)}) > 1
 
 
+def test_something_is_left_to_train_on(folder):
+    assert len(make(folder, test_share=0.99).listed.training) == 1
+
+
 def test_shares_and_folds_are_free(folder):
     listed = make(folder, test_share=0, folds=2).listed
     assert (len(listed.training), len(listed.testing)) == (10, 0)

@@ -10,7 +10,7 @@ from openvista.evaluate.clicking import Habit
 from openvista.evaluate.clicks import _ClickedWindows, answer_clicks
 from openvista.evaluate.labelled import read_case
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.protocols import find_protocol
+from openvista.evaluate.protocols import PROTOCOLS, find_protocol
 from openvista.evaluate.run import evaluate_case, plan_run
 from openvista.simulate.user import first_user_click
 from small_evaluation import CLASSES, tiny_model, write_cases
@@ -40,6 +40,19 @@ def test_every_structure_has_a_value_at_each_number_of_clicks_always_the_same(ca
         seconds = [score.seconds for score in first.scores if score.class_id == i]
         assert 0 < seconds[0] < seconds[1] < seconds[2]
     assert evaluate_case(model, cases[2], run).scores[-1].class_id == 1
+
+
+def test_one_object_at_a_time_has_what_it_includes(cases):
+    classes = {1: 1, 2: 26}  # liver and hepatic tumour
+    alone, with_tumour = (read_case(cases[0], classes, overlapping=one) for one in (False, True))
+    organ, tumour = (alone.truth(structure) for structure in alone.structures)
+    assert organ.any()
+    assert tumour.any()
+    assert np.array_equal(with_tumour.truth(with_tumour.structures[0]), organ | tumour)
+    assert np.array_equal(with_tumour.truth(with_tumour.structures[1]), tumour)
+    unmarked = read_case(cases[2], classes, overlapping=True)
+    assert [structure.values for structure in unmarked.structures] == [(1,)]
+    assert [name for name, one in PROTOCOLS.items() if not one.overlapping] == ["auto", "cvpr25", "auto+point-oracle"]
 
 
 def test_objects_do_not_influence_each_other(cases, model):
@@ -88,7 +101,8 @@ def test_in_sliding_windows_a_click_reaches_no_further_than_its_windows(cases, m
     respond = windows.responder(labelled.structures[0])
     mask = respond(((2, 2, 2), True))
     reach = [windows.windows.plan.window[axis] * 2.0 / labelled.scan.grid.spacing[axis] for axis in range(3)]
-    assert all(np.argwhere(mask).max(axis=0) <= 2 + np.array(reach)) if mask.any() else True
+    assert mask.any()
+    assert all(np.argwhere(mask).max(axis=0) <= 2 + np.array(reach))
 
 
 def test_protocols_without_clicks_take_none():

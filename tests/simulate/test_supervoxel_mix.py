@@ -170,6 +170,17 @@ def test_a_merged_supervoxel_takes_the_organs_it_covers(labels, supervoxels):
         assert set(on_pieces) == set(pieces[pieces > 0].tolist())
 
 
+def test_a_merged_supervoxel_inside_an_organ_is_the_main_piece():
+    labels, supervoxels = torch.zeros(2, SIDE, SIDE, SIDE, dtype=torch.long)
+    labels[:16, :16, :16] = 1
+    supervoxels[2:12, 2:12, 2:12] = 9
+    for seed in range(10):
+        objects = choose(labels, supervoxels, only("merged"), seed=seed)
+        assert torch.equal(objects.targets_BXYZ[0], labels == 1)
+        assert torch.equal(objects.pieces_BXYZ[0] == 1, supervoxels == 9)
+        assert len(places(clicks_of(objects, seed), ClickLabel.POSITIVE)) == RULES.most_positive
+
+
 def test_of_a_neighbour_in_two_pieces_the_one_that_touches_counts():
     labels, supervoxels = torch.zeros(2, SIDE, 8, 8, dtype=torch.long)
     labels[2:8, 1:7, 1:7] = 1

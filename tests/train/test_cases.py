@@ -93,6 +93,12 @@ def test_pseudo_labels_fill_in_what_nobody_marked(mapped_case):
     assert torch.equal(loaded.labels_XYZ == 3, plain.labels_XYZ == 134)
 
 
+def test_what_a_pseudo_label_does_not_show_is_unknown_and_not_absent(mapped_case):
+    case = replace(mapped_case, annotated=frozenset({1}))
+    loaded = load_case(case, TINY, Use({1: 133, 2: 3}, pseudo=frozenset({133, 3, 26})))
+    assert loaded.annotated == (3, 133)
+
+
 def test_an_unreliable_pseudo_label_is_left_alone(mapped_case):
     case = replace(mapped_case, annotated=frozenset({1}), pseudo_label_reliable=False)
     assert load_case(case, TINY, Use({1: 133, 2: 3}, pseudo=frozenset({3}))).annotated == (133,)

@@ -76,6 +76,32 @@ def test_small_lists_are_drawn_more_often(tiny_list, tmp_path):
     assert load(tiny_recipe(tiny_list, fold=None, more_data=more)).weights.tolist() == [1, 1, 1, 1]
 
 
+def test_a_list_that_names_no_labels_is_trained_on_by_the_recipes_classes(own_list):
+    nameless = edited(own_list, lambda content: content.pop("labels"))
+    data = load(tiny_recipe(nameless))
+    assert [case.annotated for case in data.training] == [(133, 134), (133, 134)]
+
+
+def test_a_case_in_which_nobody_marked_anything_is_named(own_list, caplog):
+    edited(own_list, lambda content: content["training"][2].update({"annotated": []}))
+    data = load(tiny_recipe(own_list))
+    assert [case.name for case in data.training] == ["ct1"]
+    assert data.skipped == ("ct2 (nobody marked a structure of the recipe in it)",)
+    assert "skipped ct2" in caplog.text
+
+
+def test_what_no_case_has_is_said(own_list, caplog):
+    for number in range(3):
+        edited(own_list, lambda content, number=number: content["training"][number].update({"annotated": [1]}))
+    load(tiny_recipe(own_list, stage="stage1", start_from="x", labels="manual+pseudo"))
+    assert "no training case has supervoxels" in caplog.text
+    assert "from a pseudo-label" in caplog.text
+    assert "annotated for dim ball" in caplog.text
+    caplog.clear()
+    load(tiny_recipe(own_list, classes={1: "bright ball"}))
+    assert caplog.text == ""
+
+
 def test_scans_without_labels_take_part_where_supervoxels_are_asked_for(own_list):
     def change(content):
         entry = content["training"].pop()

@@ -9,6 +9,9 @@ from openvista.errors import RecipeError
 from openvista.train.recipe import read_recipe
 from openvista.train.stages import STAGES, stage1, stage2, stage3, stage4
 
+SHORT = {"only_in_label_slices": [], "one_piece": []}
+ALONE = {"mirrored": None, **SHORT}
+
 
 def test_the_starter_recipe_by_names(starter_recipe):
     recipe = read_recipe(starter_recipe)
@@ -35,6 +38,17 @@ def test_overrides_win(starter_recipe):
         ({"mirrored": [["left kidney", "right kidney"]]}, "not among the recipe's classes"),
         ({"one_piece": ["spleen"]}, "class 3 of one_piece is not among extra_names"),
         ({"precision": "int3"}, "precision"),
+        ({"stage": ["x"]}, "unknown stage"),
+        ({"window": [0, 48, 48]}, "multiples of 16"),
+        ({"augmentation": {"zoom": -1}}, "zoom is -1"),
+        ({"name": "my model"}, "cannot name a model"),
+        (
+            {"extra_names": {600: "thing"}, "classes": {1: "thing"}, **ALONE},
+            "id 600 is not one of a model's own, 133..511",
+        ),
+        ({"extra_aliases": {133: ["spinal cord"]}}, "spinal cord"),
+        ({"classes": {1: "right parotid"}, **ALONE}, "'right parotid' has no pair in mirrored"),
+        ({"mirrored": []}, "has no pair in mirrored"),
         ({"optimiser": "sgd"}, "optimiser"),
     ],
 )
@@ -50,6 +64,11 @@ def test_missing_and_garbled_files(tmp_path):
     bad = tmp_path / "bad.yaml"
     bad.write_text("classes: [")
     with pytest.raises(RecipeError, match="not YAML"):
+        read_recipe(bad)
+    with pytest.raises(RecipeError, match="cannot be read"):
+        read_recipe(tmp_path)
+    bad.write_text("name: x\n1: spleen")
+    with pytest.raises(RecipeError, match="1 is no key"):
         read_recipe(bad)
     bad.write_text("just words")
     with pytest.raises(RecipeError, match="key: value"):
@@ -111,6 +130,17 @@ def test_impossible_combinations_are_said(starter_recipe, override, words):
     with pytest.raises(RecipeError, match=words) as caught:
         read_recipe(starter_recipe, **override)
     assert "\n" not in str(caught.value)
+
+
+def test_left_and_right_are_paired_by_name_where_the_recipe_does_not_say(starter_recipe):
+    paired = read_recipe(
+        starter_recipe, mirrored=None, classes={1: "left kidney", 2: "kidney right", 3: "liver"}, **SHORT
+    )
+    assert paired.mirrored_ids == {5: 14, 14: 5}
+    one_sided = {"classes": {1: "left kidney"}, "mirrored": None, **SHORT}
+    assert read_recipe(starter_recipe, augmentation={"mirror": False}, **one_sided).mirrored_ids == {}
+    clicks = {"trained": ["encoder", "point"], "class_probability": 0, "click_probability": 1}
+    assert read_recipe(starter_recipe, **clicks, **one_sided).augmentation.mirror
 
 
 def test_epochs_become_steps(starter_recipe):

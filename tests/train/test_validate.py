@@ -63,6 +63,15 @@ def test_dice_counts_only_what_is_annotated_and_known(network):
     assert class_dice(network, replace(case, pseudo=frozenset({3})), (3, 7)) == {}
 
 
+def test_an_organ_is_judged_without_its_tumour_by_class_and_with_it_by_clicks(network):
+    image, ids = torch.rand(32, 32, 32).half(), (1, 26)
+    labels = predict_labels(network, image, torch.tensor(ids))
+    truth = torch.tensor([0, 1, 26], dtype=torch.int16)[labels.long()]
+    assert set(truth.unique().tolist()) >= {1, 26}
+    case = TrainingCase("made up", image, truth, ids, {}, (1.0, 1.0, 1.0))
+    assert class_dice(network, case, ids) == {1: 1.0, 26: 1.0}
+
+
 def test_one_click_looks_at_the_window_around_the_middle_of_the_structure():
     network = build(replace(SMALL, filters=8, branches=("automatic", "point")), 1).eval()
     truth = torch.zeros(50, 32, 32, dtype=torch.int16)

@@ -134,8 +134,8 @@ def check(
         text = json.dumps(report_content(report), indent=1, ensure_ascii=False)
         with replacing(json_report) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
-    if write_usable is not None and len(report.unusable) < len(report.cases):
-        write_datalist(usable_part(report), write_usable)
+    if write_usable is not None and (usable := usable_part(report)).every_case:
+        write_datalist(usable, write_usable)
     if not report.usable:
         raise DataListError(_verdict(report))
 

@@ -115,12 +115,13 @@ def evaluate(
     if output is None and (shard.count > 1 or resume):
         raise OutputError("several processes, and --resume, need a folder for what is done: add -o FOLDER")
     listed = read_datalist(datalist)
-    cases = _cases(listed, split)
+    _cases(listed, split)  # a wrong split is told first
     sam2 = _load_sam2(model, device) if find_protocol(protocol).family == "sam2" else None
     card = _card(model) if sam2 is None else sam2.card
     choices: dict[str, Any] = {"profile": profile, "seed": seed, "habits": frozenset(habit or ())}
     choices |= {"clicks": _numbers(clicks)} if clicks else {}
     run, names = _plan(card, listed, protocol, mapping or [], only_in_slices, (tolerance or [], surface), choices)
+    cases = _scored(_cases(listed.naming({v: names[i] for v, i in run.classes.items()}), split), run, datalist)
     how = str(sam2) if sam2 is not None else _compute(device, precision)
     info = describe_run(card, how, listed, split, cases, run, names, _command())
     folder = None if output is None else RunFolder(output, info, shard, resume)
@@ -180,6 +181,20 @@ def _cases(listed: "DataList", split: str) -> "tuple[Case, ...]":
         raise DataListError(f"no split {split!r}: there is testing, training, and 'fold N'")
     if not cases:
         raise DataListError(f"{listed.path}: split {split!r} has no labelled case")
+    return cases
+
+
+def _scored(cases: "tuple[Case, ...]", run: "Run", datalist: Path) -> "tuple[Case, ...]":
+    """The cases, if there is anything to score in them."""
+    from openvista.errors import DataListError
+    from openvista.evaluate.labelled import marked_classes
+
+    if not any(marked_classes(case, run.classes) for case in cases):
+        values = ", ".join(map(str, sorted(run.classes)))
+        raise DataListError(
+            f"{datalist}: nobody marked any of the labels {values} in these {len(cases)} cases, so there is nothing to "
+            "score; look at 'annotated' in the list"
+        )
     return cases
 
 
@@ -250,9 +265,11 @@ def _plan(
     vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
     labels = map_labels(listed, mapping, vocabulary)
     check_model(chosen, card, labels.new_names)
-    limited_ids = vocabulary.expand(only_in_slices) if only_in_slices else []
+    extra = {**card.extra_classes, **labels.new_names}  # options may name what --map has just named
+    asked = Vocabulary({*card.class_ids, *labels.new_names}, extra, card.extra_aliases, model_name=card.name)
+    limited_ids = asked.expand(only_in_slices) if only_in_slices else []
     limited = [value for value, class_id in labels.classes.items() if class_id in limited_ids]
-    run = plan_run(chosen, labels.classes, limited, _judge(labels, vocabulary, *judging), **choices)
+    run = plan_run(chosen, labels.classes, limited, _judge(labels, asked, *judging), **choices)
     names = {key: labels.new_names.get(key) or vocabulary.name(key) for key in run.settings.class_ids}
     return run, names
 

@@ -126,7 +126,7 @@ def _plan(
     else:
         from openvista.datalist import read_datalist
 
-        listed = read_datalist(datalist)
+        listed = read_datalist(datalist, must_exist=False)  # it may name the maps that are to be made
         jobs = jobs_of(cases_of(listed, split), folder / "supervoxels")
         list_target = folder / f"{datalist.stem}_supervoxels.json"
     for job in jobs:

@@ -10,11 +10,20 @@ from openvista.cli.training import parse_settings, train_with_bar
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="YAML file; 'recipes/starter.yaml' explains every key by example.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(help="YAML file, such as recipes/starter.yaml; openvista/train/recipe.py describes every key."),
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Run folder. Default: [cyan]runs/<name>[/cyan].")
     ] = None,
-    datalist: Annotated[Path | None, typer.Option(help="JSON data list, instead of the recipe's.")] = None,
+    datalist: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON data list, instead of the recipe's. Say where it comes from with --set 'data=...' and "
+            "--set 'licence=...': it goes into the model's card."
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
     ] = None,
@@ -45,7 +54,9 @@ def train(
 
     overrides = parse_settings(settings or [])
     if datalist is not None:
-        overrides["datalist"] = str(datalist.resolve())
+        # the recipe speaks of its own list; a card must not name an origin that its data do not have
+        unstated = {"data": f"not stated (list {datalist.name})", "licence": "unknown"}
+        overrides = unstated | overrides | {"datalist": str(datalist.resolve())}
     chosen = read_recipe(recipe, **overrides)
     folder = output or Path("runs") / chosen.name
     retain_heap()

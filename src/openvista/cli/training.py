@@ -16,20 +16,27 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     """``key=value`` pairs; values are YAML, so numbers, lists and null work.
 
     Raises:
-        RecipeError: one is not such a pair.
+        RecipeError: one is not such a pair, or its value is not YAML.
+        MissingExtraError: PyYAML is not installed.
     """
-    from openvista.errors import RecipeError
+    from openvista.errors import MissingExtraError, RecipeError
 
     if not settings:
         return {}
-    import yaml
+    try:
+        import yaml
+    except ImportError:
+        raise MissingExtraError("yaml", "train", "read --set") from None
 
     parsed = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key:
             raise RecipeError(f"--set {setting}: write KEY=VALUE, for example --set minutes=5")
-        parsed[key.strip()] = yaml.safe_load(value)
+        try:
+            parsed[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise RecipeError(f"--set {setting}: the value is not YAML: {' '.join(str(error).split())}") from None
     return parsed
 
 

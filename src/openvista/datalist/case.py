@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from openvista.errors import DataListError
+from openvista.io.paths import scan_name
 
 SliceRange = tuple[int, int]
 
@@ -41,8 +42,8 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The image's file name without extensions."""
-        return self.image.name.split(".")[0]
+        """The image's file name without its image suffix."""
+        return scan_name(self.image)
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class UnlabelledCase:
 
     @property
     def name(self) -> str:
-        """The image's file name without extensions."""
-        return self.image.name.split(".")[0]
+        """The image's file name without its image suffix."""
+        return scan_name(self.image)
 
 
 AnyCase = Case | UnlabelledCase

@@ -82,6 +82,7 @@ class Protocol:
         clicks: numbers of clicks after which answers are usually given; empty for a protocol without clicks.
         habits: of the paper, or of the report it repeats, that can be switched on.
         family: whose models it is for: ``"openvista"`` or ``"sam2"``.
+        overlapping: objects are asked one by one, so an organ's truth holds its tumour, as in training.
     """
 
     name: str
@@ -92,3 +93,4 @@ class Protocol:
     clicks: tuple[int, ...] = ()
     habits: tuple[str, ...] = ()
     family: str = "openvista"
+    overlapping: bool = False

@@ -1,7 +1,7 @@
 """What was asked in a run, so that its numbers can be understood and made again."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class RunInfo:
         surface: definition of surface.
         only_in_slices: class ids that are scored inside ``label_slices`` only.
         names: class id to name, of every class of the data list.
+        classes: label value to class id.
     """
 
     command: str
@@ -55,6 +56,7 @@ class RunInfo:
     surface: str
     only_in_slices: tuple[int, ...]
     names: dict[int, str]
+    classes: dict[int, int] = field(default_factory=dict)  # folders of earlier versions do not say it
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "RunInfo":
@@ -65,8 +67,8 @@ class RunInfo:
         """
         restored: dict[str, Any] = {}
         for key, value in content.items():
-            if key in ("names", "tolerances"):
-                restored[key] = {int(class_id): item for class_id, item in value.items()}
+            if key in ("names", "tolerances", "classes"):
+                restored[key] = {int(number): item for number, item in value.items()}
             else:
                 restored[key] = tuple(value) if isinstance(value, list) else value
         return cls(**restored)

@@ -10,6 +10,7 @@ from openvista.datalist import Case
 from openvista.errors import DataListError
 from openvista.io import read_labels, read_scan
 from openvista.scan import Scan
+from openvista.simulate.class_prompts import included_values
 
 Box = tuple[slice, slice, slice]
 
@@ -19,7 +20,7 @@ class Structure:
     """One structure that somebody marked in a case.
 
     Attributes:
-        values: its label values in the data list, usually one.
+        values: its label values in the data list, usually one; those of what it includes, if that counts.
         class_id: its id in the model.
         region: the part of the scan where the truth is known; nothing is scored, or looked at, beyond it.
         open_axis: the axis along which the region cuts the structure; ``None`` where the region is the whole scan.
@@ -53,7 +54,11 @@ class LabelledScan:
 
 
 def read_case(
-    case: Case, classes: Mapping[int, int], range_limited: Collection[int] = (), name: str = ""
+    case: Case,
+    classes: Mapping[int, int],
+    range_limited: Collection[int] = (),
+    name: str = "",
+    overlapping: bool = False,
 ) -> LabelledScan:
     """Read scan and labels.
 
@@ -63,6 +68,8 @@ def read_case(
         range_limited: label values that are known only between the case's ``label_slices`` (first and last slice of
             the file's third axis, inclusive), because the structure goes on unmarked beyond them.
         name: what to call it, instead of the file's name.
+        overlapping: an organ's truth holds what the class includes and somebody marked here: tumour and vessels of the
+            liver (paper facts §1).
 
     Raises:
         ScanError: a file that cannot be read.
@@ -72,15 +79,29 @@ def read_case(
     labels_XYZ, grid = read_labels(case.label)
     if not grid.matches(scan.grid, tolerance_mm=0.1):
         raise DataListError(f"{case.label} is not on the grid of {case.image}; resample it first")
+
+    def included(values: tuple[int, ...]) -> tuple[int, ...]:
+        more = {one for value in values for one in included_values(value, classes)} if overlapping else set()
+        return tuple(sorted(more & case.annotated - {*values}))
+
+    structures = [
+        _structure(case, values + included(values), class_id, labels_XYZ.shape, range_limited)
+        for class_id, values in marked_classes(case, classes).items()
+    ]
+    return LabelledScan(name or case.name, scan, labels_XYZ, tuple(structures))
+
+
+def marked_classes(case: Case, classes: Mapping[int, int]) -> dict[int, tuple[int, ...]]:
+    """The classes that are scored in a case, by id: those all of whose label values somebody marked, and the values.
+
+    Args:
+        case: from a data list.
+        classes: label value to class id.
+    """
     by_class: dict[int, list[int]] = {}
     for value, class_id in sorted(classes.items()):
         by_class.setdefault(class_id, []).append(value)
-    structures = [
-        _structure(case, tuple(values), class_id, labels_XYZ.shape, range_limited)
-        for class_id, values in sorted(by_class.items())
-        if case.annotated.issuperset(values)
-    ]
-    return LabelledScan(name or case.name, scan, labels_XYZ, tuple(structures))
+    return {key: tuple(values) for key, values in sorted(by_class.items()) if case.annotated.issuperset(values)}
 
 
 def _structure(

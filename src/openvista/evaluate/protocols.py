@@ -21,6 +21,7 @@ _ALL = (
         answer_clicks,
         ("point",),
         clicks=(1, 3, 5, 10),
+        overlapping=True,
     ),
     Protocol(
         "zero-shot-iterative",
@@ -29,6 +30,7 @@ _ALL = (
         ("point",),
         clicks=(1, 5, 10, 20, 40, 80),
         habits=("best-so-far", "blank-slices", "sliding-windows"),
+        overlapping=True,
     ),
     Protocol(
         "cvpr25",
@@ -47,6 +49,7 @@ _ALL = (
         clicks=(1, 2, 4, 8),
         habits=("best-so-far", "no-background"),
         family="sam2",
+        overlapping=True,
     ),
     Protocol(
         "point-oracle",
@@ -54,6 +57,7 @@ _ALL = (
         answer_centre_clicks,
         ("point",),
         oracle=True,
+        overlapping=True,
     ),
     Protocol(
         "auto+point-oracle",

@@ -112,6 +112,7 @@ def describe_run(
         surface=run.judge.surface,
         only_in_slices=tuple(sorted({run.classes[value] for value in run.range_limited})),
         names=dict(names),
+        classes=dict(run.classes),
     )
 
 
@@ -146,7 +147,7 @@ def evaluate_case(model: Judged, case: Case, run: Run, name: str = "", look: Loo
         ScanError: a file that cannot be read.
         DataListError: labels do not lie on the grid of their scan.
     """
-    labelled = read_case(case, run.classes, run.range_limited, name)
+    labelled = read_case(case, run.classes, run.range_limited, name, run.protocol.overlapping)
     meter = Meter(model.device)
     scores = []
     for answer in run.protocol.answer_case(model, labelled, run.settings, meter):

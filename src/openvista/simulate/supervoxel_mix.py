@@ -195,6 +195,8 @@ class _Mixer:
                 target_XYZ = target_XYZ | self._organs[value]
                 known_XYZ = known_XYZ & self.truth.known(value)
                 pieces_XYZ = pieces_XYZ.masked_fill(whole_XYZ & self._organs[value], piece)
+            if not (pieces_XYZ == 1).any():  # all of it lies in organs: the first of them is the main piece
+                pieces_XYZ = (pieces_XYZ - 1).clamp(min=0)
             return ClickObject(target_XYZ, known_XYZ | whole_XYZ, pieces_XYZ, unseen=True)
         return None
 

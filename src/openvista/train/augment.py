@@ -28,10 +28,10 @@ class Augmentation:
         zoom: size factor is drawn from 1/(1+zoom)..1+zoom.
         rotation_degrees: largest rotation around each axis.
         mirror: mirror left and right half of the time (paired structures change their label).
-        around_structure: share of patches centred on a voxel of a random annotated structure.
+        around_structure: share of patches centred on a voxel of a random annotated structure that the scan shows.
 
     Raises:
-        RecipeError: ``chance``, ``bend`` or ``around_structure`` is not a share.
+        RecipeError: ``chance``, ``bend`` or ``around_structure`` is not a share, or ``zoom`` is negative.
     """
 
     chance: float = 0.2
@@ -45,6 +45,10 @@ class Augmentation:
         for key in ("chance", "bend", "around_structure"):
             if not 0 <= getattr(self, key) <= 1:
                 raise RecipeError(f"augmentation: {key} is {getattr(self, key):g}: give a share from 0 to 1")
+        if self.zoom < 0:
+            raise RecipeError(
+                f"augmentation: zoom is {self.zoom:g}: give 0 or more; 0.2 is up to a fifth larger or smaller"
+            )
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,10 @@ def draw_patch(
 
 def centre_of_interest(case: TrainingCase, augmentation: Augmentation, random: torch.Generator) -> Tensor:
     """A voxel of a random annotated class, or (sometimes) of anywhere in the scan; [3], float."""
-    if case.annotated and _uniform(random) < augmentation.around_structure:
-        places = case.places_of(case.annotated[int(torch.randint(len(case.annotated), (1,), generator=random))])
-        if len(places):
-            return places[int(torch.randint(len(places), (1,), generator=random))].float()
+    present = [places for class_id in case.annotated if len(places := case.places_of(class_id))]
+    if present and _uniform(random) < augmentation.around_structure:
+        places = present[int(torch.randint(len(present), (1,), generator=random))]
+        return places[int(torch.randint(len(places), (1,), generator=random))].float()
     return torch.rand(3, generator=random) * (torch.tensor(case.image_XYZ.shape) - 1)
 
 

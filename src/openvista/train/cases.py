@@ -41,7 +41,8 @@ class Use:
     Attributes:
         classes: label value to class id; other values are ignored.
         range_limited: class ids that count only between their ``label_slices``.
-        pseudo: class ids to take from the pseudo-label where nobody marked them.
+        pseudo: class ids to take from the pseudo-label where nobody marked them. One that a pseudo-label does not show
+            is unknown there, not absent: its model may not know it.
         supervoxels: whether to read the supervoxel map.
     """
 
@@ -106,8 +107,8 @@ def load_case(case: AnyCase, preset: Preset, use: Use) -> TrainingCase:
         known = _known_ranges(case, marked, use.range_limited, scan.grid, prepared.grid)
     pseudo: frozenset[int] = frozenset()
     if use.pseudo and case.pseudo_label is not None and case.pseudo_label_reliable:
-        pseudo = use.pseudo - manual
         guessed = _labels(case.pseudo_label, scan.grid)
+        pseudo = (use.pseudo - manual) & set(torch.unique(guessed).tolist())
         guessed_XYZ = resample_labels(guessed, scan.grid, prepared.grid, {one: one for one in pseudo})
         labels_XYZ = torch.where(labels_XYZ > 0, labels_XYZ, guessed_XYZ)
     supervoxels_XYZ = None

@@ -1,7 +1,7 @@
 """The cases of a run: read, prepared, kept in memory or on disk; what cannot be used is skipped and named."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from openvista.train.recipe import Recipe, Source
 
 logger = logging.getLogger(__name__)
 
+_UNMARKED = "nobody marked a structure of the recipe in it"
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -28,7 +30,7 @@ class TrainingData:
         training: cases to learn from.
         weights: how often each is drawn, relative to the others, float64.
         validation: this process's share of the held-out cases.
-        skipped: name of each case that could not be used, and why.
+        skipped: name of each case that could not be used, and why; of held-out cases this process's share.
     """
 
     training: list[TrainingCase]
@@ -63,7 +65,8 @@ def list_cases(recipe: Recipe) -> ListedCases:
     training: list[_Entry] = []
     validation: list[_Entry] = []
     for number, source in enumerate(recipe.sources):
-        learned, held_out = _split(read_datalist(source.datalist), recipe, first=number == 0)
+        source_list = read_datalist(source.datalist).naming({v: f"class {i}" for v, i in source.classes.items()})
+        learned, held_out = _split(source_list, recipe, first=number == 0)
         use = _use_of(source, recipe)
         weight = 1.0 if recipe.oversample is None else max(1.0, recipe.oversample / max(len(learned), 1))
         training += [_Entry(case, use, weight) for case in learned]
@@ -78,17 +81,20 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
         DataListError: no case is left to train on.
     """
     loader = _Loader(recipe, preset, ranks)
-    learned_cases = loader.load(listed.training)
-    usable = [(case, entry) for case, entry in learned_cases if case.annotated or case.supervoxels_XYZ is not None]
+    usable = loader.load(listed.training, lambda case: bool(case.annotated) or case.supervoxels_XYZ is not None)
     if not usable:
         raise DataListError(_nothing_to_learn(recipe, loader.skipped))
-    if all(len(places) == 0 for case, _ in usable for places in case.places.values()):
-        _check_supervoxels(recipe, [case for case, _ in usable])
-    held_out_cases = [case for case, _ in loader.load(listed.validation[ranks.rank :: ranks.count]) if case.annotated]
+    training = [case for case, _ in usable]
+    if all(len(places) == 0 for case in training for places in case.places.values()):
+        _check_supervoxels(recipe, training)
+    held_out = loader.load(listed.validation[ranks.rank :: ranks.count], lambda case: bool(case.annotated))
+    if ranks.is_first:
+        for missing in _missing(recipe, training):
+            logger.warning("%s", missing)
     return TrainingData(
-        [case for case, _ in usable],
+        training,
         torch.tensor([entry.weight for _, entry in usable], dtype=torch.float64),
-        held_out_cases,
+        [case for case, _ in held_out],
         tuple(loader.skipped),
     )
 
@@ -103,8 +109,10 @@ class _Loader:
         self.threads = recipe.loaders
         self.skipped: list[str] = []
 
-    def load(self, entries: Sequence[_Entry]) -> list[tuple[TrainingCase, _Entry]]:
-        """The cases that can be read, in order."""
+    def load(
+        self, entries: Sequence[_Entry], is_usable: Callable[[TrainingCase], bool]
+    ) -> list[tuple[TrainingCase, _Entry]]:
+        """The cases that can be read and used, in order."""
         with ThreadPoolExecutor(self.threads) as pool:
             if self.folder is not None and self.ranks.count > 1:
                 # every process prepares its share, then all of them map the files of all
@@ -113,11 +121,12 @@ class _Loader:
             loaded = list(pool.map(self._case, entries))
         found = []
         for entry, case in zip(entries, loaded, strict=True):
-            if isinstance(case, TrainingCase):
+            if isinstance(case, TrainingCase) and is_usable(case):
                 found.append((case, entry))
-            else:
-                logger.warning("skipped %s: %s", entry.case.name, case)
-                self.skipped.append(f"{entry.case.name} ({case})")
+                continue
+            reason = _UNMARKED if isinstance(case, TrainingCase) else case
+            logger.warning("skipped %s: %s", entry.case.name, reason)
+            self.skipped.append(f"{entry.case.name} ({reason})")
         return found
 
     def _case(self, entry: _Entry) -> TrainingCase | str:
@@ -165,6 +174,18 @@ def _nothing_to_learn(recipe: Recipe, skipped: Sequence[str]) -> str:
         f"{recipe.datalist}: no case outside fold {recipe.fold} has a structure of the recipe; "
         "set fold to null to train on every case"
     )
+
+
+def _missing(recipe: Recipe, cases: Sequence[TrainingCase]) -> Iterator[str]:
+    """What the recipe asks for and no training case has."""
+    if recipe.supervoxels and all(case.supervoxels_XYZ is None for case in cases):
+        yield "no training case has supervoxels (label_sv): the run goes without; make them with openvista supervoxels"
+    if recipe.labels == "manual+pseudo" and not any(case.pseudo for case in cases):
+        yield "no training case has a class from a pseudo-label: the run goes without"
+    known = {class_id for case in cases for class_id in case.annotated}
+    unknown = [name for class_id, name in recipe.class_names.items() if class_id not in known]
+    if unknown:
+        yield f"no training case is annotated for {', '.join(unknown)}: nothing will be learned about it"
 
 
 def _check_supervoxels(recipe: Recipe, cases: Sequence[TrainingCase]) -> None:

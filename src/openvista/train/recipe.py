@@ -8,14 +8,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from openvista.anatomy.catalogue import SUPPORTED_IDS
+from openvista.anatomy.catalogue import CATALOGUE, LAST_OFFICIAL_ID, SUPPORTED_IDS
 from openvista.anatomy.lookup import Vocabulary
-from openvista.errors import AnatomyError, MissingExtraError, RecipeError
+from openvista.errors import AnatomyError, MissingExtraError, ModelError, RecipeError
 from openvista.grid import Axis3, Float3
 from openvista.model import PRESETS, Preset
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
+from openvista.train.sides import mirrored_pairs, sided
 from openvista.train.stages import STAGES
+from openvista.weights.card import check_name
 
 PATCHES_PER_CASE = 2
 """Patches of a loaded scan in one epoch (paper facts §6)."""
@@ -61,7 +63,7 @@ class Recipe(BaseModel):
             be one class.
         more_data: further data lists, each with its own ``datalist``, ``classes`` and ``only_in_label_slices``.
         pseudo_classes: further classes to take from pseudo-labels, for ``labels: manual+pseudo``.
-        mirrored: pairs of classes that swap when left and right are mirrored.
+        mirrored: pairs of classes that swap when left and right are mirrored; ``None`` pairs them by their names.
         only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
             as another structure: they are not there.
         fold: held out for validation; ``None`` trains on every training case.
@@ -106,7 +108,7 @@ class Recipe(BaseModel):
     classes: dict[int, int]
     more_data: tuple[Source, ...] = ()
     pseudo_classes: tuple[int, ...] = ()
-    mirrored: tuple[tuple[int, int], ...] = ()
+    mirrored: tuple[tuple[int, int], ...] | None = None
     only_in_label_slices: tuple[int, ...] = ()
     fold: int | None = 0
 
@@ -155,7 +157,7 @@ class Recipe(BaseModel):
     @classmethod
     def _stage_defaults(cls, content: dict[str, Any]) -> dict[str, Any]:
         name = content.get("stage", "automatic")
-        if name not in STAGES:
+        if not isinstance(name, str) or name not in STAGES:
             raise ValueError(f"unknown stage {name!r}; there are {', '.join(STAGES)}")
         if content.get("steps") is not None and content.get("epochs") is not None:
             raise ValueError("steps and epochs exclude each other: give one of them")
@@ -181,12 +183,36 @@ class Recipe(BaseModel):
         if not self.classes or not all(source.classes for source in self.sources):
             raise ValueError("classes is empty: name at least one label value and its class")
         limited = {class_id for source in self.sources for class_id in source.only_in_label_slices}
-        for class_id in {*limited, *(one for pair in self.mirrored for one in pair)}:
+        for class_id in {*limited, *self.mirrored_ids}:
             if class_id not in self.class_ids:
                 raise ValueError(f"class {class_id} is not among the recipe's classes")
         for class_id in self.one_piece:
             if class_id not in self.extra_names:
                 raise ValueError(f"class {class_id} of one_piece is not among extra_names")
+        if self.augmentation.mirror and "automatic" in self.trained:
+            alone = [self.class_names[one] for one in sided(self.class_names) if one not in self.mirrored_ids]
+            if alone:
+                raise ValueError(
+                    f"augmentation.mirror is on, and {alone[0]!r} has no pair in mirrored: patches would show it on "
+                    "the wrong side; train its other side too, or switch augmentation.mirror off"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _makes_a_model(self) -> "Recipe":
+        """What the card would refuse after the training is refused before it."""
+        rows = self.network_preset.class_rows
+        beyond = [one for one in self.extra_names if not LAST_OFFICIAL_ID < one < rows]
+        if beyond:
+            raise ValueError(
+                f"extra_names: id {beyond[0]} is not one of a model's own, {LAST_OFFICIAL_ID + 1}..{rows - 1}"
+            )
+        try:
+            check_name(self.name)
+            own = {one: self.extra_names[one] for one in self.class_ids if one in self.extra_names}
+            Vocabulary(self.class_ids, own, {one: self.extra_aliases.get(one, ()) for one in own})
+        except (AnatomyError, ModelError) as error:
+            raise ValueError(str(error)) from None
         return self
 
     @model_validator(mode="after")
@@ -207,8 +233,9 @@ class Recipe(BaseModel):
             raise ValueError("the encoder is frozen, but start_from names no model to take it from")
         if self.steps is None and self.epochs is None:
             raise ValueError("neither steps nor epochs say when to stop: give one of them")
-        if self.window is not None and any(side % self.network_preset.window_multiple for side in self.window):
-            raise ValueError(f"window {self.window} must be multiples of {self.network_preset.window_multiple}")
+        multiple = self.network_preset.window_multiple
+        if self.window is not None and any(side % multiple or side < multiple for side in self.window):
+            raise ValueError(f"window {self.window} must be multiples of {multiple}")
         if self.spacing is not None and min(self.spacing) <= 0:
             raise ValueError(f"spacing {self.spacing} must be three positive mm")
         return self
@@ -248,9 +275,15 @@ class Recipe(BaseModel):
         )
 
     @property
+    def class_names(self) -> dict[int, str]:
+        """The name of every class id that is trained."""
+        return {one: self.extra_names.get(one) or CATALOGUE[one].name for one in self.class_ids}
+
+    @property
     def mirrored_ids(self) -> dict[int, int]:
         """Class id to class id after a mirror."""
-        return dict(self.mirrored) | {b: a for a, b in self.mirrored}
+        pairs = mirrored_pairs(self.class_names) if self.mirrored is None else self.mirrored
+        return dict(pairs) | {b: a for a, b in pairs}
 
 
 def _resolved(content: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
@@ -258,8 +291,9 @@ def _resolved(content: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]
     resolve = vocabulary.resolve
     resolved: dict[str, Any] = {
         "classes": {value: resolve(item) for value, item in (content.get("classes") or {}).items()},
-        "mirrored": [[resolve(item) for item in pair] for pair in content.get("mirrored", ())],
     }
+    if content.get("mirrored") is not None:
+        resolved["mirrored"] = [[resolve(item) for item in pair] for pair in content["mirrored"]]
     for key in ("only_in_label_slices", "pseudo_classes", "one_piece"):
         resolved[key] = [resolve(item) for item in content.get(key, ())]
     if "more_data" in content:
@@ -288,10 +322,14 @@ def read_recipe(path: Path, **overrides: Any) -> Recipe:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise RecipeError(f"recipe {path} does not exist") from None
+    except OSError as error:
+        raise RecipeError(f"recipe {path} cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"recipe {path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise RecipeError(f"recipe {path} must be a list of 'key: value' lines")
+    if odd := [key for key in content if not isinstance(key, str)]:
+        raise RecipeError(f"recipe {path}: {odd[0]!r} is no key of a recipe; check how the lines are indented")
     recipe = make_recipe(content | overrides, f"recipe {path}")
     more = tuple(one.model_copy(update={"datalist": _beside(path, one.datalist)}) for one in recipe.more_data)
     return recipe.model_copy(update={"datalist": _beside(path, recipe.datalist), "more_data": more})

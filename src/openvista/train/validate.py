@@ -8,7 +8,6 @@ from torch import Tensor
 from openvista.evaluate.metrics import dice
 from openvista.inference.windows import pad, plan_windows
 from openvista.model import Vista3D
-from openvista.simulate.class_prompts import class_target
 from openvista.train.cases import TrainingCase
 
 TOGETHER = 4
@@ -18,8 +17,8 @@ TOGETHER = 4
 def class_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int]) -> dict[int, float]:
     """Dice by class id of every class the case is annotated for and has."""
     predicted = predict_labels(network, case.image_XYZ, torch.tensor(class_ids))
-    found = {
-        class_id: dice_where_known(predicted == index + 1, case, class_id, class_ids)
+    found = {  # a voxel is predicted as one class, so an organ is judged without the tumour in it
+        class_id: dice_where_known(predicted == index + 1, case.labels_XYZ == class_id, case, class_id)
         for index, class_id in enumerate(class_ids)
     }
     return {class_id: score for class_id, score in found.items() if score is not None}
@@ -47,16 +46,13 @@ def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
     return labels[a : a + x, b : b + y, c : c + z]
 
 
-def dice_where_known(
-    predicted_XYZ: Tensor, case: TrainingCase, class_id: int, class_ids: Sequence[int]
-) -> float | None:
+def dice_where_known(predicted_XYZ: Tensor, truth_XYZ: Tensor, case: TrainingCase, class_id: int) -> float | None:
     """Dice of one class where it is known; ``None`` where it is not annotated or nothing of it is there."""
-    truth = class_target(case.labels_XYZ, class_id, {one: one for one in class_ids})
     if class_id not in case.annotated or class_id in case.pseudo:
         return None
     if class_id in case.known:
         known = case.known[class_id]
         length = max(known.last - known.first + 1, 0)
         predicted_XYZ = predicted_XYZ.narrow(known.axis, known.first, length)
-        truth = truth.narrow(known.axis, known.first, length)
-    return dice(predicted_XYZ.numpy(), truth.numpy()) if truth.any() else None
+        truth_XYZ = truth_XYZ.narrow(known.axis, known.first, length)
+    return dice(predicted_XYZ.numpy(), truth_XYZ.numpy()) if truth_XYZ.any() else None

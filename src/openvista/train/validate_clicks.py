@@ -46,7 +46,7 @@ def one_click_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int
             whole = torch.zeros(plan.padded, dtype=torch.bool)
             whole[box] = mask
             a, b, c = plan.pad_before
-            score = dice_where_known(whole[a : a + x, b : b + y, c : c + z], case, class_id, class_ids)
+            score = dice_where_known(whole[a : a + x, b : b + y, c : c + z], truths[class_id], case, class_id)
             if score is not None:
                 scores[class_id] = score
     return scores
