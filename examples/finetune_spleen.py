@@ -26,8 +26,9 @@
 # Without `--data` it runs on what lies in this repository: the small starter model, and four head and neck CTs of the
 # OpenKBP data set (`examples/data/README.md`). The starter knows every organ that is marked in them, so we act as if
 # the mandible were new: it gets a name and an id of its own, and its old embedding is not used. The starter was trained
-# on other cases of the same data set. These four had no part in that, except that they were among the cases that chose
-# its checkpoint. So the scores here show that the path works; they are no measure of accuracy.
+# on the same data set, on two of these four cases as well (041 and 092); the other two trained no weight but are among
+# the cases that decided which weights were kept. So the scores here show that the path works; they are no measure of
+# accuracy.
 #
 # The `.py` is the source; `jupytext --to ipynb examples/finetune_spleen.py` makes the notebook.
 
