@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from peer_scores import score, write
 
 from openvista.datalist import Case, read_datalist
-from openvista.train.recipe import Recipe, read_recipe
+from openvista.train.recipe import Recipe
+from openvista.train.recipe_file import read_recipe
 
 NUMBER = 501
 DATASET = f"Dataset{NUMBER}_Peer"

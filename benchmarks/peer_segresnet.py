@@ -28,7 +28,8 @@ from openvista.prepare import prepare, resample_linear
 from openvista.train.data import list_cases, load_data
 from openvista.train.distributed import Ranks
 from openvista.train.losses import dice_bce_loss
-from openvista.train.recipe import Recipe, read_recipe
+from openvista.train.recipe import Recipe
+from openvista.train.recipe_file import read_recipe
 from openvista.train.samples import ClassPrompts, draw_sample
 
 WARM_UP = 0.03

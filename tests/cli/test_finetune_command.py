@@ -82,6 +82,11 @@ def test_from_data_list_to_segmentation(folder, tmp_path):
         (["--patch", "32,32,33"], RecipeError, "multiples of 16"),
         (["--set", "lerning_rate=1"], RecipeError, "nearest is 'learning_rate'"),
         (["--set", "preset=vista3d"], RecipeError, "preset cannot be set"),
+        (["--set", "supervoxels=true"], RecipeError, "supervoxels cannot be True"),
+        (["--set", "labels=manual+pseudo"], RecipeError, "use 'openvista train'"),
+        (["--set", "pseudo_classes=[3]"], RecipeError, "pseudo_classes cannot be (3,)"),
+        (["--set", "stage=stage3", "--set", "trained=[automatic]"], RecipeError, "labels cannot be 'manual+pseudo'"),
+        (["--set", "device=tpu"], RecipeError, "set one of auto, cpu, cuda"),
         (["--minutes", -1], RecipeError, "minutes"),
         (["--from-scratch", "--set", "start_share=0.5"], RecipeError, "start_from names no model"),
         (["--keep-classes", "--set", "start_share=0.5"], RecipeError, "the other classes are forgotten"),
@@ -97,6 +102,14 @@ def test_mistakes_are_one_line(folder, tmp_path, arguments, error, words):
     assert words in str(caught)
     assert "\n" not in str(caught)
     assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize(("settings", "device"), [([], "auto"), (["--set", "device=cpu"], "cpu")])
+def test_the_device_of_the_settings_is_the_one(folder, tmp_path, monkeypatch, settings, device):
+    asked = []
+    monkeypatch.setattr("openvista.train.distributed.joined_ranks", asked.append)  # no context: it ends here
+    run(write_list(folder, tmp_path / "list.json"), *settings, "-o", tmp_path / "run")
+    assert asked == [device]
 
 
 def test_lists_that_cannot_be_learnt_from(folder, tmp_path):

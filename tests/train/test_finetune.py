@@ -12,8 +12,10 @@ from openvista.datalist import read_datalist
 from openvista.errors import AnatomyError, DataListError, OutputError, RecipeError
 from openvista.io import read_labels
 from openvista.model import STARTER, build
+from openvista.train.data import list_cases, load_data
+from openvista.train.distributed import Ranks
 from openvista.train.finetune import export_finetuned, model_name, plan_finetune, planned_recipe
-from openvista.train.finetune_recipe import FinetuneRequest, mirrored_pairs
+from openvista.train.finetune_recipe import FinetuneRequest
 from openvista.train.loop import Trainer
 from openvista.train.merged import one_value_each
 from openvista.train.parts import starting_network
@@ -195,6 +197,68 @@ def test_a_folder_that_holds_something_is_left_alone(datalist, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize(
+    ("values", "mapping"), [((300, 65535), ["300=mandible"]), ((65535, 300), ["300=new:plum", "65535=new:plum"])]
+)
+def test_large_label_values(datalist, tmp_path, values, mapping):
+    content = json.loads(datalist.read_text())
+    content |= {"root": str(datalist.parent), "labels": {"300": "one plum", "65535": "another"}}
+    for entry in content["training"]:
+        labels, grid = read_labels(datalist.parent / entry["label"])
+        large = np.select([labels == 1, labels == 2], values, 0).astype(np.uint16)
+        entry["label"] = str(tmp_path / entry["label"])
+        nib.save(nib.Nifti1Image(large, grid.affine), entry["label"])
+    (tmp_path / "large.json").write_text(json.dumps(content))
+    plan = plan_finetune(request_for(tmp_path / "large.json", mapping=mapping), tmp_path / "run")
+    data = load_data(list_cases(plan.recipe), plan.recipe, plan.recipe.network_preset, Ranks())
+    (class_id,) = plan.recipe.classes.values()
+    assert len(data.training) == 2
+    for case in data.training:
+        assert set(case.labels_XYZ.unique().tolist()) == {0, class_id}
+
+
+def test_a_restart_takes_the_plan_of_before(datalist, tmp_path, monkeypatch):
+    content = json.loads(datalist.read_text()) | {"root": str(datalist.parent)}
+    content["training"].append({"image": "lost.nii.gz", "label": "lost.nii.gz", "fold": 1})
+    (tmp_path / "list.json").write_text(json.dumps(content))
+    request = request_for(tmp_path / "list.json", mapping=["1=mandible", "2=new"], shots=1)
+
+    def planned(restarts, launch):
+        return plan_finetune(request, tmp_path / "run", ranks=Ranks(restarts=restarts, launch=launch))
+
+    before = planned(0, "a")
+    for other in ((0, "a"), (1, "b"), (1, None)):
+        with pytest.raises(OutputError, match="holds something"):
+            planned(*other)
+    with monkeypatch.context() as patch:
+        patch.setattr("openvista.train.finetune.choose_shots", None)  # no case is read again
+        after = planned(1, "a")
+    assert (after.recipe, after.names, after.base) == (before.recipe, before.names, before.base)
+    assert after.shots.skipped == before.shots.skipped != ()
+    assert after.shots.available == before.shots.available == 2
+    assert [case.image for case in after.shots.training] == [case.image for case in before.shots.training]
+    assert [case.image for case in after.shots.held_out] == [case.image for case in before.shots.held_out]
+    (tmp_path / "run" / "plan.json").unlink()  # as if it had died on the way
+    assert planned(1, "a").recipe == before.recipe
+
+
+def test_the_pace_is_that_of_all_processes(datalist, tmp_path):
+    alone = plan_finetune(request_for(datalist, steps=None), tmp_path / "alone").recipe
+    many = plan_finetune(request_for(datalist, steps=None), tmp_path / "many", ranks=Ranks(count=16)).recipe
+    assert alone.validate_every == 40  # a tenth of 200 epochs of 2 patches of 2 cases, 2 in a step
+    assert many.validate_every == 3
+    assert many.validate_every < many.steps_for(2, processes=16) == 25
+
+
+def test_the_plan_is_for_the_device_that_trains(datalist, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("openvista.train.finetune_recipe.free_memory", asked.append)
+    ranks = Ranks(device=torch.device("meta"))
+    recipe = plan_finetune(request_for(datalist, patch="auto"), tmp_path / "run", ranks=ranks).recipe
+    assert asked == [ranks.device]
+    assert recipe.precision == "float32"
+
+
 def test_validation_takes_a_share_of_the_work_only(datalist, tmp_path):
     long = plan_finetune(request_for(datalist, steps=1000), tmp_path / "long").recipe
     assert long.validate_every == 100  # a tenth: one window to validate on is little
@@ -202,11 +266,6 @@ def test_validation_takes_a_share_of_the_work_only(datalist, tmp_path):
     assert (timed.validate_every, timed.average_decay) == (50, 0.98)
     fine = plan_finetune(request_for(datalist, steps=1000, spacing=(0.5, 0.5, 0.5)), tmp_path / "fine").recipe
     assert fine.validate_every == 120  # 6 x 6 x 5 windows, against a quarter of 3 passes for each of 2 patches
-
-
-def test_mirrored_pairs():
-    assert mirrored_pairs({5: "right kidney", 14: "kidney, left", 3: "spleen"}) == ((5, 14),)
-    assert mirrored_pairs({3: "spleen"}) == ()
 
 
 def test_one_value_for_each_class():

@@ -4,10 +4,11 @@ import pytest
 import torch
 from tiny_training import tiny_recipe
 
-from openvista.errors import DataListError
+from openvista.errors import DataListError, RecipeError
+from openvista.train.distributed import Ranks
 from openvista.train.export import export_model
 from openvista.train.loop import Trainer
-from openvista.train.recipe import read_recipe
+from openvista.train.recipe_file import read_recipe
 from openvista.weights import find_model
 from openvista.weights.store import load_network
 
@@ -82,3 +83,33 @@ def test_a_fold_that_leaves_nothing_to_train_on_is_said(starter_recipe, example_
     recipe = read_recipe(starter_recipe, datalist=str(example_datalist), fold=0)
     with pytest.raises(DataListError, match="fold 0"):
         Trainer(recipe, tmp_path).run()
+
+
+def test_a_run_whose_time_is_up_stays_finished_until_it_gets_more(tmp_path, tiny_list):
+    def steps(**more):
+        heard = []
+        Trainer(tiny_recipe(tiny_list, steps=3, **more), tmp_path, report=heard.append, resume=True).run()
+        return [one.step for one in heard]
+
+    assert steps(minutes=1e-9) == [1]
+    assert steps(minutes=1e-9) == []
+    assert steps(minutes=1e6) == [2, 3]
+    assert steps(minutes=1e6) == []
+
+
+def test_torchrun_resumes_its_own_run_only(tmp_path, tiny_list):
+    def steps(*launch, count, resume=False):
+        heard = []
+        recipe = tiny_recipe(tiny_list, steps=count)
+        Trainer(recipe, tmp_path, Ranks(0, 1, torch.device("cpu"), *launch), heard.append, resume).run()
+        return [one.step for one in heard]
+
+    assert steps(0, "a", count=1) == [1]
+    for other in ((0, "a"), (0, "b"), (1, "b"), (1, None)):
+        with pytest.raises(RecipeError, match="holds a run already"):
+            steps(*other, count=2)
+    assert steps(1, "a", count=2) == [2]
+    assert steps(0, "b", count=3, resume=True) == [3]
+    assert steps(1, "b", count=4) == [4]
+    with pytest.raises(RecipeError, match="holds a run already"):
+        steps(1, "a", count=5)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from openvista.errors import RecipeError
-from openvista.train.recipe import read_recipe
+from openvista.train.recipe_file import read_recipe
 from openvista.train.stages import STAGES, stage1, stage2, stage3, stage4
 
 SHORT = {"only_in_label_slices": [], "one_piece": []}

@@ -11,7 +11,7 @@ from openvista.model import PRESETS, STARTER, build
 from openvista.train.export import export_model
 from openvista.train.loop import Trainer
 from openvista.train.parts import starting_network
-from openvista.train.recipe import read_recipe
+from openvista.train.recipe_file import read_recipe
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import load_network, save_model
 

@@ -18,7 +18,8 @@ from openvista.model import PRESETS, Preset, Vista3D
 from openvista.train.data import TrainingData, list_cases, load_data
 from openvista.train.distributed import Ranks
 from openvista.train.learner import StepResult
-from openvista.train.recipe import Recipe, make_recipe
+from openvista.train.recipe import Recipe
+from openvista.train.recipe_file import make_recipe
 
 TINY = Preset(
     name="tiny",

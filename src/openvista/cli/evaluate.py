@@ -115,13 +115,12 @@ def evaluate(
     if output is None and (shard.count > 1 or resume):
         raise OutputError("several processes, and --resume, need a folder for what is done: add -o FOLDER")
     listed = read_datalist(datalist)
-    _cases(listed, split)  # a wrong split is told first
     sam2 = _load_sam2(model, device) if find_protocol(protocol).family == "sam2" else None
     card = _card(model) if sam2 is None else sam2.card
     choices: dict[str, Any] = {"profile": profile, "seed": seed, "habits": frozenset(habit or ())}
     choices |= {"clicks": _numbers(clicks)} if clicks else {}
     run, names = _plan(card, listed, protocol, mapping or [], only_in_slices, (tolerance or [], surface), choices)
-    cases = _scored(_cases(listed.naming({v: names[i] for v, i in run.classes.items()}), split), run, datalist)
+    cases = _cases(listed, split, run, names)
     how = str(sam2) if sam2 is not None else _compute(device, precision)
     info = describe_run(card, how, listed, split, cases, run, names, _command())
     folder = None if output is None else RunFolder(output, info, shard, resume)
@@ -168,9 +167,12 @@ def compare(
             print(written)
 
 
-def _cases(listed: "DataList", split: str) -> "tuple[Case, ...]":
+def _cases(listed: "DataList", split: str, run: "Run", names: dict[int, str]) -> "tuple[Case, ...]":
+    """The cases of a split; labels that the list does not name are called as the run calls them."""
     from openvista.errors import DataListError
+    from openvista.evaluate.run import check_scored
 
+    listed = listed.naming({value: names[class_id] for value, class_id in run.classes.items()})
     if split == "testing":
         cases = listed.testing
     elif split == "training":
@@ -181,20 +183,7 @@ def _cases(listed: "DataList", split: str) -> "tuple[Case, ...]":
         raise DataListError(f"no split {split!r}: there is testing, training, and 'fold N'")
     if not cases:
         raise DataListError(f"{listed.path}: split {split!r} has no labelled case")
-    return cases
-
-
-def _scored(cases: "tuple[Case, ...]", run: "Run", datalist: Path) -> "tuple[Case, ...]":
-    """The cases, if there is anything to score in them."""
-    from openvista.errors import DataListError
-    from openvista.evaluate.labelled import marked_classes
-
-    if not any(marked_classes(case, run.classes) for case in cases):
-        values = ", ".join(map(str, sorted(run.classes)))
-        raise DataListError(
-            f"{datalist}: nobody marked any of the labels {values} in these {len(cases)} cases, so there is nothing to "
-            "score; look at 'annotated' in the list"
-        )
+    check_scored(cases, run, listed.path)
     return cases
 
 

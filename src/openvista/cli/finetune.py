@@ -108,18 +108,19 @@ def finetune(
 
 
 def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: int, quiet: bool) -> None:
-    """The first process plans; all train; the first one exports."""
+    """The first process plans; all train; the first one exports. What torchrun starts anew goes on."""
     from openvista.inference.device import retain_heap
     from openvista.train.distributed import joined_ranks
     from openvista.train.finetune import export_finetuned, plan_finetune, planned_recipe
+    from openvista.train.finetune_recipe import chosen_device
 
-    with joined_ranks() as ranks:
+    with joined_ranks(chosen_device(request)) as ranks:
         quiet = quiet or not ranks.is_first
         set_up_logging(verbose, quiet)
         plan = None
         if ranks.is_first:
             with counting_bar("checking cases", quiet) as begin:
-                plan = plan_finetune(request, folder, begin)
+                plan = plan_finetune(request, folder, begin, ranks)
         ranks.barrier()
         retain_heap()
         network = train_with_bar(plan.recipe if plan else planned_recipe(folder), folder, ranks, quiet)

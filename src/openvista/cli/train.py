@@ -50,7 +50,7 @@ def train(
     from openvista.inference.device import retain_heap
     from openvista.train.distributed import joined_ranks
     from openvista.train.export import export_model
-    from openvista.train.recipe import read_recipe
+    from openvista.train.recipe_file import read_recipe
 
     overrides = parse_settings(settings or [])
     if datalist is not None:

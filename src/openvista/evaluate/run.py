@@ -5,15 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import openvista
 from openvista.datalist import Case, DataList
-from openvista.errors import InputError
+from openvista.errors import DataListError, InputError
 from openvista.evaluate.answers import Answer, Judged, Protocol, Settings
 from openvista.evaluate.clicking import check_habits
 from openvista.evaluate.folder import PICTURES, RunFolder
 from openvista.evaluate.info import RunInfo, checksum
-from openvista.evaluate.labelled import LabelledScan, read_case
+from openvista.evaluate.labelled import LabelledScan, marked_classes, read_case
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.pictures import WorstPictures
 from openvista.evaluate.sam2 import Sam2Card
@@ -67,6 +68,20 @@ def plan_run(
             raise InputError(f"protocol {protocol.name} has no {what}: leave them out")
     check_habits(settings.habits, protocol.habits)
     return Run(protocol, settings, classes, range_limited, judge)
+
+
+def check_scored(cases: Sequence[Case], run: Run, datalist: Path) -> None:
+    """Make sure that there is anything to score.
+
+    Raises:
+        DataListError: nobody marked a structure of the run in any of the cases.
+    """
+    if not any(marked_classes(case, run.classes) for case in cases):
+        values = ", ".join(map(str, sorted(run.classes)))
+        raise DataListError(
+            f"{datalist}: nobody marked any of the labels {values} in these {len(cases)} cases, so there is nothing to "
+            "score; look at 'annotated' in the list"
+        )
 
 
 def describe_run(

@@ -1,10 +1,13 @@
 """Several processes, one training: what torchrun sets up, in one small place."""
 
 import os
+import socket
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +15,9 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from openvista.errors import DeviceError, InputError
+
+PATIENCE = timedelta(hours=6)
+"""How long processes wait for each other: before a fine-tune the first one reads and checks every case alone."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +29,14 @@ class Ranks:
         count: number of processes.
         device: where this process computes.
         restarts: how often torchrun has started these processes anew after one of them died.
+        launch: names the torchrun that started this process, see :func:`this_launch`; ``None`` without one.
     """
 
     rank: int = 0
     count: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     restarts: int = 0
+    launch: str | None = None
 
     @property
     def is_first(self) -> bool:
@@ -97,21 +105,44 @@ def joined_ranks(device: str = "auto") -> Iterator[Ranks]:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
     if count == 1:
-        yield Ranks(device=mine, restarts=restarts)
+        yield Ranks(device=mine, restarts=restarts, launch=this_launch())
         return
     try:
         store, rank, count = next(distributed.rendezvous("env://"))
         if count == int(os.environ.get("LOCAL_WORLD_SIZE", "0")):
             # torchrun keeps its store over restarts; without a place of its own a new start finds dead addresses
             store = distributed.PrefixStore(f"openvista-{restarts}", store)
+        store.set_timeout(PATIENCE)  # NCCL's processes meet here, at the first thing they do together
         backend = "nccl" if mine.type == "cuda" else "gloo"
-        distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
     except (distributed.DistError, RuntimeError, ValueError) as error:
         raise InputError(_no_group(error)) from None
     try:
-        yield Ranks(distributed.get_rank(), count, mine, restarts)
+        yield Ranks(distributed.get_rank(), count, mine, restarts, this_launch())
     finally:
         distributed.destroy_process_group()
+
+
+def this_launch() -> str | None:
+    """What all processes have in common that one torchrun starts on this machine, before and after a restart.
+
+    ``TORCHELASTIC_RUN_ID`` is not enough: it is "none" or the user's own word in many launches. So this is the process
+    of torchrun itself, our parent: machine, number, and when it began, because numbers are used again.
+
+    Returns:
+        ``None`` where there is no torchrun.
+    """
+    run = os.environ.get("TORCHELASTIC_RUN_ID")
+    return None if run is None else " ".join((run, socket.gethostname(), str(os.getppid()), _began(os.getppid())))
+
+
+def _began(process: int) -> str:
+    """When a process began, in ticks since the machine did; empty where the system has no ``/proc``."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return ""
+    return status.rpartition(")")[2].split()[19]  # field 22 of proc(5); the name before it may have spaces
 
 
 def _device(name: str, local_rank: int) -> torch.device:

@@ -4,10 +4,11 @@ The training itself is that of any recipe; its stage is ``finetune`` (paper fact
 branches, ``joint``.
 """
 
+import json
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,20 @@ from openvista.datalist import Case, DataList, LabelMapping, map_labels, read_da
 from openvista.errors import AnatomyError, DataListError, OutputError
 from openvista.io import replacing
 from openvista.model import Vista3D, build
+from openvista.train.distributed import Ranks
 from openvista.train.export import export_model
 from openvista.train.finetune_recipe import HELD_OUT, LEARN, FinetuneRequest, check_request, plan_recipe
 from openvista.train.merged import merge_labels
 from openvista.train.new_classes import embedding_sources
 from openvista.train.recipe import Recipe
-from openvista.train.shots import Shots, choose_shots
+from openvista.train.run_folder import is_restart, note_launch
+from openvista.train.shots import Shots, SkippedCase, choose_shots
 from openvista.weights import ModelCard, ModelFolder, find_model, write_card
 from openvista.weights.card import CARD_FILE, check_name
 
 logger = logging.getLogger(__name__)
 
-LIST_FILE, RECIPE_FILE = "datalist.json", "recipe.json"
-
-_LARGEST_LABEL = 255
-"""Training keeps label maps in 8 bits."""
+LIST_FILE, RECIPE_FILE, PLAN_FILE = "datalist.json", "recipe.json", "plan.json"
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,20 @@ class FinetunePlan:
 
 
 def plan_finetune(
-    request: FinetuneRequest, folder: Path, begin: Callable[[int], Callable[[], None]] = lambda _: lambda: None
+    request: FinetuneRequest,
+    folder: Path,
+    begin: Callable[[int], Callable[[], None]] = lambda _: lambda: None,
+    ranks: Ranks | None = None,
 ) -> FinetunePlan:
     """Plan a fine-tune and write its data list and recipe into the run folder, which is made.
+
+    A process that torchrun has started anew takes the plan it made before.
 
     Args:
         request: what to do.
         folder: of the run; its name becomes the model's.
         begin: called with the number of cases that will be read; what it returns is called after each.
+        ranks: where it will be trained, and by how many processes; by default this one, on the CPU.
 
     Raises:
         ModelError: there is no such model.
@@ -70,23 +76,31 @@ def plan_finetune(
         DeviceError: the memory is too small for the smallest patch.
         OutputError: the folder cannot be written, or is not empty.
     """
+    ranks = ranks or Ranks()
+    restarted = is_restart(folder, ranks)
     base = find_model(request.model)
+    if restarted and (folder / PLAN_FILE).exists():
+        return _read_plan(request, base, folder)
     check_request(request, base)
     listed, mapping, names = _read_list(request, base)
-    _check_folder(folder)
+    if not restarted:
+        _check_folder(folder)
     shots = choose_shots(
         listed, mapping.classes, count=request.shots, fold=request.fold, seed=request.seed, begin=begin
     )
     _tell(shots)
     used = _run_list(listed, shots, folder)
-    recipe = plan_recipe(request, base, used, mapping.classes, names)
+    recipe = plan_recipe(request, base, used, mapping.classes, names, ranks)
     _make_folder(folder)
+    note_launch(folder, ranks)
     used = merge_labels(used, mapping.classes, folder)
     recipe = recipe.model_copy(update={"name": model_name(folder), **_embeddings(recipe, base, used)})
     write_datalist(used)
     with replacing(folder / RECIPE_FILE) as temporary:
         temporary.write_text(recipe.model_dump_json(indent=2), encoding="utf-8")
-    return FinetunePlan(request, base, recipe, names, shots)
+    plan = FinetunePlan(request, base, recipe, names, shots)
+    _write_plan(plan, folder)
+    return plan
 
 
 def planned_recipe(folder: Path) -> Recipe:
@@ -122,6 +136,28 @@ def model_name(folder: Path) -> str:
     return check_name(re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip(".-_")[:64] or "finetuned")
 
 
+def _write_plan(plan: FinetunePlan, folder: Path) -> None:
+    """What neither recipe nor data list of the run tell. Written last: with this file the plan is whole."""
+    skipped = [asdict(case) for case in plan.shots.skipped]
+    content = {"names": dict(plan.names), "available": plan.shots.available, "skipped": skipped}
+    with replacing(folder / PLAN_FILE) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_plan(request: FinetuneRequest, base: ModelFolder, folder: Path) -> FinetunePlan:
+    """The plan that a run folder holds."""
+    content = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+    cases = read_datalist(folder / LIST_FILE).training
+    shots = Shots(
+        tuple(case for case in cases if case.fold == LEARN),
+        tuple(case for case in cases if case.fold == HELD_OUT),
+        tuple(SkippedCase(**one) for one in content["skipped"]),
+        content["available"],
+    )
+    names = {int(class_id): name for class_id, name in content["names"].items()}
+    return FinetunePlan(request, base, planned_recipe(folder), names, shots)
+
+
 def _read_list(request: FinetuneRequest, base: ModelFolder) -> tuple[DataList, LabelMapping, dict[int, str]]:
     """The data list with names for what is mapped, the mapping, and the names of the classes."""
     listed = read_datalist(request.datalist, must_exist=False)
@@ -150,9 +186,6 @@ def _check_mapping(mapping: LabelMapping, card: ModelCard) -> None:
             f"model {card.name!r} has {card.class_rows} embeddings, ids up to {card.class_rows - 1}: no room for "
             f"{', '.join(beyond)}; map to classes it knows, or to fewer new ones"
         )
-    large = [value for value in mapping.classes if value > _LARGEST_LABEL]
-    if large:
-        raise DataListError(f"label {large[0]} is too large to train on: renumber labels to 1..{_LARGEST_LABEL}")
 
 
 def _tell(shots: Shots) -> None:

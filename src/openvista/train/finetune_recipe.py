@@ -6,20 +6,22 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
 from openvista.anatomy.lookup import Vocabulary
-from openvista.anatomy.words import WordKey, word_key
 from openvista.datalist import DataList
 from openvista.errors import AnatomyError, DeviceError, RecipeError
 from openvista.grid import Axis3, Float3
-from openvista.inference.device import cpu_has_bfloat16, find_device, free_memory
+from openvista.inference.device import cpu_has_bfloat16, free_memory
 from openvista.model import PRESETS, Preset
+from openvista.train.distributed import Ranks
 from openvista.train.merged import one_value_each
-from openvista.train.recipe import Recipe, make_recipe
+from openvista.train.recipe import Recipe
+from openvista.train.recipe_file import make_recipe
+from openvista.train.sides import mirrored_pairs, sided
 from openvista.train.sizes import CaseSizes, Work, measure_case, plan_patch, plan_spacing
 from openvista.train.stages import automatic, finetune
 from openvista.weights import ModelFolder
@@ -49,6 +51,8 @@ _PLANNED = frozenset(
     {"datalist", "name", "preset", "spacing", "window", "start_from", "classes", "extra_names", "fold"}
 )
 """Keys of a recipe that are planned; choices among them have options of their own."""
+_FROM_LABELS = {"labels": "manual", "pseudo_classes": (), "supervoxels": False}
+"""What a recipe says that learns from label maps alone: the list of a fine-tune leads to nothing else."""
 _BRANCHES = {"automatic": ("automatic",), "point": ("point",), "both": ("automatic", "point")}
 
 
@@ -103,6 +107,18 @@ def check_request(request: FinetuneRequest, base: ModelFolder) -> None:
     trained_parts(request.branches, base)
 
 
+def chosen_device(request: FinetuneRequest) -> str:
+    """Where to train: "auto", "cpu" or "cuda".
+
+    Raises:
+        RecipeError: the settings name another device.
+    """
+    device, known = request.settings.get("device", "auto"), get_args(Recipe.model_fields["device"].annotation)
+    if device not in known:
+        raise RecipeError(f"no device {device!r} to train on: set one of {', '.join(known)}")
+    return str(device)
+
+
 def preset_of_size(base: ModelFolder) -> str:
     """The name of the preset that has the model's network.
 
@@ -132,7 +148,12 @@ def trained_parts(branches: str, base: ModelFolder) -> tuple[str, ...]:
 
 
 def plan_recipe(
-    request: FinetuneRequest, base: ModelFolder, listed: DataList, classes: Mapping[int, int], names: Mapping[int, str]
+    request: FinetuneRequest,
+    base: ModelFolder,
+    listed: DataList,
+    classes: Mapping[int, int],
+    names: Mapping[int, str],
+    ranks: Ranks,
 ) -> Recipe:
     """The recipe of a fine-tune.
 
@@ -142,6 +163,7 @@ def plan_recipe(
         listed: the run's own list; cases of fold ``LEARN`` are learnt from.
         classes: label value to class id; several values of one class become the lowest of them.
         names: class id to name.
+        ranks: where it will be trained, and by how many processes.
 
     Raises:
         RecipeError: a setting is wrong.
@@ -160,7 +182,7 @@ def plan_recipe(
         "extra_aliases": {i: aliases for i, aliases in base.card.extra_aliases.items() if i in names},
         "one_piece": tuple(class_id for class_id in base.card.one_piece if class_id in names),
         "classes": one_value_each(classes),
-        "mirrored": mirrored_pairs(names) if request.mirror else (),
+        "mirrored": _mirrored(names) if request.mirror else (),
         "only_in_label_slices": _limited(request.only_in_slices, names, base),
         "fold": HELD_OUT if len(training) < len(listed.training) else None,
         "learning_rate": automatic().learning_rate if request.from_scratch else _LEARNING_RATES[size],
@@ -168,41 +190,54 @@ def plan_recipe(
         "licence": "not stated" if request.from_scratch else base.card.licence,
         "data": f"{len(training)} scans of {request.datalist.name}",
         **_stage(parts),
-        **_patches(request, base.card.preset(), sizes, "point" in parts, len(names)),
+        **_patches(request, base.card.preset(), sizes, "point" in parts, len(names), ranks.device),
     }
     for key in ("learning_rate", "steps", "minutes"):
         if getattr(request, key) is not None:
             content[key] = getattr(request, key)
-    least = _steps_between(len(listed.training) - len(training), sizes, content)
-    return _with_settings(content, request, len(training), least)
+    held_out_of_each = math.ceil((len(listed.training) - len(training)) / ranks.count)
+    least = _steps_between(held_out_of_each, sizes, content)
+    return _with_settings(content, request, len(training), ranks.count, least)
 
 
 def _patches(
-    request: FinetuneRequest, preset: Preset, sizes: Sequence[CaseSizes], clicks: bool, classes: int
+    request: FinetuneRequest,
+    preset: Preset,
+    sizes: Sequence[CaseSizes],
+    clicks: bool,
+    classes: int,
+    device: torch.device,
 ) -> dict[str, Any]:
     """Spacing, window, patches per step and precision, and why."""
-    precision = _precision()
+    precision = _precision(device)
     spacing = plan_spacing(preset, sizes, request.spacing)
     logger.info("spacing %s mm: %s", spacing.value, spacing.reason)
     count = 2 if math.prod(preset.window) < _SEVERAL_PATCHES_BELOW else 1
     work = Work(classes, count, clicks, precision != "float32")
-    window = _window(request.patch, preset, spacing.value, sizes, work)
+    window = _window(request.patch, preset, spacing.value, sizes, work, device)
     return {"spacing": spacing.value, "window": window, "patches_per_step": count, "precision": precision}
 
 
 def _steps_between(held_out: int, sizes: Sequence[CaseSizes], content: Mapping[str, Any]) -> int:
-    """Steps between two validations at least, if held-out scans are as large as those learnt from."""
+    """Steps between two validations at least, if held-out scans are as large as those learnt from.
+
+    Args:
+        held_out: scans that one process validates on.
+        sizes: of cases to learn from.
+        content: gives window, spacing and patches of a step.
+    """
     windows = held_out * statistics.mean(case.windows(content["window"], content["spacing"]) for case in sizes)
     return math.ceil(windows / (_VALIDATION_SHARE * _PASSES_OF_A_STEP * content["patches_per_step"]))
 
 
-def _with_settings(content: dict[str, Any], request: FinetuneRequest, cases: int, least: int) -> Recipe:
+def _with_settings(content: dict[str, Any], request: FinetuneRequest, cases: int, processes: int, least: int) -> Recipe:
     """The recipe of these keys and the user's own, paced by the number of steps that they give.
 
     Args:
         content: keys and values that are planned.
         request: has the user's own.
         cases: to learn from.
+        processes: that train together.
         least: steps between two validations at least.
     """
     settings = dict(request.settings)
@@ -215,35 +250,32 @@ def _with_settings(content: dict[str, Any], request: FinetuneRequest, cases: int
         raise RecipeError(f"augmentation must be keys and values, as in '{{zoom: 0.1}}', not {bending!r}")
     content = {"name": "finetuned"} | content | settings
     content["augmentation"] = {"mirror": request.mirror, **bending}
-    steps = make_recipe(content, "fine-tuning").steps_for(cases, processes=1)
-    pace = _pace(steps, content.get("minutes"), request.from_scratch, least)
+    recipe = make_recipe(content, "fine-tuning")
+    _check_from_labels(recipe)
+    pace = _pace(recipe.steps_for(cases, processes), recipe.minutes, request.from_scratch, least)
     return make_recipe({**pace, **content}, "fine-tuning")
 
 
-def mirrored_pairs(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
-    """Pairs of classes that swap in a mirror, right and left.
-
-    Raises:
-        AnatomyError: a sided structure without its twin.
-    """
-    by_key = {word_key(name): class_id for class_id, name in names.items()}
-    pairs = []
-    for key, class_id in by_key.items():
-        if len({"left", "right"}.intersection(key)) != 1:
-            continue
-        if _twin(key) not in by_key:
-            raise AnatomyError(
-                f"--mirror: '{names[class_id]}' would turn up on the other side, and its twin is not among the "
-                "classes; leave --mirror out"
+def _check_from_labels(recipe: Recipe) -> None:
+    """Refuse what would be without effect."""
+    for key, plain in _FROM_LABELS.items():
+        if getattr(recipe, key) != plain:
+            raise RecipeError(
+                f"{key} cannot be {getattr(recipe, key)!r}: fine-tuning learns from label maps alone; write a recipe "
+                "and use 'openvista train'"
             )
-        if "right" in key:
-            pairs.append((class_id, by_key[_twin(key)]))
-    return tuple(pairs)
 
 
-def _twin(key: WordKey) -> WordKey:
-    other = {"left": "right", "right": "left"}
-    return tuple(sorted(other.get(word, word) for word in key))
+def _mirrored(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
+    """Pairs of classes that swap in a mirror; what has no twin must not be mirrored at all."""
+    pairs = mirrored_pairs(names)
+    alone = sided(names).difference(*pairs)
+    if alone:
+        raise AnatomyError(
+            f"--mirror: '{names[min(alone)]}' would turn up on the other side, and its twin is not among the "
+            "classes; leave --mirror out"
+        )
+    return pairs
 
 
 def _stage(parts: tuple[str, ...]) -> dict[str, Any]:
@@ -264,10 +296,12 @@ def _pace(steps: int, minutes: float | None, from_scratch: bool, least: int) -> 
     return pace | {"validate_every": max(math.ceil(steps / _VALIDATIONS), least), "average_decay": decay}
 
 
-def _window(patch: str | Axis3, preset: Preset, spacing: Float3, sizes: Sequence[CaseSizes], work: Work) -> Axis3:
+def _window(
+    patch: str | Axis3, preset: Preset, spacing: Float3, sizes: Sequence[CaseSizes], work: Work, device: torch.device
+) -> Axis3:
     if not isinstance(patch, str):
         return patch
-    free = free_memory(find_device("auto"))
+    free = free_memory(device)
     window = plan_patch(preset, spacing, sizes, free, work)
     needed = work.bytes(preset, math.prod(window.value))
     if free is not None and needed > free:
@@ -279,8 +313,7 @@ def _window(patch: str | Axis3, preset: Preset, spacing: Float3, sizes: Sequence
     return window.value
 
 
-def _precision() -> str:
-    device = find_device("auto")
+def _precision(device: torch.device) -> str:
     half = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_bfloat16()
     return "bfloat16" if half else "float32"
 

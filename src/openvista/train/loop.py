@@ -19,7 +19,7 @@ from openvista.train.learner import Learner
 from openvista.train.loader import SampleLoader, sample_groups
 from openvista.train.parts import check_device, starting_network
 from openvista.train.recipe import Recipe
-from openvista.train.run_folder import RunFolder, check_unused
+from openvista.train.run_folder import RunFolder, check_unused, is_restart
 from openvista.train.samples import draw_sample
 from openvista.train.schedule import Schedule
 from openvista.train.validation import overall, validate_all
@@ -56,8 +56,8 @@ class Trainer:
         report: called after each step.
         resume: go on from the folder's last checkpoint, exactly as if the run had not stopped (to the bit where the
             machine computes the same numbers again; with ``minutes`` the learning rate follows the clock). A folder
-            without checkpoint starts anew. Processes that torchrun has restarted resume anyway. Several machines
-            need a run folder they share.
+            without checkpoint starts anew. Processes that torchrun has started anew resume their own run anyway.
+            Several machines need a run folder they share.
 
     Raises:
         RecipeError: the folder holds a run and ``resume`` is not set, or its checkpoint does not fit the recipe.
@@ -76,7 +76,7 @@ class Trainer:
         self.folder = folder
         self.ranks = ranks or Ranks()
         self.report = report or (lambda _: None)
-        wanted = self.ranks.any(resume or self.ranks.restarts > 0)
+        wanted = self.ranks.any(resume or is_restart(folder, self.ranks))
         self.resumes = wanted and bool(self.ranks.agree((folder / LAST).exists()))
         if not self.resumes:
             check_unused(folder)
@@ -89,6 +89,7 @@ class Trainer:
         self.best = -1.0
         self.without_better = 0
         self.elapsed = 0.0
+        self.ended = False  # the last step of the run is done and validated
         self.changed: list[str] = []  # keys of the recipe, since the checkpoint
         if self.resumes:
             self._restore()
@@ -117,8 +118,10 @@ class Trainer:
             )
             self.ranks.barrier()
             self._train(data, Schedule(self.recipe, steps, self.elapsed))
-            if data.skipped:
-                logger.warning("%d cases were skipped: %s", len(data.skipped), "; ".join(data.skipped))
+            parts = self.ranks.gathered({"skipped": data.skipped})
+            skipped = dict.fromkeys(name for part in parts for name in part["skipped"])  # all read the training cases
+            if skipped:
+                logger.warning("%d cases were skipped: %s", len(skipped), "; ".join(skipped))
         return self._best_network()
 
     def _train(self, data: TrainingData, schedule: Schedule) -> None:
@@ -126,16 +129,17 @@ class Trainer:
         groups = sample_groups(ranks.rank, ranks.count, recipe.patches_per_step, recipe.accumulate)
         began, waiting = schedule.elapsed, 0.0
         with SampleLoader(partial(draw_sample, data, recipe), groups, recipe.loaders) as loader:
-            fraction = 0.0 if self.step < schedule.steps else 1.0
-            while fraction < 1 and not self._has_converged:
-                fraction = ranks.agree(schedule.fraction(self.step)) if recipe.minutes else schedule.fraction(self.step)
-                learning_rate = schedule.learning_rate(self.step, fraction)
+            while not self._is_over(schedule):
+                time_over = ranks.agree(schedule.time_over) if recipe.minutes else 0.0
+                fraction = schedule.fraction(self.step, time_over)
+                learning_rate = schedule.learning_rate(self.step, time_over)
+                self.ended = fraction >= 1
                 result = self.learner.step(loader.take(self.step), learning_rate, self.step)
                 self.step += 1
                 waiting = loader.waited / max(schedule.elapsed - began, 1e-6)
                 self._note_step(schedule.elapsed, result.loss, learning_rate, result.gradient, waiting)
                 self.report(StepReport(self.step, min(fraction, 1.0), result.loss, learning_rate, waiting))
-                self._validate_and_save(data, schedule, over=fraction >= 1)
+                self._validate_and_save(data, schedule)
             logger.info("%d steps; %.1f %% of the time went into waiting for patches", self.step, 100 * waiting)
 
     def _note_step(self, seconds: float, loss: float, learning_rate: float, gradient: float, waiting: float) -> None:
@@ -154,14 +158,16 @@ class Trainer:
         """Patches of one step, of all processes."""
         return self.recipe.patches_per_step * self.recipe.accumulate * self.ranks.count
 
-    @property
-    def _has_converged(self) -> bool:
+    def _is_over(self, schedule: Schedule) -> bool:
+        """Whether nothing is left to do. A run that goes on with more steps or minutes than before is not over."""
         patience = self.recipe.patience
-        return patience is not None and self.without_better >= patience
+        if self.step >= schedule.steps or (patience is not None and self.without_better >= patience):
+            return True
+        return self.ended and self.ranks.agree(schedule.time_over) >= 1
 
-    def _validate_and_save(self, data: TrainingData, schedule: Schedule, over: bool) -> None:
+    def _validate_and_save(self, data: TrainingData, schedule: Schedule) -> None:
         """Validate when it is time, and save a checkpoint when it is time."""
-        validates = over or self.step % self.recipe.validate_every == 0
+        validates = self.ended or self.step % self.recipe.validate_every == 0
         saves = validates or (self.recipe.save_every is not None and self.step % self.recipe.save_every == 0)
         if validates:
             self._validate(data, schedule.elapsed)
@@ -194,6 +200,7 @@ class Trainer:
             "best": self.best,
             "without_better": self.without_better,
             "elapsed": elapsed,
+            "ended": self.ended,
             "recipe": self.recipe.model_dump_json(),
         }
 
@@ -203,6 +210,7 @@ class Trainer:
             self.learner.load_state(state)
             self.step, self.best = int(state["step"]), float(state["best"])
             self.without_better, self.elapsed = int(state["without_better"]), float(state["elapsed"])
+            self.ended = bool(state.get("ended", False))  # older checkpoints have none
             before = json.loads(state["recipe"])
         except (KeyError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]

@@ -55,7 +55,7 @@ def embedding_sources(
     known = [class_id for class_id in base.card.class_ids if class_id not in recipe.class_ids]
     if not known:
         return {}
-    network = load_network(base, find_device("auto"))
+    network = load_network(base, find_device(recipe.device))
     loss_sums = {value: torch.zeros(len(known)) for value in untrained}
     some = cases[:_CASES]
     for number, case in enumerate(some):

@@ -1,16 +1,15 @@
-"""A training recipe: everything that decides a run, in one frozen object, read from YAML."""
+"""A training recipe: everything that decides a run, in one frozen object."""
 
 import math
-from dataclasses import asdict, fields, replace
-from difflib import get_close_matches
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from openvista.anatomy.catalogue import CATALOGUE, LAST_OFFICIAL_ID, SUPPORTED_IDS
 from openvista.anatomy.lookup import Vocabulary
-from openvista.errors import AnatomyError, MissingExtraError, ModelError, RecipeError
+from openvista.errors import AnatomyError, ModelError
 from openvista.grid import Axis3, Float3
 from openvista.model import PRESETS, Preset
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
@@ -190,11 +189,11 @@ class Recipe(BaseModel):
             if class_id not in self.extra_names:
                 raise ValueError(f"class {class_id} of one_piece is not among extra_names")
         if self.augmentation.mirror and "automatic" in self.trained:
-            alone = [self.class_names[one] for one in sided(self.class_names) if one not in self.mirrored_ids]
+            alone = sided(self.class_names) - self.mirrored_ids.keys()
             if alone:
                 raise ValueError(
-                    f"augmentation.mirror is on, and {alone[0]!r} has no pair in mirrored: patches would show it on "
-                    "the wrong side; train its other side too, or switch augmentation.mirror off"
+                    f"augmentation.mirror is on, and {self.class_names[min(alone)]!r} has no pair in mirrored: patches "
+                    "would show it on the wrong side; train its other side too, or switch augmentation.mirror off"
                 )
         return self
 
@@ -306,65 +305,3 @@ def _resolved(content: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]
 def _resolved_source(source: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
     resolved = _resolved(source, vocabulary)
     return {key: resolved[key] for key in ("classes", "only_in_label_slices")}
-
-
-def read_recipe(path: Path, **overrides: Any) -> Recipe:
-    """Read a YAML recipe and replace some of its keys.
-
-    Raises:
-        RecipeError: missing file, not YAML, unknown key, or a value out of range.
-    """
-    try:
-        import yaml
-    except ImportError:
-        raise MissingExtraError("yaml", "train", "read a recipe") from None
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise RecipeError(f"recipe {path} does not exist") from None
-    except OSError as error:
-        raise RecipeError(f"recipe {path} cannot be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"recipe {path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise RecipeError(f"recipe {path} must be a list of 'key: value' lines")
-    if odd := [key for key in content if not isinstance(key, str)]:
-        raise RecipeError(f"recipe {path}: {odd[0]!r} is no key of a recipe; check how the lines are indented")
-    recipe = make_recipe(content | overrides, f"recipe {path}")
-    more = tuple(one.model_copy(update={"datalist": _beside(path, one.datalist)}) for one in recipe.more_data)
-    return recipe.model_copy(update={"datalist": _beside(path, recipe.datalist), "more_data": more})
-
-
-def _beside(recipe: Path, datalist: Path) -> Path:
-    """The data list where it is: relative to the recipe if there is one, else to where we are."""
-    return recipe.parent / datalist if (recipe.parent / datalist).is_file() else datalist
-
-
-def make_recipe(content: dict[str, Any], where: str) -> Recipe:
-    """A recipe of these keys.
-
-    Args:
-        content: keys and values.
-        where: what to call it in messages.
-
-    Raises:
-        RecipeError: unknown key, or a value out of range.
-    """
-    try:
-        return Recipe(**content)
-    except ValidationError as error:
-        problems = "; ".join(_problem(item) for item in error.errors())
-        raise RecipeError(f"{where}: {problems}") from None
-
-
-def _problem(item: Any) -> str:
-    """One of pydantic's complaints as part of a line; a misspelt key gets the nearest one."""
-    key = ".".join(map(str, item["loc"]))
-    if item["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
-        text = str(item["msg"]).removeprefix("Value error, ")
-        return f"{key}: {text}" if key else text
-    groups = {"augmentation": Augmentation, "mixing": SupervoxelMixing}
-    inner = [f"{key}.{field.name}" for key, group in groups.items() for field in fields(group)]
-    known = [*Recipe.model_fields, *inner]
-    near = get_close_matches(key, known, n=1, cutoff=0)
-    return f"unknown key {key!r}; the nearest is {near[0]!r}"

@@ -3,12 +3,14 @@
 ::
 
     recipe.json         the resolved recipe: every key, names as ids
+    plan.json           of a fine-tune: the classes' names, and which cases were skipped and why
     environment.json    versions, device, git revision, command
     log.txt             what was said
     train.csv           every step            validation.csv   every validation
     curves.png          both as a picture     tensorboard/     both for TensorBoard
     last.pt             to go on from         best.pt, best.json   weights of the best validation
     model/              the result, as --model takes it
+    launch.txt          the torchrun that works here, so that processes it starts anew know their own run
 """
 
 import csv
@@ -30,6 +32,7 @@ from openvista.train.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
+LAUNCH = "launch.txt"
 TRAIN_COLUMNS = ("step", "seconds", "loss", "learning_rate", "gradient", "waited")
 
 
@@ -50,7 +53,8 @@ class RunFolder:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._log = logging.FileHandler(path / "log.txt", encoding="utf-8")
+            note_launch(path, ranks)
+            self._log = _LogFile(path / "log.txt", encoding="utf-8")
             if resume_at is None:
                 for table in ("train.csv", "validation.csv"):
                     (path / table).unlink(missing_ok=True)
@@ -111,8 +115,18 @@ class RunFolder:
             record = logger.makeRecord(logger.name, logging.INFO, __file__, 0, "stopped: %s", (error,), None)
             self._log.handle(record)
         logging.getLogger("openvista").removeHandler(self._log)
-        self._log.close()
+        try:
+            self._log.close()
+        except OSError as refusal:  # of words it still had; the error that ended the run says more
+            logger.warning("%s", output_error(self.path / "log.txt", refusal))
         self._events.close()
+
+
+class _LogFile(logging.FileHandler):
+    """``log.txt``; a line it cannot write is left out: on a full disk the tables raise the error."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing; ``logging`` itself would print a traceback."""
 
 
 def check_unused(path: Path) -> None:
@@ -123,6 +137,27 @@ def check_unused(path: Path) -> None:
     """
     if (path / LAST).exists():
         raise RecipeError(f"{path} holds a run already: go on with --resume, or choose another folder with -o")
+
+
+def note_launch(path: Path, ranks: Ranks) -> None:
+    """Write down which torchrun works in this folder, for :func:`is_restart`.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    if ranks.launch is not None:
+        with replacing(path / LAUNCH) as partial:
+            partial.write_text(ranks.launch, encoding="utf-8")
+
+
+def is_restart(path: Path, ranks: Ranks) -> bool:
+    """Whether torchrun has started these processes anew, and it is the one that works in this folder."""
+    if ranks.restarts == 0 or ranks.launch is None:
+        return False
+    try:
+        return (path / LAUNCH).read_text(encoding="utf-8", errors="replace") == ranks.launch
+    except OSError:
+        return False
 
 
 def drop_rows_after(table: Path, step: int) -> None:

@@ -30,15 +30,21 @@ class Schedule:
         """Seconds of training so far, those before a break included."""
         return self._clock() - self._started
 
-    def fraction(self, step: int) -> float:
-        """Share of the run that is over once this step (from 0) is done; 1 or more for the last one."""
-        by_steps = (step + 1) / self.steps
-        if self.recipe.minutes is None:
-            return by_steps
-        return max(by_steps, self.elapsed / 60 / self.recipe.minutes)
+    @property
+    def time_over(self) -> float:
+        """Share of the minutes that is over, 1 or more when time is up; 0 where the recipe has none."""
+        return 0.0 if self.recipe.minutes is None else self.elapsed / 60 / self.recipe.minutes
 
-    def learning_rate(self, step: int, fraction: float) -> float:
-        """Rises along the warm-up, then stays or falls to zero along a cosine."""
+    def fraction(self, step: int, time_over: float) -> float:
+        """Share of the run that is over once this step (from 0) is done; 1 or more for the last one."""
+        return max((step + 1) / self.steps, time_over)
+
+    def learning_rate(self, step: int, time_over: float) -> float:
+        """Of this step (from 0): rises along the warm-up, then stays or falls towards zero along a cosine.
+
+        How far it has fallen is told by the steps before this one, so that the last one still learns, or by the clock.
+        """
         warm = min(1.0, (step + 1) / max(self.recipe.warmup_steps, 1))
-        falls = 0.5 * (1 + math.cos(math.pi * min(fraction, 1))) if self.recipe.schedule == "cosine" else 1.0
+        over = min(max(step / self.steps, time_over), 1.0)
+        falls = 0.5 * (1 + math.cos(math.pi * over)) if self.recipe.schedule == "cosine" else 1.0
         return self.recipe.learning_rate * warm * falls

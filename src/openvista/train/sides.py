@@ -21,9 +21,9 @@ def mirrored_pairs(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
     )
 
 
-def sided(names: Mapping[int, str]) -> list[int]:
+def sided(names: Mapping[int, str]) -> set[int]:
     """Classes of one side of the body, by their names; those that name both sides or none are not."""
-    return [class_id for class_id, name in names.items() if _is_sided(word_key(name))]
+    return {class_id for class_id, name in names.items() if _is_sided(word_key(name))}
 
 
 def _is_sided(key: WordKey) -> bool:
