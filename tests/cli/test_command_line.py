@@ -226,6 +226,15 @@ def test_train_mistakes_are_one_line(tmp_path, starter_recipe, example_datalist)
     assert_refused(openvista("train", starter_recipe, *wrong_fold), "fold 3")
 
 
+def test_a_model_of_other_data_does_not_claim_the_origin_of_the_recipes(tmp_path, starter_recipe, example_datalist):
+    short = ["--set", "steps=1", "--set", "fold=null", "--set", "window=[32,32,32]", "--set", "licence=ours", "-q"]
+    done = openvista("train", starter_recipe, "--datalist", example_datalist, *short, "-o", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "run" / "model" / "card.json").read_text())
+    assert card["provenance"]["data"] == "not stated (list dataset.json)"
+    assert card["licence"] == "ours"
+
+
 def test_help_teaches_and_version_is_there():
     assert "openvista segment" in openvista("--help").stdout
     assert "--classes" in openvista("segment", "--help").stdout
