@@ -40,8 +40,7 @@ def main() -> None:
     arguments = read_arguments()
     model = find_model(arguments.model)
     network = load_network(model)
-    listed = read_datalist(arguments.datalist)
-    cases = [case for case in listed.training if case.fold != arguments.fold][:: arguments.every]
+    cases = read_datalist(arguments.datalist).split(arguments.fold)[0][:: arguments.every]
     class_ids = torch.tensor(model.card.class_ids)
     parts = [part for case in cases for part in windows(network, case.image, class_ids)]
     features_VC, largest_V = torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])

@@ -47,6 +47,7 @@ def test_overrides_win(starter_recipe):
             "id 600 is not one of a model's own, 133..511",
         ),
         ({"extra_aliases": {133: ["spinal cord"]}}, "spinal cord"),
+        ({"extra_aliases": {121: ["esophagus"]}}, "esophagus"),
         ({"classes": {1: "right parotid"}, **ALONE}, "'right parotid' has no pair in mirrored"),
         ({"mirrored": []}, "has no pair in mirrored"),
         ({"optimiser": "sgd"}, "optimiser"),

@@ -63,7 +63,7 @@ def test_dice_counts_only_what_is_annotated_and_known(network):
     assert class_dice(network, replace(case, pseudo=frozenset({3})), (3, 7)) == {}
 
 
-def test_an_organ_is_judged_without_its_tumour_by_class_and_with_it_by_clicks(network):
+def test_by_class_an_organ_is_judged_without_its_tumour(network):
     image, ids = torch.rand(32, 32, 32).half(), (1, 26)
     labels = predict_labels(network, image, torch.tensor(ids))
     truth = torch.tensor([0, 1, 26], dtype=torch.int16)[labels.long()]

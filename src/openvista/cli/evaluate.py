@@ -259,7 +259,7 @@ def _plan(
     limited_ids = asked.expand(only_in_slices) if only_in_slices else []
     limited = [value for value, class_id in labels.classes.items() if class_id in limited_ids]
     run = plan_run(chosen, labels.classes, limited, _judge(labels, asked, *judging), **choices)
-    names = {key: labels.new_names.get(key) or vocabulary.name(key) for key in run.settings.class_ids}
+    names = {key: asked.name(key) for key in run.settings.class_ids}
     return run, names
 
 

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 def print_summary(results: "Results") -> None:
     """A row per structure, and the means over structures; a column per number of clicks where there are clicks."""
     info, summaries = results.info, results.summaries()
-    oracle = " (oracle: prompts from the truth)" if info.oracle else ""
-    habits = f" with habits of the paper: {', '.join(info.habits)}" if info.habits else ""
-    title = f"{info.datalist}, {info.split}, protocol {info.protocol}{oracle}{habits}, profile {info.profile}"
+    title = f"{info.datalist}, {info.split}, protocol {info.way}, profile {info.profile}"
     headings, cells = _click_cells(summaries, info.clicks) if info.clicks else _cells(summaries)
     by_structure: dict[int | None, Summary] = {row.class_id: row for row in summaries}
     rows = []

@@ -148,7 +148,7 @@ def _split(
     """Testing part and folds, each in order of name, and remarks."""
     shuffled = sorted(others, key=lambda item: item.image)
     random.Random(seed).shuffle(shuffled)
-    count = 0 if testing else min(round(test_share * len(shuffled)), len(shuffled) - 1)
+    count = 0 if testing else max(0, min(round(test_share * len(shuffled)), len(shuffled) - 1))
     chosen, training = shuffled[:count], shuffled[count:]
     usable = min(folds, len(training))
     notes = []

@@ -45,6 +45,17 @@ class Case:
         """The image's file name without its image suffix."""
         return scan_name(self.image)
 
+    def marked_classes(self, classes: Mapping[int, int]) -> dict[int, tuple[int, ...]]:
+        """Id, rising, and label values of the classes that are known here: those all of whose values somebody marked.
+
+        Args:
+            classes: label value to class id.
+        """
+        by_class: dict[int, list[int]] = {}
+        for value, class_id in sorted(classes.items()):
+            by_class.setdefault(class_id, []).append(value)
+        return {key: tuple(values) for key, values in sorted(by_class.items()) if self.annotated.issuperset(values)}
+
 
 @dataclass(frozen=True)
 class UnlabelledCase:

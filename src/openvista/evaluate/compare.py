@@ -142,8 +142,7 @@ def comparison_page(a: Results, b: Results, metric: str, rows: Sequence[Comparis
 def title(results: Results) -> str:
     """A run in one line."""
     info = results.info
-    protocol = ", ".join((info.protocol, *(["oracle"] if info.oracle else []), *info.habits))
-    return f"{info.model} ({info.weights_sha256[:12]}), {protocol}, {info.datalist}, {info.split}"
+    return f"{info.model} ({info.weights_sha256[:12]}), {info.way}, {info.datalist}, {info.split}"
 
 
 def _clicks_title(clicks_a: int | None, clicks_b: int | None) -> str:

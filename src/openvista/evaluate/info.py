@@ -58,6 +58,13 @@ class RunInfo:
     names: dict[int, str]
     classes: dict[int, int] = field(default_factory=dict)  # folders of earlier versions do not say it
 
+    @property
+    def way(self) -> str:
+        """The protocol, and what in it no user could do."""
+        oracle = " (oracle: prompts from the truth)" if self.oracle else ""
+        habits = f" with habits of the paper: {', '.join(self.habits)}" if self.habits else ""
+        return f"{self.protocol}{oracle}{habits}"
+
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "RunInfo":
         """What ``asdict`` and JSON made of it.

@@ -86,22 +86,9 @@ def read_case(
 
     structures = [
         _structure(case, values + included(values), class_id, labels_XYZ.shape, range_limited)
-        for class_id, values in marked_classes(case, classes).items()
+        for class_id, values in case.marked_classes(classes).items()
     ]
     return LabelledScan(name or case.name, scan, labels_XYZ, tuple(structures))
-
-
-def marked_classes(case: Case, classes: Mapping[int, int]) -> dict[int, tuple[int, ...]]:
-    """The classes that are scored in a case, by id: those all of whose label values somebody marked, and the values.
-
-    Args:
-        case: from a data list.
-        classes: label value to class id.
-    """
-    by_class: dict[int, list[int]] = {}
-    for value, class_id in sorted(classes.items()):
-        by_class.setdefault(class_id, []).append(value)
-    return {key: tuple(values) for key, values in sorted(by_class.items()) if case.annotated.issuperset(values)}
 
 
 def _structure(

@@ -14,7 +14,7 @@ from openvista.evaluate.answers import Answer, Judged, Protocol, Settings
 from openvista.evaluate.clicking import check_habits
 from openvista.evaluate.folder import PICTURES, RunFolder
 from openvista.evaluate.info import RunInfo, checksum
-from openvista.evaluate.labelled import LabelledScan, marked_classes, read_case
+from openvista.evaluate.labelled import LabelledScan, read_case
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.pictures import WorstPictures
 from openvista.evaluate.sam2 import Sam2Card
@@ -76,7 +76,7 @@ def check_scored(cases: Sequence[Case], run: Run, datalist: Path) -> None:
     Raises:
         DataListError: nobody marked a structure of the run in any of the cases.
     """
-    if not any(marked_classes(case, run.classes) for case in cases):
+    if not any(case.marked_classes(run.classes) for case in cases):
         values = ", ".join(map(str, sorted(run.classes)))
         raise DataListError(
             f"{datalist}: nobody marked any of the labels {values} in these {len(cases)} cases, so there is nothing to "

@@ -14,8 +14,8 @@ import torch
 from openvista.datalist import AnyCase, Case, DataList, UnlabelledCase
 from openvista.errors import DataListError, InputError
 from openvista.inference.progress import Progress
-from openvista.io import read_scan
-from openvista.supervoxels.files import is_made, map_path, picture_path, read_map, write_map
+from openvista.io import read_scan, read_segmentation
+from openvista.supervoxels.files import is_made, map_path, picture_path, write_map
 from openvista.supervoxels.make import make_supervoxels, provenance
 from openvista.supervoxels.picture import write_picture
 from openvista.supervoxels.settings import Clustering
@@ -130,7 +130,7 @@ def _do(job: Job, work: Work, step: Callable[[Progress], None]) -> Outcome:
         scan = read_scan(job.image)
         if not work.overwrite and is_made(job.target, scan, provenance(work.source, work.clustering)):
             if work.preview and not picture_path(job.target).exists():
-                write_picture(read_map(job.target, scan), picture_path(job.target))
+                write_picture(replace(read_segmentation(job.target), scan=scan), picture_path(job.target))
             return Outcome(job)
         made = make_supervoxels(scan, work.source, work.clustering, step)
         job.target.parent.mkdir(parents=True, exist_ok=True)

@@ -39,17 +39,6 @@ def write_map(supervoxels: Segmentation, target: Path) -> None:
             write_nifti(temporary, supervoxels)
 
 
-def read_map(target: Path, scan: Scan) -> Segmentation:
-    """A map that is there, over its scan.
-
-    Raises:
-        ScanError: it cannot be read.
-        GridError: it does not lie on the scan's grid.
-    """
-    labels, grid = read_labels(target)
-    return Segmentation(labels.astype(np.uint16), grid, {}, {}, scan)
-
-
 def is_made(target: Path, scan: Scan, provenance: dict[str, object]) -> bool:
     """Whether a whole map of this scan with just these choices is there already."""
     side = sidecar_path(target)

@@ -101,7 +101,7 @@ def load_case(case: AnyCase, preset: Preset, use: Use) -> TrainingCase:
     manual: frozenset[int] = frozenset()
     known: dict[int, KnownRange] = {}
     if isinstance(case, Case):
-        marked = _marked(use.classes, case.annotated)
+        marked = {value: key for key, values in case.marked_classes(use.classes).items() for value in values}
         labels_XYZ = resample_labels(_labels(case.label, scan.grid), scan.grid, prepared.grid, marked)
         manual = frozenset(marked.values())
         known = _known_ranges(case, marked, use.range_limited, scan.grid, prepared.grid)
@@ -170,12 +170,6 @@ def some_voxels(mask_XYZ: Tensor) -> Tensor:
     if len(voxels_M3) > MOST_PLACES:
         voxels_M3 = voxels_M3[torch.arange(MOST_PLACES) * len(voxels_M3) // MOST_PLACES]
     return voxels_M3.to(torch.int16)
-
-
-def _marked(classes: Mapping[int, int], annotated: Collection[int]) -> dict[int, int]:
-    """Label value to class id of the classes that are known here: those all of whose values somebody marked."""
-    unknown = {class_id for value, class_id in classes.items() if value not in annotated}
-    return {value: class_id for value, class_id in classes.items() if class_id not in unknown}
 
 
 def _known_ranges(

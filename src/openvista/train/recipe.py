@@ -209,7 +209,8 @@ class Recipe(BaseModel):
         try:
             check_name(self.name)
             own = {one: self.extra_names[one] for one in self.class_ids if one in self.extra_names}
-            Vocabulary(self.class_ids, own, {one: self.extra_aliases.get(one, ()) for one in own})
+            aliases = {one: self.extra_aliases[one] for one in self.class_ids if one in self.extra_aliases}
+            Vocabulary(self.class_ids, own, aliases)
         except (AnatomyError, ModelError) as error:
             raise ValueError(str(error)) from None
         return self
