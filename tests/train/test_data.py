@@ -76,6 +76,34 @@ def test_small_lists_are_drawn_more_often(tiny_list, tmp_path):
     assert load(tiny_recipe(tiny_list, fold=None, more_data=more)).weights.tolist() == [1, 1, 1, 1]
 
 
+def test_balance_draws_rarely_marked_structures_more_often(own_list):
+    edited(own_list, lambda content: [case.update({"annotated": [1]}) for case in content["training"][:2]])
+    data = load(tiny_recipe(own_list, fold=None, balance=True))
+    bright, dim = (
+        sum(w for w, case in zip(data.weights.tolist(), data.training, strict=True) if class_id in case.annotated)
+        for class_id in (133, 134)
+    )
+    assert [case.annotated for case in data.training] == [(133,), (133,), (133, 134)]
+    assert data.weights.tolist() == pytest.approx([0.5, 0.5, 2.0])  # in all as before
+    assert dim / bright == pytest.approx(2 / 3)  # without: one of three cases, 1/3
+
+
+def test_balance_changes_nothing_where_every_case_shows_the_same_and_leaves_unlabelled_cases_their_share(own_list):
+    assert load(tiny_recipe(own_list, fold=None, balance=True)).weights.tolist() == pytest.approx([1, 1, 1])
+
+    def change(content):
+        content["training"][0]["annotated"] = [1]
+        bare = {"image": content["training"][2]["image"], "label_sv": content["training"][2]["label"]}
+        content["training"].append(bare)
+
+    edited(own_list, change)
+    recipe = tiny_recipe(own_list, fold=None, stage="stage1", start_from="x", balance=True)
+    weights = load(recipe).weights.tolist()
+    assert weights[3] == 1
+    assert sum(weights) == pytest.approx(4)
+    assert weights[0] < weights[1] == pytest.approx(weights[2])
+
+
 def test_a_list_that_names_no_labels_is_trained_on_by_the_recipes_classes(own_list):
     nameless = edited(own_list, lambda content: content.pop("labels"))
     data = load(tiny_recipe(nameless))
@@ -100,6 +128,13 @@ def test_what_no_case_has_is_said(own_list, caplog):
     caplog.clear()
     load(tiny_recipe(own_list, classes={1: "bright ball"}))
     assert caplog.text == ""
+
+
+def test_transforms_of_a_research_list_are_named_and_left_out(own_list, caplog):
+    transforms = [{"_target_": "RandCropByLabelClassesd", "num_classes": 3}, "$__import__('os').abort()"]
+    edited(own_list, lambda content: content.update(training_transform=transforms))
+    assert len(load(tiny_recipe(own_list)).training) == 2
+    assert "training_transform (RandCropByLabelClassesd, $__import__" in caplog.text
 
 
 def test_scans_without_labels_take_part_where_supervoxels_are_asked_for(own_list):

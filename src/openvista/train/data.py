@@ -66,12 +66,27 @@ def list_cases(recipe: Recipe) -> ListedCases:
     validation: list[_Entry] = []
     for number, source in enumerate(recipe.sources):
         source_list = read_datalist(source.datalist).naming({v: f"class {i}" for v, i in source.classes.items()})
+        warn_of_own_transforms(source_list)
         learned, held_out = _split(source_list, recipe, first=number == 0)
         use = _use_of(source, recipe)
         weight = 1.0 if recipe.oversample is None else max(1.0, recipe.oversample / max(len(learned), 1))
         training += [_Entry(case, use, weight) for case in learned]
         validation += [_Entry(case, use, 1.0) for case in held_out]
     return ListedCases(tuple(training), tuple(validation))
+
+
+def warn_of_own_transforms(listed: DataList) -> None:
+    """Say that transforms which a research list brings for its cases are not applied."""
+    given = listed.extra.get("training_transform") or []
+    steps = given if isinstance(given, list) else [given]
+    names = [str(step.get("_target_", step)) if isinstance(step, dict) else str(step) for step in steps]
+    if names:
+        logger.warning(
+            "%s: its training_transform (%.90s) is not applied: patches are cut and changed as the recipe's "
+            "augmentation says",
+            listed.path,
+            ", ".join(names),
+        )
 
 
 def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks) -> TrainingData:
@@ -91,12 +106,31 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
     if ranks.is_first:
         for missing in _missing(recipe, training):
             logger.warning("%s", missing)
+    weights = torch.tensor([entry.weight for _, entry in usable], dtype=torch.float64)
     return TrainingData(
         training,
-        torch.tensor([entry.weight for _, entry in usable], dtype=torch.float64),
+        balanced(weights, training) if recipe.balance else weights,
         [case for case, _ in held_out],
         tuple(loader.skipped),
     )
+
+
+def balanced(weights_N: Tensor, cases: Sequence[TrainingCase]) -> Tensor:
+    """Weights with which cases that show rarely marked structures are drawn more often.
+
+    Every structure brings one unit, which the cases that show it share in proportion to their weights before. Cases
+    that show none keep theirs; the others together keep theirs too.
+
+    Args:
+        weights_N: how often each case would be drawn, float64.
+        cases: the same N cases.
+    """
+    shown = [{class_id for class_id, places in case.places.items() if len(places)} for case in cases]
+    classes = sorted(set().union(*shown))
+    shown_NC = torch.tensor([[one in some for one in classes] for some in shown], dtype=torch.float64)
+    units_N = weights_N * (shown_NC / (weights_N @ shown_NC)).sum(dim=1)
+    shows_N = units_N > 0
+    return torch.where(shows_N, units_N / units_N.sum() * weights_N[shows_N].sum(), weights_N)
 
 
 class _Loader:

@@ -18,6 +18,7 @@ from openvista.datalist import Case, DataList, LabelMapping, map_labels, read_da
 from openvista.errors import AnatomyError, DataListError, OutputError
 from openvista.io import replacing
 from openvista.model import Vista3D, build
+from openvista.train.data import warn_of_own_transforms
 from openvista.train.distributed import Ranks
 from openvista.train.export import export_model
 from openvista.train.finetune_recipe import HELD_OUT, LEARN, FinetuneRequest, check_request, plan_recipe
@@ -83,6 +84,7 @@ def plan_finetune(
         return _read_plan(request, base, folder)
     check_request(request, base)
     listed, mapping, names = _read_list(request, base)
+    warn_of_own_transforms(listed)
     if not restarted:
         _check_folder(folder)
     shots = choose_shots(

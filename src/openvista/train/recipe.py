@@ -68,8 +68,9 @@ class Recipe(BaseModel):
         fold: held out for validation; ``None`` trains on every training case.
         stage: name of the stage whose defaults hold, one of ``STAGES``.
         trained, class_probability, most_present, most_absent, click_probability, most_objects, rounds,
-        step_every_round, user_share, user_rounds, blend, supervoxels, labels, oversample, epochs, steps, learning_rate,
-        warmup_steps, schedule: see :class:`openvista.train.stages.Stage`. Steps and epochs exclude each other.
+        step_every_round, user_share, user_rounds, blend, supervoxels, labels, oversample, balance, epochs, steps,
+        learning_rate, warmup_steps, schedule: see :class:`openvista.train.stages.Stage`. Steps and epochs exclude each
+            other.
         minutes: stop earlier when this much time has passed (the learning rate follows whichever is nearer).
         optimiser: "adamw", or "muon" for the kernels and AdamW for the rest, see :mod:`openvista.train.muon`.
         weight_decay: the optimiser's, decoupled.
@@ -126,6 +127,7 @@ class Recipe(BaseModel):
     supervoxels: bool
     labels: Literal["manual", "manual+pseudo"]
     oversample: float | None = Field(gt=0)
+    balance: bool
     epochs: float | None = Field(gt=0)
     steps: int | None = Field(ge=1)
     learning_rate: float = Field(gt=0)
