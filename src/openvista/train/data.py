@@ -116,21 +116,26 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
 
 
 def balanced(weights_N: Tensor, cases: Sequence[TrainingCase]) -> Tensor:
-    """Weights with which cases that show rarely marked structures are drawn more often.
+    """Weights with which cases that show a rarely marked structure are drawn more often.
 
-    Every structure brings one unit, which the cases that show it share in proportion to their weights before. Cases
-    that show none keep theirs; the others together keep theirs too.
+    A structure that a share f of the labelled cases shows multiplies the weight of those that show it by 1/√f; of
+    several structures in a case the rarest counts (repeat factor sampling with threshold 1, Gupta et al. 2019,
+    arXiv:1908.03195). Cases that show none keep their weights, and the others keep theirs together.
 
     Args:
         weights_N: how often each case would be drawn, float64.
         cases: the same N cases.
     """
     shown = [{class_id for class_id, places in case.places.items() if len(places)} for case in cases]
-    classes = sorted(set().union(*shown))
-    shown_NC = torch.tensor([[one in some for one in classes] for some in shown], dtype=torch.float64)
-    units_N = weights_N * (shown_NC / (weights_N @ shown_NC)).sum(dim=1)
-    shows_N = units_N > 0
-    return torch.where(shows_N, units_N / units_N.sum() * weights_N[shows_N].sum(), weights_N)
+    shows_N = torch.tensor([bool(some) for some in shown])
+    labelled = weights_N[shows_N].sum()
+    factors_N = torch.ones_like(weights_N)
+    for class_id in set().union(*shown):
+        has_N = torch.tensor([class_id in some for some in shown])
+        factor = (labelled / weights_N[has_N].sum()).sqrt()
+        factors_N[has_N] = factors_N[has_N].clamp(min=float(factor))
+    more_N = weights_N * factors_N
+    return torch.where(shows_N, more_N * labelled / more_N[shows_N].sum(), weights_N)
 
 
 class _Loader:

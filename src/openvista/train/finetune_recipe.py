@@ -279,12 +279,13 @@ def _mirrored(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
 
 
 def _stage(parts: tuple[str, ...]) -> dict[str, Any]:
-    """The stage whose prompts train these parts."""
+    """The stage whose prompts train these parts; what few cases show is drawn more often."""
+    chosen = {"trained": parts, "balance": True}
     if "point" not in parts:
-        return {"stage": "finetune", "trained": parts}
+        return chosen | {"stage": "finetune"}
     if "automatic" in parts:
-        return {"stage": "joint", "trained": parts}
-    return {"stage": "stage2", "trained": parts, "oversample": None}
+        return chosen | {"stage": "joint"}
+    return chosen | {"stage": "stage2", "oversample": None}
 
 
 def _pace(steps: int, minutes: float | None, from_scratch: bool, least: int) -> dict[str, Any]:
