@@ -8,6 +8,7 @@ import torch
 from tiny_training import TINY, load, make_list, tiny_recipe
 
 from openvista.errors import DataListError, OutputError
+from openvista.train.data import MOST_REPEATS
 from openvista.train.distributed import Ranks
 
 
@@ -82,8 +83,16 @@ def test_balance_draws_rarely_marked_structures_more_often(own_list):
     assert [case.annotated for case in data.training] == [(133,), (133,), (133, 134)]
     once, again, rare = data.weights.tolist()
     assert once == again
-    assert rare / once == pytest.approx(3**0.5)  # one of three shows the dim ball
+    assert rare / once == pytest.approx(3)  # one of three shows the dim ball
     assert once + again + rare == pytest.approx(3)  # in all as before
+
+
+def test_a_very_rare_structure_does_not_take_most_draws(tmp_path):
+    path = make_list(tmp_path, cases=8)
+    edited(path, lambda content: [case.update({"annotated": [1]}) for case in content["training"][1:]])
+    weights = load(tiny_recipe(path, fold=None, balance=True)).weights
+    assert weights[0] / weights[1] == pytest.approx(MOST_REPEATS)
+    assert float(weights[0] / weights.sum()) < 0.5
 
 
 def test_balance_changes_nothing_where_every_case_shows_the_same_and_leaves_unlabelled_cases_their_share(own_list):

@@ -19,6 +19,10 @@ from openvista.train.recipe import Recipe, Source
 
 logger = logging.getLogger(__name__)
 
+MOST_REPEATS = 4.0
+"""How many times as often as others a case with a rare structure is drawn at most, where draws are balanced: one
+tumour among fifty cases must not be half of what is learned."""
+
 _UNMARKED = "nobody marked a structure of the recipe in it"
 
 
@@ -118,9 +122,9 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
 def balanced(weights_N: Tensor, cases: Sequence[TrainingCase]) -> Tensor:
     """Weights with which cases that show a rarely marked structure are drawn more often.
 
-    A structure that a share f of the labelled cases shows multiplies the weight of those that show it by 1/√f; of
-    several structures in a case the rarest counts (repeat factor sampling with threshold 1, Gupta et al. 2019,
-    arXiv:1908.03195). Cases that show none keep their weights, and the others keep theirs together.
+    A structure that a share f of the labelled cases shows multiplies the weight of those that show it by 1/f, which
+    puts it into half of the draws or more, but by ``MOST_REPEATS`` at most; of several structures in a case the rarest
+    counts. Cases that show none keep their weights, and the others keep theirs together.
 
     Args:
         weights_N: how often each case would be drawn, float64.
@@ -132,8 +136,8 @@ def balanced(weights_N: Tensor, cases: Sequence[TrainingCase]) -> Tensor:
     factors_N = torch.ones_like(weights_N)
     for class_id in set().union(*shown):
         has_N = torch.tensor([class_id in some for some in shown])
-        factor = (labelled / weights_N[has_N].sum()).sqrt()
-        factors_N[has_N] = factors_N[has_N].clamp(min=float(factor))
+        factor = min(float(labelled / weights_N[has_N].sum()), MOST_REPEATS)
+        factors_N[has_N] = factors_N[has_N].clamp(min=factor)
     more_N = weights_N * factors_N
     return torch.where(shows_N, more_N * labelled / more_N[shows_N].sum(), weights_N)
 
