@@ -69,6 +69,13 @@ def test_the_run_folder_has_its_own_list_and_recipe(datalist, tmp_path):
     assert plan.recipe.one_piece == (137,)  # so has its mandible
 
 
+@pytest.mark.parametrize("branches", ["automatic", "point", "both"])
+def test_rarely_marked_structures_are_drawn_more_often_unless_one_says_no(datalist, tmp_path, branches):
+    assert plan_finetune(request_for(datalist, branches=branches), tmp_path / "run").recipe.balance
+    plain = request_for(datalist, branches=branches, settings={"balance": False})
+    assert not plan_finetune(plain, tmp_path / "plain").recipe.balance
+
+
 def test_new_structures_get_free_ids_and_start_from_a_class_the_model_knows(datalist, tmp_path):
     plan = plan_finetune(request_for(datalist, mapping=["1=new", "2=spleen"]), tmp_path / "run")
     assert plan.recipe.classes == {1: 138, 2: 3}
