@@ -122,9 +122,9 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
 def balanced(weights_N: Tensor, cases: Sequence[TrainingCase]) -> Tensor:
     """Weights with which cases that show a rarely marked structure are drawn more often.
 
-    A structure that a share f of the labelled cases shows multiplies the weight of those that show it by 1/f, which
-    puts it into half of the draws or more, but by ``MOST_REPEATS`` at most; of several structures in a case the rarest
-    counts. Cases that show none keep their weights, and the others keep theirs together.
+    A structure that a share f of the labelled cases shows multiplies the weight of those that show it by 1/f, but by
+    ``MOST_REPEATS`` at most; of several structures in a case the rarest counts. One that is rare alone is so shown by
+    half of the draws or more. Cases that show none keep their weights, and the others keep theirs together.
 
     Args:
         weights_N: how often each case would be drawn, float64.
