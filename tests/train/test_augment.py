@@ -122,6 +122,20 @@ def test_intensity_changes_keep_shape_and_are_finite(seed):
     assert torch.equal(change_intensity(image, PLAIN, random(seed)), image)
 
 
+def test_patches_are_centred_on_rare_structures_more_often():
+    case = make_case()
+    places = {3: {tuple(place) for place in case.places_of(3).tolist()}}
+
+    def share_of_3(repeats):
+        always = replace(PLAIN, around_structure=1)
+        centres = [augment.centre_of_interest(case, always, random(seed), repeats) for seed in range(200)]
+        return sum(tuple(int(one) for one in centre) in places[3] for centre in centres) / len(centres)
+
+    assert share_of_3(None) == pytest.approx(1 / 2, abs=0.1)
+    assert share_of_3({3: 4.0}) == pytest.approx(4 / 5, abs=0.1)
+    assert share_of_3({4: 4.0, 5: 2.0}) == pytest.approx(1 / 5, abs=0.1)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_reading_only_a_box_changes_nothing(seed):
     """A cut from a large volume equals the cut from the whole of it, sampled at once."""
@@ -135,7 +149,7 @@ def test_reading_only_a_box_changes_nothing(seed):
 def drawn_map(case, window, augmentation, seed):
     source = random(seed)
     mirror = float(torch.rand(1, generator=source)) < 0.5
-    return augment._voxel_map(case, window, augmentation, mirror, source)
+    return augment._voxel_map(case, window, augmentation, mirror, source, None)
 
 
 def sampled(volume_XYZ, voxel_map, window):

@@ -85,6 +85,8 @@ def test_balance_draws_rarely_marked_structures_more_often(own_list):
     assert once == again
     assert rare / once == pytest.approx(3)  # one of three shows the dim ball
     assert once + again + rare == pytest.approx(3)  # in all as before
+    assert data.repeats == {134: pytest.approx(3)}
+    assert load(tiny_recipe(own_list, fold=None)).repeats == {}
 
 
 def test_a_very_rare_structure_does_not_take_most_draws(tmp_path):
@@ -96,7 +98,9 @@ def test_a_very_rare_structure_does_not_take_most_draws(tmp_path):
 
 
 def test_balance_changes_nothing_where_every_case_shows_the_same_and_leaves_unlabelled_cases_their_share(own_list):
-    assert load(tiny_recipe(own_list, fold=None, balance=True)).weights.tolist() == pytest.approx([1, 1, 1])
+    alike = load(tiny_recipe(own_list, fold=None, balance=True))
+    assert alike.weights.tolist() == pytest.approx([1, 1, 1])
+    assert alike.repeats == {}
 
     def change(content):
         content["training"][0]["annotated"] = [1]

@@ -78,6 +78,7 @@ def draw_patch(
     augmentation: Augmentation,
     mirrored: Mapping[int, int],
     random: torch.Generator,
+    repeats: Mapping[int, float] | None = None,
 ) -> Patch:
     """Cut a random, changed patch out of a case.
 
@@ -87,9 +88,10 @@ def draw_patch(
         augmentation: strengths.
         mirrored: class id to the id it becomes in a mirror (right parotid to left parotid).
         random: source of all randomness.
+        repeats: class id to how many times as often as others the patch is centred on it; 1 without an entry.
     """
     mirror = augmentation.mirror and _uniform(random) < 0.5
-    cut = _Cut(_voxel_map(case, window, augmentation, mirror, random), window, case.image_XYZ.shape)
+    cut = _Cut(_voxel_map(case, window, augmentation, mirror, random, repeats), window, case.image_XYZ.shape)
     image = cut.sample(case.image_XYZ, "bilinear")
     labels = cut.sample(case.labels_XYZ, "nearest").long()
     marked = labels > 0  # also beyond a class's range: what is marked as another structure is not this one
@@ -105,23 +107,35 @@ def draw_patch(
     return Patch(image, labels, known, annotated, supervoxels, pseudo)
 
 
-def centre_of_interest(case: TrainingCase, augmentation: Augmentation, random: torch.Generator) -> Tensor:
+def centre_of_interest(
+    case: TrainingCase, augmentation: Augmentation, random: torch.Generator, repeats: Mapping[int, float] | None = None
+) -> Tensor:
     """A voxel of a random annotated class, or (sometimes) of anywhere in the scan; [3], float."""
-    present = [places for class_id in case.annotated if len(places := case.places_of(class_id))]
+    present = {class_id: places for class_id in case.annotated if len(places := case.places_of(class_id))}
     if present and _uniform(random) < augmentation.around_structure:
-        places = present[int(torch.randint(len(present), (1,), generator=random))]
+        if repeats:
+            times = torch.tensor([repeats.get(class_id, 1.0) for class_id in present])
+            chosen = int(torch.multinomial(times, 1, generator=random))
+        else:
+            chosen = int(torch.randint(len(present), (1,), generator=random))
+        places = list(present.values())[chosen]
         return places[int(torch.randint(len(places), (1,), generator=random))].float()
     return torch.rand(3, generator=random) * (torch.tensor(case.image_XYZ.shape) - 1)
 
 
 def _voxel_map(
-    case: TrainingCase, window: Axis3, augmentation: Augmentation, mirror: bool, random: torch.Generator
+    case: TrainingCase,
+    window: Axis3,
+    augmentation: Augmentation,
+    mirror: bool,
+    random: torch.Generator,
+    repeats: Mapping[int, float] | None,
 ) -> Tensor:
     """[3, 4]: offset of a voxel from the middle of the patch, in voxels, to the voxel of the volume."""
     shape = torch.tensor(case.image_XYZ.shape, dtype=torch.float32)
     size = torch.tensor(window, dtype=torch.float32)
     jitter = (torch.rand(3, generator=random) - 0.5) * size * 0.5
-    centre = centre_of_interest(case, augmentation, random) + jitter
+    centre = centre_of_interest(case, augmentation, random, repeats) + jitter
     room = (shape - size).clamp(min=0) / 2
     middle = (shape - 1) / 2
     centre = torch.maximum(torch.minimum(centre, middle + room), middle - room)

@@ -1,7 +1,7 @@
 """The cases of a run: read, prepared, kept in memory or on disk; what cannot be used is skipped and named."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +33,15 @@ class TrainingData:
     Attributes:
         training: cases to learn from.
         weights: how often each is drawn, relative to the others, float64.
+        repeats: class id to how many times as often as others a patch is centred on it, where a case shows several;
+            empty without ``balance``.
         validation: this process's share of the held-out cases.
         skipped: name of each case that could not be used, and why; of held-out cases this process's share.
     """
 
     training: list[TrainingCase]
     weights: Tensor
+    repeats: dict[int, float]
     validation: list[TrainingCase]
     skipped: tuple[str, ...]
 
@@ -111,35 +114,55 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
         for missing in _missing(recipe, training):
             logger.warning("%s", missing)
     weights = torch.tensor([entry.weight for _, entry in usable], dtype=torch.float64)
+    repeats = rarities(weights, training) if recipe.balance else {}
     return TrainingData(
         training,
-        balanced(weights, training) if recipe.balance else weights,
+        balanced(weights, training, repeats) if repeats else weights,
+        repeats,
         [case for case, _ in held_out],
         tuple(loader.skipped),
     )
 
 
-def balanced(weights_N: Tensor, cases: Sequence[TrainingCase]) -> Tensor:
+def rarities(weights_N: Tensor, cases: Sequence[TrainingCase]) -> dict[int, float]:
+    """How many times as often as others structures are to be drawn that not every case shows.
+
+    Args:
+        weights_N: how often each case is drawn as it is, float64.
+        cases: the same N cases.
+
+    Returns:
+        Class id to 1/f, where a share f < 1 of the labelled cases shows it, but to ``MOST_REPEATS`` at most.
+    """
+    shown = [_shown(case) for case in cases]
+    labelled = weights_N[torch.tensor([bool(some) for some in shown])].sum()
+    repeats = {}
+    for class_id in sorted(set().union(*shown)):
+        share = float(weights_N[torch.tensor([class_id in some for some in shown])].sum() / labelled)
+        if share < 1:
+            repeats[class_id] = min(1 / share, MOST_REPEATS)
+    return repeats
+
+
+def balanced(weights_N: Tensor, cases: Sequence[TrainingCase], repeats: Mapping[int, float]) -> Tensor:
     """Weights with which cases that show a rarely marked structure are drawn more often.
 
-    A structure that a share f of the labelled cases shows multiplies the weight of those that show it by 1/f, but by
-    ``MOST_REPEATS`` at most; of several structures in a case the rarest counts. One that is rare alone is so shown by
-    half of the draws or more. Cases that show none keep their weights, and the others keep theirs together.
+    Each case counts as often as the rarest structure that it shows. A structure that is rare alone is so shown by half
+    of the draws or more. Cases that show none keep their weights, and the others keep theirs together.
 
     Args:
         weights_N: how often each case would be drawn, float64.
         cases: the same N cases.
+        repeats: from :func:`rarities`.
     """
-    shown = [{class_id for class_id, places in case.places.items() if len(places)} for case in cases]
-    shows_N = torch.tensor([bool(some) for some in shown])
-    labelled = weights_N[shows_N].sum()
-    factors_N = torch.ones_like(weights_N)
-    for class_id in set().union(*shown):
-        has_N = torch.tensor([class_id in some for some in shown])
-        factor = min(float(labelled / weights_N[has_N].sum()), MOST_REPEATS)
-        factors_N[has_N] = factors_N[has_N].clamp(min=factor)
+    factors_N = torch.tensor([max((repeats.get(one, 1.0) for one in _shown(case)), default=1.0) for case in cases])
+    shows_N = torch.tensor([bool(_shown(case)) for case in cases])
     more_N = weights_N * factors_N
-    return torch.where(shows_N, more_N * labelled / more_N[shows_N].sum(), weights_N)
+    return torch.where(shows_N, more_N * weights_N[shows_N].sum() / more_N[shows_N].sum(), weights_N)
+
+
+def _shown(case: TrainingCase) -> set[int]:
+    return {class_id for class_id, places in case.places.items() if len(places)}
 
 
 class _Loader:

@@ -88,7 +88,8 @@ def draw_sample(data: TrainingData, recipe: Recipe, step: int, index: int) -> Sa
     """
     random = random_source(recipe.seed, step, index)
     case = data.training[int(torch.multinomial(data.weights, 1, generator=random))]
-    patch = draw_patch(case, recipe.network_preset.window, recipe.augmentation, recipe.mirrored_ids, random)
+    window = recipe.network_preset.window
+    patch = draw_patch(case, window, recipe.augmentation, recipe.mirrored_ids, random, data.repeats)
     by_class, by_click = _kinds(recipe, random)
     clicks = ask_by_clicks(patch, recipe, random) if by_click else None
     nothing_to_click = clicks is None and recipe.class_probability > 0

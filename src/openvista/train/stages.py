@@ -36,8 +36,8 @@ class Stage:
         labels: "manual", or "manual+pseudo" to fill in what nobody marked from the case's pseudo-label.
         oversample: a training case of a data list of n cases is drawn max(1, ``oversample`` / n) times as often as
             one of a large list; ``None`` draws all alike.
-        balance: draw a case the more often the fewer others show its structures, for lists in which not every
-            structure is marked in every case.
+        balance: draw a case the more often the fewer others show its structures, and centre patches on these more
+            often, for lists in which not every structure is marked in every case.
         epochs: passes over the training cases, two patches per case and pass; ``None`` leaves it to ``steps``.
         steps: draws of patches; ``None`` leaves it to ``epochs``.
         learning_rate: peak.
