@@ -1,6 +1,7 @@
 """Fine-tuning planned and exported: ids, names, embeddings, branches, and a card that says where it all came from."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import nibabel as nib
@@ -87,6 +88,19 @@ def test_new_structures_get_free_ids_and_start_from_a_class_the_model_knows(data
     table = starting_network(plan.recipe).class_head.embedding_table.weight
     for class_id, (source,) in plan.recipe.embeddings_from.items():
         assert torch.equal(table[class_id], table[source])
+
+
+def test_a_structure_that_only_a_late_case_shows_does_not_start_from_noise(datalist, tmp_path):
+    content = json.loads(datalist.read_text())
+    marking = [{**content["training"][0], "annotated": [2]} for _ in range(4)] + [content["training"][0]]
+    for number, entry in enumerate(marking):
+        for key in ("image", "label"):
+            source = datalist.parent / entry[key]
+            entry[key] = str(shutil.copy(source, tmp_path / f"{key}{number}.nii.gz"))
+    (tmp_path / "late.json").write_text(json.dumps({**content, "training": marking}))
+    choices = {"mapping": ["1=new", "2=new"], "fold": "none"}
+    plan = plan_finetune(request_for(tmp_path / "late.json", **choices), tmp_path / "run")
+    assert set(plan.recipe.embeddings_from) == {138, 139}
 
 
 def test_a_class_the_model_knows_keeps_its_embedding(datalist, tmp_path):

@@ -12,7 +12,7 @@ after 10 steps is 0.97, from noise 1.01, from the mean of all rows 1.13.
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -33,7 +33,7 @@ from openvista.weights.store import load_network
 logger = logging.getLogger(__name__)
 
 _CASES, _PATCHES = 3, 6
-"""Looked at for each new class: at most so many cases, about so many patches in all."""
+"""Looked at for each new class: at most so many of the cases that show it, about so many patches in all."""
 _CLASSES_AT_ONCE = 16
 
 
@@ -49,22 +49,22 @@ def embedding_sources(
         untrained: label value to class id, of the new classes.
 
     Returns:
-        Class id to the ids whose embeddings' mean it starts from: one class each, such that the losses' sum is least.
+        Class id to the ids whose embeddings' mean it starts from: one class each, such that the mean loss is least.
         Without an entry, and so with noise, are classes that no patch shows, and those for which no class is left.
     """
     known = [class_id for class_id in base.card.class_ids if class_id not in recipe.class_ids]
     if not known:
         return {}
     network = load_network(base, find_device(recipe.device))
-    loss_sums = {value: torch.zeros(len(known)) for value in untrained}
-    some = cases[:_CASES]
-    for number, case in enumerate(some):
-        for value, patch in _patches(case, number, recipe, untrained, math.ceil(_PATCHES / len(some))):
-            loss_sums[value] += _losses(network, patch, value, known)
-    shown = [value for value in untrained if bool(loss_sums[value].any())]
+    losses: dict[int, list[torch.Tensor]] = {value: [] for value in untrained}
+    for value, patch in _patches(cases, recipe, untrained):
+        losses[value].append(_losses(network, patch, value, known))
+    shown = [value for value, some in losses.items() if some]
     sources: dict[int, tuple[int, ...]] = {}
     if shown:
-        rows, places = linear_sum_assignment(torch.stack([loss_sums[value] for value in shown]).numpy())
+        rows, places = linear_sum_assignment(
+            torch.stack([torch.stack(losses[value]).mean(0) for value in shown]).numpy()
+        )
         sources = {untrained[shown[row]]: (known[place],) for row, place in zip(rows, places, strict=True)}
     for class_id in untrained.values():
         logger.info(
@@ -73,21 +73,25 @@ def embedding_sources(
     return sources
 
 
-def _patches(
-    case: Case, number: int, recipe: Recipe, untrained: Mapping[int, int], count: int
-) -> list[tuple[int, Patch]]:
-    """Patches around each new structure of a case, as they are: nothing bent, nothing noisy."""
+def _patches(cases: Sequence[Case], recipe: Recipe, untrained: Mapping[int, int]) -> Iterator[tuple[int, Patch]]:
+    """Patches around each new structure of the first cases that show it, as they are: nothing bent, nothing noisy."""
     plain = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=False, around_structure=1)
-    loaded = load_case(case, recipe.network_preset, Use({value: value for value in untrained}))
-    patches = []
-    for value in loaded.annotated:
-        alone = replace(loaded, annotated=(value,))  # the patch is drawn around an annotated structure
-        for index in range(count if bool((loaded.labels_XYZ == value).any()) else 0):
-            random = random_source(recipe.seed, number, value, index)
-            patch = draw_patch(alone, recipe.network_preset.window, plain, {}, random)
-            if (patch.labels_XYZ == value).any():
-                patches.append((value, patch))
-    return patches
+    marked = {value: sum(value in case.annotated for case in cases) for value in untrained}
+    seen = dict.fromkeys(untrained, 0)
+    for number, case in enumerate(cases):
+        wanted = [value for value in untrained if value in case.annotated and seen[value] < _CASES]
+        if not wanted:
+            continue
+        loaded = load_case(case, recipe.network_preset, Use({value: value for value in wanted}))
+        for value in wanted:
+            shows = bool((loaded.labels_XYZ == value).any())
+            seen[value] += shows
+            alone = replace(loaded, annotated=(value,))  # the patch is drawn around an annotated structure
+            for index in range(math.ceil(_PATCHES / min(_CASES, marked[value])) if shows else 0):
+                random = random_source(recipe.seed, number, value, index)
+                patch = draw_patch(alone, recipe.network_preset.window, plain, {}, random)
+                if (patch.labels_XYZ == value).any():
+                    yield value, patch
 
 
 @torch.no_grad()
