@@ -70,6 +70,15 @@ def test_the_run_folder_has_its_own_list_and_recipe(datalist, tmp_path):
     assert plan.recipe.one_piece == (137,)  # so has its mandible
 
 
+def test_new_structures_are_in_one_piece_where_the_user_says_so(datalist, tmp_path, caplog):
+    caplog.set_level("INFO", "openvista")
+    named = request_for(datalist, mapping=["1=new", "2=new"], one_piece="right plum")
+    plan = plan_finetune(named, tmp_path / "named")
+    assert plan.recipe.one_piece == (138,)
+    assert "'left plum' is in one piece in all scans looked at (2)" in caplog.text
+    assert "'right plum' is in one piece" not in caplog.text
+
+
 @pytest.mark.parametrize("branches", ["automatic", "point", "both"])
 def test_rarely_marked_structures_are_drawn_more_often_unless_one_says_no(datalist, tmp_path, branches):
     assert plan_finetune(request_for(datalist, branches=branches), tmp_path / "run").recipe.balance
@@ -188,6 +197,8 @@ def test_several_labels_of_one_class_become_one(datalist, tmp_path):
         ({"settings": {"augmentation": 3}}, RecipeError, "zoom: 0.1"),
         ({"mapping": ["right plum=left kidney"], "mirror": True}, AnatomyError, "'left kidney' would turn up"),
         ({"only_in_slices": "spleen"}, AnatomyError, "mandible"),
+        ({"one_piece": "spleen"}, AnatomyError, "mandible"),
+        ({"mapping": ["right plum=lung tumor"], "one_piece": "lung tumor"}, AnatomyError, "may be in several pieces"),
     ],
 )
 def test_what_cannot_be_planned_is_one_line_and_leaves_nothing(datalist, tmp_path, more, error, words):

@@ -3,14 +3,16 @@
 import math
 from dataclasses import replace
 
+import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openvista.datalist import Case
 from openvista.grid import Grid
 from openvista.model import STARTER, VISTA3D
-from openvista.train.sizes import CaseSizes, Work, plan_patch, plan_spacing, thickness_mm
+from openvista.train.sizes import CaseSizes, Work, measure_case, plan_patch, plan_spacing, thickness_mm
 
 AUTOMATIC = Work(classes=1, patches=1, clicks=False, half=False)
 CLICKS = replace(AUTOMATIC, clicks=True)
@@ -35,6 +37,18 @@ def test_thickness_does_not_depend_on_where_the_mask_lies():
     inside[5:11, 5:11, 5:11] = True
     border[:6, 14:, :6] = True
     assert thickness_mm(inside, grid) == thickness_mm(border, grid)
+
+
+def test_a_structure_whose_pieces_lie_apart_is_in_pieces(tmp_path):
+    labels = np.zeros((30, 12, 12), np.uint8)
+    labels[2:6, 3:7, 3:7] = labels[22:26, 3:7, 3:7] = 1  # 64 mm apart
+    labels[10:14, 3:7, 3:7] = labels[15:18, 3:7, 3:7] = 2  # 4 mm: cut by an artefact
+    for kind in ("ct", "seg"):
+        nib.save(nib.Nifti1Image(labels, np.diag([4.0, 4.0, 4.0, 1.0])), tmp_path / f"{kind}.nii.gz")
+    entry = Case(tmp_path / "ct.nii.gz", tmp_path / "seg.nii.gz", None, frozenset({1, 2}), {})
+    measured = measure_case(entry, {1: 11, 2: 12, 3: 13})
+    assert set(measured.thickness_mm) == {11, 12}
+    assert measured.in_pieces == {11}
 
 
 def test_the_model_keeps_its_spacing_for_what_it_resolves():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -43,6 +43,9 @@ def finetune(
     only_in_slices: Annotated[
         str, typer.Option(help="Classes marked along a part of their length only: unknown outside label_slices.")
     ] = "",
+    one_piece: Annotated[
+        str, typer.Option(help="New classes that are one connected thing: stray pieces of them are left out.")
+    ] = "",
     mirror: Annotated[bool, typer.Option("--mirror", help="Also show left and right swapped.")] = False,
     keep_classes: Annotated[
         bool, typer.Option("--keep-classes", help="Go on answering for the model's other classes, untrained.")
@@ -67,7 +70,7 @@ def finetune(
 
       openvista finetune Task09_Spleen/dataset.json --map "spleen=spleen" --minutes 30 -o runs/spleen
 
-      openvista finetune data.json --map "1=new:plexus" --map "2=left kidney" --shots 5 -v -o runs/plexus
+      openvista finetune data.json --map "1=new:plexus" --map "2=left kidney" --one-piece plexus --shots 5 -v
 
       openvista finetune tumours.json --map "1=new:sarcoma" --set start_share=0.5 --set "augmentation={zoom: 0.6}"
 
@@ -77,14 +80,10 @@ def finetune(
 
       openvista segment CT.nii.gz --model runs/spleen/model
     """
-    from openvista.errors import RecipeError
     from openvista.train.finetune_recipe import FinetuneRequest
 
     chosen = parse_settings(settings or [])
-    if keep_classes and chosen.get("start_share", 1) != 1:
-        raise RecipeError(
-            f"--keep-classes: with start_share {chosen['start_share']} the other classes are forgotten; leave one out"
-        )
+    _check_kept(keep_classes, chosen)
     request = FinetuneRequest(
         datalist=datalist,
         mapping=tuple(mapping or ()),
@@ -95,6 +94,7 @@ def finetune(
         patch=patch if patch == "auto" else _three(patch, "--patch", int),
         branches=branches,
         only_in_slices=only_in_slices,
+        one_piece=one_piece,
         mirror=mirror,
         from_scratch=from_scratch,
         learning_rate=learning_rate,
@@ -126,6 +126,15 @@ def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: 
         network = train_with_bar(plan.recipe if plan else planned_recipe(folder), folder, ranks, quiet)
         if plan is not None:
             _report(export_finetuned(network, plan, folder, keep_classes), plan, quiet)
+
+
+def _check_kept(keep_classes: bool, settings: dict[str, Any]) -> None:
+    from openvista.errors import RecipeError
+
+    if keep_classes and settings.get("start_share", 1) != 1:
+        raise RecipeError(
+            f"--keep-classes: with start_share {settings['start_share']} the other classes are forgotten; leave one out"
+        )
 
 
 def _three(text: str, option: str, kind: Callable[[str], Number]) -> tuple[Number, Number, Number]:

@@ -11,17 +11,16 @@ from typing import Any, get_args
 import torch
 
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
-from openvista.anatomy.lookup import Vocabulary
 from openvista.datalist import DataList
-from openvista.errors import AnatomyError, DeviceError, RecipeError
+from openvista.errors import DeviceError, RecipeError
 from openvista.grid import Axis3, Float3
 from openvista.inference.device import cpu_has_bfloat16, free_memory
 from openvista.model import PRESETS, Preset
 from openvista.train.distributed import Ranks
+from openvista.train.finetune_names import mirrored_ids, named_ids, one_piece_ids
 from openvista.train.merged import one_value_each
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import make_recipe
-from openvista.train.sides import mirrored_pairs, sided
 from openvista.train.sizes import CaseSizes, Work, measure_case, plan_patch, plan_spacing
 from openvista.train.stages import automatic, finetune
 from openvista.weights import ModelFolder
@@ -70,6 +69,7 @@ class FinetuneRequest:
         patch: ``"auto"`` or voxels along R, A, S.
         branches: ``"auto"`` (those the model has), ``"automatic"``, ``"point"`` or ``"both"``.
         only_in_slices: ``only_in_label_slices`` of the recipe, as names separated by commas.
+        one_piece: ``one_piece`` of the recipe, beside those of the model, as names separated by commas.
         mirror: also show left and right swapped.
         from_scratch: random weights instead of the model's, for comparison.
         learning_rate: peak; ``None`` for the usual one.
@@ -88,6 +88,7 @@ class FinetuneRequest:
     patch: str | Axis3 = "auto"
     branches: str = "auto"
     only_in_slices: str = ""
+    one_piece: str = ""
     mirror: bool = False
     from_scratch: bool = False
     learning_rate: float | None = None
@@ -168,7 +169,8 @@ def plan_recipe(
     Raises:
         RecipeError: a setting is wrong.
         DeviceError: the memory is too small for the smallest patch.
-        AnatomyError: a class of ``only_in_slices`` is not learnt, or a sided structure would be mirrored alone.
+        AnatomyError: a class of ``only_in_slices`` or ``one_piece`` is not learnt, or an official one that may be in
+            pieces; or a sided structure would be mirrored alone.
     """
     training = [case for case in listed.training if case.fold == LEARN]
     sizes = [measure_case(case, classes) for case in training[:_MOST_MEASURED]]
@@ -180,10 +182,10 @@ def plan_recipe(
         "start_from": None if request.from_scratch else str(base.path),
         "extra_names": {class_id: name for class_id, name in names.items() if class_id > LAST_OFFICIAL_ID},
         "extra_aliases": {i: aliases for i, aliases in base.card.extra_aliases.items() if i in names},
-        "one_piece": tuple(class_id for class_id in base.card.one_piece if class_id in names),
+        "one_piece": one_piece_ids(request.one_piece, names, base, sizes),
         "classes": one_value_each(classes),
-        "mirrored": _mirrored(names) if request.mirror else (),
-        "only_in_label_slices": _limited(request.only_in_slices, names, base),
+        "mirrored": mirrored_ids(names) if request.mirror else (),
+        "only_in_label_slices": named_ids(request.only_in_slices, names, base),
         "fold": HELD_OUT if len(training) < len(listed.training) else None,
         "learning_rate": automatic().learning_rate if request.from_scratch else _LEARNING_RATES[size],
         "seed": request.seed,
@@ -266,18 +268,6 @@ def _check_from_labels(recipe: Recipe) -> None:
             )
 
 
-def _mirrored(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
-    """Pairs of classes that swap in a mirror; what has no twin must not be mirrored at all."""
-    pairs = mirrored_pairs(names)
-    alone = sided(names).difference(*pairs)
-    if alone:
-        raise AnatomyError(
-            f"--mirror: '{names[min(alone)]}' would turn up on the other side, and its twin is not among the "
-            "classes; leave --mirror out"
-        )
-    return pairs
-
-
 def _stage(parts: tuple[str, ...]) -> dict[str, Any]:
     """The stage whose prompts train these parts; what few cases show is drawn more often."""
     chosen = {"trained": parts, "balance": True}
@@ -317,12 +307,3 @@ def _window(
 def _precision(device: torch.device) -> str:
     half = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_bfloat16()
     return "bfloat16" if half else "float32"
-
-
-def _limited(only_in_slices: str, names: Mapping[int, str], base: ModelFolder) -> tuple[int, ...]:
-    """Ids of the classes that are marked along a part of their length."""
-    if not only_in_slices:
-        return ()
-    own = {class_id: name for class_id, name in names.items() if class_id > LAST_OFFICIAL_ID}
-    aliases = {class_id: words for class_id, words in base.card.extra_aliases.items() if class_id in names}
-    return tuple(Vocabulary(names, own, aliases).expand(only_in_slices))

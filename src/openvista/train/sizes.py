@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from openvista.datalist import Case
 from openvista.grid import Axis3, Float3, Grid
+from openvista.inference.strays import stray_voxels
 from openvista.io import read_labels
 from openvista.model import Preset, build_empty
 
@@ -39,11 +40,13 @@ class CaseSizes:
         spacing: mm per voxel.
         extent_mm: of the whole scan.
         thickness_mm: class id to the diameter of the largest ball inside the structure, of those that are there.
+        in_pieces: those of which a stray piece would be left out, if they were said to be in one piece.
     """
 
     spacing: Float3
     extent_mm: Float3
     thickness_mm: Mapping[int, float]
+    in_pieces: frozenset[int] = frozenset()
 
     def windows(self, window: Axis3, spacing: Float3) -> int:
         """How many windows side by side cover the scan at this spacing."""
@@ -71,13 +74,16 @@ def measure_case(case: Case, classes: Mapping[int, int]) -> CaseSizes:
     """
     labels, grid = read_labels(case.label)
     thickness: dict[int, float] = {}
+    in_pieces = set()
     for class_id in sorted(set(classes.values())):
         mask_XYZ = np.isin(labels, [value for value, other in classes.items() if other == class_id])
         if mask_XYZ.any():
             thickness[class_id] = thickness_mm(mask_XYZ, grid)
+            if stray_voxels(mask_XYZ, grid.spacing) is not None:
+                in_pieces.add(class_id)
     ras = grid.in_ras_order()
     x, y, z = (count * length for count, length in zip(ras.shape, ras.spacing, strict=True))
-    return CaseSizes(ras.spacing, (x, y, z), thickness)
+    return CaseSizes(ras.spacing, (x, y, z), thickness, frozenset(in_pieces))
 
 
 def thickness_mm(mask_XYZ: NDArray[np.bool_], grid: Grid) -> float:
