@@ -56,6 +56,18 @@ def test_weights_draw_cases(data, tiny_list):
     assert drawn == {data.training[1].name}
 
 
+def test_repeats_centre_patches(data, tiny_list):
+    recipe = tiny_recipe(tiny_list, window=(16, 16, 16), augmentation={"around_structure": 1, "bend": 0})
+
+    def voxels(repeats):
+        """Of the class itself in 40 patches: the more, the more often it lies in the middle."""
+        drawn = replace(data, repeats=repeats)
+        samples = [draw_sample(drawn, recipe, step, 0).classes for step in range(40)]
+        return sum(int(one.targets_KXYZ[one.ids_K == 134].sum()) for one in samples if one is not None)
+
+    assert voxels({134: 1e6}) > 1.2 * voxels({133: 1e6})
+
+
 def test_manual_labels_count_as_much_as_pseudo_labels():
     assert prompt_weights([True, True, True, False]).tolist() == [1, 1, 1, 3]
     assert prompt_weights([False, False, True]).tolist() == [1, 1, 1]
