@@ -20,8 +20,8 @@ from openvista.train.recipe import Recipe, Source
 logger = logging.getLogger(__name__)
 
 MOST_REPEATS = 4.0
-"""How many times as often as others a case with a rare structure is drawn at most, where draws are balanced: one
-tumour among fifty cases must not be half of what is learned."""
+"""How many times as often as others a case with a rare structure is drawn at most, and a patch centred on it, where
+draws are balanced: one tumour among fifty cases must not be half of what is learned."""
 
 _UNMARKED = "nobody marked a structure of the recipe in it"
 

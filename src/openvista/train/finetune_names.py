@@ -42,7 +42,7 @@ def named_ids(words: str, names: Mapping[int, str], base: ModelFolder) -> tuple[
     """
     if not words:
         return ()
-    aliases = {class_id: words for class_id, words in base.card.extra_aliases.items() if class_id in names}
+    aliases = {class_id: others for class_id, others in base.card.extra_aliases.items() if class_id in names}
     return tuple(Vocabulary(names, _new(names), aliases).expand(words))
 
 
@@ -66,7 +66,7 @@ def one_piece_ids(
     if several:
         raise AnatomyError(
             f"--one-piece: '{several[0]}' is an official class that may be in several pieces; map its label to a new "
-            f'class ("new:NAME"), or leave it out of --one-piece'
+            'class ("new:NAME"), or leave it out of --one-piece'
         )
     chosen = {*asked, *base.card.one_piece} & new.keys()
     for class_id in sorted(new.keys() - chosen):
