@@ -29,10 +29,11 @@ def mirrored_ids(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
     return pairs
 
 
-def named_ids(words: str, names: Mapping[int, str], base: ModelFolder) -> tuple[int, ...]:
+def named_ids(option: str, words: str, names: Mapping[int, str], base: ModelFolder) -> tuple[int, ...]:
     """Ids of the classes in a list of names that are separated by commas; none of an empty one.
 
     Args:
+        option: where the user gave the list, for messages.
         words: the list.
         names: class id to name, of the classes that are learnt.
         base: knows other names for them.
@@ -43,7 +44,10 @@ def named_ids(words: str, names: Mapping[int, str], base: ModelFolder) -> tuple[
     if not words:
         return ()
     aliases = {class_id: others for class_id, others in base.card.extra_aliases.items() if class_id in names}
-    return tuple(Vocabulary(names, _new(names), aliases).expand(words))
+    try:
+        return tuple(Vocabulary(names, _new(names), aliases).expand(words))
+    except AnatomyError as error:
+        raise AnatomyError(f"{option}: {error}") from None
 
 
 def one_piece_ids(
@@ -61,7 +65,7 @@ def one_piece_ids(
         AnatomyError: a name is none of these classes, or an official class that may be in several pieces.
     """
     new = _new(names)
-    asked = named_ids(words, names, base)
+    asked = named_ids("--one-piece", words, names, base)
     several = [names[class_id] for class_id in asked if class_id not in new and class_id not in ONE_PIECE_IDS]
     if several:
         raise AnatomyError(

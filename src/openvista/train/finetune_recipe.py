@@ -185,7 +185,7 @@ def plan_recipe(
         "one_piece": one_piece_ids(request.one_piece, names, base, sizes),
         "classes": one_value_each(classes),
         "mirrored": mirrored_ids(names) if request.mirror else (),
-        "only_in_label_slices": named_ids(request.only_in_slices, names, base),
+        "only_in_label_slices": named_ids("--only-in-slices", request.only_in_slices, names, base),
         "fold": HELD_OUT if len(training) < len(listed.training) else None,
         "learning_rate": automatic().learning_rate if request.from_scratch else _LEARNING_RATES[size],
         "seed": request.seed,
