@@ -24,9 +24,9 @@ from monai.networks.nets import vista3d132
 from openvista.grid import Grid
 from openvista.inference.click_engine import PlacedClick
 from openvista.inference.device import plan_compute, retain_heap
-from openvista.inference.model import Model
 from openvista.inference.session import Session
-from openvista.model import Vista3D, build_empty
+from openvista.model import Model
+from openvista.network import Vista3D, build_empty
 from openvista.prompts import Click
 from openvista.scan import Scan
 from openvista.weights import ModelCard

@@ -13,7 +13,7 @@ from openvista.inference.automatic import Question, label_prepared, place_window
 from openvista.inference.features import Storage
 from openvista.inference.labels import Decision
 from openvista.inference.profiles import BEST
-from openvista.model import VISTA3D
+from openvista.network import VISTA3D
 from openvista.prepare import prepare
 
 CHANNELS = VISTA3D.filters

@@ -25,7 +25,7 @@ from openvista.inference.device import retain_heap
 from openvista.inference.features import Storage
 from openvista.inference.labels import Decision
 from openvista.inference.profiles import BEST
-from openvista.model import VISTA3D
+from openvista.network import VISTA3D
 from openvista.prepare import Prepared, prepare
 
 CPU = torch.device("cpu")

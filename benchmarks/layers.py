@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from openvista.inference.device import retain_heap
-from openvista.model.blocks import InstanceNorm
-from openvista.model.convolution import convolved
-from openvista.model.doubling import convolved_phases, upsampled_phases
+from openvista.network.blocks import InstanceNorm
+from openvista.network.convolution import convolved
+from openvista.network.phases import convolved_phases, upsampled_phases
 
 Layer = Callable[[], Tensor]
 INNERMOST = torch.channels_last_3d

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from openvista.datalist import Case, read_datalist
 from openvista.evaluate.labelled import LabelledScan, read_case
-from openvista.evaluate.metrics import dice
 from openvista.io import replacing
+from openvista.metrics.masks import dice
 from openvista.train.recipe import Recipe
 
 Row = tuple[str, str, float]

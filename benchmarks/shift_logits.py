@@ -20,8 +20,8 @@ from torch import Tensor
 from openvista.datalist import read_datalist
 from openvista.inference.windows import pad, plan_windows
 from openvista.io import read_scan
-from openvista.model import Vista3D
-from openvista.model.class_head import dot_logits
+from openvista.network import Vista3D
+from openvista.network.class_head import dot_logits
 from openvista.prepare import prepare
 from openvista.weights import find_model
 from openvista.weights.store import load_network, save_model

@@ -22,8 +22,8 @@ from monai.networks.nets import vista3d132
 from torch import Tensor, nn
 
 from openvista.inference.device import retain_heap
-from openvista.model import Vista3D, build_empty
-from openvista.model.class_head import dot_logits
+from openvista.network import Vista3D, build_empty
+from openvista.network.class_head import dot_logits
 from openvista.train.losses import dice_bce_loss
 from openvista.weights.naming import UNREAD
 from openvista.weights.official import adapt

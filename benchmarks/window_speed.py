@@ -16,7 +16,7 @@ from monai.networks.nets import vista3d132
 
 from openvista.inference.device import cpu_has_bfloat16, plan_compute, retain_heap
 from openvista.inference.network import WindowNetwork
-from openvista.model import VISTA3D, build
+from openvista.network import VISTA3D, build
 
 
 def main() -> None:

@@ -44,12 +44,12 @@ import torch
 
 import openvista as ov
 from openvista.anatomy.catalogue import SUPPORTED_IDS
-from openvista.anatomy.lookup import Vocabulary
+from openvista.anatomy.vocabulary import Vocabulary
 from openvista.datalist import map_labels, read_datalist
-from openvista.evaluate.metrics import measure_masks
 from openvista.inference.device import cpu_has_bfloat16, find_device
 from openvista.io import read_labels
-from openvista.model.class_head import dot_logits
+from openvista.metrics.masks import measure_masks
+from openvista.network.class_head import dot_logits
 from openvista.report.slices import in_ras_order, radiological
 from openvista.train.augment import Augmentation, draw_patch
 from openvista.train.cases import Use, load_case

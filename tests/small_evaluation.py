@@ -9,8 +9,8 @@ import torch
 
 from openvista.evaluate.score import CaseRecord, Score
 from openvista.inference.device import Compute
-from openvista.inference.model import Model
-from openvista.model import Preset, build
+from openvista.model import Model
+from openvista.network import Preset, build
 from openvista.weights import ModelCard
 from openvista.weights.store import save_model
 

@@ -12,17 +12,20 @@ import openvista
 PACKAGE = Path(openvista.__file__).parent
 
 LEVELS = [
-    {"errors"},
-    {"anatomy", "grid", "prompts"},
-    {"structures", "scan", "io", "prepare", "model", "datalist"},
-    {"weights", "curation"},
-    {"inference"},
-    {"report", "simulate"},
-    {"supervoxels", "cvpr"},
-    {"evaluate", "train"},
-    {"serve", "client"},
+    {"errors", "_version"},
+    {"anatomy", "grid", "network", "prompts"},
+    {"metrics", "simulate", "structures", "weights"},
+    {"scan"},
+    {"io", "prepare"},
+    {"datalist", "inference", "report"},
+    {"train", "client"},
+    {"model"},
+    {"supervoxels", "cvpr", "serve"},
+    {"evaluate"},
     {"cli", "__main__"},
 ]
+EXCEPTIONS = {("scan.py", "io")}
+"""``Segmentation.save`` writes itself."""
 LEVEL = {part: index for index, level in enumerate(LEVELS) for part in level}
 
 
@@ -37,7 +40,7 @@ def imported_parts(file: Path) -> set[str]:
         else:
             continue
         parts |= {name.split(".")[1] for name in names if name.startswith("openvista.")}
-    return parts - {"__version__"}
+    return parts 
 
 
 def part_of(file: Path) -> str:
@@ -52,6 +55,7 @@ def test_imports_never_go_up(file):
     own = part_of(file)
     assert own in LEVEL, f"{own} has no place in the order of imports"
     above = {part for part in imported_parts(file) if LEVEL[part] > LEVEL[own]}
+    above -= {part for name, part in EXCEPTIONS if file == PACKAGE / name}
     assert not above
 
 

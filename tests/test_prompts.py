@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openvista.errors import PromptError
-from openvista.prompts import ClassPrompt, Click, check_inside, parse_click
+from openvista.prompts import Click, check_inside, parse_click
 
 SHAPE = (512, 512, 300)
 
@@ -61,9 +61,3 @@ def test_click_takes_any_numbers_and_compares_by_value() -> None:
     assert all(type(part) is float for part in click.voxel)
     with pytest.raises(PromptError, match="three voxel coordinates x, y, z, not 2"):
         Click((1, 2))  # type: ignore[arg-type]
-
-
-def test_class_prompts_start_at_1() -> None:
-    assert ClassPrompt(121, "spinal cord").class_id == 121
-    with pytest.raises(PromptError, match="class id 0"):
-        ClassPrompt(0, "background")

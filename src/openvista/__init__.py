@@ -6,23 +6,22 @@ The public names are loaded when first used, so that importing the package, and 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from openvista._version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from openvista import errors as errors
-    from openvista.inference.model import Model as Model
-    from openvista.inference.model import load_model as load_model
     from openvista.inference.session import Session as Session
     from openvista.io import read_scan as read_scan
+    from openvista.model import Model as Model
+    from openvista.model import load_model as load_model
     from openvista.scan import Scan as Scan
     from openvista.scan import Segmentation as Segmentation
 
-__version__ = "0.1.0"
-
 _HOMES = {
-    "Model": "openvista.inference.model",
+    "Model": "openvista.model",
     "Scan": "openvista.scan",
     "Segmentation": "openvista.scan",
     "Session": "openvista.inference.session",
-    "load_model": "openvista.inference.model",
+    "load_model": "openvista.model",
     "read_scan": "openvista.io",
 }
 

@@ -1,4 +1,4 @@
-"""What a user can ask with: a class, or a click. Checked here, answered elsewhere."""
+"""The click: what a user points with. Checked here, answered elsewhere."""
 
 import math
 from collections.abc import Sequence
@@ -8,23 +8,6 @@ from openvista.errors import PromptError
 
 _AXES = "xyz"
 _SIGNS = {"+": True, "-": False}
-
-
-@dataclass(frozen=True)
-class ClassPrompt:
-    """Segment everything of one class.
-
-    Attributes:
-        class_id: id in the catalogue (1..132) or the model's own (above).
-        name: what to call the result.
-    """
-
-    class_id: int
-    name: str
-
-    def __post_init__(self) -> None:
-        if self.class_id < 1:
-            raise PromptError(f"class id {self.class_id} cannot be prompted: ids start at 1")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from openvista.anatomy.catalogue import (
     SPECIAL_IDS,
     SUPPORTED_IDS,
 )
-from openvista.anatomy.name_index import NameIndex, labels_of
+from openvista.anatomy.spelling import NameIndex, labels_of
 from openvista.anatomy.table import ROWS
 
 

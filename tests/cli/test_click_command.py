@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from openvista.cli.drawn_text import parse_box, parse_lasso, parse_scribble
 from openvista.cli.main import app
 from openvista.errors import OpenVistaError, PromptError
-from openvista.model import Preset, build
+from openvista.network import Preset, build
 from openvista.weights import ModelCard
 from openvista.weights.store import save_model
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from openvista.cli.main import app
 from openvista.errors import AnatomyError, DataListError, ModelError, OpenVistaError, OutputError, RecipeError
-from openvista.model import STARTER, build
+from openvista.network import STARTER, build
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import save_model
 

@@ -8,7 +8,7 @@ from openvista.datalist import read_datalist
 from openvista.evaluate.labelled import read_case
 from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.run import case_names, evaluate_case, plan_run
-from openvista.inference.model import load_model
+from openvista.model import load_model
 
 SPINAL_CORD = 121
 CLASSES = {1: 133, 2: SPINAL_CORD, 3: 134, 4: 135, 5: 11, 6: 136, 7: 137}

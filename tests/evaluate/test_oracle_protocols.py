@@ -6,11 +6,11 @@ import torch
 
 from openvista.datalist import read_datalist
 from openvista.evaluate.labelled import read_case
-from openvista.evaluate.metrics import dice
 from openvista.evaluate.oracle import ROUNDS, _quality, _rounds, centre
 from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.run import evaluate_case, plan_run
 from openvista.evaluate.windowed import NO_PROMPT, WindowedScan
+from openvista.metrics.masks import dice
 from small_evaluation import CLASSES, tiny_model, write_cases
 
 

@@ -87,7 +87,7 @@ def test_the_script_runs_on_the_layout_of_the_decathlon(decathlon):
 
 
 def test_the_mapping_of_the_small_pack_is_new_to_the_starter():
-    from openvista.anatomy.lookup import Vocabulary
+    from openvista.anatomy.vocabulary import Vocabulary
 
     card = find_model("starter").card
     vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases)

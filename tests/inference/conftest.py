@@ -6,10 +6,10 @@ import torch
 from small_inference import FLOAT32, HALF_STORAGE, TINY, make_scan
 from small_sessions import AFFINE, CARD, SHAPE, TWO_BRANCHES
 
-from openvista.inference.model import Model
 from openvista.inference.network import WindowNetwork
 from openvista.inference.session import Session
-from openvista.model import Vista3D, build
+from openvista.model import Model
+from openvista.network import Vista3D, build
 
 
 @pytest.fixture

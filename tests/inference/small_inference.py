@@ -5,7 +5,7 @@ import torch
 
 from openvista.grid import Grid
 from openvista.inference.device import Compute
-from openvista.model import Preset
+from openvista.network import Preset
 from openvista.scan import Scan
 
 TINY = Preset(

@@ -18,7 +18,7 @@ from openvista.inference.click_network import Token
 from openvista.inference.profiles import BEST, Profile
 from openvista.inference.session import Session
 from openvista.inference.workbench import SessionModel
-from openvista.model import ClickLabel, Preset
+from openvista.network import ClickLabel, Preset
 from openvista.scan import Scan
 from openvista.weights import ModelCard
 

@@ -12,7 +12,7 @@ from openvista.inference.device import Compute
 from openvista.inference.network import WindowNetwork
 from openvista.inference.objects import Opening
 from openvista.inference.windows import importance_map
-from openvista.model import ClickLabel, Vista3D, build
+from openvista.network import ClickLabel, Vista3D, build
 
 VOLUME = (30, 22, 16)
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from openvista.inference.heed import CERTAINTY, RADIUS, heed_clicks, heed_radius
 from openvista.inference.merge import Place, nearest_click
 from openvista.inference.profiles import BEST, BUNDLE
 from openvista.inference.session_store import pack, unpack
-from openvista.model import ClickLabel
+from openvista.network import ClickLabel
 
 SHAPE = (24, 20, 16)
 SPACING = (2.0, 3.0, 4.0)

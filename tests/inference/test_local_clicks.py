@@ -14,7 +14,7 @@ from openvista.inference.session import Session
 from openvista.inference.session_store import unpack
 from openvista.inference.workbench import SessionModel
 from openvista.io.session_file import read_session
-from openvista.model import ClickLabel
+from openvista.network import ClickLabel
 from openvista.prompts import Click
 from openvista.scan import Scan, Segmentation
 

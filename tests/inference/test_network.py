@@ -4,7 +4,7 @@ from small_inference import FLOAT32, TINY
 
 from openvista.inference.device import Compute
 from openvista.inference.network import WindowNetwork
-from openvista.model import build
+from openvista.network import build
 
 BFLOAT16 = Compute(torch.device("cpu"), torch.bfloat16, torch.float16)
 

@@ -20,8 +20,8 @@ from small_sessions import (
 )
 
 from openvista.errors import AnatomyError, ModelError, PromptError
-from openvista.inference.model import Model
 from openvista.inference.profiles import BEST
+from openvista.model import Model
 from openvista.prompts import Click
 from openvista.weights import ModelCard
 

@@ -9,7 +9,7 @@ from small_sessions import BrightRegions, ball, bright_scan, bright_session, pic
 
 from openvista.grid import Grid
 from openvista.inference.profiles import BEST
-from openvista.model import ClickLabel
+from openvista.network import ClickLabel
 from openvista.prompts import Click
 from openvista.scan import Scan
 

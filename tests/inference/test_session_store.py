@@ -13,10 +13,10 @@ from small_sessions import TWO_BRANCHES, ball, bright_scan, bright_session
 
 from openvista.errors import SessionError
 from openvista.grid import Grid
-from openvista.inference.model import Model
 from openvista.inference.session import Session
 from openvista.inference.session_store import scan_hash
-from openvista.model import build
+from openvista.model import Model
+from openvista.network import build
 from openvista.scan import Scan, Segmentation
 from openvista.weights import ModelCard
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import openvista as ov
-from openvista.evaluate.metrics import dice
 from openvista.io import read_labels
+from openvista.metrics.masks import dice
 from openvista.simulate.user import first_user_click
 
 LABELS = {"brainstem": 1, "right parotid": 3, "larynx": 6}

@@ -8,10 +8,10 @@ import torch
 
 from openvista.grid import Grid
 from openvista.inference.device import Compute
-from openvista.inference.model import Model
 from openvista.inference.parts import Part
 from openvista.inference.profiles import BEST, BUNDLE
 from openvista.inference.strays import largest_piece, remove_strays, stray_voxels
+from openvista.model import Model
 from openvista.scan import Scan
 from small_evaluation import tiny_model
 

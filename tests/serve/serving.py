@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import uvicorn
 
-from openvista.model import Preset, build
+from openvista.network import Preset, build
 from openvista.serve.app import create_app
 from openvista.serve.settings import Settings, make_settings
 from openvista.weights import ModelCard

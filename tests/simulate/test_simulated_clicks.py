@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from openvista.model.point_head import ClickLabel
+from openvista.network.point_head import ClickLabel
 from openvista.simulate.clicks import ClickRules, first_clicks, further_clicks
 from openvista.simulate.pieces import erode
 

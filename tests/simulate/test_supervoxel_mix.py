@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openvista.errors import RecipeError
-from openvista.model.point_head import ClickLabel
+from openvista.network.point_head import ClickLabel
 from openvista.simulate.clicks import ClickRules, first_clicks
 from openvista.simulate.objects import choose_click_objects
 from openvista.simulate.pieces import dilate

@@ -14,8 +14,8 @@ from openvista.inference.progress import Progress
 from openvista.scan import Scan
 from openvista.supervoxels import Clustering
 from openvista.supervoxels.cluster import main_directions, smooth_inside
-from openvista.supervoxels.intensity import IntensityFeatures
 from openvista.supervoxels.make import make_supervoxels
+from openvista.supervoxels.source import IntensityFeatures
 from openvista.supervoxels.volume import FeatureVolume
 
 FORTY = Clustering(segments=40, compactness=0.1, sigma_mm=2.0)

@@ -7,12 +7,12 @@ import torch
 from openvista.errors import ModelError
 from openvista.grid import Grid
 from openvista.inference.device import Compute
-from openvista.inference.model import Model
 from openvista.inference.progress import Progress
-from openvista.model import Preset, build
+from openvista.model import Model
+from openvista.network import Preset, build
 from openvista.prepare import prepare
 from openvista.scan import Scan
-from openvista.supervoxels.automatic import ModelFeatures
+from openvista.supervoxels.model_features import ModelFeatures
 from openvista.supervoxels.volume import resample, working_grid
 from openvista.weights import ModelCard
 

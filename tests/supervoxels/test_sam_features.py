@@ -16,7 +16,7 @@ from openvista.errors import ModelError  # noqa: E402
 from openvista.inference.progress import Progress  # noqa: E402
 from openvista.supervoxels import Clustering  # noqa: E402
 from openvista.supervoxels.make import make_supervoxels  # noqa: E402
-from openvista.supervoxels.sam import PIXEL_DEVIATION, PIXEL_MEAN, SamFeatures, load_sam  # noqa: E402
+from openvista.supervoxels.sam_features import PIXEL_DEVIATION, PIXEL_MEAN, SamFeatures, load_sam  # noqa: E402
 from openvista.supervoxels.volume import working_grid  # noqa: E402
 
 CPU = torch.device("cpu")

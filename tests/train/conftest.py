@@ -3,7 +3,7 @@
 import pytest
 from tiny_training import TINY, load, make_list, tiny_recipe
 
-from openvista.model import PRESETS
+from openvista.network import PRESETS
 
 
 @pytest.fixture(scope="session")

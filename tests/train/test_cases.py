@@ -12,7 +12,7 @@ from openvista.datalist import read_datalist
 from openvista.errors import DataListError
 from openvista.grid import Grid
 from openvista.io import read_labels
-from openvista.model import STARTER
+from openvista.network import STARTER
 from openvista.train.cases import KnownRange, Use, known_range, load_case, resample_labels
 
 

@@ -12,7 +12,7 @@ import torch
 from openvista.datalist import read_datalist
 from openvista.errors import AnatomyError, DataListError, OutputError, RecipeError
 from openvista.io import read_labels
-from openvista.model import STARTER, build
+from openvista.network import STARTER, build
 from openvista.train.data import list_cases, load_data
 from openvista.train.distributed import Ranks
 from openvista.train.finetune import export_finetuned, model_name, plan_finetune, planned_recipe

@@ -7,7 +7,7 @@ import torch
 from tiny_training import TINY, tiny_recipe
 
 from openvista.errors import ModelError, RecipeError
-from openvista.model import PRESETS, STARTER, build
+from openvista.network import PRESETS, STARTER, build
 from openvista.train.export import export_model
 from openvista.train.loop import Trainer
 from openvista.train.parts import starting_network

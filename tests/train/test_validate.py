@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from openvista.evaluate.metrics import dice
-from openvista.model import STARTER, build
+from openvista.metrics.masks import dice
+from openvista.network import STARTER, build
 from openvista.simulate.user import first_user_click
 from openvista.train.cases import KnownRange, TrainingCase
 from openvista.train.validate import class_dice, predict_labels

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from openvista.model import PRESETS, Preset, Vista3D
+from openvista.network import PRESETS, Preset, Vista3D
 from openvista.train.data import TrainingData, list_cases, load_data
 from openvista.train.distributed import Ranks
 from openvista.train.learner import StepResult

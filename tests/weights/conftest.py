@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from openvista.model import Preset, Vista3D, build
+from openvista.network import Preset, Vista3D, build
 from openvista.weights.card import ModelCard
 from openvista.weights.official import Checkpoint, adapt
 from openvista.weights.registry import ModelFolder

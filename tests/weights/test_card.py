@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openvista.errors import ModelError, OutputError
-from openvista.model import PRESETS, Preset
+from openvista.network import PRESETS, Preset
 from openvista.weights import ModelCard, read_card, write_card
 from openvista.weights.card import check_name
 

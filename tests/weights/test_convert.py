@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from openvista.errors import ModelError, OutputError, WeightsError
-from openvista.model import Vista3D
+from openvista.network import Vista3D
 from openvista.weights import ModelFolder, find_model
 from openvista.weights.convert import convert_checkpoint, describe, import_checkpoint, verify_model
 from openvista.weights.files import read_file, write_file

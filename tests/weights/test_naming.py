@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from openvista.model import VISTA3D, Preset, build_empty
+from openvista.network import VISTA3D, Preset, build_empty
 from openvista.weights import naming
 from openvista.weights.naming import official_to_ours, official_to_research, ours_to_official, research_to_official
 

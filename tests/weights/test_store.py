@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from openvista.errors import OutputError, WeightsError
-from openvista.model import STARTER, Vista3D, build
+from openvista.network import STARTER, Vista3D, build
 from openvista.weights import ModelCard, ModelFolder, find_model
 from openvista.weights.registry import sha256_of
 from openvista.weights.store import load_network, save_model

@@ -5,6 +5,6 @@
 """
 
 from openvista.anatomy.catalogue import CATALOGUE, AnatomyClass
-from openvista.anatomy.lookup import Vocabulary, official_vocabulary
+from openvista.anatomy.vocabulary import Vocabulary, official_vocabulary
 
 __all__ = ["CATALOGUE", "AnatomyClass", "Vocabulary", "official_vocabulary"]

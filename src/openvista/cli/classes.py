@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from openvista.anatomy.lookup import Vocabulary
+    from openvista.anatomy.vocabulary import Vocabulary
 
 
 def classes(

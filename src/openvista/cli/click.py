@@ -132,7 +132,7 @@ def click(
     (target,) = result_targets([scan], output)
     if overlap not in ("order", "logit", "layers"):
         raise InputError(f"no overlap policy {overlap!r}: there is order, logit, layers")
-    from openvista.inference.model import load_model
+    from openvista.model import load_model
 
     engine = load_model(model, device, precision)
     image = read_checked(scan, strict=False)

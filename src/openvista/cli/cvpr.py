@@ -12,9 +12,9 @@ from openvista.cli.files import make_folder
 
 if TYPE_CHECKING:
     from openvista.cvpr.case_file import CaseFile
+    from openvista.cvpr.evaluate import Outcome
     from openvista.cvpr.image import Reading
     from openvista.cvpr.predict import Predictor
-    from openvista.evaluate.cvpr25 import Outcome
     from openvista.scan import Scan
 
 app = typer.Typer(
@@ -126,9 +126,9 @@ def evaluate(
     """
     set_up_logging(verbose, quiet)
     from openvista.cvpr.case_file import read_case_file, read_truth, write_labels
+    from openvista.cvpr.evaluate import check_truth, score_case, write_table
     from openvista.cvpr.image import Reading
     from openvista.cvpr.predict import Deadline, run_seconds
-    from openvista.evaluate.cvpr25 import check_truth, score_case, write_table
 
     reading = Reading(_hu_window(window), resample, spacing_order)
     files, predictor = _prepare(inputs, outputs, model, profile, device, precision)
@@ -163,8 +163,8 @@ def _prepare(
     from openvista.cvpr.case_file import find_cases
     from openvista.cvpr.predict import Predictor
     from openvista.errors import ModelError, OutputError
-    from openvista.inference.model import load_model
     from openvista.inference.profiles import find_profile
+    from openvista.model import load_model
     from openvista.weights import find_model
 
     files, chosen = find_cases(inputs), find_profile(profile)

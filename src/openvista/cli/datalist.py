@@ -9,8 +9,7 @@ import typer
 from openvista.cli.console import Quiet, Verbose, counting_bar, set_up_logging
 
 if TYPE_CHECKING:
-    from openvista.curation import CaseReport, ListReport
-    from openvista.datalist import DataList
+    from openvista.datalist import CaseReport, DataList, ListReport
 
 app = typer.Typer(help="Make and check lists of scans with labels.", no_args_is_help=True)
 
@@ -57,8 +56,7 @@ def make(
       openvista datalist make scans/ --names "1=liver,2=liver tumour" --test-share 0.25 --seed 7
     """
     set_up_logging(verbose, quiet)
-    from openvista.curation import make_datalist
-    from openvista.datalist import write_datalist
+    from openvista.datalist import make_datalist, write_datalist
     from openvista.errors import OutputError
 
     target = output or folder / "dataset.json"
@@ -116,8 +114,7 @@ def check(
       openvista datalist check dataset.json --strict --json report.json
     """
     set_up_logging(verbose, quiet)
-    from openvista.curation import check_datalist, report_content, usable_part
-    from openvista.datalist import read_datalist, write_datalist
+    from openvista.datalist import check_datalist, read_datalist, report_content, usable_part, write_datalist
     from openvista.errors import DataListError
     from openvista.io import replacing
 
@@ -219,7 +216,7 @@ def _structures(report: "ListReport") -> object:
 
     from rich.table import Table
 
-    from openvista.curation import structure_rows
+    from openvista.datalist import structure_rows
 
     table = Table(header_style="bold")
     for heading in ("value", "structure", "annotated in", "present in", "median ml"):

@@ -10,7 +10,7 @@ from openvista.cli.console import Quiet, Verbose, bars, say, set_up_logging
 from openvista.cli.files import make_folder
 
 if TYPE_CHECKING:
-    from openvista.anatomy.lookup import Vocabulary
+    from openvista.anatomy.vocabulary import Vocabulary
     from openvista.datalist import Case, DataList, LabelMapping
     from openvista.evaluate.folder import RunFolder, Shard
     from openvista.evaluate.info import RunInfo
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openvista.evaluate.run import Run
     from openvista.evaluate.sam2 import Sam2, Sam2Card
     from openvista.evaluate.score import Judge
-    from openvista.inference.model import Model
+    from openvista.model import Model
     from openvista.weights import ModelCard
 
 
@@ -200,7 +200,7 @@ def _compute(device: str, precision: str) -> str:
 
 
 def _load_model(model: str, device: str, precision: str) -> "Model":
-    from openvista.inference.model import load_model
+    from openvista.model import load_model
 
     return load_model(model, _device(device), precision)
 
@@ -243,7 +243,7 @@ def _plan(
     choices: dict[str, Any],
 ) -> "tuple[Run, dict[int, str]]":
     """What is to be done, and the names of the structures; everything is checked before weights are read."""
-    from openvista.anatomy.lookup import Vocabulary
+    from openvista.anatomy.vocabulary import Vocabulary
     from openvista.datalist import map_labels
     from openvista.evaluate.protocols import check_model, find_protocol
     from openvista.evaluate.run import plan_run
@@ -265,8 +265,8 @@ def _plan(
 
 def _judge(labels: "LabelMapping", vocabulary: "Vocabulary", tolerance: list[str], surface: str) -> "Judge":
     from openvista.errors import InputError
-    from openvista.evaluate.metrics import DEFAULT_TOLERANCE_MM, check_tolerance
     from openvista.evaluate.score import Judge
+    from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, check_tolerance
 
     if surface not in ("elements", "voxels"):
         raise InputError(f"no surface {surface!r}: there is elements and voxels")

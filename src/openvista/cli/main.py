@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-import openvista
+from openvista._version import __version__
 from openvista.cli import classes, click, cvpr, datalist, evaluate, finetune, models, segment, serve, supervoxels, train
 from openvista.errors import OpenVistaError
 
@@ -35,7 +35,7 @@ app.add_typer(cvpr.app, name="cvpr")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"openvista {openvista.__version__}")
+        print(f"openvista {__version__}")
         raise typer.Exit
 
 

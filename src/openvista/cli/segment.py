@@ -9,7 +9,7 @@ from openvista.cli.console import Quiet, Verbose, progress_bar, say, set_up_logg
 from openvista.cli.files import read_checked, result_targets, write_result
 
 if TYPE_CHECKING:
-    from openvista.inference.model import Model
+    from openvista.model import Model
 
 
 def segment(
@@ -75,7 +75,7 @@ def segment(
 
 
 def _load(model: str, device: str, precision: str, classes: str) -> "Model":
-    from openvista.inference.model import load_model
+    from openvista.model import load_model
 
     engine = load_model(model, device, precision)
     engine.vocabulary.expand(classes)  # an unknown name should not cost reading the scan

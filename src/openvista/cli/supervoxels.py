@@ -113,8 +113,7 @@ def _plan(
     from openvista.errors import OutputError
     from openvista.io import check_output
     from openvista.io.paths import find_image
-    from openvista.supervoxels.batch import Job, cases_of, jobs_of
-    from openvista.supervoxels.files import map_path
+    from openvista.supervoxels.batch import Job, cases_of, jobs_of, map_path
 
     folder = output or (datalist.parent if datalist else Path())
     if folder.exists() and not folder.is_dir():
@@ -160,18 +159,18 @@ def _check_extras(preview: bool) -> None:
 
 def _source(features: str, model: str | None, device: str, quiet: bool) -> "FeatureSource":
     if features == "intensity":
-        from openvista.supervoxels.intensity import IntensityFeatures
+        from openvista.supervoxels.source import IntensityFeatures
 
         return IntensityFeatures()
     if features == "sam":
         from openvista.inference.device import find_device
-        from openvista.supervoxels.sam import VIT_HUGE, load_sam
+        from openvista.supervoxels.sam_features import VIT_HUGE, load_sam
 
         if quiet or not error_console().is_terminal:
             _silence_transformers()
         return load_sam(model or VIT_HUGE, find_device(device))
-    from openvista.inference.model import load_model
-    from openvista.supervoxels.automatic import ModelFeatures
+    from openvista.model import load_model
+    from openvista.supervoxels.model_features import ModelFeatures
 
     return ModelFeatures(load_model(model or "starter", device))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from openvista.errors import InputError
 from openvista.grid import Float3, Grid
-from openvista.model.presets import Preset
+from openvista.network.presets import Preset
 from openvista.scan import Scan
 
 PERCENTILES = (1.0, 99.0)

@@ -1,20 +1,44 @@
-"""Data lists: which scans there are, which structures somebody marked in each, and where."""
+"""Data lists: which scans there are, and which structures somebody marked in each; made from files, and checked."""
 
 from openvista.datalist.case import AnyCase, Case, DataList, SliceRange, UnlabelledCase
+from openvista.datalist.check import (
+    CaseReport,
+    ListReport,
+    Problem,
+    StructureSummary,
+    check_datalist,
+    report_content,
+    structure_rows,
+    usable_part,
+)
+from openvista.datalist.make import MadeList, make_datalist
 from openvista.datalist.mapping import LabelMapping, map_labels, parse_mapping
+from openvista.datalist.pairs import FoundPairs, find_pairs
 from openvista.datalist.read import read_datalist, read_label_names
 from openvista.datalist.write import write_datalist
 
 __all__ = [
     "AnyCase",
     "Case",
+    "CaseReport",
     "DataList",
+    "FoundPairs",
     "LabelMapping",
+    "ListReport",
+    "MadeList",
+    "Problem",
     "SliceRange",
+    "StructureSummary",
     "UnlabelledCase",
+    "check_datalist",
+    "find_pairs",
+    "make_datalist",
     "map_labels",
     "parse_mapping",
     "read_datalist",
     "read_label_names",
+    "report_content",
+    "structure_rows",
+    "usable_part",
     "write_datalist",
 ]

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
-from openvista.anatomy.lookup import Vocabulary
-from openvista.anatomy.suggest import nearest
-from openvista.anatomy.words import word_key
+from openvista.anatomy.spelling import nearest, word_key
+from openvista.anatomy.vocabulary import Vocabulary
 from openvista.datalist.case import DataList
 from openvista.errors import AnatomyError, DataListError
 

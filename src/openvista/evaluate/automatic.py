@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from openvista.evaluate.answers import Answer, Settings
 from openvista.evaluate.labelled import LabelledScan
 from openvista.evaluate.meter import Meter
-from openvista.inference.model import Model
+from openvista.model import Model
 
 
 def answer_automatically(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from openvista.cvpr.evaluate import CLICKS, NSD_FROM_DICE, area, draw_box, iterate
 from openvista.cvpr.predict import Deadline, Predictor
 from openvista.cvpr.request import Labels, MiddleBox, Request
 from openvista.evaluate.answers import Answer, Settings
-from openvista.evaluate.cvpr25 import CLICKS, NSD_FROM_DICE, area, draw_box, iterate
 from openvista.evaluate.labelled import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.score import CaseRecord
-from openvista.inference.model import Model
+from openvista.model import Model
 
 CHALLENGE_COLUMNS = ("case", "DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final")
 

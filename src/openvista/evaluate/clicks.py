@@ -14,9 +14,9 @@ from openvista.evaluate.windowed import NO_PROMPT, Window, WindowedScan
 from openvista.grid import Float3
 from openvista.inference.byte_cache import ByteCache
 from openvista.inference.click_network import KeptFeatures, PointNetwork, Token
-from openvista.inference.model import Model
 from openvista.inference.session import Session
-from openvista.model import ClickLabel
+from openvista.model import Model
+from openvista.network import ClickLabel
 
 _FEATURE_BYTES = 2 << 30
 """Of windows' features that are kept for the next click."""

@@ -17,14 +17,14 @@ from openvista.anatomy.catalogue import SPECIAL_IDS
 from openvista.evaluate.answers import Answer, Settings
 from openvista.evaluate.labelled import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.metrics import dice
 from openvista.evaluate.windowed import NO_PROMPT, Ask, Window, WindowedScan
 from openvista.grid import Axis3
 from openvista.inference.click_network import PointNetwork, Token
 from openvista.inference.components import label_components
 from openvista.inference.merge import Place, merge_clicks
-from openvista.inference.model import Model
-from openvista.model import ClickLabel
+from openvista.metrics.masks import dice
+from openvista.model import Model
+from openvista.network import ClickLabel
 
 ROUNDS = 3
 """Rounds of clicks of ``auto+point-oracle`` in each window."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import openvista
+from openvista._version import __version__
 from openvista.datalist import Case, DataList
 from openvista.errors import DataListError, InputError
 from openvista.evaluate.answers import Answer, Judged, Protocol, Settings
@@ -108,7 +108,7 @@ def describe_run(
     return RunInfo(
         command=command,
         started=datetime.now().astimezone().isoformat(timespec="seconds"),
-        version=openvista.__version__,
+        version=__version__,
         model=card.name,
         weights_sha256=card.weights_sha256,
         precision=precision,

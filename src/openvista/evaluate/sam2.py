@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from openvista.anatomy import official_vocabulary
-from openvista.inference.model import _fingerprint
+from openvista.model import _fingerprint
 from openvista.scan import Scan
-from openvista.supervoxels.sam import PIXEL_DEVIATION, PIXEL_MEAN, Family, load_pretrained
+from openvista.supervoxels.sam_features import PIXEL_DEVIATION, PIXEL_MEAN, Family, load_pretrained
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.evaluate.labelled import LabelledScan, Structure
-from openvista.evaluate.metrics import DEFAULT_TOLERANCE_MM, Measures, measure_masks
-from openvista.evaluate.surface import Surface
+from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, Measures, measure_masks
+from openvista.metrics.surface import Surface
 
 CSV_COLUMNS = (
     *("case", "id", "name", "clicks", "dice", "nsd", "hd95_mm", "truth_ml", "predicted_ml"),
@@ -77,7 +77,7 @@ class Judge:
     Attributes:
         tolerance_mm: of NSD, where ``tolerances`` has none.
         tolerances: class id to tolerance in mm.
-        surface: the definition of surface, see :mod:`openvista.evaluate.surface`.
+        surface: the definition of surface, see :mod:`openvista.metrics.surface`.
     """
 
     tolerance_mm: float

@@ -20,9 +20,9 @@ from openvista.evaluate.answers import Answer, Settings
 from openvista.evaluate.clicking import Habit
 from openvista.evaluate.labelled import LabelledScan
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.metrics import dice
 from openvista.evaluate.sam2 import Mask, Point, Sam2, Video
 from openvista.inference.components import label_components
+from openvista.metrics.masks import dice
 
 FIRST_ROUNDS = 4
 """Clicks on the first slice at most."""

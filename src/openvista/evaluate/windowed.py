@@ -14,9 +14,9 @@ from torch import Tensor
 from openvista.evaluate.labelled import LabelledScan, Structure
 from openvista.grid import Axis3, Float3
 from openvista.inference.automatic import place_windows
-from openvista.inference.model import Model
 from openvista.inference.profiles import find_profile
 from openvista.inference.windows import importance_map, pad
+from openvista.model import Model
 from openvista.prepare import prepare, resample_linear, resample_nearest
 
 NO_PROMPT = -9999.0

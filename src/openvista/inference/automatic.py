@@ -25,7 +25,7 @@ from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.strays import remove_strays
 from openvista.inference.windows import WindowPlan, importance_map, pad, plan_windows
-from openvista.model import Preset
+from openvista.network import Preset
 from openvista.prepare import Prepared, prepare
 from openvista.scan import Scan
 

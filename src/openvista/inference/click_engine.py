@@ -19,7 +19,7 @@ from openvista.inference.objects import Opening
 from openvista.inference.parts import Part, box_slices, joint_box
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.windows import importance_map
-from openvista.model import ClickLabel
+from openvista.network import ClickLabel
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from openvista.grid import Axis3, Float3
 from openvista.inference.network import WindowNetwork
-from openvista.model import ClickLabel, PointFeatures
+from openvista.network import ClickLabel, PointFeatures
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import openvista
+from openvista._version import __version__
 from openvista.errors import AnatomyError, GridError
 from openvista.inference.history import Event
 from openvista.inference.objects import Description, ObjectState, SessionState
@@ -102,7 +102,7 @@ def _wrap(
         "profile": bench.profile.name,
         "mode": bench.profile.mode,
         "precision": bench.model.precision,
-        "version": openvista.__version__,
+        "version": __version__,
         "prompts": {"objects": prompts_of(items), "events": len(events)},
     }
     return Segmentation(

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from openvista.inference.device import Compute
-from openvista.model import Vista3D
+from openvista.network import Vista3D
 
 _LOW_PRECISION = ("encoder.levels", "automatic_decoder", "class_head.mapping", "point_decoder", "point_head")
 """What may run in half precision. The stem stays in float32 (see ``Encoder``), and so do the class embeddings."""

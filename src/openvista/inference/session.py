@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.anatomy.colours import Colour
-from openvista.anatomy.lookup import ClassItem
+from openvista.anatomy.vocabulary import ClassItem
 from openvista.errors import PromptError
 from openvista.inference.export import import_items, make_layers, make_segmentation
 from openvista.inference.history import Event, History

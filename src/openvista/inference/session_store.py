@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import openvista
+from openvista._version import __version__
 from openvista.errors import SessionError
 from openvista.grid import Axis3
 from openvista.inference.answering import Layer
@@ -57,7 +57,7 @@ def pack(session: Session) -> SessionContents:
             arrays[f"{_key(start)}.shape"] = np.array(mask.values_XYZ.shape)
     manifest = {
         "format": FORMAT,
-        "version": openvista.__version__,
+        "version": __version__,
         "scan": {"name": session.scan.name, "shape": list(session.scan.grid.shape), "sha256": scan_hash(session.scan)},
         "model": {"name": bench.model.name, "sha256": bench.model.fingerprint, "precision": bench.model.precision},
         "profile": asdict(session.profile),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from openvista.anatomy.colours import Colour, colour_for
-from openvista.anatomy.lookup import ClassItem, Vocabulary
+from openvista.anatomy.vocabulary import ClassItem, Vocabulary
 from openvista.errors import AnatomyError, PromptError
 from openvista.inference.objects import AUTOMATIC, Description, ObjectState, SessionState, checked_name, shown_names
 

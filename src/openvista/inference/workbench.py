@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from openvista.anatomy.catalogue import ONE_PIECE_IDS
-from openvista.anatomy.lookup import Vocabulary
+from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import ModelError
 from openvista.grid import Axis3, Float3
 from openvista.inference.answering import OUTSIDE, Answering, Layer
@@ -29,7 +29,7 @@ from openvista.inference.parts import Part, cropped, joint_box, resample_part
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Report, silent
 from openvista.inference.strays import largest_piece
-from openvista.model import Preset
+from openvista.network import Preset
 from openvista.prepare import AxisMap, Prepared, axis_map, prepare
 from openvista.scan import Scan
 

@@ -15,7 +15,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from openvista import __version__
+from openvista._version import __version__
 from openvista.errors import ScanError
 from openvista.grid import Grid
 from openvista.io.label_table import LabelTable, from_caret_xml, to_caret_xml

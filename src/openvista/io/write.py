@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from openvista import __version__
+from openvista._version import __version__
 from openvista.errors import OutputError
 from openvista.io.atomic import output_error, replacing
 from openvista.io.paths import NIFTI_SUFFIXES, image_suffix, result_path, sidecar_path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista import __version__
+from openvista._version import __version__
 from openvista.errors import MissingExtraError
 from openvista.io.atomic import replacing
 from openvista.report.render import render_labels

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import openvista
+from openvista._version import __version__
 from openvista.serve import health, nim
 from openvista.serve.documented import describe_refusals
 from openvista.serve.guard import OWNER_COOKIE, OWNER_HEADER, Guard, new_secret, read_cookie, set_cookie
@@ -28,7 +28,7 @@ WEB_FOLDER = Path(__file__).parent / "web"
 """The built viewer, where it was built."""
 
 _PLAIN_PAGE = f"""<!doctype html><html lang="en"><title>OpenVISTA</title>
-<body style="font:16px system-ui;margin:4em auto;max-width:34em"><h1>OpenVISTA {openvista.__version__}</h1>
+<body style="font:16px system-ui;margin:4em auto;max-width:34em"><h1>OpenVISTA {__version__}</h1>
 <p>The server runs; this installation has no viewer. Its API is described in
 <a href="/openapi.json">openapi.json</a>; try <code>openvista.client</code>, or curl:</p>
 <pre>curl -F file=@ct.nii.gz ADDRESS/api/v1/scans</pre></body></html>"""
@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     # docs_url: FastAPI's page loads scripts from elsewhere, which neither works offline nor passes our own policy
     app = FastAPI(
         title="OpenVISTA",
-        version=openvista.__version__,
+        version=__version__,
         description=_DESCRIPTION,
         lifespan=life,
         docs_url=None,

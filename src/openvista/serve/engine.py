@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from openvista.errors import ModelError, OpenVistaError, ServiceError
-from openvista.inference.model import Model, load_model
 from openvista.inference.progress import Report
+from openvista.model import Model, load_model
 from openvista.serve.jobs import Job
 from openvista.serve.observe import Metrics
 from openvista.serve.settings import Settings

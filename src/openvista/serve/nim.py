@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
-import openvista
+from openvista._version import __version__
 from openvista.errors import ModelError, ServiceError
 from openvista.prompts import Click
 from openvista.scan import Segmentation
@@ -147,13 +147,13 @@ async def info(service: TheService) -> Info:
     """The classes that can be asked for."""
     model = service.engine.model(None)
     labels = {str(item.id): item.name for item in model.vocabulary.classes()}
-    return Info(name=model.card.name, version=openvista.__version__, labels=labels)
+    return Info(name=model.card.name, version=__version__, labels=labels)
 
 
 @router.get("/license", responses=problems(503) | body("text/plain", "licences"), response_class=Response)
 async def licence(service: TheService) -> PlainTextResponse:
     """The licence of this server, and of each model's weights."""
-    lines = [f"OpenVISTA {openvista.__version__}: Apache-2.0"]
+    lines = [f"OpenVISTA {__version__}: Apache-2.0"]
     lines += [f"weights of {model.card.name}: {model.card.licence}" for model in service.engine.models.values()]
     return PlainTextResponse("\n".join(lines) + "\n")
 
@@ -163,7 +163,7 @@ async def metadata(service: TheService) -> dict[str, Any]:
     """Versions and models, in NIM's words."""
     models = service.engine.models.values()
     return {
-        "version": openvista.__version__,
+        "version": __version__,
         "assetInfo": [f"{model.card.name}: sha256 {model.card.weights_sha256}" for model in models],
         "licenseInfo": {"name": "Apache-2.0", "path": "/v1/license", "content": ""},
         "modelInfo": [{"modelUrl": "", "shortName": model.card.name} for model in models],

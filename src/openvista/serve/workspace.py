@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import ServiceError
-from openvista.inference.model import Model
 from openvista.inference.objects import ObjectState
 from openvista.inference.parts import box_slices
 from openvista.inference.progress import Report
@@ -20,6 +19,7 @@ from openvista.inference.session import Session
 from openvista.inference.session_answer import Answer
 from openvista.inference.session_store import pack
 from openvista.io.session_file import SessionContents
+from openvista.model import Model
 from openvista.prompts import Click
 from openvista.scan import Scan, Segmentation
 from openvista.serve import schemas

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from openvista.model.point_head import ClickLabel
+from openvista.network.point_head import ClickLabel
 from openvista.simulate.pieces import erode
 
 

@@ -4,12 +4,19 @@ The first click goes to the middle of the structure, each further one to the mid
 voxels of a scan with their spacing, so that "middle" is meant in mm. Where the answer comes from does not matter.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from torch import Tensor
 
 from openvista.errors import PromptError
 from openvista.grid import Axis3, Float3
+from openvista.network.point_head import ClickLabel
+from openvista.simulate.clicks import Clicks, click_labels
+from openvista.simulate.objects import ClickObjects
 
 _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 """Voxels that share a corner belong to one component (paper facts §5: 26-connected)."""
@@ -108,3 +115,45 @@ def _middle(component_XYZ: NDArray[np.bool_], first: Axis3, spacing: Float3) -> 
     distance_N = (((deepest_N3 - centre_3) * np.asarray(spacing)) ** 2).sum(axis=1)
     x, y, z = (int(index) for index in deepest_N3[distance_N.argmin()])
     return first[0] + x, first[1] + y, first[2] + z
+
+
+def first_user_clicks(objects: ClickObjects, spacing: Float3) -> Clicks:
+    """[B, 1]: a positive click in the middle of each object; PADDING where none of it is known to be there.
+
+    Args:
+        objects: on the CPU or not; their truth counts where it is known.
+        spacing: mm per voxel along X, Y, Z.
+    """
+    places: list[tuple[Axis3, bool] | None] = []
+    for inside_XYZ in (objects.targets_BXYZ & objects.known_BXYZ).cpu().numpy():
+        places.append((first_user_click(inside_XYZ, spacing), True) if inside_XYZ.any() else None)
+    return _as_clicks(places, objects.special_B)
+
+
+def next_user_clicks(predicted_BXYZ: Tensor, objects: ClickObjects, spacing: Float3) -> Clicks | None:
+    """[B, 1]: a click in the middle of each object's largest error; PADDING where it has none, None if none has any.
+
+    Args:
+        predicted_BXYZ: bool answer per object.
+        objects, spacing: as in :func:`first_user_clicks`.
+    """
+    places = [
+        next_user_click(truth_XYZ & known_XYZ, predicted_XYZ & known_XYZ, spacing)
+        for truth_XYZ, known_XYZ, predicted_XYZ in zip(
+            objects.targets_BXYZ.cpu().numpy(),
+            objects.known_BXYZ.cpu().numpy(),
+            predicted_BXYZ.cpu().numpy(),
+            strict=True,
+        )
+    ]
+    return None if all(place is None for place in places) else _as_clicks(places, objects.special_B)
+
+
+def _as_clicks(places: Sequence[tuple[Axis3, bool] | None], special_B: Tensor) -> Clicks:
+    given = [((0, 0, 0), False) if place is None else place for place in places]
+    positive_B = torch.tensor([positive for _, positive in given], dtype=torch.bool)
+    special_B = special_B.cpu()
+    labels_B = torch.where(positive_B, click_labels(special_B, positive=True), click_labels(special_B, positive=False))
+    nowhere_B = torch.tensor([place is None for place in places], dtype=torch.bool)
+    voxels_B3 = torch.tensor([voxel for voxel, _ in given], dtype=torch.long).reshape(-1, 3)
+    return Clicks(voxels_B3[:, None], labels_B.masked_fill(nowhere_B, int(ClickLabel.PADDING))[:, None])

@@ -5,6 +5,6 @@ from plain intensities, or from SAM's image encoder; all three are :class:`Featu
 scikit-image and transformers are loaded when they are needed.
 """
 
-from openvista.supervoxels.settings import Clustering
+from openvista.supervoxels.source import Clustering
 
 __all__ = ["Clustering"]

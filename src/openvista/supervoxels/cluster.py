@@ -12,7 +12,7 @@ from scipy import ndimage
 from openvista.errors import MissingExtraError
 from openvista.grid import Float3
 from openvista.supervoxels.pieces import connect
-from openvista.supervoxels.settings import Clustering
+from openvista.supervoxels.source import Clustering
 from openvista.supervoxels.volume import FeatureVolume
 
 Floats = NDArray[np.float32]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from openvista.datalist import AnyCase, Case
 from openvista.io.atomic import output_error
-from openvista.model import Preset
+from openvista.network import Preset
 from openvista.train.cases import KnownRange, TrainingCase, Use
 
 _LAYOUT = 2

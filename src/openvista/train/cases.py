@@ -12,7 +12,7 @@ from openvista.datalist import AnyCase, Case, SliceRange
 from openvista.errors import DataListError
 from openvista.grid import Float3, Grid
 from openvista.io import read_labels, read_scan
-from openvista.model import Preset
+from openvista.network import Preset
 from openvista.prepare import axis_map, prepare, resample_linear, resample_nearest
 
 MOST_PLACES = 4096

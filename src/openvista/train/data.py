@@ -11,7 +11,7 @@ from torch import Tensor
 
 from openvista.datalist import AnyCase, DataList, UnlabelledCase, read_datalist
 from openvista.errors import DataListError, GridError, ScanError
-from openvista.model import Preset
+from openvista.network import Preset
 from openvista.train.cache import cached_case, case_key
 from openvista.train.cases import TrainingCase, Use, load_case
 from openvista.train.distributed import Ranks

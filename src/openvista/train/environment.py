@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-import openvista
+from openvista._version import __version__
 from openvista.train.distributed import Ranks
 
 
 def describe_environment(ranks: Ranks) -> dict[str, Any]:
     """Versions, device, processes and git revision, as plain values."""
     return {
-        "openvista": openvista.__version__,
-        "git_revision": git_revision(Path(openvista.__file__).parent),
+        "openvista": __version__,
+        "git_revision": git_revision(Path(__file__).parent),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,

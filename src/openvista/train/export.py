@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from openvista.anatomy.catalogue import CATALOGUE
-from openvista.model import Preset, Vista3D
+from openvista.network import Preset, Vista3D
 from openvista.train.recipe import Recipe
 from openvista.weights import ModelCard, ModelFolder
 from openvista.weights.store import save_model

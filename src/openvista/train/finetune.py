@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from openvista.anatomy.catalogue import SUPPORTED_IDS
-from openvista.anatomy.lookup import Vocabulary
+from openvista.anatomy.vocabulary import Vocabulary
 from openvista.datalist import Case, DataList, LabelMapping, map_labels, read_datalist, write_datalist
 from openvista.errors import AnatomyError, DataListError, OutputError
 from openvista.io import replacing
-from openvista.model import Vista3D, build
+from openvista.network import Vista3D, build
 from openvista.train.data import warn_of_own_transforms
 from openvista.train.distributed import Ranks
 from openvista.train.export import export_model

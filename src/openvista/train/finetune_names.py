@@ -4,9 +4,9 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID, ONE_PIECE_IDS
-from openvista.anatomy.lookup import Vocabulary
+from openvista.anatomy.sides import mirrored_pairs, sided
+from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import AnatomyError
-from openvista.train.sides import mirrored_pairs, sided
 from openvista.train.sizes import CaseSizes
 from openvista.weights import ModelFolder
 

@@ -15,7 +15,7 @@ from openvista.datalist import DataList
 from openvista.errors import DeviceError, RecipeError
 from openvista.grid import Axis3, Float3
 from openvista.inference.device import cpu_has_bfloat16, free_memory
-from openvista.model import PRESETS, Preset
+from openvista.network import PRESETS, Preset
 from openvista.train.distributed import Ranks
 from openvista.train.finetune_names import mirrored_ids, named_ids, one_piece_ids
 from openvista.train.merged import one_value_each

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from openvista.errors import OpenVistaError
-from openvista.model import Vista3D
+from openvista.network import Vista3D
 from openvista.train.distributed import Ranks
 from openvista.train.muon import Muon
 from openvista.train.objective import Answer, Objective

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from openvista.errors import RecipeError
-from openvista.model import Vista3D, build
+from openvista.network import Vista3D, build
 from openvista.train.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
 from openvista.train.data import TrainingData, list_cases, load_data
 from openvista.train.distributed import Ranks

@@ -20,8 +20,8 @@ from scipy.optimize import linear_sum_assignment
 
 from openvista.datalist import Case
 from openvista.inference.device import find_device
-from openvista.model import Vista3D
-from openvista.model.class_head import dot_logits
+from openvista.network import Vista3D
+from openvista.network.class_head import dot_logits
 from openvista.train.augment import Augmentation, Patch, draw_patch
 from openvista.train.cases import Use, load_case
 from openvista.train.losses import dice_bce_loss

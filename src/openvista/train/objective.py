@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from openvista.grid import Float3
-from openvista.model import ClickLabel, PointFeatures, Vista3D
-from openvista.model.class_head import dot_logits
+from openvista.network import ClickLabel, PointFeatures, Vista3D
+from openvista.network.class_head import dot_logits
 from openvista.simulate.clicks import ClickRules, Clicks, further_clicks
-from openvista.simulate.user_clicks import next_user_clicks
+from openvista.simulate.user import next_user_clicks
 from openvista.train.losses import dice_bce_loss
 from openvista.train.parts import parameters_of
 from openvista.train.recipe import Recipe

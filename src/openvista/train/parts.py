@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from openvista.errors import DeviceError, RecipeError
-from openvista.model import Preset, Vista3D, build
+from openvista.network import Preset, Vista3D, build
 from openvista.train.recipe import Recipe
 from openvista.train.stages import PARTS
 from openvista.weights import ModelFolder, find_model

@@ -8,13 +8,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from openvista.anatomy.catalogue import CATALOGUE, LAST_OFFICIAL_ID, SUPPORTED_IDS
-from openvista.anatomy.lookup import Vocabulary
+from openvista.anatomy.sides import mirrored_pairs, sided
+from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import AnatomyError, ModelError
 from openvista.grid import Axis3, Float3
-from openvista.model import PRESETS, Preset
+from openvista.network import PRESETS, Preset
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
-from openvista.train.sides import mirrored_pairs, sided
 from openvista.train.stages import STAGES
 from openvista.weights.card import check_name
 

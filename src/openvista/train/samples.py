@@ -14,7 +14,7 @@ from torch import Tensor
 from openvista.simulate.class_prompts import choose_class_prompts, class_target
 from openvista.simulate.clicks import ClickRules, Clicks, first_clicks
 from openvista.simulate.objects import ClickObjects, choose_click_objects
-from openvista.simulate.user_clicks import first_user_clicks
+from openvista.simulate.user import first_user_clicks
 from openvista.train.augment import Patch, draw_patch
 from openvista.train.data import TrainingData
 from openvista.train.recipe import Recipe

@@ -4,8 +4,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from openvista.curation import CaseReport, check_datalist
-from openvista.datalist import AnyCase, Case, DataList
+from openvista.datalist import AnyCase, Case, CaseReport, DataList, check_datalist
 from openvista.errors import DataListError
 
 HELD_OUT_SHARE = 0.2

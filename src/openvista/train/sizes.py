@@ -15,7 +15,7 @@ from openvista.datalist import Case
 from openvista.grid import Axis3, Float3, Grid
 from openvista.inference.strays import stray_voxels
 from openvista.io import read_labels
-from openvista.model import Preset, build_empty
+from openvista.network import Preset, build_empty
 
 T = TypeVar("T")
 

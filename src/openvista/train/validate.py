@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from openvista.evaluate.metrics import dice
 from openvista.inference.windows import pad, plan_windows
-from openvista.model import Vista3D
+from openvista.metrics.masks import dice
+from openvista.network import Vista3D
 from openvista.train.cases import TrainingCase
 
 TOGETHER = 4

@@ -11,7 +11,7 @@ from torch import Tensor
 from openvista.anatomy.catalogue import SPECIAL_IDS
 from openvista.grid import Axis3, Float3
 from openvista.inference.windows import pad, plan_windows
-from openvista.model import ClickLabel, Vista3D
+from openvista.network import ClickLabel, Vista3D
 from openvista.simulate.class_prompts import class_target
 from openvista.simulate.user import first_user_click
 from openvista.train.cases import TrainingCase

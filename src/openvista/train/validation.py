@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from openvista.model import Vista3D
+from openvista.network import Vista3D
 from openvista.train.cases import TrainingCase
 from openvista.train.distributed import Ranks
 from openvista.train.recipe import Recipe

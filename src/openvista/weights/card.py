@@ -8,12 +8,12 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import openvista
+from openvista._version import __version__
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID, ONE_PIECE_IDS
 from openvista.errors import ModelError, OutputError
 
 if TYPE_CHECKING:
-    from openvista.model.presets import Preset
+    from openvista.network.presets import Preset
 
 CARD_FILE = "card.json"
 _BRANCHES = ("automatic", "point")
@@ -27,7 +27,7 @@ class ModelCard:
     Attributes:
         name: what users call the model.
         filters, blocks_per_level, window, spacing, hu_window, class_rows, last_supported_class, branches:
-            the preset's fields, see :class:`openvista.model.Preset` (window in voxels, spacing in mm, X Y Z).
+            the preset's fields, see :class:`openvista.network.Preset` (window in voxels, spacing in mm, X Y Z).
         classes: official class ids (1..132) the model was trained on.
         extra_classes: own class ids (above 132) and their names.
         extra_aliases: further names for any of these ids: {id: (name, ...)}.
@@ -59,7 +59,7 @@ class ModelCard:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
-    created_with: str = openvista.__version__
+    created_with: str = __version__
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -105,13 +105,13 @@ class ModelCard:
 
     def preset(self) -> "Preset":
         """The preset to build the network with."""
-        from openvista.model.presets import Preset  # here, because the package openvista.model needs torch
+        from openvista.network.presets import Preset  # here, because the package openvista.model needs torch
 
         return Preset(**{spec.name: getattr(self, spec.name) for spec in fields(Preset)})
 
     def with_weights(self, sha256: str) -> "ModelCard":
         """The same card for a weights file with this checksum, written by this version."""
-        return replace(self, weights_sha256=sha256, created_with=openvista.__version__)
+        return replace(self, weights_sha256=sha256, created_with=__version__)
 
     def to_json(self) -> str:
         """The text of ``card.json``; :meth:`from_json` gives the same card back."""

@@ -12,7 +12,7 @@ import torch
 
 from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.errors import ModelError, OutputError, WeightsError
-from openvista.model import PRESETS, Preset
+from openvista.network import PRESETS, Preset
 from openvista.weights.card import ModelCard, check_name
 from openvista.weights.files import PICKLES, SAFETENSORS, write_file
 from openvista.weights.official import NAMINGS, Checkpoint, Naming, read_checkpoint, to_naming

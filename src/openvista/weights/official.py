@@ -1,7 +1,7 @@
 """Checkpoints in any known naming to ours, strictly, and back to the official ones."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from openvista.errors import WeightsError
-from openvista.model import VISTA3D, Preset, build_empty
-from openvista.weights import diagnosis, naming
+from openvista.network import VISTA3D, Preset, build_empty
+from openvista.weights import naming
 from openvista.weights.files import read_file
+from openvista.weights.sources import CTMR_REFUSAL
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         WeightsError: it is corrupt or not a VISTA3D; the message says what it looks like.
     """
-    diagnosis.refuse_ctmr(path)
+    refuse_ctmr(path)
     return adapt(read_file(path), str(path))
 
 
@@ -95,7 +96,7 @@ def preset_of(tensors: Mapping[str, Tensor], origin: str, unknown: list[str]) ->
             level = int(name.split(".")[2])
             blocks[level] = blocks.get(level, 0) + 1
     if stem is None or stem.ndim != 5 or sorted(blocks) != list(range(len(blocks))) or not blocks:
-        raise WeightsError(diagnosis.not_vista3d(origin, [*unknown, *tensors]))
+        raise WeightsError(not_vista3d(origin, [*unknown, *tensors]))
     if stem.shape[1] != 1:
         raise WeightsError(
             f"{origin} was made for images with {stem.shape[1]} channels (wrong in_channels); a CT has one"
@@ -177,4 +178,57 @@ def _check(
         if name in allowed and tensor.shape != allowed[name]
     ]
     if unknown or missing or shapes or not preset.branches:
-        raise WeightsError(diagnosis.misfit(origin, names, unknown, missing, shapes))
+        raise WeightsError(misfit(origin, names, unknown, missing, shapes))
+
+
+_SHOWN = 3
+_SIDECARS = ("config.json", "metadata.json", "configs/metadata.json", "../configs/metadata.json")
+
+
+def refuse_ctmr(path: Path) -> None:
+    """CTMR and CT weights have the same names and shapes; only what lies around the file tells them apart.
+
+    Raises:
+        WeightsError: the path, or a sidecar of the repository beside the file, says CTMR.
+    """
+    nearby = [path.name, *(parent.name for parent in path.absolute().parents[:4])]
+    says = any("ctmr" in name.lower() for name in nearby)
+    for sidecar in (path.parent / name for name in _SIDECARS):
+        says = says or (sidecar.is_file() and "ctmr" in sidecar.read_text("utf-8", errors="replace").lower())
+    if says:
+        raise WeightsError(f"{path}: {CTMR_REFUSAL}")
+
+
+def family(names: Sequence[str]) -> str:
+    """What a set of tensor names looks like."""
+    if any(name.startswith(("encoder.stem", "encoder.levels", "automatic_decoder", "point_decoder")) for name in names):
+        return "OpenVISTA's own naming"
+    if any("engine" in name.lower() or "trt" in name.lower() for name in names):
+        return "a TensorRT file"
+    if any(name.startswith(("image_encoder.", "point_head.")) for name in names):
+        return "research (MONAI 1.3) naming" if naming.is_research(names) else "MONAI 1.4 naming"
+    if any(name.startswith(("vista3d.", "net.")) for name in names):
+        return "a VISTA3D inside another module"
+    return "another network"
+
+
+def not_vista3d(origin: str, names: Sequence[str]) -> str:
+    """The message for a file without VISTA3D's encoder."""
+    return f"{origin} is no VISTA3D checkpoint: it looks like {family(names)}, with {_some(names)}"
+
+
+def misfit(
+    origin: str, names: Sequence[str], unknown: Sequence[str], missing: Sequence[str], shapes: Sequence[str]
+) -> str:
+    """The message for a file that is nearly one."""
+    parts = [
+        f"{len(found)} {what} ({_some(found)})"
+        for what, found in (("tensors unknown", unknown), ("missing", missing), ("of wrong shape", shapes))
+        if found
+    ]
+    return f"{origin} does not fit: it looks like {family(names)}, but has {', '.join(parts) or 'no branch'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more if names else "no tensors"

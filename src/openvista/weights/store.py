@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from openvista.errors import OutputError, WeightsError
-from openvista.model import Vista3D, build_empty
+from openvista.network import Vista3D, build_empty
 from openvista.weights.card import CARD_FILE, ModelCard, write_card
 from openvista.weights.files import first_line, write_file
 from openvista.weights.naming import UNREAD

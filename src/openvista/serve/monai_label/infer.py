@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-import openvista
+from openvista._version import __version__
 from openvista.errors import ServiceError
 from openvista.serve.arrivals import scan_from_form, scan_from_upload, scratch_folder
 from openvista.serve.documented import body, form, problems
@@ -46,7 +46,7 @@ async def info(face: TheFace) -> dict[str, Any]:
     return {
         "name": "OpenVISTA",
         "description": "VISTA3D: class prompts and clicks on 3D CT",
-        "version": openvista.__version__,
+        "version": __version__,
         "labels": [item.name for item in main.model.vocabulary.classes()],
         "models": {name: listed.describe() for name, listed in models.items()},
         "trainers": face.training.offered(),

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import openvista
+from openvista._version import __version__
 from openvista.errors import ServiceError
-from openvista.inference.model import Model
+from openvista.model import Model
 from openvista.serve.service import Service
 
 Kind = Literal["vista3d", "segmentation", "deepgrow"]
@@ -35,7 +35,7 @@ class Listed:
             "dimension": 3,
             "description": f"{card.name}: {_WHAT[self.kind]} (weights: {card.licence})",
             "config": {"classes": ""} if self.kind == "segmentation" else {},
-            "version": openvista.__version__,
+            "version": __version__,
         }
         return entry
 

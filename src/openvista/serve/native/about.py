@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-import openvista
+from openvista._version import __version__
 from openvista.anatomy.catalogue import EVERYTHING_IDS, GROUPS, LAST_OFFICIAL_ID, AnatomyClass
-from openvista.inference.model import Model
 from openvista.io.paths import IMAGE_SUFFIXES, OUTPUT_SUFFIXES
+from openvista.model import Model
 from openvista.serve.documented import problems
 from openvista.serve.etags import answer_with_etag
 from openvista.serve.parse import DETACHED
@@ -26,7 +26,7 @@ def info(service: Annotated[Service, Depends(service_of)]) -> ServerInfo:
     models = service.engine.models
     branches = {branch for model in models.values() for branch in model.card.branches}
     return ServerInfo(
-        version=openvista.__version__,
+        version=__version__,
         ready=service.engine.ready,
         default_model=next(iter(models)),
         models=[_model_info(model) for model in models.values()],

@@ -1,0 +1,276 @@
+"""The iterative protocol of the CVPR 2025 challenge, as its official evaluation does it (challenge facts §4, §5).
+
+First a box; then five times one click per class, in the middle of the largest error, and everything is asked again with
+the clicks so far and the previous label map. Arrays are [Z, Y, X], as in the challenge's files.
+"""
+
+import csv
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from openvista.cvpr.case_file import CaseFile, class_ids
+from openvista.cvpr.predict import RUNS, SECONDS_PER_CLASS
+from openvista.cvpr.request import ArrayClick, Labels, MiddleBox, Request
+from openvista.errors import PromptError, ScanError
+from openvista.grid import Axis3, Float3
+from openvista.inference.components import label_components
+from openvista.io import replacing
+from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, dice
+from openvista.metrics.surface import bounding_box, surface_distances
+
+CLICKS = RUNS - 1
+NSD_FROM_DICE = 0.2
+"""With a mean Dice up to this, NSD is not computed and counts as 0."""
+_SEED = 42
+_LARGEST = 60_000_000
+"""Voxels; in a larger box distances are computed at half the resolution."""
+_BOX_SHIFT, _BOX_SIDE = 6, 256
+
+Mask = NDArray[np.bool_]
+Box = tuple[slice, slice, slice]
+Respond = Callable[[Request], Labels]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One run.
+
+    Attributes:
+        clicks: how many rounds of clicks it had; 0 for the run with boxes only.
+        labels_ZYX: its answer.
+        seconds: it took.
+    """
+
+    clicks: int
+    labels_ZYX: Labels
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A case after all runs; a run that there was not counts as 0 everywhere.
+
+    Attributes:
+        name: of the case.
+        classes: how many.
+        dsc, nsd: mean over classes, one per run, that with boxes first.
+        seconds: one per run.
+    """
+
+    name: str
+    classes: int
+    dsc: tuple[float, ...]
+    nsd: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def too_slow(self) -> bool:
+        """Over 90 s per class: the final test counted such a case as 0, the public script warns."""
+        return sum(self.seconds) > SECONDS_PER_CLASS * self.classes
+
+    def row(self) -> dict[str, str | float | int]:
+        """Column to value, named and ordered as in the official table."""
+        numbered = {
+            name: {f"{name}_{run}": value for run, value in enumerate(values, start=1)}
+            for name, values in (("RunningTime", self.seconds), ("DSC", self.dsc), ("NSD", self.nsd))
+        }
+        return {
+            "CaseName": self.name,
+            "TotalRunningTime": sum(self.seconds),
+            **numbered["RunningTime"],
+            "DSC_AUC": area(self.dsc[1:]),
+            "NSD_AUC": area(self.nsd[1:]),
+            "DSC_Final": self.dsc[-1],
+            "NSD_Final": self.nsd[-1],
+            **numbered["DSC"],
+            **numbered["NSD"],
+            "num_class": self.classes,
+            "runtime_upperbound": SECONDS_PER_CLASS * self.classes,
+        }
+
+
+def area(values: Sequence[float]) -> float:
+    """Area under a curve over 0, 1, 2, ... by the trapezoid rule: 4 at most for five clicks."""
+    return sum((first + second) / 2 for first, second in pairwise(values))
+
+
+def iterate(
+    respond: Respond,
+    truth_ZYX: NDArray[np.integer],
+    ids: tuple[int, ...],
+    boxes: tuple[MiddleBox, ...] | None,
+    clicks: int = CLICKS,
+    regions: Sequence[Box] | None = None,
+) -> Iterator[Step]:
+    """All runs of a case. Without boxes there is no run before the first click.
+
+    Args:
+        respond: answers a run.
+        truth_ZYX: label values.
+        ids: those to ask for, rising.
+        boxes: one per class.
+        clicks: rounds of clicks.
+        regions: per class where its truth is known; no error is seen elsewhere. Everywhere if ``None``.
+    """
+    shape: Axis3 = truth_ZYX.shape
+    given: list[list[ArrayClick]] = [[] for _ in ids]
+    whole = (slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2]))
+    labels_ZYX: Labels = np.zeros(shape, np.uint8)
+    if boxes is not None:
+        step = _run(respond, Request(shape, ids, boxes, ((),) * len(ids)), 0)
+        labels_ZYX = step.labels_ZYX
+        yield step
+    for count in range(1, clicks + 1):
+        for index, value in enumerate(ids):
+            region = whole if regions is None else regions[index]
+            click = official_click(truth_ZYX[region] == value, labels_ZYX[region] == value)
+            if click is not None:
+                z, y, x = (place + side.start for place, side in zip(click.voxel, region, strict=True))
+                given[index].append(ArrayClick((z, y, x), click.positive))
+        step = _run(respond, Request(shape, ids, boxes, tuple(map(tuple, given)), labels_ZYX), count)
+        labels_ZYX = step.labels_ZYX
+        yield step
+
+
+def check_truth(case: CaseFile, truth_ZYX: NDArray[np.integer]) -> tuple[int, ...]:
+    """The classes of a truth, if the case can be scored by it.
+
+    Raises:
+        ScanError: it is empty, or of another shape than the image.
+        PromptError: the case has boxes for another number of classes.
+    """
+    ids = class_ids(truth_ZYX)
+    if truth_ZYX.shape != case.image_ZYX.shape:
+        raise ScanError(f"{case.path}: the truth has shape {truth_ZYX.shape}, the image {case.image_ZYX.shape}")
+    if not ids:
+        raise ScanError(f"{case.path}: the truth holds no class; leave the case out")
+    boxes = None if case.request is None else case.request.boxes
+    if boxes is not None and len(boxes) != len(ids):
+        raise PromptError(f"{case.path}: has {len(boxes)} boxes, but the truth {len(ids)} classes; give one for each")
+    return ids
+
+
+def score_case(case: CaseFile, truth_ZYX: NDArray[np.integer], respond: Respond) -> tuple[Outcome, Labels]:
+    """All runs of a case file, scored; and their label maps [run, Z, Y, X], empty for a run that there was not.
+
+    Args:
+        case: image and boxes; clicks in it are not looked at.
+        truth_ZYX: that :func:`check_truth` accepts.
+        respond: answers a run.
+    """
+    ids = class_ids(truth_ZYX)
+    dsc, nsd, seconds = [0.0] * RUNS, [0.0] * RUNS, [0.0] * RUNS
+    maps = np.zeros((RUNS, *truth_ZYX.shape), np.uint8)
+    for step in iterate(respond, truth_ZYX, ids, None if case.request is None else case.request.boxes):
+        run = step.clicks
+        dsc[run], nsd[run] = score_labels(truth_ZYX, step.labels_ZYX, ids, case.spacing)
+        maps[run], seconds[run] = step.labels_ZYX, step.seconds
+    return Outcome(case.path.name, len(ids), tuple(dsc), tuple(nsd), tuple(seconds)), maps
+
+
+def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """The official table: one row per case.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    rows = [outcome.row() for outcome in outcomes]
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _run(respond: Respond, request: Request, clicks: int) -> Step:
+    began = time.perf_counter()
+    labels_ZYX = respond(request)
+    return Step(clicks, labels_ZYX, time.perf_counter() - began)
+
+
+def official_click(truth_ZYX: Mask, predicted_ZYX: Mask) -> ArrayClick | None:
+    """The click of the simulated user; ``None`` when nothing is wrong.
+
+    Missing and superfluous voxels that touch are one error here. Of errors of the same size the first in the order of
+    the array counts, and of voxels equally deep in it one is drawn, always with the same seed.
+    """
+    wrong_ZYX = truth_ZYX != predicted_ZYX
+    if not wrong_ZYX.any():
+        return None
+    labels_ZYX, _ = label_components(wrong_ZYX)
+    sizes = np.bincount(labels_ZYX.ravel())
+    sizes[0] = 0
+    component_ZYX = labels_ZYX == sizes.argmax()
+    box = bounding_box(component_ZYX)
+    depth_ZYX = _depth(component_ZYX[box])
+    deepest_N3 = np.argwhere(depth_ZYX == depth_ZYX.max())
+    drawn = deepest_N3[np.random.RandomState(_SEED).choice(len(deepest_N3))]
+    z, y, x = (int(place) + side.start for place, side in zip(drawn, box, strict=True))
+    return ArrayClick((z, y, x), bool(truth_ZYX[z, y, x]))
+
+
+def _depth(component_ZYX: Mask) -> NDArray[np.float64]:
+    """Distance in voxels of each voxel of an error to the outside, which begins beyond its box; 0 outside it."""
+    margins = [max(int(length * 0.25), 1) for length in component_ZYX.shape]
+    padded = np.pad(component_ZYX, [(margin, margin) for margin in margins])
+    if padded.size > _LARGEST:
+        depth = ndimage.distance_transform_edt(_halved(padded))
+        for axis in range(3):
+            depth = depth.repeat(2, axis=axis)
+    else:
+        depth = ndimage.distance_transform_edt(padded)
+    inner = tuple(slice(margin, margin + n) for margin, n in zip(margins, component_ZYX.shape, strict=True))
+    depth = depth[inner] * component_ZYX
+    return depth if depth.any() else component_ZYX.astype(np.float64)
+
+
+def _halved(mask_ZYX: Mask) -> Mask:
+    """The maximum of every 2×2×2 voxels."""
+    even = np.pad(mask_ZYX, [(0, length % 2) for length in mask_ZYX.shape])
+    z, y, x = (length // 2 for length in even.shape)
+    return np.asarray(even.reshape(z, 2, y, 2, x, 2).any(axis=(1, 3, 5)))
+
+
+def score_labels(
+    truth_ZYX: NDArray[np.integer], labels_ZYX: Labels, ids: Sequence[int], spacing: Float3
+) -> tuple[float, float]:
+    """Mean Dice and mean NSD at 2 mm over classes.
+
+    Args:
+        truth_ZYX, labels_ZYX: label values.
+        ids: classes of the truth.
+        spacing: mm along the array's axes.
+    """
+    pairs = [(truth_ZYX == value, labels_ZYX == value) for value in ids]
+    mean_dice = float(np.mean([dice(found, wanted) for wanted, found in pairs]))
+    if mean_dice <= NSD_FROM_DICE:
+        return mean_dice, 0.0
+    distances = [surface_distances(wanted, found, spacing) for wanted, found in pairs]
+    values = [0.0 if each is None else each.within(DEFAULT_TOLERANCE_MM) for each in distances]
+    return mean_dice, float(np.mean(values))
+
+
+def draw_box(truth_ZYX: Mask, random: np.random.Generator) -> MiddleBox:
+    """The box of a class, as the challenge made them: the middle of the list of its voxels says which slice; there the
+    rectangle is widened on all sides by up to 5 pixels of a slice of 256.
+
+    Args:
+        truth_ZYX: not empty.
+        random: draws how much.
+    """
+    slices = np.flatnonzero(truth_ZYX)
+    middle = int(slices[len(slices) // 2] // (truth_ZYX.shape[1] * truth_ZYX.shape[2]))
+    shift = int(random.integers(_BOX_SHIFT))
+    sides = []
+    for other, length in ((1, truth_ZYX.shape[1]), (0, truth_ZYX.shape[2])):
+        used = np.flatnonzero(truth_ZYX[middle].any(axis=other))
+        wider = int(shift * length / _BOX_SIDE)
+        sides.append((max(int(used[0]) - wider, 0), min(int(used[-1]) + wider, length - 1)))
+    depth = np.flatnonzero(truth_ZYX.any(axis=(1, 2)))
+    return MiddleBox((int(depth[0]), int(depth[-1])), middle, sides[0], sides[1])

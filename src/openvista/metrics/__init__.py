@@ -1,0 +1,1 @@
+"""Measures of how well two masks agree: overlap, volumes, distances between surfaces."""

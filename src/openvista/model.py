@@ -1,0 +1,190 @@
+"""Model: weights loaded once, ready to segment scans. What users of the library hold in their hands."""
+
+import hashlib
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from openvista._version import __version__
+from openvista.anatomy.vocabulary import ClassItem, Vocabulary
+from openvista.errors import ModelError
+from openvista.inference.automatic import segment_scan
+from openvista.inference.device import Compute, plan_compute, retain_heap
+from openvista.inference.network import WindowNetwork
+from openvista.inference.profiles import Profile, find_profile
+from openvista.inference.progress import Report, silent
+from openvista.network import Vista3D
+from openvista.scan import Scan, Segmentation
+from openvista.weights import ModelCard, find_model
+from openvista.weights.store import load_network
+
+if TYPE_CHECKING:
+    from openvista.inference.session import Session
+    from openvista.inference.workbench import SessionModel
+
+
+class Model:
+    """A network with its card, on one device.
+
+    Args:
+        network: with its weights, float32; it is taken over and may be converted in place.
+        card: what it knows.
+        compute: device and precision, from :func:`openvista.inference.device.plan_compute`.
+
+    Attributes:
+        card: name, classes, licence, origin.
+        vocabulary: the classes it knows, by any of their names.
+    """
+
+    def __init__(self, network: Vista3D, card: ModelCard, compute: Compute) -> None:
+        self.card = card
+        self.vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
+        self.network = WindowNetwork(network, compute)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.network.compute.device
+
+    def segment(
+        self,
+        scan: Scan,
+        classes: ClassItem | Iterable[ClassItem] | None = None,
+        *,
+        profile: str | Profile = "best",
+        mode: str | None = None,
+        overlap: float | None = None,
+        weighting: str | None = None,
+        skip_air: bool | None = None,
+        progress: Report = silent,
+    ) -> Segmentation:
+        """Find structures in a scan.
+
+        Args:
+            scan: HU on its own grid; any orientation and spacing, smaller than a window or of one slice as well.
+            classes: names, aliases and ids, groups among them ("lung"); ``None`` for every class that the model knows
+                and that does not overlap others.
+            profile: ``"best"``, ``"bundle"``, ``"research"`` or your own; see :mod:`openvista.inference.profiles`.
+            mode, overlap, weighting, skip_air: override the profile's choice where given.
+            progress: called after every step.
+
+        Returns:
+            Ids on the scan's own grid, with names, colours, and what it takes to make it again. A class that is not
+            there has no voxels.
+
+        Raises:
+            AnatomyError: a class that nobody, or this model, knows.
+            InputError: a choice that does not exist.
+            ModelError: the model answers no class prompts.
+            DeviceError: the GPU is too small for a single window.
+        """
+        if "automatic" not in self.card.branches:
+            raise ModelError(f"model {self.card.name!r} answers clicks only, not class prompts; choose another model")
+        chosen = find_profile(profile).override(mode=mode, overlap=overlap, weighting=weighting, skip_air=skip_air)
+        ids = self.vocabulary.expand(classes)
+        labels = segment_scan(self.network, scan, ids, chosen, progress, self.card.one_piece_ids)
+        return Segmentation(
+            labels=labels,
+            grid=scan.grid,
+            names={class_id: self.vocabulary.name(class_id) for class_id in ids},
+            colours={class_id: self.vocabulary.colour(class_id) for class_id in ids},
+            scan=scan,
+            provenance=self._provenance(ids, chosen),
+        )
+
+    def open(
+        self,
+        scan: Scan,
+        session: str | Path | None = None,
+        *,
+        profile: str | Profile = "best",
+        feature_budget: int | None = None,
+    ) -> "Session":
+        """A session on a scan: clicks, corrections, undo. Nothing is computed before it is asked for.
+
+        Args:
+            scan: HU on its own grid.
+            session: a session file to go on with; it brings its own profile.
+            profile: as for :meth:`segment`; it also says whether clicks grow.
+            feature_budget: bytes of whole-scan features that may be kept in memory, half of what is free if ``None``;
+                more go to disk.
+
+        Raises:
+            SessionError: the file is damaged, or belongs to another scan or model.
+            InputError: no such profile.
+        """
+        from openvista.inference.session import Session  # not needed, and not loaded, for automatic segmentation
+        from openvista.inference.session_store import unpack
+        from openvista.io.session_file import read_session
+
+        if session is not None:
+            return unpack(read_session(session), self._for_sessions, scan, feature_budget)
+        return Session(self._for_sessions, scan, find_profile(profile), feature_budget)
+
+    @cached_property
+    def _for_sessions(self) -> "SessionModel":
+        from openvista.inference.click_network import PointNetwork
+        from openvista.inference.workbench import SessionModel
+
+        return SessionModel(
+            name=self.card.name,
+            fingerprint=self.card.weights_sha256 or _fingerprint(self.network.network),
+            preset=self.network.network.preset,
+            vocabulary=self.vocabulary,
+            one_piece_ids=self.card.one_piece_ids,
+            storage_dtype=self.network.compute.storage_dtype,
+            automatic=self.network if "automatic" in self.card.branches else None,
+            clicks=PointNetwork(self.network) if "point" in self.card.branches else None,
+            precision=str(self.network.compute),
+            device=str(self.network.compute.device),
+        )
+
+    def _provenance(self, ids: list[int], profile: Profile) -> dict[str, object]:
+        return {
+            "model": self.card.name,
+            "weights_sha256": self.card.weights_sha256,
+            "profile": profile.name,
+            "mode": profile.mode,
+            "overlap": profile.overlap,
+            "weighting": profile.weighting,
+            "skip_air": profile.skip_air,
+            "padding": profile.padding,
+            "drop_strays": profile.drop_strays,
+            "precision": str(self.network.compute),
+            "version": __version__,
+            "prompts": {"classes": list(ids)},
+        }
+
+
+def _fingerprint(network: Vista3D) -> str:
+    """SHA-256 of weights that came from no file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_model(name_or_path: str | Path = "starter", device: str = "auto", precision: str = "auto") -> Model:
+    """A model by name or by the path of its folder, with its weights loaded.
+
+    Args:
+        name_or_path: what :func:`openvista.weights.find_model` finds; the starter comes with the package.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+        precision: ``"auto"``, ``"float32"`` (compute and store), ``"bfloat16"`` or ``"float16"``.
+
+    On a CPU this also makes the process keep freed memory (:func:`openvista.inference.device.retain_heap`).
+
+    Raises:
+        ModelError: there is no such model; the message says how to get it.
+        WeightsError: its weights are damaged.
+        DeviceError: this machine has no such device or precision.
+    """
+    compute = plan_compute(device, precision)  # first: a wrong device should not cost reading the weights
+    if compute.device.type == "cpu":
+        retain_heap()
+    folder = find_model(name_or_path)
+    return Model(load_network(folder), folder.card, compute)

@@ -1,0 +1,229 @@
+"""The challenge's iterative protocol against values worked out by hand."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from openvista.cvpr import evaluate as cvpr25
+from openvista.cvpr.case_file import read_case_file
+from openvista.cvpr.evaluate import (
+    Outcome,
+    area,
+    draw_box,
+    iterate,
+    official_click,
+    score_case,
+    score_labels,
+    write_table,
+)
+from openvista.cvpr.image import Reading
+from openvista.cvpr.predict import Deadline, Predictor
+from openvista.cvpr.request import ArrayClick, MiddleBox
+from openvista.datalist import read_datalist
+from openvista.evaluate.challenge import challenge_csv, challenge_line, challenge_rows
+from openvista.evaluate.protocols import find_protocol
+from openvista.evaluate.run import evaluate_case, plan_run
+from small_challenge import two_balls, write_case
+from small_evaluation import CLASSES, PRESET, make_record, make_score, tiny_model, write_cases
+
+
+def empty(shape=(9, 9, 9)):
+    return np.zeros(shape, bool)
+
+
+def block(first, stop, shape=(9, 9, 9)):
+    mask = empty(shape)
+    mask[tuple(slice(a, b) for a, b in zip(first, stop, strict=True))] = True
+    return mask
+
+
+def test_the_area_is_that_of_trapezoids():
+    assert area([0.2, 0.4, 0.6, 0.6, 0.8]) == pytest.approx(0.3 + 0.5 + 0.6 + 0.7)
+    assert area([1.0] * 5) == 4.0
+
+
+def test_a_click_goes_to_the_middle_of_the_largest_error():
+    truth = block((1, 1, 1), (6, 6, 6))
+    assert official_click(truth, empty()) == ArrayClick((3, 3, 3), True)
+    assert official_click(empty(), truth) == ArrayClick((3, 3, 3), False)
+    assert official_click(truth, truth) is None
+    small = block((8, 8, 8), (9, 9, 9))
+    assert official_click(truth | small, small) == ArrayClick((3, 3, 3), True)
+
+
+def test_the_border_of_the_array_is_no_wall():
+    truth = block((0, 0, 0), (3, 3, 3))
+    assert official_click(truth, empty()) == ArrayClick((1, 1, 1), True)
+
+
+def test_missing_and_superfluous_voxels_that_touch_are_one_error():
+    truth, predicted = block((0, 3, 3), (3, 6, 6)), block((3, 3, 3), (8, 6, 6))
+    click = official_click(truth, predicted)  # 8 long: neither part alone is deepest in the middle
+    assert click.voxel[1:] == (4, 4)
+    assert click.positive == bool(truth[click.voxel])
+
+
+def test_of_errors_of_one_size_the_first_counts_and_of_equally_deep_voxels_one_is_drawn():
+    two = block((6, 6, 6), (9, 9, 9)) | block((0, 0, 0), (3, 3, 3))
+    assert official_click(two, empty()).voxel == (1, 1, 1)
+    line = block((4, 4, 0), (5, 5, 9))
+    expected = np.random.RandomState(42).choice(9)
+    assert {official_click(line, empty()).voxel for _ in range(3)} == {(4, 4, int(expected))}
+
+
+def test_huge_errors_are_looked_at_in_half_the_resolution(monkeypatch):
+    monkeypatch.setattr(cvpr25, "_LARGEST", 10)
+    click = official_click(block((2, 2, 2), (18, 18, 18), (20, 20, 20)), empty((20, 20, 20)))
+    assert all(8 <= place <= 11 for place in click.voxel)  # the two middle voxels of 2 x 2 x 2
+    speck = block((4, 4, 4), (5, 5, 5))
+    assert official_click(speck, empty()) == ArrayClick((4, 4, 4), True)
+
+
+def test_means_run_over_the_classes_of_the_truth():
+    truth = np.zeros((8, 8, 8), np.uint8)
+    truth[0:2], truth[5:7] = 1, 3
+    found = np.zeros_like(truth)
+    found[0:2, :4] = 1  # Dice 2 * 64 / (128 + 64)
+    dsc, nsd = score_labels(truth, found, (1, 3), (1.0, 1.0, 1.0))
+    assert dsc == pytest.approx((2 / 3 + 0) / 2)
+    assert 0 < nsd < 0.5  # the second class is missed: 0
+    assert score_labels(truth, truth, (1, 3), (1.0, 1.0, 1.0)) == (1.0, 1.0)
+    found[0:2, 1:4] = 0
+    assert score_labels(truth, found, (1, 3), (1.0, 1.0, 1.0)) == (pytest.approx(2 / 18), 0.0)  # not above 0.2
+
+
+def test_spacing_goes_along_the_arrays_axes():
+    truth = block((2, 2, 2), (5, 5, 5)).astype(np.uint8)
+    shifted = np.roll(truth, 1, axis=0)
+    assert score_labels(truth, shifted, (1,), (2.0, 9.0, 9.0))[1] == 1.0
+    assert score_labels(truth, shifted, (1,), (2.5, 9.0, 9.0))[1] < 1.0
+
+
+def test_clicks_add_up_and_the_previous_answer_goes_along():
+    truth = np.zeros((9, 9, 9), np.uint8)
+    truth[1:4, 1:4, 1:4], truth[5:8, 5:8, 5:8] = 1, 2
+    asked = []
+
+    def respond(request):
+        asked.append(request)
+        answer = np.zeros_like(truth)
+        for value, clicks in zip(request.ids, request.clicks, strict=True):
+            if len(clicks) >= value:  # the second class wants two clicks
+                answer[truth == value] = value
+        return answer
+
+    boxes = (MiddleBox((1, 3), 2, (1, 3), (1, 3)),) * 2
+    steps = list(iterate(respond, truth, (1, 2), boxes, clicks=3))
+    assert [step.clicks for step in steps] == [0, 1, 2, 3]
+    assert [[len(each) for each in request.clicks] for request in asked] == [[0, 0], [1, 1], [1, 2], [1, 2]]
+    assert asked[0].previous_ZYX is None
+    assert all(np.array_equal(b.previous_ZYX, a.labels_ZYX) for a, b in zip(steps, asked[1:], strict=False))
+    assert asked[3].clicks[1] == (ArrayClick((6, 6, 6), True),) * 2
+    assert asked[1].boxes == boxes
+
+
+def test_errors_beyond_what_is_known_are_not_seen():
+    truth = np.zeros((9, 9, 9), np.uint8)
+    truth[4:7, 3:6, 3:6] = 1
+    asked = []
+
+    def respond(request):
+        asked.append(request)
+        return np.where(np.arange(9)[:, None, None] >= 7, 1, truth).astype(np.uint8)
+
+    known = (slice(4, 7), slice(0, 9), slice(0, 9))
+    list(iterate(respond, truth, (1,), None, clicks=2, regions=[known]))
+    assert [len(request.clicks[0]) for request in asked] == [1, 1]
+    assert asked[0].clicks[0][0].voxel == (5, 4, 4)
+
+
+def test_without_boxes_the_first_run_counts_as_nothing(tmp_path):
+    labels = two_balls()
+    case = read_case_file(write_case(tmp_path / "a.npz", labels, boxes=False))
+    outcome, maps = score_case(case, labels, lambda request: labels)
+    assert outcome.dsc == (0.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    assert (outcome.seconds[0], outcome.nsd[0], maps[0].max()) == (0.0, 0.0, 0)
+    assert outcome.row()["DSC_AUC"] == outcome.row()["NSD_AUC"] == 4.0
+
+
+def test_the_table_is_the_official_one(tmp_path):
+    outcome = Outcome(
+        "a.npz", 2, (0.9, 0.1, 0.3, 0.5, 0.5, 0.7), (0.8, 0, 0.2, 0.4, 0.4, 0.6), (20.0, 40.0, 0, 0, 0, 0)
+    )
+    write_table(tmp_path / "table.csv", [outcome])
+    heading, row = (line.split(",") for line in (tmp_path / "table.csv").read_text().splitlines())
+    numbered = [f"{name}_{run}" for name in ("DSC", "NSD") for run in range(1, 7)]
+    assert heading == [
+        *("CaseName", "TotalRunningTime"),
+        *(f"RunningTime_{run}" for run in range(1, 7)),
+        *("DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final"),
+        *(*numbered, "num_class", "runtime_upperbound"),
+    ]
+    values = dict(zip(heading, row, strict=True))
+    assert float(values["DSC_AUC"]) == pytest.approx(0.2 + 0.4 + 0.5 + 0.6)
+    assert (values["DSC_Final"], values["DSC_1"], values["runtime_upperbound"]) == ("0.7", "0.9", "180.0")
+    assert not outcome.too_slow
+    assert Outcome(**{each.name: getattr(outcome, each.name) for each in fields(outcome)} | {"classes": 0}).too_slow
+
+
+def test_boxes_hold_their_structure_on_its_middle_slice():
+    truth = np.zeros((20, 600, 600), bool)
+    truth[:, :24, :28] = two_balls() == 1
+    boxes = {draw_box(truth, np.random.default_rng(seed)) for seed in range(40)}
+    assert {box.z for box in boxes} == {(5, 13)}
+    assert {box.middle for box in boxes} == {9}
+    assert all(box.y[0] == box.x[0] <= 4 and box.y[1] == box.x[1] >= 12 for box in boxes)
+    assert len(boxes) == 6  # 0 to 5 pixels of a slice of 256
+    assert max(box.x[1] for box in boxes) == 12 + int(5 * 600 / 256)
+
+
+def test_a_case_file_runs_through_a_real_network_always_the_same(tmp_path):
+    labels = two_balls()
+    case = read_case_file(write_case(tmp_path / "a.npz", labels))
+    scan = Reading().scan(case.image_ZYX, case.spacing, PRESET)
+    outcomes = []
+    for _ in range(2):
+        predictor = Predictor(tiny_model(seed=8), "bundle")
+        outcomes.append(score_case(case, labels, lambda r, p=predictor: p.answer(scan, r, Deadline(None))))
+    assert outcomes[0][0].dsc == outcomes[1][0].dsc
+    assert np.array_equal(outcomes[0][1], outcomes[1][1])
+    assert outcomes[0][1].shape == (6, *labels.shape)
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory):
+    return read_datalist(write_cases(tmp_path_factory.mktemp("cases"))).testing
+
+
+def numbers(record):
+    return [(score.class_id, score.clicks, score.dice, score.predicted_ml) for score in record.scores]
+
+
+def test_a_data_list_is_run_with_boxes_from_its_truth(cases):
+    run = plan_run(find_protocol("cvpr25"), CLASSES, profile="bundle")
+    model = tiny_model(seed=8)
+    first, again = (evaluate_case(model, cases[0], run) for _ in range(2))
+    assert [(score.clicks, score.class_id) for score in first.scores] == [(n, i) for n in range(1, 6) for i in (1, 3)]
+    assert numbers(first) == numbers(again)
+    rows = challenge_rows([first])
+    means = [np.mean([score.dice for score in first.scores if score.clicks == n]) for n in range(1, 6)]
+    assert rows[0]["DSC_AUC"] == pytest.approx(np.trapezoid(means))
+    assert rows[0]["DSC_Final"] == pytest.approx(means[-1])
+
+
+def test_structures_known_in_part_are_judged_there_only(cases):
+    run = plan_run(find_protocol("cvpr25"), CLASSES, range_limited=[1], profile="bundle", clicks=(1,))
+    record = evaluate_case(tiny_model(seed=8), cases[0], run)
+    assert [score.class_id for score in record.scores] == [1, 3]
+    assert challenge_rows([record]) == []
+
+
+def test_the_four_numbers_of_the_challenge():
+    good = [make_score(1, 0.5, n) for n in range(1, 6)]
+    poor = [make_score(1, 0.2, n) for n in range(1, 5)] + [make_score(1, 0.6, 5)]
+    rows = challenge_rows([make_record("a", *good), make_record("b", *poor), make_record("c")])
+    assert [row["DSC_AUC"] for row in rows] == pytest.approx([2.0, 1.0])
+    assert [row["NSD_AUC"] for row in rows] == pytest.approx([2.0, 0.3])
+    assert challenge_csv(rows).splitlines()[-1] == "mean,1.5000,1.1500,0.5500,0.5500"
+    assert "DSC AUC 1.500" in challenge_line(rows)

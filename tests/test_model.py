@@ -1,0 +1,153 @@
+"""Model: from names to a segmentation, with a real (random) network and a real model folder."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_inference import FLOAT32, TINY, make_scan
+
+import openvista
+from openvista.errors import AnatomyError, DeviceError, InputError, ModelError
+from openvista.grid import Grid
+from openvista.inference.device import Compute
+from openvista.io import read_scan
+from openvista.model import Model, load_model
+from openvista.network import build
+from openvista.scan import Scan
+from openvista.weights import ModelCard, find_model
+from openvista.weights.store import load_network, save_model
+
+CARD = ModelCard.from_preset(TINY, classes=(1, 5, 14, 121), extra_classes={133: "brainstem"})
+DEMO_CT = Path(__file__).parents[2] / "examples/data/head_neck_ct.nii.gz"
+AFFINE = np.diag([-2.1, -2.1, 3.0, 1.0])
+
+
+@pytest.fixture
+def model(tiny) -> Model:
+    return Model(tiny, CARD, FLOAT32)
+
+
+def test_every_class_is_asked_for_unless_some_are_named(model):
+    scan = make_scan((20, 20, 8), AFFINE)
+    everything = model.segment(scan)
+    assert set(everything.names) == {1, 5, 14, 121, 133}
+    assert everything.names[133] == "brainstem"
+    assert everything.labels.shape == scan.voxels.shape
+    assert everything.grid is scan.grid
+    assert everything.scan is scan
+    assert list(model.segment(scan, ["brainstem", 1]).names) == [133, 1]
+
+
+def test_a_group_gives_way_to_its_parts(model):
+    assert set(model.segment(make_scan((20, 20, 8), AFFINE), "kidney").names) == {5, 14}
+
+
+def test_a_segmentation_records_what_it_takes_to_make_it_again(model):
+    made = model.segment(make_scan((20, 20, 8), AFFINE), ["liver", "brainstem"], profile="bundle", overlap=0.5)
+    assert made.provenance == {
+        "model": "tiny",
+        "weights_sha256": CARD.weights_sha256,
+        "profile": "custom",
+        "mode": "exact",
+        "overlap": 0.5,
+        "weighting": "gaussian",
+        "skip_air": False,
+        "padding": "replicate",
+        "drop_strays": False,
+        "precision": "cpu, float32 network, float32 storage",
+        "version": openvista.__version__,
+        "prompts": {"classes": [1, 133]},
+    }
+
+
+def test_the_same_request_gives_the_same_labels(model):
+    scan = make_scan((24, 20, 12), AFFINE)
+    assert np.array_equal(model.segment(scan).labels, model.segment(scan).labels)
+
+
+def test_ids_above_255_fit():
+    wide = replace(TINY, class_rows=300)
+    card = ModelCard.from_preset(wide, extra_classes={299: "own"})
+    labels = Model(build(wide, seed=1), card, FLOAT32).segment(make_scan((20, 20, 8), AFFINE)).labels
+    assert labels.dtype == np.uint16
+    assert set(np.unique(labels)) == {0, 299}
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        ({"classes": "livr"}, AnatomyError),
+        ({"classes": "spleen"}, AnatomyError),
+        ({"profile": "fastest"}, InputError),
+        ({"overlap": 1.5}, InputError),
+        ({"mode": "cubic"}, InputError),
+    ],
+)
+def test_bad_requests_fail_before_anything_is_computed(model, request_, error):
+    steps = []
+    with pytest.raises(error):
+        model.segment(make_scan((20, 20, 8), AFFINE), **request_, progress=steps.append)
+    assert steps == []
+
+
+def test_a_model_for_clicks_only_says_so(tiny):
+    card = ModelCard.from_preset(replace(TINY, branches=("point",)), classes=(1,), name="clicky")
+    with pytest.raises(ModelError, match="'clicky' answers clicks only"):
+        Model(tiny, card, FLOAT32).segment(make_scan((9, 9, 9), AFFINE))
+
+
+def test_a_model_folder_loads_and_segments(tmp_path):
+    save_model(build(TINY, seed=3), CARD, tmp_path / "mine", dtype=torch.float32)
+    model = load_model(tmp_path / "mine", device="cpu", precision="float32")
+    assert len(model.card.weights_sha256) == 64
+    scan = make_scan((24, 20, 12), AFFINE)
+    direct = Model(build(TINY, seed=3), CARD, FLOAT32).segment(scan)
+    loaded = model.segment(scan)
+    assert np.array_equal(loaded.labels, direct.labels)
+    assert loaded.provenance["weights_sha256"] == model.card.weights_sha256
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA GPU")
+def test_a_wrong_device_is_said_before_weights_are_looked_for():
+    with pytest.raises(DeviceError):
+        load_model("no-such-model", device="cuda")
+
+
+def test_an_unknown_model_is_an_error():
+    with pytest.raises(ModelError, match="no-such-model"):
+        load_model("no-such-model", device="cpu")
+
+
+def test_the_log_tells_what_was_planned(model, caplog):
+    with caplog.at_level(logging.INFO, logger="openvista"):
+        model.segment(make_scan((20, 20, 8), AFFINE))
+    assert "stitching 4 features for 5 classes" in caplog.text
+    assert "windows of (16, 16, 16)" in caplog.text
+
+
+def starter() -> bool:
+    try:
+        find_model("starter")
+    except ModelError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(
+    not starter() or not DEMO_CT.is_file(), reason="starter weights or demo CT are not in this checkout"
+)
+def test_bfloat16_agrees_with_float32_on_real_weights():
+    folder, demo = find_model("starter"), read_scan(DEMO_CT)
+    corner = (20, 0, 30)
+    affine = demo.grid.affine.copy()
+    affine[:3, 3] = demo.grid.to_world(np.array([corner]))[0]
+    voxels = demo.voxels[20:90, :, 30:80]  # a part of it, to be quick
+    scan = Scan(voxels, Grid(voxels.shape, affine))
+    labels = [
+        Model(load_network(folder), folder.card, Compute(torch.device("cpu"), dtype, storage)).segment(scan).labels
+        for dtype, storage in ((torch.float32, torch.float32), (torch.bfloat16, torch.float16))
+    ]
+    assert (labels[0] == labels[1]).mean() >= 0.999
