@@ -21,7 +21,7 @@ from monai.apps.vista3d.inferer import point_based_window_inferer
 from monai.data import MetaTensor
 from monai.networks.nets import vista3d132
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.inference.click_engine import PlacedClick
 from openvista.inference.device import plan_compute, retain_heap
 from openvista.inference.session import Session

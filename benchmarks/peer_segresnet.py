@@ -23,8 +23,9 @@ from peer_scores import score, write
 from torch import Tensor, nn
 
 from openvista.evaluate.labelled import LabelledScan
+from openvista.geometry.resample import resample_linear
 from openvista.inference.device import retain_heap
-from openvista.prepare import prepare, resample_linear
+from openvista.prepare import prepare
 from openvista.train.data import list_cases, load_data
 from openvista.train.distributed import Ranks
 from openvista.train.losses import dice_bce_loss

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from openvista.grid import Axis3, Float3, Grid
+from openvista.geometry.grid import Axis3, Float3, Grid
 from openvista.inference.features import streaming_axis
 from openvista.inference.windows import WindowPlan
 from openvista.scan import Scan

@@ -40,7 +40,7 @@ def imported_parts(file: Path) -> set[str]:
         else:
             continue
         parts |= {name.split(".")[1] for name in names if name.startswith("openvista.")}
-    return parts 
+    return parts
 
 
 def part_of(file: Path) -> str:

@@ -11,7 +11,7 @@ from small_inference import FLOAT32, TINY, make_scan
 
 import openvista
 from openvista.errors import AnatomyError, DeviceError, InputError, ModelError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.inference.device import Compute
 from openvista.io import read_scan
 from openvista.model import Model, load_model

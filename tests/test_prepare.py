@@ -11,8 +11,9 @@ from monai.data import MetaTensor
 from monai.transforms import Orientation, Spacing
 from numpy.typing import NDArray
 
-from openvista.grid import Grid
-from openvista.prepare import axis_map, model_grid, prepare, resample_linear, resample_nearest, scale_hu
+from openvista.geometry.grid import Grid
+from openvista.geometry.resample import axis_map, resample_linear, resample_nearest
+from openvista.prepare import model_grid, prepare, scale_hu
 from openvista.scan import Scan
 
 ORIENTATIONS = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))

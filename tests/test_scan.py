@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from openvista.errors import AnatomyError, GridError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.scan import Scan, Segmentation
 
 GRID = Grid((4, 5, 6), np.diag([2.0, 2.0, 2.5, 1.0]))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.structures import border_ids, measure, present_ids
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from openvista.anatomy.colours import colour_for
 from openvista.errors import AnatomyError, GridError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.structures import StructureRow, measure
 
 NiftiGeometry = Mapping[str, NDArray[np.generic]]

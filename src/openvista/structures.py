@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 from openvista.datalist import make_datalist
 from openvista.errors import DataListError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.scan import Segmentation
 
 

@@ -9,7 +9,7 @@ from openvista.evaluate.answers import Settings
 from openvista.evaluate.clicking import Habit, check_habits, click_structure, next_click
 from openvista.evaluate.labelled import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.metrics.masks import dice
 from openvista.scan import Scan
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.inference.device import Compute
 from openvista.network import Preset
 from openvista.scan import Scan

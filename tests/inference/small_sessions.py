@@ -13,7 +13,7 @@ import torch
 from scipy import ndimage
 
 from openvista.anatomy import official_vocabulary
-from openvista.grid import Axis3, Grid
+from openvista.geometry.grid import Axis3, Grid
 from openvista.inference.click_network import Token
 from openvista.inference.profiles import BEST, Profile
 from openvista.inference.session import Session

@@ -104,7 +104,7 @@ def test_orientation_of_the_file_does_not_matter(tiny_windows, mode):
 
 
 def flipped_grid(grid):
-    from openvista.grid import Grid
+    from openvista.geometry.grid import Grid
 
     affine = grid.affine.copy()
     affine[:3, 3] = grid.to_world(np.array([[grid.shape[0] - 1, 0, grid.shape[2] - 1]]))[0]

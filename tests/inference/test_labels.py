@@ -6,10 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
+from openvista.geometry.resample import resample_linear, resample_nearest
 from openvista.inference.features import Slab
 from openvista.inference.labels import Decision, ExactLabels, SmoothLabels, agreed_places, label_table
-from openvista.prepare import model_grid, resample_linear, resample_nearest
+from openvista.prepare import model_grid
 
 IDS = (7, 121, 200, 3)
 EMBEDDINGS = torch.tensor([[1.0, 0.2, 0.0], [-1.0, 0.3, 0.5], [0.1, -1.0, 0.4], [0.3, 0.9, -1.0]])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_sessions import BrightRegions, ball, bright_scan, bright_session, picture, two_balls
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.inference.profiles import BEST
 from openvista.network import ClickLabel
 from openvista.prompts import Click

@@ -8,7 +8,7 @@ from small_inference import make_scan
 from small_sessions import AFFINE, SHAPE, ball, bright_scan, bright_session, two_balls
 
 from openvista.errors import GridError, InputError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.inference.session import Session
 from openvista.scan import Scan, Segmentation
 

@@ -12,7 +12,7 @@ from small_inference import HALF_STORAGE, make_scan
 from small_sessions import TWO_BRANCHES, ball, bright_scan, bright_session
 
 from openvista.errors import SessionError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.inference.session import Session
 from openvista.inference.session_store import scan_hash
 from openvista.model import Model

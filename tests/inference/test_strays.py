@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from openvista.grid import Grid
+from openvista.geometry.box import Part
+from openvista.geometry.grid import Grid
 from openvista.inference.device import Compute
-from openvista.inference.parts import Part
 from openvista.inference.profiles import BEST, BUNDLE
 from openvista.inference.strays import largest_piece, remove_strays, stray_voxels
 from openvista.model import Model

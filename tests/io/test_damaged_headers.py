@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openvista.errors import InputError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.io import read_scan, read_segmentation
 from openvista.scan import Segmentation
 

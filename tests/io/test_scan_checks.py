@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.io import check_scan
 from openvista.scan import Scan
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from openvista.errors import OutputError, ScanError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.io import check_output, read_scan, read_segmentation
 from openvista.scan import Scan, Segmentation
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from openvista.errors import InputError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.metrics.masks import check_tolerance, dice, measure_masks
 
 GRID = Grid((7, 8, 9), np.diag([-2.0, 1.0, 2.5, 1.0]))

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from openvista.errors import MissingExtraError, OutputError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.report.preview import draw_preview, write_preview
 from openvista.scan import Scan, Segmentation
 
@@ -87,7 +87,7 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
 def test_no_pyplot_and_no_import_before_it_is_needed(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np\n"
-        "from openvista.grid import Grid\n"
+        "from openvista.geometry.grid import Grid\n"
         "from openvista.scan import Segmentation\n"
         "import openvista.report.preview as preview\n"
         "assert 'matplotlib' not in sys.modules\n"

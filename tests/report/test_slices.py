@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.report.slices import colour_slice, content_box, in_ras_order, informative_slices, radiological
 
 ORIENTATIONS = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from openvista.grid import Axis3, Grid
+from openvista.geometry.grid import Axis3, Grid
 from openvista.inference.session import Session
 from openvista.scan import Scan
 from openvista.serve.memory import forget, session_bytes

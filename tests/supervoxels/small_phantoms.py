@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.scan import Scan
 
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openvista.grid import Grid
-from openvista.prepare import resample_linear
+from openvista.geometry.grid import Grid
+from openvista.geometry.resample import resample_linear
 from openvista.scan import Scan
 from openvista.supervoxels.volume import (
     Gathering,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_phantoms import ball
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.supervoxels.make import outside_air
 
 RAS = np.eye(4)

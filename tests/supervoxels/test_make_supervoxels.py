@@ -9,7 +9,7 @@ from small_phantoms import ball, make_phantom
 pytest.importorskip("skimage")
 
 from openvista.errors import InputError, ScanError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.inference.progress import Progress
 from openvista.scan import Scan
 from openvista.supervoxels import Clustering

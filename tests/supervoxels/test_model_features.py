@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from openvista.errors import ModelError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.inference.device import Compute
 from openvista.inference.progress import Progress
 from openvista.model import Model

@@ -10,7 +10,7 @@ from tiny_training import TINY
 
 from openvista.datalist import read_datalist
 from openvista.errors import DataListError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.io import read_labels
 from openvista.network import STARTER
 from openvista.train.cases import KnownRange, Use, known_range, load_case, resample_labels

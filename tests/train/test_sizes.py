@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openvista.datalist import Case
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.network import STARTER, VISTA3D
 from openvista.train.sizes import CaseSizes, Work, measure_case, plan_patch, plan_spacing, thickness_mm
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from openvista.cvpr.npz import Arrays, read_arrays
 from openvista.cvpr.request import ArrayClick, Labels, MiddleBox, Request
 from openvista.errors import InputError, PromptError, ScanError
-from openvista.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3, Float3
 from openvista.io import replacing
 
 _KEYS = ("imgs", "spacing", "boxes", "clicks", "clicks_order", "prev_pred", "gts")

@@ -19,8 +19,8 @@ from openvista.cvpr.case_file import CaseFile, class_ids
 from openvista.cvpr.predict import RUNS, SECONDS_PER_CLASS
 from openvista.cvpr.request import ArrayClick, Labels, MiddleBox, Request
 from openvista.errors import PromptError, ScanError
-from openvista.grid import Axis3, Float3
-from openvista.inference.components import label_components
+from openvista.geometry.components import label_components
+from openvista.geometry.grid import Axis3, Float3
 from openvista.io import replacing
 from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, dice
 from openvista.metrics.surface import bounding_box, surface_distances

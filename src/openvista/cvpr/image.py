@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import InputError
-from openvista.grid import Float3, Grid
+from openvista.geometry.grid import Float3, Grid
 from openvista.network.presets import Preset
 from openvista.scan import Scan
 

@@ -6,10 +6,10 @@ import time
 import numpy as np
 
 from openvista.cvpr.request import ArrayClick, Labels, Request
+from openvista.geometry.box import Part, around, box_slices
 from openvista.inference.answering import OUTSIDE
 from openvista.inference.grow import GROW_LIMIT
 from openvista.inference.objects import Description, ObjectState
-from openvista.inference.parts import Part, around, box_slices
 from openvista.inference.profiles import Profile, find_profile
 from openvista.inference.workbench import MASK_LOGIT, Workbench
 from openvista.model import Model

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.grid import Axis3
+from openvista.geometry.grid import Axis3
 from openvista.inference.drawn import clicks_of_box
 from openvista.prompts import Click
 

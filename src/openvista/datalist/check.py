@@ -12,7 +12,7 @@ from openvista.datalist.case import AnyCase, Case, DataList, UnlabelledCase
 from openvista.datalist.parallel import in_parallel
 from openvista.datalist.whole_list import list_problems
 from openvista.errors import OpenVistaError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.io import check_scan, read_labels, read_scan
 from openvista.structures import measure, present_ids
 

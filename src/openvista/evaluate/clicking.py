@@ -15,8 +15,8 @@ from openvista.errors import InputError
 from openvista.evaluate.answers import Answer, Settings
 from openvista.evaluate.labelled import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
-from openvista.grid import Axis3, Float3
-from openvista.inference.components import component_near, label_components
+from openvista.geometry.components import component_near, label_components
+from openvista.geometry.grid import Axis3, Float3
 from openvista.metrics.masks import dice
 from openvista.simulate.user import first_user_click, next_user_click
 

@@ -11,7 +11,7 @@ from openvista.evaluate.labelled import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.oracle import unseen
 from openvista.evaluate.windowed import NO_PROMPT, Window, WindowedScan
-from openvista.grid import Float3
+from openvista.geometry.grid import Float3
 from openvista.inference.byte_cache import ByteCache
 from openvista.inference.click_network import KeptFeatures, PointNetwork, Token
 from openvista.inference.session import Session

@@ -18,9 +18,9 @@ from openvista.evaluate.answers import Answer, Settings
 from openvista.evaluate.labelled import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.windowed import NO_PROMPT, Ask, Window, WindowedScan
-from openvista.grid import Axis3
+from openvista.geometry.components import label_components
+from openvista.geometry.grid import Axis3
 from openvista.inference.click_network import PointNetwork, Token
-from openvista.inference.components import label_components
 from openvista.inference.merge import Place, merge_clicks
 from openvista.metrics.masks import dice
 from openvista.model import Model

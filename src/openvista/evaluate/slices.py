@@ -21,7 +21,7 @@ from openvista.evaluate.clicking import Habit
 from openvista.evaluate.labelled import LabelledScan
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.sam2 import Mask, Point, Sam2, Video
-from openvista.inference.components import label_components
+from openvista.geometry.components import label_components
 from openvista.metrics.masks import dice
 
 FIRST_ROUNDS = 4

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from openvista.evaluate.labelled import LabelledScan, Structure
-from openvista.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3, Float3
+from openvista.geometry.resample import resample_linear, resample_nearest
 from openvista.inference.automatic import place_windows
 from openvista.inference.profiles import find_profile
 from openvista.inference.windows import importance_map, pad
 from openvista.model import Model
-from openvista.prepare import prepare, resample_linear, resample_nearest
+from openvista.prepare import prepare
 
 NO_PROMPT = -9999.0
 """Logit of a window without a prompt for a structure (paper facts §4)."""

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.grid import Axis3, Float3
+from openvista.geometry.box import Part, around, box_slices, cropped, joint_box, shared_box
+from openvista.geometry.components import components_at
+from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.byte_cache import ByteCache
 from openvista.inference.click_engine import ClickEngine, Mean, PlacedClick
-from openvista.inference.components import components_at
 from openvista.inference.grow import next_opening
 from openvista.inference.heed import heed_clicks, heed_radius
 from openvista.inference.merge import Merged, Place, correct_nearby, keep_clicked, merge_clicks
 from openvista.inference.objects import Description, Opening, Turn
-from openvista.inference.parts import Part, around, box_slices, cropped, joint_box, shared_box
 from openvista.inference.progress import Report, silent
 from openvista.prompts import Click
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from openvista.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.windows import WindowPlan
 
 BODY_HU = -300.0

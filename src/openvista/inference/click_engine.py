@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from openvista.grid import Axis3, Float3
+from openvista.geometry.box import Part, box_slices, joint_box
+from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.byte_cache import ByteCache
 from openvista.inference.click_network import ClickNetwork, Token
 from openvista.inference.click_windows import Lattice, cut_window, inner_box
 from openvista.inference.objects import Opening
-from openvista.inference.parts import Part, box_slices, joint_box
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.windows import importance_map
 from openvista.network import ClickLabel

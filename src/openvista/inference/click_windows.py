@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from openvista.grid import Axis3, Float3
-from openvista.inference.parts import Slices
+from openvista.geometry.box import Slices
+from openvista.geometry.grid import Axis3, Float3
 
 STEPS = 4
 """Lattice points per side of a window."""

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from openvista._version import __version__
 from openvista.errors import AnatomyError, GridError
+from openvista.geometry.box import Part, cropped
 from openvista.inference.history import Event
 from openvista.inference.objects import Description, ObjectState, SessionState
 from openvista.inference.overlap import Composer, layers
-from openvista.inference.parts import Part, cropped
 from openvista.inference.targets import of_class
 from openvista.inference.workbench import Workbench
 from openvista.scan import Segmentation

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from openvista.grid import Axis3
+from openvista.geometry.box import EDGE_MARGIN, Part, cropped
+from openvista.geometry.grid import Axis3
 from openvista.inference.automatic import place_windows
 from openvista.inference.device import free_memory
 from openvista.inference.features import Storage, stitch
 from openvista.inference.network import WindowNetwork
-from openvista.inference.parts import EDGE_MARGIN, Part, cropped
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.windows import importance_map, pad

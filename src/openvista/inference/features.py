@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from openvista.grid import Axis3
+from openvista.geometry.grid import Axis3
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.windows import WindowPlan, total_weights
 

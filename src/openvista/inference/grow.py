@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from openvista.grid import Axis3, Float3
+from openvista.geometry.components import label_components
+from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.click_windows import Lattice
-from openvista.inference.components import label_components
 from openvista.inference.objects import Opening
 
 GROW_LIMIT = 16

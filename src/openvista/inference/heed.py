@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from openvista.grid import Axis3, Float3
+from openvista.geometry.box import Slices
+from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.merge import Logits, Mask, Place, is_inside, nearest_click
-from openvista.inference.parts import Slices
 
 RADIUS = 10.0
 """mm: standard deviation of the Gaussian that a shift has around its click (chosen in benchmarks/accuracy.md)."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
+from openvista.geometry.resample import axis_map, resample_nearest
 from openvista.inference.body import Box
 from openvista.inference.features import Slab
-from openvista.prepare import axis_map, resample_nearest
 
 _MIXED = -1
 

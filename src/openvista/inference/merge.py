@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.grid import Axis3, Float3
-from openvista.inference.components import components_at
+from openvista.geometry.components import components_at
+from openvista.geometry.grid import Axis3, Float3
 
 REACH = 2
 """A click that is not in a component looks in cubes of half-width 1, then 2."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID, SPECIAL_IDS
 from openvista.anatomy.colours import Colour
 from openvista.errors import PromptError
-from openvista.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3, Float3
 from openvista.prompts import Click
 
 AUTOMATIC = "automatic"

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import InputError
-from openvista.grid import Axis3
+from openvista.geometry.box import Part
+from openvista.geometry.grid import Axis3
 from openvista.inference.objects import AUTOMATIC, ObjectState
-from openvista.inference.parts import Part
 
 POLICIES = ("order", "logit")
 

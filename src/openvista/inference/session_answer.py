@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from openvista.grid import Axis3
+from openvista.geometry.grid import Axis3
 from openvista.prompts import Click
 
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from openvista._version import __version__
 from openvista.errors import SessionError
-from openvista.grid import Axis3
+from openvista.geometry.box import Part
+from openvista.geometry.grid import Axis3
 from openvista.inference.answering import Layer
 from openvista.inference.history import Event, Step
 from openvista.inference.objects import AUTOMATIC, Description, ObjectState, Opening, SessionState, Turn
-from openvista.inference.parts import Part
 from openvista.inference.profiles import Profile
 from openvista.inference.session import Session
 from openvista.inference.workbench import SessionModel, Workbench

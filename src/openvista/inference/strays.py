@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from openvista.inference.components import label_components
-from openvista.inference.parts import EDGE_MARGIN, Part, cropped
+from openvista.geometry.box import EDGE_MARGIN, Part, cropped
+from openvista.geometry.components import label_components
 
 CELL_MM = 10.0
 """Pieces within about one to two cells of each other count as one: an artefact may cut an organ, a model may miss a

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from openvista.grid import Axis3
+from openvista.geometry.grid import Axis3
 
 SIGMA_SCALE = 0.125
 """Standard deviation of the Gaussian weights, as a share of the window's side (MONAI's default)."""

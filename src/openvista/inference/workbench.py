@@ -14,7 +14,9 @@ import torch
 from openvista.anatomy.catalogue import ONE_PIECE_IDS
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import ModelError
-from openvista.grid import Axis3, Float3
+from openvista.geometry.box import Part, cropped, joint_box
+from openvista.geometry.grid import Axis3, Float3
+from openvista.geometry.resample import AxisMap, axis_map, resample_part
 from openvista.inference.answering import OUTSIDE, Answering, Layer
 from openvista.inference.body import BODY_HU
 from openvista.inference.byte_cache import ByteCache
@@ -25,12 +27,11 @@ from openvista.inference.device import free_memory
 from openvista.inference.feature_volume import FeatureVolume, compute_features
 from openvista.inference.network import WindowNetwork
 from openvista.inference.objects import AUTOMATIC, Description, ObjectState
-from openvista.inference.parts import Part, cropped, joint_box, resample_part
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Report, silent
 from openvista.inference.strays import largest_piece
 from openvista.network import Preset
-from openvista.prepare import AxisMap, Prepared, axis_map, prepare
+from openvista.prepare import Prepared, prepare
 from openvista.scan import Scan
 
 Box = tuple[Axis3, Axis3]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from openvista._version import __version__
 from openvista.errors import ScanError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.io.label_table import LabelTable, from_caret_xml, to_caret_xml
 from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid
 from openvista.scan import NiftiGeometry, Scan, Segmentation

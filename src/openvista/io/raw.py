@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import GridError, ScanError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.scan import NiftiGeometry
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import ScanError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.io.label_table import LabelTable
 from openvista.io.paths import NIFTI_SUFFIXES, find_image, image_suffix, scan_name, sidecar_path
 from openvista.io.raw import MAX_VOXELS, RawImage, make_grid, to_hu, to_labels

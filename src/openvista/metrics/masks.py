@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import InputError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.metrics.surface import Surface, surface_distances
 
 DEFAULT_TOLERANCE_MM = 2.0

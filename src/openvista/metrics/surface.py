@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from openvista.grid import Float3
+from openvista.geometry.grid import Float3
 
 Surface = Literal["elements", "voxels"]
 Corner = tuple[int, int, int]

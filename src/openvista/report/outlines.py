@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from openvista.grid import Axis3, Grid
+from openvista.geometry.grid import Axis3, Grid
 from openvista.report.slices import SOFT_TISSUE_WINDOW, in_ras_order, radiological
 
 TRUTH_COLOUR = (255, 196, 61)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from openvista.grid import Float3
+from openvista.geometry.grid import Float3
 
 Rgb = tuple[int, int, int]
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.grid import Axis3, Grid
+from openvista.geometry.grid import Axis3, Grid
 
 Rgb = tuple[int, int, int]
 

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from openvista.errors import ServiceError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.io.paths import scan_name
 from openvista.scan import Segmentation
 from openvista.serve.confine import confined, safe_name

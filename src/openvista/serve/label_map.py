@@ -6,10 +6,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.grid import Axis3
+from openvista.geometry.box import Part, around, box_slices, joint_box, shared_box
+from openvista.geometry.grid import Axis3
 from openvista.inference.objects import ObjectState, SessionState
 from openvista.inference.overlap import Composer, by_hand
-from openvista.inference.parts import Part, around, box_slices, joint_box, shared_box
 from openvista.inference.session import Session
 
 Box = tuple[Axis3, Axis3]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from openvista.errors import ServiceError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.io import write_scan
 from openvista.scan import NiftiGeometry, Scan
 from openvista.serve.guard import new_id

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import ServiceError
+from openvista.geometry.box import box_slices
 from openvista.inference.objects import ObjectState
-from openvista.inference.parts import box_slices
 from openvista.inference.progress import Report
 from openvista.inference.session import Session
 from openvista.inference.session_answer import Answer

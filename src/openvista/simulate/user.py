@@ -13,7 +13,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from openvista.errors import PromptError
-from openvista.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3, Float3
 from openvista.network.point_head import ClickLabel
 from openvista.simulate.clicks import Clicks, click_labels
 from openvista.simulate.objects import ClickObjects

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.errors import MissingExtraError
-from openvista.grid import Float3
+from openvista.geometry.grid import Float3
 from openvista.supervoxels.pieces import connect
 from openvista.supervoxels.source import Clustering
 from openvista.supervoxels.volume import FeatureVolume

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.errors import ScanError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
+from openvista.geometry.resample import resample_nearest
 from openvista.inference.progress import Progress, Report, silent
-from openvista.prepare import resample_nearest
 from openvista.scan import Scan, Segmentation
 from openvista.supervoxels.cluster import SMALLEST_SHARE, cluster
 from openvista.supervoxels.pieces import keep_together

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from openvista.errors import ModelError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.inference.automatic import place_windows, slab_bytes, with_room_on_host
 from openvista.inference.device import plan_storage
 from openvista.inference.features import Storage, stitch, streaming_axis

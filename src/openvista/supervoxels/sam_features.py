@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from openvista.errors import DeviceError, MissingExtraError, ModelError
-from openvista.grid import Float3, Grid
+from openvista.geometry.grid import Float3, Grid
+from openvista.geometry.resample import axis_map
 from openvista.inference.progress import Progress, Report, silent
-from openvista.prepare import axis_map, scale_hu
+from openvista.prepare import scale_hu
 from openvista.scan import Scan
 from openvista.supervoxels.make import AIR_HU
 from openvista.supervoxels.volume import FeatureVolume, Gathering, along, grid_weights, ras_voxels, triangle_weights

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 
 from openvista.errors import InputError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.inference.progress import Progress, Report, silent
 from openvista.prepare import scale_hu
 from openvista.report.slices import SOFT_TISSUE_WINDOW

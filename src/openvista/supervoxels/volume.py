@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from openvista.grid import Grid
-from openvista.prepare import axis_map
+from openvista.geometry.grid import Grid
+from openvista.geometry.resample import axis_map
 from openvista.scan import Scan
 
 MOST_VOXELS = 4_000_000

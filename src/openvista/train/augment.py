@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from openvista.errors import RecipeError
-from openvista.grid import Axis3
+from openvista.geometry.grid import Axis3
 from openvista.train.cases import TrainingCase
 
 

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from openvista.datalist import AnyCase, Case, SliceRange
 from openvista.errors import DataListError
-from openvista.grid import Float3, Grid
+from openvista.geometry.grid import Float3, Grid
+from openvista.geometry.resample import axis_map, resample_linear, resample_nearest
 from openvista.io import read_labels, read_scan
 from openvista.network import Preset
-from openvista.prepare import axis_map, prepare, resample_linear, resample_nearest
+from openvista.prepare import prepare
 
 MOST_PLACES = 4096
 """Voxels remembered per class to centre patches on; of a larger structure every so manieth."""

@@ -13,7 +13,7 @@ import torch
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
 from openvista.datalist import DataList
 from openvista.errors import DeviceError, RecipeError
-from openvista.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.device import cpu_has_bfloat16, free_memory
 from openvista.network import PRESETS, Preset
 from openvista.train.distributed import Ranks

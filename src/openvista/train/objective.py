@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from openvista.grid import Float3
+from openvista.geometry.grid import Float3
 from openvista.network import ClickLabel, PointFeatures, Vista3D
 from openvista.network.class_head import dot_logits
 from openvista.simulate.clicks import ClickRules, Clicks, further_clicks

@@ -11,7 +11,7 @@ from openvista.anatomy.catalogue import CATALOGUE, LAST_OFFICIAL_ID, SUPPORTED_I
 from openvista.anatomy.sides import mirrored_pairs, sided
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import AnatomyError, ModelError
-from openvista.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3, Float3
 from openvista.network import PRESETS, Preset
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.datalist import Case
-from openvista.grid import Axis3, Float3, Grid
+from openvista.geometry.grid import Axis3, Float3, Grid
 from openvista.inference.strays import stray_voxels
 from openvista.io import read_labels
 from openvista.network import Preset, build_empty

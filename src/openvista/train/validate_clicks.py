@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from openvista.anatomy.catalogue import SPECIAL_IDS
-from openvista.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.windows import pad, plan_windows
 from openvista.network import ClickLabel, Vista3D
 from openvista.simulate.class_prompts import class_target

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from openvista.grid import Axis3
+from openvista.geometry.grid import Axis3
 
 _NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from openvista.inference.components import component_near, components_at, label_components
+from openvista.geometry.components import component_near, components_at, label_components
 
 
 def test_pieces_that_share_a_corner_are_one():

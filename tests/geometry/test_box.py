@@ -4,9 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openvista.grid import Grid
-from openvista.inference.parts import Part, around, cropped, joint_box, resample_part, shared_box
-from openvista.prepare import model_grid, resample_linear, resample_nearest
+from openvista.geometry.box import Part, around, cropped, joint_box, shared_box
+from openvista.geometry.grid import Grid
+from openvista.geometry.resample import resample_linear, resample_nearest, resample_part
+from openvista.prepare import model_grid
 
 
 def scan_grid(seed: int) -> Grid:

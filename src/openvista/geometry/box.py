@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import DTypeLike, NDArray
-from torch import Tensor
 
-from openvista.grid import Axis3, Grid
-from openvista.prepare import axis_map
+from openvista.geometry.grid import Axis3
 
 Slices = tuple[slice, slice, slice]
 
@@ -118,56 +115,3 @@ def cropped(part: Part, needed_XYZ: NDArray[np.bool_], margin: int = 0) -> Part:
         return Part.nothing(part.values_XYZ.dtype)
     x, y, z = (first + offset for first, offset in zip(part.start, box[0], strict=True))
     return Part((x, y, z), part.values_XYZ[box_slices(*box)].copy())
-
-
-def resample_part(part: Part, source: Grid, target: Grid, fill: float, mode: str = "smooth") -> Part:
-    """A part of ``source`` on the voxels of ``target``; the grids' axes must be parallel (permuted or flipped is fine).
-
-    Args:
-        part: values on a box of ``source``.
-        source, target: the grids.
-        fill: the value around the part. Beyond the source's own border its last voxel is repeated.
-        mode: ``"smooth"``: trilinear, float32; the result reaches as far as the part has any weight.
-            ``"exact"``: the nearest voxel, dtype kept.
-    """
-    mapping = axis_map(source, target)
-    values = torch.from_numpy(np.ascontiguousarray(part.values_XYZ)).permute(mapping.axes)
-    starts = []
-    for axis, source_axis in enumerate(mapping.axes):
-        positions = mapping.positions(axis, target.shape[axis])
-        side = (part.start[source_axis], part.stop[source_axis], source.shape[source_axis])
-        first, values = _along(values, axis, positions, side, fill, mode)
-        starts.append(first)
-    return Part((starts[0], starts[1], starts[2]), values.contiguous().numpy())
-
-
-def _along(
-    values: Tensor, axis: int, positions: NDArray[np.float64], side: tuple[int, int, int], fill: float, mode: str
-) -> tuple[int, Tensor]:
-    """One axis of :func:`resample_part`: first target voxel, and values there."""
-    start, stop, length = side
-    if start == stop or values.numel() == 0:
-        return 0, values.narrow(axis, 0, 0)
-    if mode == "exact":
-        positions = np.rint(positions)
-        before, after = start - 0.5, stop - 0.5
-    else:
-        before, after = start - 1.0, float(stop)
-    chosen = np.flatnonzero(((positions > before) | (start == 0)) & ((positions < after) | (stop == length)))
-    first = int(chosen[0]) if len(chosen) else 0
-    places = positions[chosen].clip(0, length - 1) - start
-    if mode == "exact":
-        return first, values.index_select(axis, torch.from_numpy(places.astype(np.int64)))
-    return first, _interpolated(values.float(), axis, places, fill)
-
-
-def _interpolated(values: Tensor, axis: int, places: NDArray[np.float64], fill: float) -> Tensor:
-    """Linear interpolation along one axis at fractional places; one more voxel of ``fill`` lies on either side."""
-    shape = [1 if other == axis else length for other, length in enumerate(values.shape)]
-    border = torch.full(shape, fill)
-    padded = torch.cat((border, values, border), dim=axis)
-    low = np.floor(places).astype(np.int64)
-    weight = torch.from_numpy((places - low).astype(np.float32))
-    low_part = padded.index_select(axis, torch.from_numpy(low + 1))
-    high_part = padded.index_select(axis, torch.from_numpy(np.minimum(low + 2, padded.shape[axis] - 1)))
-    return torch.lerp(low_part, high_part, weight.view([-1 if other == axis else 1 for other in range(3)]))

@@ -1,0 +1,127 @@
+"""TODO."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from openvista.geometry.box import Part
+from openvista.geometry.grid import Axis3, Float3, Grid
+
+
+@dataclass(frozen=True)
+class AxisMap:
+    """Where the voxels of a target grid fall on a source grid that differs by flips, permutation and spacing only.
+
+    For the target's axis a: position on source axis ``axes[a]`` = ``scale[a] · index + offset[a]``, in voxels.
+    """
+
+    axes: Axis3
+    scale: Float3
+    offset: Float3
+
+    def positions(self, axis: int, length: int) -> NDArray[np.float64]:
+        """Source positions (voxels, fractional) of target indices 0..length-1 along one target axis."""
+        return np.asarray(self.scale[axis] * np.arange(length) + self.offset[axis], dtype=np.float64)
+
+
+def axis_map(source: Grid, target: Grid) -> AxisMap:
+    """How to look up ``target``'s voxels in ``source``; both must have parallel axes (possibly permuted, flipped)."""
+    step = np.linalg.solve(source.affine, target.affine)
+    axes = [int(np.argmax(np.abs(step[:3, a]))) for a in range(3)]
+    if sorted(axes) != [0, 1, 2]:
+        raise ValueError(f"the grids' axes are not parallel: {step[:3, :3].tolist()}")
+    x, y, z = axes
+    return AxisMap(
+        (x, y, z),
+        (float(step[x, 0]), float(step[y, 1]), float(step[z, 2])),
+        (float(step[x, 3]), float(step[y, 3]), float(step[z, 3])),
+    )
+
+
+def resample_linear(volume: Tensor, source: Grid, target: Grid) -> Tensor:
+    """Trilinear interpolation [X, Y, Z] on ``source`` to ``target``; outside, the border voxel is repeated.
+
+    Axis by axis, which is the same as trilinear. Works on any device; float32 inside.
+    """
+    mapping = axis_map(source, target)
+    result = volume.permute(mapping.axes).float()
+    for axis in range(3):
+        positions = mapping.positions(axis, target.shape[axis]).clip(0, result.shape[axis] - 1)
+        if np.array_equal(positions, np.arange(result.shape[axis])):
+            continue
+        low = np.minimum(np.floor(positions).astype(np.int64), max(result.shape[axis] - 2, 0))
+        high = np.minimum(low + 1, result.shape[axis] - 1)
+        weight = torch.as_tensor(positions - low, dtype=torch.float32, device=volume.device)
+        weight = weight.view([-1 if a == axis else 1 for a in range(3)])
+        low_part = result.index_select(axis, torch.as_tensor(low, device=volume.device))
+        high_part = result.index_select(axis, torch.as_tensor(high, device=volume.device))
+        result = torch.lerp(low_part, high_part, weight)
+    return result.contiguous()
+
+
+def resample_nearest(volume: Tensor, source: Grid, target: Grid) -> Tensor:
+    """Nearest voxel of ``source`` for every voxel of ``target`` [X, Y, Z]; dtype kept; outside, the border voxel."""
+    mapping = axis_map(source, target)
+    result = volume.permute(mapping.axes)
+    for axis in range(3):
+        # half-way positions go to the even neighbour, as torch's and MONAI's nearest mode do
+        nearest = np.rint(mapping.positions(axis, target.shape[axis])).astype(np.int64)
+        index = torch.as_tensor(nearest.clip(0, result.shape[axis] - 1), device=volume.device)
+        result = result.index_select(axis, index)
+    return result.contiguous()
+
+
+def resample_part(part: Part, source: Grid, target: Grid, fill: float, mode: str = "smooth") -> Part:
+    """A part of ``source`` on the voxels of ``target``; the grids' axes must be parallel (permuted or flipped is fine).
+
+    Args:
+        part: values on a box of ``source``.
+        source, target: the grids.
+        fill: the value around the part. Beyond the source's own border its last voxel is repeated.
+        mode: ``"smooth"``: trilinear, float32; the result reaches as far as the part has any weight.
+            ``"exact"``: the nearest voxel, dtype kept.
+    """
+    mapping = axis_map(source, target)
+    values = torch.from_numpy(np.ascontiguousarray(part.values_XYZ)).permute(mapping.axes)
+    starts = []
+    for axis, source_axis in enumerate(mapping.axes):
+        positions = mapping.positions(axis, target.shape[axis])
+        side = (part.start[source_axis], part.stop[source_axis], source.shape[source_axis])
+        first, values = _along(values, axis, positions, side, fill, mode)
+        starts.append(first)
+    return Part((starts[0], starts[1], starts[2]), values.contiguous().numpy())
+
+
+def _along(
+    values: Tensor, axis: int, positions: NDArray[np.float64], side: tuple[int, int, int], fill: float, mode: str
+) -> tuple[int, Tensor]:
+    """One axis of :func:`resample_part`: first target voxel, and values there."""
+    start, stop, length = side
+    if start == stop or values.numel() == 0:
+        return 0, values.narrow(axis, 0, 0)
+    if mode == "exact":
+        positions = np.rint(positions)
+        before, after = start - 0.5, stop - 0.5
+    else:
+        before, after = start - 1.0, float(stop)
+    chosen = np.flatnonzero(((positions > before) | (start == 0)) & ((positions < after) | (stop == length)))
+    first = int(chosen[0]) if len(chosen) else 0
+    places = positions[chosen].clip(0, length - 1) - start
+    if mode == "exact":
+        return first, values.index_select(axis, torch.from_numpy(places.astype(np.int64)))
+    return first, _interpolated(values.float(), axis, places, fill)
+
+
+def _interpolated(values: Tensor, axis: int, places: NDArray[np.float64], fill: float) -> Tensor:
+    """Linear interpolation along one axis at fractional places; one more voxel of ``fill`` lies on either side."""
+    shape = [1 if other == axis else length for other, length in enumerate(values.shape)]
+    border = torch.full(shape, fill)
+    padded = torch.cat((border, values, border), dim=axis)
+    low = np.floor(places).astype(np.int64)
+    weight = torch.from_numpy((places - low).astype(np.float32))
+    low_part = padded.index_select(axis, torch.from_numpy(low + 1))
+    high_part = padded.index_select(axis, torch.from_numpy(np.minimum(low + 2, padded.shape[axis] - 1)))
+    return torch.lerp(low_part, high_part, weight.view([-1 if other == axis else 1 for other in range(3)]))
