@@ -4,7 +4,6 @@ import torch
 from small_inference import TINY, make_scan
 
 from openvista.geometry.resample import resample_part
-from openvista.geometry.box import, 
 from openvista.inference.automatic import segment_scan
 from openvista.inference.feature_volume import compute_features
 from openvista.inference.profiles import BEST, BUNDLE

@@ -1,4 +1,4 @@
-"""TODO."""
+"""From the voxels of one grid to those of another whose axes are parallel: linear or nearest, whole volumes or crops."""
 
 from dataclasses import dataclass
 
