@@ -22,13 +22,13 @@ from monai.data import MetaTensor
 from monai.networks.nets import vista3d132
 
 from openvista.geometry.grid import Grid
-from openvista.inference.click_engine import PlacedClick
 from openvista.inference.device import plan_compute, retain_heap
-from openvista.inference.session import Session
 from openvista.model import Model
 from openvista.network import Vista3D, build_empty
 from openvista.prompts import Click
 from openvista.scan import Scan
+from openvista.session.click_engine import PlacedClick
+from openvista.session.session import Session
 from openvista.weights import ModelCard
 from openvista.weights.naming import UNREAD
 from openvista.weights.official import adapt

@@ -10,9 +10,9 @@ import torch
 from stand_ins import StandIn, made_up_scan
 
 from openvista.inference.automatic import Question, label_prepared, place_windows
-from openvista.inference.features import Storage
-from openvista.inference.labels import Decision
+from openvista.inference.labelling import Decision
 from openvista.inference.profiles import BEST
+from openvista.inference.stitching import Storage
 from openvista.network import VISTA3D
 from openvista.prepare import prepare
 

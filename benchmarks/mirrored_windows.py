@@ -14,8 +14,8 @@ from torch import Tensor
 
 from openvista.cli import main
 from openvista.inference import automatic
-from openvista.inference.labels import Decision
-from openvista.inference.network import WindowNetwork
+from openvista.inference.labelling import Decision
+from openvista.inference.window_network import WindowNetwork
 
 WAYS = ("logits", "probabilities", "alternate")
 OTHER_SIDE = {134: 135, 135: 134}

@@ -38,10 +38,10 @@ from numpy.typing import NDArray
 from openvista import load_model, read_scan
 from openvista.client import Client, RemoteSession
 from openvista.errors import ServiceError
-from openvista.inference.session import Session
 from openvista.model import Model
 from openvista.network import Preset, build
 from openvista.prompts import Click
+from openvista.session.session import Session
 from openvista.weights import ModelCard
 from openvista.weights.store import save_model
 

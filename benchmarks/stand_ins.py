@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from openvista.geometry.grid import Axis3, Float3, Grid
-from openvista.inference.features import streaming_axis
+from openvista.inference.stitching import streaming_axis
 from openvista.inference.windows import WindowPlan
 from openvista.scan import Scan
 
@@ -28,7 +28,7 @@ def made_up_scan(shape: Axis3, spacing: Float3) -> Scan:
 class StandIn:
     """Gives each window smooth random features that agree where windows overlap, as a trained network's do.
 
-    Windows must come in the order in which :func:`openvista.inference.features.stitch` visits them.
+    Windows must come in the order in which :func:`openvista.inference.stitching.stitch` visits them.
 
     Attributes:
         seconds: time spent here, to be subtracted.

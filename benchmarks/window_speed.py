@@ -15,7 +15,7 @@ import torch
 from monai.networks.nets import vista3d132
 
 from openvista.inference.device import cpu_has_bfloat16, plan_compute, retain_heap
-from openvista.inference.network import WindowNetwork
+from openvista.inference.window_network import WindowNetwork
 from openvista.network import VISTA3D, build
 
 

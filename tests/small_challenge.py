@@ -1,11 +1,6 @@
 """Made-up cases of the CVPR 2025 challenge."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent / "inference"))
 
 from small_sessions import TWO_BRANCHES, BrightRegions, bright_session
 

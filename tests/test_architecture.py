@@ -13,12 +13,12 @@ PACKAGE = Path(openvista.__file__).parent
 
 LEVELS = [
     {"errors", "_version"},
-    {"anatomy", "grid", "network", "prompts"},
+    {"geometry", "anatomy", "network", "prompts"},
     {"metrics", "simulate", "structures", "weights"},
     {"scan"},
     {"io", "prepare"},
     {"datalist", "inference", "report"},
-    {"train", "client"},
+    {"session", "train", "client"},
     {"model"},
     {"supervoxels", "cvpr", "serve"},
     {"evaluate"},

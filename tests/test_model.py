@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_inference import FLOAT32, TINY, make_scan
 
 import openvista
 from openvista.errors import AnatomyError, DeviceError, InputError, ModelError
@@ -19,6 +18,7 @@ from openvista.network import build
 from openvista.scan import Scan
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import load_network, save_model
+from small_inference import FLOAT32, TINY, make_scan
 
 CARD = ModelCard.from_preset(TINY, classes=(1, 5, 14, 121), extra_classes={133: "brainstem"})
 DEMO_CT = Path(__file__).parents[2] / "examples/data/head_neck_ct.nii.gz"

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from openvista._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from openvista.inference.session import Session as Session
     from openvista.io import read_scan as read_scan
     from openvista.model import Model as Model
     from openvista.model import load_model as load_model
     from openvista.scan import Scan as Scan
     from openvista.scan import Segmentation as Segmentation
+    from openvista.session.session import Session as Session
 
 _HOMES = {
     "Model": "openvista.model",
     "Scan": "openvista.scan",
     "Segmentation": "openvista.scan",
-    "Session": "openvista.inference.session",
+    "Session": "openvista.session.session",
     "load_model": "openvista.model",
     "read_scan": "openvista.io",
 }

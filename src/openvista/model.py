@@ -13,17 +13,17 @@ from openvista.anatomy.vocabulary import ClassItem, Vocabulary
 from openvista.errors import ModelError
 from openvista.inference.automatic import segment_scan
 from openvista.inference.device import Compute, plan_compute, retain_heap
-from openvista.inference.network import WindowNetwork
 from openvista.inference.profiles import Profile, find_profile
 from openvista.inference.progress import Report, silent
+from openvista.inference.window_network import WindowNetwork
 from openvista.network import Vista3D
 from openvista.scan import Scan, Segmentation
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import load_network
 
 if TYPE_CHECKING:
-    from openvista.inference.session import Session
-    from openvista.inference.workbench import SessionModel
+    from openvista.session.open_scan import SessionModel
+    from openvista.session.session import Session
 
 
 class Model:
@@ -116,9 +116,9 @@ class Model:
             SessionError: the file is damaged, or belongs to another scan or model.
             InputError: no such profile.
         """
-        from openvista.inference.session import Session  # not needed, and not loaded, for automatic segmentation
-        from openvista.inference.session_store import unpack
         from openvista.io.session_file import read_session
+        from openvista.session.session import Session  # not needed, and not loaded, for automatic segmentation
+        from openvista.session.store import unpack
 
         if session is not None:
             return unpack(read_session(session), self._for_sessions, scan, feature_budget)
@@ -126,8 +126,8 @@ class Model:
 
     @cached_property
     def _for_sessions(self) -> "SessionModel":
-        from openvista.inference.click_network import PointNetwork
-        from openvista.inference.workbench import SessionModel
+        from openvista.session.click_engine import PointNetwork
+        from openvista.session.open_scan import SessionModel
 
         return SessionModel(
             name=self.card.name,

@@ -8,14 +8,14 @@ import torch
 from monai.data import MetaTensor
 from monai.inferers import sliding_window_inference
 from monai.transforms import SpatialResample
-from small_inference import FLOAT32, HALF_STORAGE, TINY, make_scan
 
 from openvista.errors import DeviceError
 from openvista.inference.automatic import segment_scan, with_room_on_host
-from openvista.inference.network import WindowNetwork
 from openvista.inference.profiles import BEST, BUNDLE, RESEARCH
 from openvista.inference.progress import Progress
+from openvista.inference.window_network import WindowNetwork
 from openvista.prepare import prepare
+from small_inference import FLOAT32, HALF_STORAGE, TINY, make_scan
 
 FEW, MANY = (5, 9, 1), (5, 9, 1, 121, 17, 130)  # fewer and more classes than the network has channels
 TWO_MM = np.diag([2.0, 2.0, 2.0, 1.0])

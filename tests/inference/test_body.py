@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from openvista.inference.body import CELL, find_body, whole, without_air
-from openvista.inference.windows import plan_windows
+from openvista.inference.body import CELL, find_body, whole
+from openvista.inference.windows import plan_windows, without_air
 
 HU_WINDOW = (-1000.0, 1000.0)
 SPACING = (1.5, 1.5, 1.5)

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from small_inference import TINY, make_scan
 
 from openvista.geometry.resample import resample_part
 from openvista.inference.automatic import segment_scan
 from openvista.inference.feature_volume import compute_features
 from openvista.inference.profiles import BEST, BUNDLE
 from openvista.prepare import prepare
+from small_inference import TINY, make_scan
 
 
 @pytest.mark.parametrize("budget", [None, 0], ids=["memory", "disk"])

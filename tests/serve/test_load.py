@@ -11,9 +11,9 @@ import pytest
 from serving import ct_file, running
 
 from openvista.client import Client
-from openvista.inference.session import Session
 from openvista.io import read_scan
 from openvista.prompts import Click
+from openvista.session.session import Session
 
 USERS, CLICKS = 4, 4
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from openvista.geometry.grid import Axis3, Grid
-from openvista.inference.session import Session
 from openvista.scan import Scan
 from openvista.serve.memory import forget, session_bytes
+from openvista.session.session import Session
 from small_evaluation import tiny_model
 
 SMALL = 32_000

@@ -129,13 +129,13 @@ def test_clicks_lower_the_error_and_more_than_clicks_on_any_error_would(seed):
     def anywhere(truth, predicted):
         return random.choice(np.argwhere(truth ^ predicted))
 
-    scores = repaired(truth, predicted, 12, lambda t, p: next_user_click(t, p, SPACING)[0])
+    scores = repaired(truth, predicted, 12, lambda t, p: next_user_click(t, p, PATCH_SPACING)[0])
     assert all(later > earlier for earlier, later in pairwise(scores))
     assert scores[-1] > scores[0] + 0.2
     assert scores[-1] > np.mean([repaired(truth, predicted, 12, anywhere)[-1] for _ in range(5)])
 
 
-SPACING = (4.0, 4.0, 3.0)
+PATCH_SPACING = (4.0, 4.0, 3.0)
 
 
 @pytest.fixture
@@ -152,37 +152,37 @@ def objects():
 
 
 def test_first_clicks_lie_in_the_middle(objects):
-    clicks = first_user_clicks(objects, SPACING)
+    clicks = first_user_clicks(objects, PATCH_SPACING)
     assert clicks.labels_BN.flatten().tolist() == [
         ClickLabel.POSITIVE,
         ClickLabel.SPECIAL_POSITIVE,
         ClickLabel.PADDING,
     ]
     for target, place in zip(objects.targets_BXYZ[:2], clicks.places_BN3[:2, 0], strict=True):
-        assert tuple(place.tolist()) == first_user_click(target.numpy(), SPACING)
+        assert tuple(place.tolist()) == first_user_click(target.numpy(), PATCH_SPACING)
 
 
 def test_next_clicks_lie_in_the_largest_error(objects):
     predicted = objects.targets_BXYZ.clone()
     predicted[0, :5] = False  # most of it is missing
     predicted[1, :5, 6:] = True  # much too much
-    clicks = next_user_clicks(predicted, objects, SPACING)
+    clicks = next_user_clicks(predicted, objects, PATCH_SPACING)
     assert clicks.labels_BN.flatten().tolist() == [
         ClickLabel.POSITIVE,
         ClickLabel.SPECIAL_NEGATIVE,
         ClickLabel.PADDING,
     ]
     for number in (0, 1):
-        place, _ = next_user_click(objects.targets_BXYZ[number].numpy(), predicted[number].numpy(), SPACING)
+        place, _ = next_user_click(objects.targets_BXYZ[number].numpy(), predicted[number].numpy(), PATCH_SPACING)
         assert tuple(clicks.places_BN3[number, 0].tolist()) == place
 
 
 def test_an_error_as_thin_as_a_voxel_is_clicked(objects):
     predicted = objects.targets_BXYZ.clone()
     predicted[0, 8] = False
-    clicks = next_user_clicks(predicted, objects, SPACING)
+    clicks = next_user_clicks(predicted, objects, PATCH_SPACING)
     assert int(clicks.places_BN3[0, 0, 0]) == 8
 
 
 def test_nobody_clicks_when_all_is_right(objects):
-    assert next_user_clicks(objects.targets_BXYZ, objects, SPACING) is None
+    assert next_user_clicks(objects.targets_BXYZ, objects, PATCH_SPACING) is None

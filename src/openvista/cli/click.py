@@ -10,8 +10,8 @@ from openvista.cli.console import Quiet, Verbose, progress_bar, say, set_up_logg
 from openvista.cli.files import read_checked, result_targets, write_result
 
 if TYPE_CHECKING:
-    from openvista.inference.session import Session
-    from openvista.inference.session_answer import Answer
+    from openvista.session.answer import Answer
+    from openvista.session.session import Session
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,9 @@ def _work(
     work: "Session", start: Path | None, replay: Path | None, undo: int, asked: Asked, report: Any
 ) -> "list[Answer]":
     """Start, replay, undo, then the prompts."""
-    from openvista.inference.replay import replay as play
     from openvista.io import read_segmentation
     from openvista.io.session_file import read_log
+    from openvista.session.replay import replay as play
 
     brought = work.start_from(read_segmentation(start)) if start is not None else []
     answers = play(work, read_log(replay), report) if replay is not None else []
@@ -218,9 +218,9 @@ def _tell(answers: "list[Answer]", quiet: bool) -> None:
 def _save(
     work: "Session", target: Path, overlap: str, preview: bool, quiet: bool, session: Path | None, log: Path | None
 ) -> None:
-    from openvista.inference.replay import log_of
     from openvista.io.paths import image_suffix, scan_name
     from openvista.io.session_file import write_log
+    from openvista.session.replay import log_of
 
     if overlap == "layers":
         for number, layer in enumerate(work.layers(), start=1):

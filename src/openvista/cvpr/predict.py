@@ -7,14 +7,14 @@ import numpy as np
 
 from openvista.cvpr.request import ArrayClick, Labels, Request
 from openvista.geometry.box import Part, around, box_slices
-from openvista.inference.answering import OUTSIDE
-from openvista.inference.grow import GROW_LIMIT
-from openvista.inference.objects import Description, ObjectState
 from openvista.inference.profiles import Profile, find_profile
-from openvista.inference.workbench import MASK_LOGIT, Workbench
 from openvista.model import Model
 from openvista.prompts import Click
 from openvista.scan import Scan
+from openvista.session.grow import GROW_LIMIT
+from openvista.session.masks import OUTSIDE
+from openvista.session.open_scan import MASK_LOGIT, Workbench
+from openvista.session.state import Description, ObjectState
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.geometry.grid import Axis3
-from openvista.inference.drawn import clicks_of_box
 from openvista.prompts import Click
+from openvista.session.drawing import clicks_of_box
 
 Labels = NDArray[np.uint8]
 
@@ -46,7 +46,7 @@ class MiddleBox:
     x: tuple[int, int]
 
     def clicks(self, shape: Axis3) -> list[Click]:
-        """As :func:`openvista.inference.drawn.clicks_of_box`, with clicks beside the rectangle on its own slice.
+        """As :func:`openvista.session.drawing.clicks_of_box`, with clicks beside the rectangle on its own slice.
 
         Args:
             shape: of the array, [Z, Y, X].

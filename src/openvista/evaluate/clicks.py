@@ -12,11 +12,11 @@ from openvista.evaluate.meter import Meter
 from openvista.evaluate.oracle import unseen
 from openvista.evaluate.windowed import NO_PROMPT, Window, WindowedScan
 from openvista.geometry.grid import Float3
-from openvista.inference.byte_cache import ByteCache
-from openvista.inference.click_network import KeptFeatures, PointNetwork, Token
-from openvista.inference.session import Session
 from openvista.model import Model
 from openvista.network import ClickLabel
+from openvista.session.byte_cache import ByteCache
+from openvista.session.click_engine import KeptFeatures, PointNetwork, Token
+from openvista.session.session import Session
 
 _FEATURE_BYTES = 2 << 30
 """Of windows' features that are kept for the next click."""

@@ -20,11 +20,11 @@ from openvista.evaluate.meter import Meter
 from openvista.evaluate.windowed import NO_PROMPT, Ask, Window, WindowedScan
 from openvista.geometry.components import label_components
 from openvista.geometry.grid import Axis3
-from openvista.inference.click_network import PointNetwork, Token
-from openvista.inference.merge import Place, merge_clicks
 from openvista.metrics.masks import dice
 from openvista.model import Model
 from openvista.network import ClickLabel
+from openvista.session.click_engine import PointNetwork, Token
+from openvista.session.merge import Place, merge_clicks
 
 ROUNDS = 3
 """Rounds of clicks of ``auto+point-oracle`` in each window."""

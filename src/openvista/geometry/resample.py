@@ -1,4 +1,4 @@
-"""From the voxels of one grid to those of another whose axes are parallel: linear or nearest, whole volumes or crops."""
+"""From the voxels of one grid to those of another with parallel axes: linear or nearest, whole volumes or crops."""
 
 from dataclasses import dataclass
 

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from openvista.anatomy.catalogue import ONE_PIECE_IDS
 from openvista.errors import DeviceError
-from openvista.inference.body import Box, find_body, whole, without_air
+from openvista.inference.body import Box, find_body, whole
 from openvista.inference.device import plan_slab_rows, plan_storage
-from openvista.inference.features import Encode, Storage, stitch, streaming_axis
-from openvista.inference.labels import Decision, ExactLabels, SmoothLabels
-from openvista.inference.network import WindowNetwork
+from openvista.inference.labelling import Decision, ExactLabels, SmoothLabels
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
+from openvista.inference.stitching import Encode, Storage, stitch, streaming_axis
 from openvista.inference.strays import remove_strays
-from openvista.inference.windows import WindowPlan, importance_map, pad, plan_windows
+from openvista.inference.window_network import WindowNetwork
+from openvista.inference.windows import WindowPlan, importance_map, pad, plan_windows, without_air
 from openvista.network import Preset
 from openvista.prepare import Prepared, prepare
 from openvista.scan import Scan

@@ -1,13 +1,12 @@
 """Where the body is: a coarse, generous mask, so that windows in air can be left out and the volume be cropped."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from openvista.geometry.grid import Axis3, Float3
-from openvista.inference.windows import WindowPlan
 
 BODY_HU = -300.0
 """Fat, skin and everything denser lies above it; air, and the foam of a table, below."""
@@ -68,21 +67,6 @@ def find_body(image_XYZ: Tensor, spacing: Float3, hu_window: tuple[float, float]
     reach = functional.max_pool3d(body[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0
     inside = tuple(slice(side.start // CELL, -(-side.stop // CELL)) for side in sides)
     return Body((sides[0], sides[1], sides[2]), reach[inside])
-
-
-def without_air(plan: WindowPlan, body: Body) -> WindowPlan:
-    """The plan for the body's box without the windows that hold nothing of the body.
-
-    Every voxel of the body keeps all its windows, so its result is the same as with all of them.
-    """
-    kept = []
-    for start in plan.starts:
-        cells = []
-        for first, side, before in zip(start, plan.window, plan.pad_before, strict=True):
-            cells.append(slice(max(first - before, 0) // CELL, -(-(first - before + side) // CELL)))
-        if body.cells_XYZ[tuple(cells)].any():
-            kept.append(start)
-    return replace(plan, starts=tuple(kept))
 
 
 def _side(first: int, stop: int, at_least: int, length: int) -> slice:

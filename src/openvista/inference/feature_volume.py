@@ -12,10 +12,10 @@ from openvista.geometry.box import EDGE_MARGIN, Part, cropped
 from openvista.geometry.grid import Axis3
 from openvista.inference.automatic import place_windows
 from openvista.inference.device import free_memory
-from openvista.inference.features import Storage, stitch
-from openvista.inference.network import WindowNetwork
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
+from openvista.inference.stitching import Storage, stitch
+from openvista.inference.window_network import WindowNetwork
 from openvista.inference.windows import importance_map, pad
 from openvista.io.scratch import scratch_array
 from openvista.prepare import Prepared

@@ -30,10 +30,10 @@ class Profile:
         grow: whether the mask of a click goes on into neighbouring windows when it reaches the border of its own.
         click_weighting: how the overlapping windows of clicks are averaged, as ``weighting``.
         local_clicks: a later click changes only what lies nearer to it than to the object's other clicks and is
-            connected with it (:func:`openvista.inference.merge.correct_nearby`). Otherwise all clicks are answered
+            connected with it (:func:`openvista.session.merge.correct_nearby`). Otherwise all clicks are answered
             together every time, as in the paper, and each may change all of the object.
         heed_clicks: a click is always right: where the network's answer contradicts one, its logits are shifted
-            around it (:func:`openvista.inference.heed.heed_clicks`). Otherwise a click may do nothing, as in the paper.
+            around it (:func:`openvista.session.merge.heed_clicks`). Otherwise a click may do nothing, as in the paper.
         drop_strays: class prompts leave out what lies far from the rest of a structure that is in one piece
             (:func:`openvista.inference.strays.remove_strays`), such as spinal cord in an upper arm.
 

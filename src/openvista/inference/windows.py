@@ -5,7 +5,7 @@ compared window by window.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from openvista.geometry.grid import Axis3
+from openvista.inference.body import CELL, Body
 
 SIGMA_SCALE = 0.125
 """Standard deviation of the Gaussian weights, as a share of the window's side (MONAI's default)."""
@@ -102,3 +103,18 @@ def total_weights(plan: WindowPlan, importance_XYZ: Tensor) -> Tensor:
     for start in plan.starts:
         total_XYZ[plan.box(start)] += importance_XYZ
     return total_XYZ
+
+
+def without_air(plan: WindowPlan, body: Body) -> WindowPlan:
+    """The plan for the body's box without the windows that hold nothing of the body.
+
+    Every voxel of the body keeps all its windows, so its result is the same as with all of them.
+    """
+    kept = []
+    for start in plan.starts:
+        cells = []
+        for first, side, before in zip(start, plan.window, plan.pad_before, strict=True):
+            cells.append(slice(max(first - before, 0) // CELL, -(-(first - before + side) // CELL)))
+        if body.cells_XYZ[tuple(cells)].any():
+            kept.append(start)
+    return replace(plan, starts=tuple(kept))

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from openvista.geometry.box import Part, around, box_slices, joint_box, shared_box
 from openvista.geometry.grid import Axis3
-from openvista.inference.objects import ObjectState, SessionState
-from openvista.inference.overlap import Composer, by_hand
-from openvista.inference.session import Session
+from openvista.session.label_maps import Composer, by_hand
+from openvista.session.session import Session
+from openvista.session.state import ObjectState, SessionState
 
 Box = tuple[Axis3, Axis3]
 """First voxel, and the one after the last."""

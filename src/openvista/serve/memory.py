@@ -1,6 +1,6 @@
 """What a session takes of memory, and how to make it take less. Everything it forgets it can make again."""
 
-from openvista.inference.session import Session
+from openvista.session.session import Session
 
 _SHARE_OF_CACHE = 4
 """A cache of one session gets this part of what all sessions may take: a session has four of them."""

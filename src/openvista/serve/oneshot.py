@@ -14,7 +14,6 @@ from starlette.requests import Request
 
 from openvista.errors import PromptError
 from openvista.inference.progress import Report
-from openvista.inference.session import Session
 from openvista.prompts import Click
 from openvista.scan import Segmentation
 from openvista.serve.engine import Engine, Lane
@@ -23,6 +22,7 @@ from openvista.serve.memory import bound_caches, session_bytes
 from openvista.serve.observe import Metrics
 from openvista.serve.scans import ScanRecord, ScanStore
 from openvista.serve.settings import MEGABYTE, Settings
+from openvista.session.session import Session
 
 _KEPT = 4
 _SHARE = 4

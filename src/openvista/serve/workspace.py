@@ -13,11 +13,7 @@ from numpy.typing import NDArray
 
 from openvista.errors import ServiceError
 from openvista.geometry.box import box_slices
-from openvista.inference.objects import ObjectState
 from openvista.inference.progress import Report
-from openvista.inference.session import Session
-from openvista.inference.session_answer import Answer
-from openvista.inference.session_store import pack
 from openvista.io.session_file import SessionContents
 from openvista.model import Model
 from openvista.prompts import Click
@@ -25,6 +21,10 @@ from openvista.scan import Scan, Segmentation
 from openvista.serve import schemas
 from openvista.serve.label_map import Box, LabelMap
 from openvista.serve.memory import bound_caches, forget, session_bytes
+from openvista.session.answer import Answer
+from openvista.session.session import Session
+from openvista.session.state import ObjectState
+from openvista.session.store import pack
 
 Which = int | str
 _GZIP_LEVEL = 1  # of what goes over the wire at once: labels shrink a hundredfold even so

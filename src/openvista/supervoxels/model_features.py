@@ -8,9 +8,9 @@ from openvista.errors import ModelError
 from openvista.geometry.grid import Grid
 from openvista.inference.automatic import place_windows, slab_bytes, with_room_on_host
 from openvista.inference.device import plan_storage
-from openvista.inference.features import Storage, stitch, streaming_axis
 from openvista.inference.profiles import BEST
 from openvista.inference.progress import Progress, Report, silent
+from openvista.inference.stitching import Storage, stitch, streaming_axis
 from openvista.inference.windows import importance_map, pad
 from openvista.model import Model
 from openvista.prepare import prepare

@@ -1,0 +1,259 @@
+"""From objects that may overlap to label maps, in which a voxel has one value. Needs no torch."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openvista._version import __version__
+from openvista.errors import AnatomyError, GridError, InputError
+from openvista.geometry.box import Part, cropped
+from openvista.geometry.grid import Axis3
+from openvista.scan import Segmentation
+from openvista.session.history import Event
+from openvista.session.open_scan import Workbench
+from openvista.session.state import AUTOMATIC, Description, ObjectState, SessionState, of_class
+from openvista.structures import present_ids
+
+POLICIES = ("order", "logit")
+
+Labels = NDArray[np.unsignedinteger]
+Show = Callable[[ObjectState], Part]
+"""An object's logits on a box of the scan, positive inside it."""
+
+
+@dataclass(frozen=True)
+class Contested:
+    """Voxels that two objects claim.
+
+    Attributes:
+        kept_by, lost_by: names.
+        voxels: how many.
+    """
+
+    kept_by: str
+    lost_by: str
+    voxels: int
+
+
+def by_hand(item: ObjectState) -> bool:
+    """Whether somebody clicked on an object or brought it along: it is not merely an automatic result."""
+    return bool(item.description.clicks) or item.description.start not in (AUTOMATIC, None)
+
+
+class Composer:
+    """Puts objects into one label map, one at a time: only one of them is in memory.
+
+    Policy ``"order"``: later objects lie on top of earlier ones, and what was done by hand on top of automatic results,
+    which share contested voxels out by the larger logit (that is what automatic segmentation does). Policy ``"logit"``:
+    the larger logit wins everywhere. Either way nothing is taken from locked objects; of two of these the earlier wins.
+
+    Args:
+        items: in the session's order.
+        show: what they look like.
+        shape: of the scan.
+        policy: see above.
+
+    Raises:
+        InputError: no such policy.
+    """
+
+    def __init__(self, items: Sequence[ObjectState], show: Show, shape: Axis3, policy: str) -> None:
+        if policy not in POLICIES:
+            raise InputError(f"no overlap policy {policy!r}: there is {', '.join(POLICIES)}, or layers")
+        self.items, self.show, self.shape, self.policy = items, show, shape, policy
+        self.lost: Counter[tuple[int, int]] = Counter()
+
+    def labels(self) -> Labels:
+        """The label map [X, Y, Z]: uint8 if ids fit, else uint16."""
+        labels_XYZ = empty_labels(self.items, self.shape)
+        free = [item for item in self.items if not item.locked]
+        by_logit = free if self.policy == "logit" else [item for item in free if not by_hand(item)]
+        self._largest_logit(labels_XYZ, by_logit)
+        painted = [item for item in free if item not in by_logit]
+        # from the lowest to the highest: the first of the locked ones comes last
+        for item in [*painted, *(item for item in reversed(self.items) if item.locked)]:
+            part = self.show(item)
+            view_XYZ, mask_XYZ = labels_XYZ[part.box], part.values_XYZ > 0
+            self._count(item.id, view_XYZ[mask_XYZ])
+            view_XYZ[mask_XYZ] = item.id
+        return labels_XYZ
+
+    def contested(self) -> list[Contested]:
+        """Who lost voxels to whom, most first: nothing done by hand is overwritten silently."""
+        names = {item.id: item.name for item in self.items}
+        hand = {item.id for item in self.items if by_hand(item)}
+        return [
+            Contested(names[kept], names[lost], voxels)
+            for (kept, lost), voxels in self.lost.most_common()
+            if kept in hand or lost in hand
+        ]
+
+    def _largest_logit(self, labels_XYZ: Labels, items: Sequence[ObjectState]) -> None:
+        """Give each voxel to the object with the largest logit there; on equal logits to the earlier one."""
+        best_XYZ = np.zeros(self.shape if items else (0, 0, 0), dtype=np.float16)
+        for item in items:
+            part = self.show(item)
+            logits_XYZ = part.values_XYZ.astype(np.float16)
+            view_XYZ, best = labels_XYZ[part.box], best_XYZ[part.box]
+            wins_XYZ = logits_XYZ > best
+            self._count(item.id, view_XYZ[wins_XYZ])
+            for winner, voxels in _counts(view_XYZ[(logits_XYZ > 0) & ~wins_XYZ]):
+                self.lost[winner, item.id] += voxels
+            view_XYZ[wins_XYZ] = item.id
+            best[wins_XYZ] = logits_XYZ[wins_XYZ]
+
+    def _count(self, winner: int, under: Labels) -> None:
+        for loser, voxels in _counts(under):
+            self.lost[winner, loser] += voxels
+
+
+def layers(items: Sequence[ObjectState], show: Show, shape: Axis3) -> list[tuple[list[ObjectState], Labels]]:
+    """As many label maps as it takes for every object to keep all its voxels: each object, in the session's order, lies
+    on the first map where no other is in its way.
+
+    Returns:
+        For each map the objects on it, and [X, Y, Z] ids.
+    """
+    maps: list[tuple[list[ObjectState], Labels]] = []
+    for item in items:
+        part = show(item)
+        mask_XYZ = part.values_XYZ > 0
+        free = (each for each in maps if not (each[1][part.box][mask_XYZ] > 0).any())
+        chosen = next(free, None)
+        if chosen is None:
+            chosen = ([], empty_labels(items, shape))
+            maps.append(chosen)
+        chosen[0].append(item)
+        chosen[1][part.box][mask_XYZ] = item.id
+    return maps
+
+
+def empty_labels(items: Sequence[ObjectState], shape: Axis3) -> Labels:
+    """Zeros of a type that holds all ids."""
+    highest = max((item.id for item in items), default=0)
+    labels_XYZ: Labels = np.zeros(shape, dtype=np.uint8 if highest < 256 else np.uint16)
+    return labels_XYZ
+
+
+def _counts(ids: Labels) -> list[tuple[int, int]]:
+    """How often each id above 0 occurs."""
+    counts = np.bincount(ids) if ids.size else np.zeros(1, dtype=int)
+    return [(key, int(counts[key])) for key in np.flatnonzero(counts).tolist() if key]
+
+
+logger = logging.getLogger(__name__)
+
+
+def import_items(
+    state: SessionState, bench: Workbench, segmentation: Segmentation, labels: Sequence[int | str] | None
+) -> tuple[list[ObjectState], dict[str, Any]]:
+    """Objects that start from the structures of a segmentation, and what to log. Their masks are left on the bench.
+
+    Raises:
+        GridError: it lies on another grid than the scan.
+        AnatomyError: it has no such structure.
+    """
+    if not segmentation.grid.matches(bench.scan.grid):
+        raise GridError(
+            f"the segmentation has shape {segmentation.grid.shape} and does not lie on the grid of the scan, of shape "
+            f"{bench.scan.grid.shape}; resample it to the scan first"
+        )
+    values = present_ids(segmentation.labels) if labels is None else [segmentation.id_of(each) for each in labels]
+    items = []
+    for value in values:
+        inside_XYZ = segmentation.labels == value
+        key = bench.add_mask(cropped(Part((0, 0, 0), inside_XYZ), inside_XYZ))
+        item = _item(state, bench, segmentation, value, key)
+        state = state.with_object(item)
+        items.append(item)
+    return items, {"labels": {str(value): item.name for value, item in zip(values, items, strict=True)}}
+
+
+def make_segmentation(bench: Workbench, state: SessionState, events: Sequence[Event], overlap: str) -> Segmentation:
+    """One label map of all objects; see :class:`Composer` for the policies.
+
+    Raises:
+        InputError: no such policy.
+    """
+    composer = Composer(state.objects, bench.show, bench.scan.grid.shape, overlap)
+    labels_XYZ = composer.labels()
+    contested = composer.contested()
+    for lost in contested:
+        logger.warning(
+            "%d voxels of %r were given to %r: lock it, change the order, or keep layers",
+            lost.voxels,
+            lost.lost_by,
+            lost.kept_by,
+        )
+    extra = {"overlap": overlap, "contested": [vars(lost) for lost in contested]}
+    return _wrap(bench, state.objects, labels_XYZ, events, extra)
+
+
+def make_layers(bench: Workbench, state: SessionState, events: Sequence[Event]) -> list[Segmentation]:
+    """As few label maps as it takes for every object to keep all its voxels."""
+    maps = layers(state.objects, bench.show, bench.scan.grid.shape)
+    return [
+        _wrap(bench, items, labels_XYZ, events, {"overlap": "layers", "layer": f"{number} of {len(maps)}"})
+        for number, (items, labels_XYZ) in enumerate(maps, start=1)
+    ]
+
+
+def prompts_of(items: Sequence[ObjectState]) -> list[dict[str, Any]]:
+    """What was asked of each object, as JSON can hold it: enough to ask it again."""
+    return [
+        {
+            "object": item.name,
+            "class": item.description.class_id,
+            "zero_shot": item.description.zero_shot,
+            "start": item.description.start,
+            "clicks": [[*click.voxel, click.positive] for click in item.description.clicks],
+        }
+        for item in items
+    ]
+
+
+def _wrap(
+    bench: Workbench,
+    items: Sequence[ObjectState],
+    labels_XYZ: NDArray[np.unsignedinteger],
+    events: Sequence[Event],
+    extra: Mapping[str, Any],
+) -> Segmentation:
+    provenance: dict[str, object] = {
+        "model": bench.model.name,
+        "weights_sha256": bench.model.fingerprint,
+        "profile": bench.profile.name,
+        "mode": bench.profile.mode,
+        "precision": bench.model.precision,
+        "version": __version__,
+        "prompts": {"objects": prompts_of(items), "events": len(events)},
+    }
+    return Segmentation(
+        labels=labels_XYZ,
+        grid=bench.scan.grid,
+        names={item.id: item.name for item in items},
+        colours={item.id: item.colour for item in items},
+        scan=bench.scan,
+        provenance=provenance | dict(extra),
+    )
+
+
+def _item(state: SessionState, bench: Workbench, segmentation: Segmentation, value: int, key: str) -> ObjectState:
+    """The object of one structure: of a class, if it is called like one that has no object yet."""
+    vocabulary = bench.model.vocabulary
+    name = segmentation.names[value]
+    class_id: int | None
+    try:
+        class_id = vocabulary.resolve(name)
+    except AnatomyError:
+        class_id = None
+    if class_id not in vocabulary.ids or of_class(state, class_id) is not None:
+        class_id = None
+    object_id = state.free_id(value if class_id is None else class_id, vocabulary.ids)
+    colour = segmentation.colours[value]
+    return ObjectState(object_id, state.free_name(name), colour, Description(class_id, start=key))

@@ -1,0 +1,260 @@
+"""How the answer to clicks becomes an object: the rules of paper facts §5, and ours for the clicks that follow; for one
+object at a time.
+
+"Not visited" and "not known" are masks; logits there may hold anything and are never computed with.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openvista.geometry.box import Slices
+from openvista.geometry.components import components_at
+from openvista.geometry.grid import Axis3, Float3
+
+REACH = 2
+"""A click that is not in a component looks in cubes of half-width 1, then 2."""
+NOT_ASKED = -1.0
+"""Logit of what the answer calls positive and nobody clicked on, where nothing was known before."""
+
+Logits = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A click on the voxel it falls into.
+
+    Attributes:
+        voxel: of the array that is merged; may lie outside it.
+        positive: whether the object is there.
+    """
+
+    voxel: Axis3
+    positive: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """An object after clicks.
+
+    Attributes:
+        logits_XYZ: positive inside the object.
+        known_XYZ: where the logits mean something.
+        taken_XYZ: the components that the clicks chose: here the logits are the answer's.
+    """
+
+    logits_XYZ: Logits
+    known_XYZ: Mask
+    taken_XYZ: Mask
+
+
+def merge_clicks(
+    previous_XYZ: Logits,
+    answer_XYZ: Logits,
+    places: Sequence[Place],
+    known_XYZ: Mask | None = None,
+    visited_XYZ: Mask | None = None,
+) -> Merged:
+    """Correct a previous result with the answer to clicks.
+
+    With P the answer's positive voxels and A the previous ones: *added* is P without A, or all of P as soon as any
+    click, of either sign, lies in A; *removed* is A without P. Each positive click takes its component of *added*,
+    each negative one its component of *removed*. The answer counts inside what was taken, and where nothing was known
+    before; but there what P calls positive and no click took becomes ``NOT_ASKED``.
+
+    A pure function of its arguments: the same answer merged into the same previous result is the same object, and two
+    clicks in one component take it once. A merged result taken as the next previous one may change again, because its
+    clicks then lie in A; so sessions always merge into what an object started from.
+
+    Args:
+        previous_XYZ: logits of the automatic branch or of an earlier mask.
+        answer_XYZ: logits of the point branch.
+        places: all clicks on the object; those outside the array count for nothing.
+        known_XYZ: where ``previous_XYZ`` holds values; everywhere if ``None``.
+        visited_XYZ: where a window has answered; everywhere if ``None``.
+    """
+    known = np.ones(previous_XYZ.shape, dtype=bool) if known_XYZ is None else known_XYZ
+    visited = np.ones(answer_XYZ.shape, dtype=bool) if visited_XYZ is None else visited_XYZ
+    before = known & (previous_XYZ > 0)
+    positive = visited & (answer_XYZ > 0)
+    clicks = [place for place in places if is_inside(place.voxel, before)]
+    added = positive if any(before[place.voxel] for place in clicks) else positive & ~before
+    removed = visited & before & ~positive
+    taken = components_at(added, [place.voxel for place in clicks if place.positive], REACH)
+    taken |= components_at(removed, [place.voxel for place in clicks if not place.positive], REACH)
+    fresh = visited & ~known
+    logits = np.where(taken | fresh, answer_XYZ, previous_XYZ)
+    logits = np.where(fresh & positive & ~taken, np.float32(NOT_ASKED), logits)
+    return Merged(logits, known | visited, taken)
+
+
+def keep_clicked(answer_XYZ: Logits, places: Sequence[Place], visited_XYZ: Mask | None = None) -> Merged:
+    """Clicks alone: keep the components with a positive click; other positive voxels get the mean negative logit.
+
+    Args: as :func:`merge_clicks`.
+    """
+    visited = np.ones(answer_XYZ.shape, dtype=bool) if visited_XYZ is None else visited_XYZ
+    positive = visited & (answer_XYZ > 0)
+    taken = components_at(positive, [place.voxel for place in places if place.positive])
+    negative = answer_XYZ[visited & ~positive]
+    elsewhere = np.float32(negative.mean(dtype=np.float64)) if negative.size else np.float32(NOT_ASKED)
+    # a mean of zeros would be neither: no voxel that was not taken may look positive or undecided
+    elsewhere = min(elsewhere, np.float32(-np.finfo(np.float16).smallest_normal))
+    return Merged(np.where(positive & ~taken, elsewhere, answer_XYZ), visited, taken)
+
+
+def correct_nearby(
+    previous_XYZ: Logits,
+    answer_XYZ: Logits,
+    places: Sequence[Place],
+    new: int,
+    spacing: Float3,
+    visited_XYZ: Mask,
+    seen_XYZ: Mask,
+    forgettable_XYZ: Mask,
+) -> Merged:
+    """Correct the answer to fewer clicks with the answer to all: a new click changes only what is near it.
+
+    A network that is asked again with one more click may change its mind about the whole object. A user who corrects
+    one place means that place. So a positive click only adds and a negative one only takes away; what it changes is
+    nearer to it, in mm, than to any other click of the object, and connected with it (26-connected, within ``REACH``),
+    through the object if the click lies in it. Where no answer has looked before, nothing was decided, and distance
+    does not matter: an object grows on. This is the rule of paper facts §5 with an added condition; the paper has no
+    rule for a second correction.
+
+    Args:
+        previous_XYZ: logits of the answer to the first clicks.
+        answer_XYZ: logits of the answer to all of them.
+        places: all clicks on the object, oldest first; those outside the array count as the nearest all the same.
+        new: how many of the last ones are new.
+        spacing: mm per voxel along X, Y, Z.
+        visited_XYZ: where a window has answered.
+        seen_XYZ: where one had answered the first clicks.
+        forgettable_XYZ: what may be taken away although no window looks at it any more.
+
+    Returns:
+        All is known; ``taken_XYZ`` is what was changed.
+    """
+    before = previous_XYZ > 0
+    positive = visited_XYZ & (answer_XYZ > 0)
+    removable = before & ~positive & (visited_XYZ | forgettable_XYZ)
+    nearest = nearest_click(places, before.shape, spacing)
+    near_new_XYZ = ~seen_XYZ | (nearest >= len(places) - new)
+    taken = np.zeros(before.shape, dtype=bool)
+    for sign, area in ((True, positive & ~before), (False, removable)):
+        own = [index for index in range(len(places) - new, len(places)) if places[index].positive == sign]
+        if own:
+            near = area & (~seen_XYZ | np.isin(nearest, own))
+            clicked = [places[index].voxel for index in own]
+            in_object = sign and any(before[voxel] for voxel in clicked if is_inside(voxel, before))
+            taken |= near & components_at(near | before if in_object else near, clicked, REACH)
+    # where both agree the answer's edge is the better one, between the voxels
+    agreed = visited_XYZ & near_new_XYZ & (positive == (before ^ taken))
+    logits = np.where(agreed, answer_XYZ, np.where(taken, np.float32(NOT_ASKED), previous_XYZ))
+    return Merged(logits, np.ones(before.shape, dtype=bool), taken)
+
+
+def nearest_click(places: Sequence[Place], shape: Axis3, spacing: Float3) -> NDArray[np.int32]:
+    """[X, Y, Z]: the number of the click that is nearest to each voxel, in mm; -1 where there is no click.
+
+    Args:
+        places: oldest first, inside the array or not; of equally near ones the newest counts.
+        shape: of the array, in voxels.
+        spacing: mm per voxel along X, Y, Z.
+    """
+    nearest_XYZ = np.full(shape, -1, dtype=np.int32)
+    shortest_XYZ = np.full(shape, np.inf, dtype=np.float32)
+    for index, place in enumerate(places):
+        x, y, z = (
+            ((np.arange(side, dtype=np.float32) - first) * step) ** 2
+            for side, first, step in zip(shape, place.voxel, spacing, strict=True)
+        )
+        distance_XYZ = x[:, None, None] + y[:, None] + z
+        nearer_XYZ = distance_XYZ <= shortest_XYZ
+        nearest_XYZ[nearer_XYZ] = index
+        np.minimum(shortest_XYZ, distance_XYZ, out=shortest_XYZ)
+    return nearest_XYZ
+
+
+def is_inside(voxel: Axis3, array: Mask) -> bool:
+    """Whether an array [X, Y, Z] has this voxel."""
+    return all(0 <= v < n for v, n in zip(voxel, array.shape, strict=True))
+
+
+RADIUS = 10.0
+"""mm: standard deviation of the Gaussian that a shift has around its click (chosen in benchmarks/accuracy.md)."""
+_SHARE = 0.1
+"""Of a window's shortest side: no Gaussian is wider, for models of small animals."""
+CERTAINTY = 1.0
+"""Logit that the voxel of a contradicted click gets, with the click's sign (same place)."""
+_REACH = 4
+"""Standard deviations after which nothing is shifted."""
+
+
+def heed_radius(window: Axis3, spacing: Float3) -> float:
+    """mm: standard deviation of the Gaussian for windows of so many voxels of so many mm."""
+    return min(RADIUS, _SHARE * min(side * step for side, step in zip(window, spacing, strict=True)))
+
+
+def heed_clicks(
+    answer_XYZ: Logits, places: Sequence[Place], spacing: Float3, visited_XYZ: Mask, radius: float = RADIUS
+) -> Logits:
+    """Logits that agree with every click in them.
+
+    Where a click lies, the difference to ``CERTAINTY`` with the click's sign is added; around it less and less, by a
+    Gaussian, among the voxels that are nearer to it than to the object's other clicks. So the network still says how
+    far the object goes, but from a threshold that lets the click be right. What no click contradicts stays as it is.
+
+    Args:
+        answer_XYZ: logits of the point branch.
+        places: all clicks on the object, oldest first; those outside the array, or where no window has answered, are
+            left alone. Of two in one voxel the newer counts.
+        spacing: mm per voxel along X, Y, Z.
+        visited_XYZ: where a window has answered.
+        radius: mm, of :func:`heed_radius`.
+    """
+    heeded_XYZ = answer_XYZ
+    for number, place in enumerate(places):
+        if not is_inside(place.voxel, visited_XYZ) or not visited_XYZ[place.voxel]:
+            continue
+        if (answer_XYZ[place.voxel] > 0) == place.positive:
+            continue
+        if heeded_XYZ is answer_XYZ:
+            heeded_XYZ = answer_XYZ.copy()
+        box = _reached(place.voxel, answer_XYZ.shape, spacing, radius)
+        moved = _moved(places, box)
+        wanted = np.float32(CERTAINTY if place.positive else -CERTAINTY)
+        weight_XYZ = _gaussian(moved[number].voxel, heeded_XYZ[box].shape, spacing, radius)
+        weight_XYZ *= visited_XYZ[box] & (nearest_click(moved, weight_XYZ.shape, spacing) == number)
+        heeded_XYZ[box] += (wanted - answer_XYZ[place.voxel]) * weight_XYZ
+    return heeded_XYZ
+
+
+def _reached(voxel: Axis3, shape: Axis3, spacing: Float3, radius: float) -> Slices:
+    """The box of an array that a click's Gaussian reaches."""
+    x, y, z = (
+        slice(max(v - int(_REACH * radius / step), 0), min(v + int(_REACH * radius / step) + 1, side))
+        for v, side, step in zip(voxel, shape, spacing, strict=True)
+    )
+    return (x, y, z)
+
+
+def _moved(places: Sequence[Place], box: Slices) -> list[Place]:
+    """The clicks in voxels of a box."""
+    moved = []
+    for place in places:
+        x, y, z = (v - side.start for v, side in zip(place.voxel, box, strict=True))
+        moved.append(Place((x, y, z), place.positive))
+    return moved
+
+
+def _gaussian(voxel: Axis3, shape: Axis3, spacing: Float3, radius: float) -> Logits:
+    """[X, Y, Z]: 1 at a voxel, less with its distance in mm."""
+    x, y, z = (
+        np.exp(-(((np.arange(side, dtype=np.float32) - first) * step / radius) ** 2) / 2).astype(np.float32)
+        for side, first, step in zip(shape, voxel, spacing, strict=True)
+    )
+    return x[:, None, None] * y[:, None] * z

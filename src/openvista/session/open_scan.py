@@ -1,0 +1,261 @@
+"""What a session computes with: one scan, one model, and everything worth keeping. All of it lazy.
+
+Masks live on the model grid and on the scan's own; this is where they pass from one to the other.
+"""
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from openvista.anatomy.catalogue import ONE_PIECE_IDS
+from openvista.anatomy.vocabulary import Vocabulary
+from openvista.errors import ModelError
+from openvista.geometry.box import Part, cropped, joint_box
+from openvista.geometry.grid import Axis3, Float3
+from openvista.geometry.resample import AxisMap, axis_map, resample_part
+from openvista.inference.body import BODY_HU
+from openvista.inference.device import free_memory
+from openvista.inference.feature_volume import FeatureVolume, compute_features
+from openvista.inference.profiles import Profile
+from openvista.inference.progress import Report, silent
+from openvista.inference.strays import largest_piece
+from openvista.inference.window_network import WindowNetwork
+from openvista.network import Preset
+from openvista.prepare import Prepared, prepare
+from openvista.scan import Scan
+from openvista.session.byte_cache import ByteCache
+from openvista.session.click_engine import FEATURE_BYTES, ClickEngine, ClickNetwork
+from openvista.session.lattice import Lattice
+from openvista.session.masks import OUTSIDE, Answering, Layer
+from openvista.session.state import AUTOMATIC, Description, ObjectState
+
+Box = tuple[Axis3, Axis3]
+"""First voxel, and the one after the last."""
+MASK_LOGIT = 10.0
+"""Logit inside a mask that an object started from, minus that outside; on its edge in between."""
+JUST_POSITIVE = 0.5
+SHOWN_BYTES = 1 << 30
+"""Of objects on the scan's grid to keep."""
+
+
+@dataclass(frozen=True, eq=False)
+class SessionModel:
+    """What a session needs of a model.
+
+    Attributes:
+        name: of the model.
+        fingerprint: SHA-256 of its weights.
+        preset: spacing, HU window, window.
+        vocabulary: the classes it knows.
+        storage_dtype: float16, or float32 where that precision was asked for.
+        automatic: answers class prompts; ``None`` if it has no such branch.
+        clicks: answers clicks; ``None`` if it has no such branch.
+        precision: for the record.
+        device: where features of windows are kept.
+        one_piece_ids: classes that are one connected thing.
+    """
+
+    name: str
+    fingerprint: str
+    preset: Preset
+    vocabulary: Vocabulary
+    storage_dtype: torch.dtype
+    automatic: WindowNetwork | None = None
+    clicks: ClickNetwork | None = None
+    precision: str = ""
+    device: str = "cpu"
+    one_piece_ids: frozenset[int] = frozenset(ONE_PIECE_IDS)
+
+
+class Workbench:
+    """One scan on the bench of one model.
+
+    Args:
+        model: what answers.
+        scan: HU on its own grid.
+        profile: the choices.
+        feature_budget: bytes of whole-scan features that may be kept in memory; see :func:`compute_features`.
+
+    Attributes:
+        masks: masks that objects start from, by name: True inside, on a box of the scan.
+        automatic: logits of classes, on a box of the model grid, by id.
+        restored: layers that came out of a session file.
+    """
+
+    def __init__(self, model: SessionModel, scan: Scan, profile: Profile, feature_budget: int | None = None) -> None:
+        self.model, self.scan, self.profile = model, scan, profile
+        self.feature_budget = feature_budget
+        self.masks: dict[str, Part] = {}
+        self.automatic: dict[int, Part] = {}
+        self.restored: dict[Description, Layer] = {}
+        self._starts: dict[str, Part] = {}
+        self._shown: ByteCache[Part] = ByteCache(SHOWN_BYTES)
+        self._features: FeatureVolume | None = None
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The scan on the model grid."""
+        return prepare(self.scan, self.model.preset.spacing, self.model.preset.hu_window)
+
+    @cached_property
+    def answering(self) -> Answering:
+        """Answers clicks.
+
+        Raises:
+            ModelError: the model has no point branch.
+        """
+        if self.model.clicks is None:
+            raise ModelError(
+                f"model {self.model.name!r} answers class prompts only, not clicks; choose a model with a point branch"
+            )
+        dtype = torch.empty(0, dtype=self.model.storage_dtype).numpy().dtype
+        lattice = Lattice(self.prepared.grid.shape, self.model.clicks.window)
+        choices = (self.profile.padding, self.profile.click_weighting, dtype)
+        free = free_memory(torch.device(self.model.device))
+        room = FEATURE_BYTES if free is None else min(FEATURE_BYTES, free // 4)
+        engine = ClickEngine(self.model.clicks, self.prepared.image_XYZ, lattice, *choices, feature_bytes=room)
+        bench: Workbench = weakref.proxy(self)  # a cycle would keep all of it until a garbage collection
+        return Answering(
+            engine,
+            lambda voxel: bench.to_model(voxel),
+            lambda description: bench.start_part(description),
+            self.prepared.grid.spacing,
+            local=self.profile.local_clicks,
+            heed=self.profile.heed_clicks,
+            restored=self.restored,
+        )
+
+    @cached_property
+    def _to_model(self) -> AxisMap:
+        return axis_map(self.prepared.grid, self.scan.grid)
+
+    def to_model(self, voxel: Float3) -> Float3:
+        """A place in voxels of the scan, in voxels of the model grid; within the outermost voxel centres."""
+        grid, mapping = self.prepared.grid, self._to_model
+        place = [0.0, 0.0, 0.0]
+        for axis, model_axis in enumerate(mapping.axes):
+            where = mapping.scale[axis] * voxel[axis] + mapping.offset[axis]
+            place[model_axis] = min(max(where, 0.0), grid.shape[model_axis] - 1.0)
+        return (place[0], place[1], place[2])
+
+    def ensure_automatic(self, class_ids: Sequence[int], report: Report = silent) -> None:
+        """Make sure that the automatic results of these classes are there.
+
+        Raises:
+            ModelError: the model has no automatic branch.
+        """
+        missing = [class_id for class_id in class_ids if class_id not in self.automatic]
+        if not missing:
+            return
+        network = self.model.automatic
+        if network is None:
+            raise ModelError(f"model {self.model.name!r} answers clicks only, not class prompts; choose another model")
+        if self._features is None:
+            self._features = compute_features(network, self.prepared, self.profile, self.feature_budget, report)
+        for class_id, part in zip(missing, self._features.layers(network.embeddings(missing), report), strict=True):
+            one_piece = self.profile.drop_strays and class_id in self.model.one_piece_ids
+            self.automatic[class_id] = largest_piece(part, self.prepared.grid.spacing) if one_piece else part
+
+    def add_mask(self, mask: Part) -> str:
+        """Keep a mask for objects to start from; returns its name."""
+        number = 1
+        while f"mask {number}" in self.masks:
+            number += 1
+        self.masks[f"mask {number}"] = mask
+        return f"mask {number}"
+
+    def start_part(self, description: Description) -> Part | None:
+        """Logits that an object starts from, on the model grid; ``None`` for nothing."""
+        if description.start is None:
+            return None
+        if description.start == AUTOMATIC:
+            assert description.class_id is not None
+            self.ensure_automatic([description.class_id])
+            return self.automatic[description.class_id]
+        if description.start not in self._starts:
+            self._starts[description.start] = self._mask_logits(self.masks[description.start])
+        return self._starts[description.start]
+
+    def _mask_logits(self, mask: Part) -> Part:
+        """A mask of the scan as logits on the model grid. Whatever of it falls between the model grid's voxels makes
+        the nearest of them just positive, so that clicks can take away what is thin as well."""
+        inside = Part(mask.start, mask.values_XYZ.astype(np.float32))
+        part = resample_part(inside, self.scan.grid, self.prepared.grid, 0.0)
+        logits_XYZ = (part.values_XYZ - 0.5) * MASK_LOGIT
+        mapping = axis_map(self.prepared.grid, self.scan.grid)
+        voxels_N3 = np.argwhere(mask.values_XYZ) + mask.start
+        nearest_N3 = np.empty_like(voxels_N3)
+        for axis, model_axis in enumerate(mapping.axes):
+            places_N = np.rint(mapping.positions(axis, self.scan.grid.shape[axis])[voxels_N3[:, axis]]).astype(int)
+            last = logits_XYZ.shape[model_axis] - 1
+            nearest_N3[:, model_axis] = (places_N - part.start[model_axis]).clip(0, last)
+        held = tuple(nearest_N3.T)
+        logits_XYZ[held] = np.maximum(logits_XYZ[held], JUST_POSITIVE)
+        return Part(part.start, logits_XYZ)
+
+    def layer(self, description: Description, report: Report = silent) -> Layer:
+        """An object's mask on the model grid."""
+        if description in self.restored:
+            return self.restored[description]
+        if not description.openings:
+            start = self.start_part(description)
+            return Layer(start or Part.nothing(np.float16))
+        return self.answering.layer(description, report)
+
+    def has_layer(self, description: Description) -> bool:
+        """Whether an object's layer is at hand, so that nothing has to be asked for it."""
+        return description in self.restored or ("answering" in self.__dict__ and description in self.answering.layers)
+
+    def show(self, item: ObjectState) -> Part:
+        """An object's logits on a box of the scan, positive inside it.
+
+        What started from a mask is that mask, to the voxel, wherever clicks have not changed it.
+        """
+        return self._shown.get(item.description, lambda: self._show(item.description))
+
+    def _show(self, description: Description) -> Part:
+        mask = self.masks.get(description.start or "")
+        if mask is not None and not description.openings:
+            return _as_logits(mask)
+        layer = self.layer(description)
+        logits = self._on_scan(layer.logits, OUTSIDE)
+        if mask is None or layer.touched is None:
+            return logits if mask is None else _as_logits(mask)
+        touched = Part(layer.touched.start, layer.touched.values_XYZ.astype(np.float32))
+        changed = self._on_scan(touched, 0.0)
+        start, stop = joint_box([(mask.start, mask.stop), (changed.start, changed.stop)])
+        original_XYZ = (mask.on(start, stop, False).astype(np.float32) - 0.5) * MASK_LOGIT
+        changed_XYZ = changed.on(start, stop, 0.0) > 0
+        return Part(start, np.where(changed_XYZ, logits.on(start, stop, OUTSIDE), original_XYZ))
+
+    def _on_scan(self, part: Part, fill: float) -> Part:
+        """The way back. Half precision is made single first, which the nearest voxel does not need."""
+        single = replace(part, values_XYZ=part.values_XYZ.astype(np.float32))
+        return resample_part(single, self.prepared.grid, self.scan.grid, fill, self.profile.mode)
+
+    def changed_box(self, before: Description, after: Description) -> Box | None:
+        """The scan's voxels that may differ between two masks; ``None`` if none does."""
+        one, other = self.layer(before).mask, self.layer(after).mask
+        start, stop = joint_box([(one.start, one.stop), (other.start, other.stop)])
+        differ_XYZ = one.on(start, stop, False) != other.on(start, stop, False)
+        if not differ_XYZ.any():
+            return None
+        changed = self._on_scan(cropped(Part(start, differ_XYZ), differ_XYZ), 0.0)
+        return (changed.start, changed.stop) if changed.values_XYZ.size else None
+
+    def in_air(self, voxel: Float3) -> bool:
+        """Whether a place lies in air outside the body: below -300 HU without tissue on both sides of it along R-L."""
+        image_XYZ = self.prepared.image_XYZ
+        low, high = self.model.preset.hu_window
+        threshold = (BODY_HU - low) / (high - low)
+        x, y, z = (int(where + 0.5) for where in self.to_model(voxel))
+        tissue = (image_XYZ[:, y, z] > max(threshold, 0.0)).numpy()
+        return not (tissue[x] or (tissue[:x].any() and tissue[x:].any()))
+
+
+def _as_logits(mask: Part) -> Part:
+    return Part(mask.start, (mask.values_XYZ.astype(np.float32) - 0.5) * MASK_LOGIT)

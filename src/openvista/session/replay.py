@@ -1,0 +1,157 @@
+"""A log of what was done, done again: on the same scan it gives the same masks, on another one it is a script.
+
+Every event is a JSON object with an ``action``, the name of a method of the session, and its arguments::
+
+    {"action": "segment", "classes": ["spinal cord"]}
+    {"action": "new_object", "name": "lesion"}
+    {"action": "clicks", "object": "lesion", "clicks": [[120, 88, 40, true], [125, 90, 40, false]]}
+    {"action": "box", "object": "lesion", "box": [[100, 130], [70, 95], [40, 41]], "positive": true}
+    {"action": "undo"}
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from openvista.errors import SessionError
+from openvista.inference.progress import Report, silent
+from openvista.prompts import Click
+from openvista.session.answer import Answer
+from openvista.session.history import Event
+from openvista.session.session import Session
+
+_CHOICES = ("grow", "automatic")
+_CHANGES = ("name", "colour", "locked", "visible")
+
+
+def log_of(session: Session) -> dict[str, Any]:
+    """The log of a session, as JSON can hold it."""
+    return {
+        "openvista_log": 1,
+        "scan": session.scan.name,
+        "model": session.bench.model.name,
+        "events": [flat(event) for event in session.events],
+    }
+
+
+def flat(event: Event) -> dict[str, Any]:
+    """An event as one object."""
+    return {"time": event.time, "action": event.action, **event.details}
+
+
+def replay(session: Session, events: Sequence[Mapping[str, Any]], report: Report = silent) -> list[Answer]:
+    """Do again what a log says.
+
+    Args:
+        session: to do it in. A log that starts from masks needs their objects in here already.
+        events: from a log; see above.
+        report: told about windows.
+
+    Returns:
+        The answers of its prompts.
+
+    Raises:
+        SessionError: an action that does not exist, or with arguments that are missing or wrong.
+        InputError: whatever the action itself refuses.
+    """
+    answers = []
+    for number, event in enumerate(events, start=1):
+        action = str(event.get("action"))
+        content = event.get("details", event)
+        if action not in _ACTIONS:
+            raise SessionError(f"event {number} of the log: no action {action!r}; there is {', '.join(_ACTIONS)}")
+        try:
+            answer = _ACTIONS[action](session, content, report)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SessionError(f"event {number} of the log, {action!r}: missing or wrong argument ({error})") from None
+        if answer is not None:
+            answers.append(answer)
+    return answers
+
+
+def _clicks(session: Session, event: Mapping[str, Any], report: Report) -> Answer:
+    clicks = []
+    for x, y, z, *sign in event["clicks"]:
+        clicks.append(Click((float(x), float(y), float(z)), bool(sign[0]) if sign else True))
+    return session.clicks(clicks, _target(session, event), progress=report, **_choices(event))
+
+
+def _box(session: Session, event: Mapping[str, Any], report: Report) -> Answer:
+    positive = bool(event.get("positive", True))
+    return session.box(event["box"], _target(session, event), positive, progress=report, **_choices(event))
+
+
+def _scribble(session: Session, event: Mapping[str, Any], report: Report) -> Answer:
+    positive = bool(event.get("positive", True))
+    return session.scribble(event["points"], _target(session, event), positive, progress=report, **_choices(event))
+
+
+def _lasso(session: Session, event: Mapping[str, Any], report: Report) -> Answer:
+    contour = (event["points"], int(event["axis"]), int(event["index"]))
+    positive = bool(event.get("positive", True))
+    return session.lasso(contour, _target(session, event), positive, progress=report, **_choices(event))
+
+
+def _segment(session: Session, event: Mapping[str, Any], report: Report) -> None:
+    session.segment(event.get("classes"), report)
+
+
+def _new_object(session: Session, event: Mapping[str, Any], _: Report) -> None:
+    colour = event.get("colour")
+    session.new_object(event["name"], None if colour is None else tuple(colour))
+
+
+def _start_from(session: Session, event: Mapping[str, Any], _: Report) -> None:
+    missing = [name for name in event["labels"].values() if session.state.find(name) is None]
+    if missing:
+        raise SessionError(f"the log starts from a mask of {missing[0]!r}: give that segmentation too")
+
+
+def _change(session: Session, event: Mapping[str, Any], _: Report) -> None:
+    given = {key: event[key] for key in _CHANGES if key in event}
+    if "colour" in given:
+        given["colour"] = tuple(given["colour"])
+    session.change(event["object"], **given)
+
+
+def _remove(session: Session, event: Mapping[str, Any], _: Report) -> None:
+    session.remove(event["object"])
+
+
+def _move(session: Session, event: Mapping[str, Any], _: Report) -> None:
+    session.move(event["object"], int(event["position"]))
+
+
+def _undo(session: Session, _: Mapping[str, Any], __: Report) -> None:
+    session.undo()
+
+
+def _redo(session: Session, _: Mapping[str, Any], __: Report) -> None:
+    session.redo()
+
+
+def _target(session: Session, event: Mapping[str, Any]) -> int | str | None:
+    """The object by name; one of a class that is not there yet by its class."""
+    name = event.get("object")
+    there = name is not None and session.state.find(name) is not None
+    class_id: int | str | None = event.get("class")
+    return name if there or class_id is None else class_id
+
+
+def _choices(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: bool(event[key]) for key in _CHOICES if key in event}
+
+
+_ACTIONS: Mapping[str, Callable[[Session, Mapping[str, Any], Report], Answer | None]] = {
+    "clicks": _clicks,
+    "box": _box,
+    "scribble": _scribble,
+    "lasso": _lasso,
+    "segment": _segment,
+    "new_object": _new_object,
+    "start_from": _start_from,
+    "change": _change,
+    "remove": _remove,
+    "move": _move,
+    "undo": _undo,
+    "redo": _redo,
+}

@@ -1,0 +1,125 @@
+"""What a session holds and gives back: automatic results, masks from files, layers and exports."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from openvista.errors import GridError, InputError
+from openvista.geometry.grid import Grid
+from openvista.scan import Scan, Segmentation
+from openvista.session.session import Session
+from small_inference import make_scan
+from small_sessions import AFFINE, SHAPE, ball, bright_scan, bright_session, two_balls
+
+
+def test_automatic_results_are_those_of_the_model_and_later_classes_cost_no_window(two_branches):
+    scan = make_scan(SHAPE, AFFINE)
+    session, exact = two_branches.open(scan), two_branches.segment(scan, ["liver"])
+    windows = []
+    session.segment("liver", windows.append)
+    assert any(step.stage == "encode" for step in windows)
+    later = []
+    session.segment(["spleen"], later.append)
+    assert not any(step.stage == "encode" for step in later)
+    agree = session.mask("liver") == exact.mask("liver")
+    assert agree.mean() > 0.999  # stitched in another order: rounding
+    together = session.segmentation()
+    both = two_branches.segment(scan, ["liver", "spleen"])
+    assert (together.labels == both.labels).mean() > 0.995
+
+
+def test_clicks_correct_the_automatic_result_and_only_where_they_took_something(two_branches):
+    session = two_branches.open(make_scan(SHAPE, AFFINE))
+    automatic = session.segment("liver")[0].mask
+    answer = session.click((15, 11, 8), "liver", grow=False)
+    assert session.object("liver").state.description.start == "automatic"
+    corrected = session.mask("liver")
+    layer = session.bench.layer(session.object("liver").state.description)
+    assert layer.touched is not None
+    assert answer.changed is None or not np.array_equal(automatic, corrected)
+    session.undo()
+    assert np.array_equal(session.mask("liver"), automatic)
+    fresh = two_branches.open(make_scan(SHAPE, AFFINE))
+    fresh.click((15, 11, 8), "liver", grow=False)  # the class without asking for it first
+    assert np.array_equal(fresh.mask("liver"), corrected)
+    alone = two_branches.open(make_scan(SHAPE, AFFINE))
+    alone.click((15, 11, 8), "liver", grow=False, automatic=False)
+    assert alone.object("liver").state.description.start is None
+
+
+def test_an_existing_mask_stays_to_the_voxel_where_clicks_change_nothing():
+    scan = two_balls()
+    affine = np.diag([1.3, -1.1, 2.3, 1.0])
+    scan = Scan(scan.voxels, Grid(scan.voxels.shape, affine))
+    labels = np.zeros(scan.voxels.shape, np.uint8)
+    labels[28:33, 27:30, 14:17] = 7  # too small a piece of the second ball
+    labels[3, 3, 3] = 7  # a lone voxel far away
+    labels[20:24, 2:5, 4:8] = 9
+    session = bright_session(scan)
+    seven, nine = session.start_from(Segmentation(labels, scan.grid, {7: "node", 9: "liver"}))
+    assert (seven.id, nine.id) == (7, 1)
+    assert nine.state.description.class_id == 1
+    assert np.array_equal(session.segmentation().labels == 7, labels == 7)
+    session.click((30, 28, 15), seven)
+    mask = session.mask(seven)
+    assert mask[3, 3, 3]
+    assert mask.sum() > 300
+    assert not mask[:20, 5:].any()
+    assert np.array_equal(session.mask(nine), labels == 9)
+    session.click((3, 3, 3), seven, positive=False, grow=False)
+    assert not session.mask(seven)[3, 3, 3]
+
+
+def test_a_mask_on_another_grid_is_refused():
+    scan = two_balls()
+    labels = np.zeros((5, 5, 5), np.uint8)
+    with pytest.raises(GridError, match=r"does not lie on the grid of the scan"):
+        bright_session(scan).start_from(Segmentation(labels, Grid((5, 5, 5), np.eye(4)), {}))
+
+
+def overlapping() -> Session:
+    """A large object and a small one inside it, by hand."""
+    inside = ball((30, 30, 20), (14, 14, 10), 7)
+    scan = bright_scan(inside)
+    labels = np.where(ball((30, 30, 20), (14, 14, 10), 3), 5, 0).astype(np.uint8)
+    session = bright_session(scan)
+    session.click((14, 14, 10), session.new_object("large"))
+    session.start_from(Segmentation(labels, scan.grid, {5: "small"}))
+    return session
+
+
+def test_later_objects_lie_on_top_and_losses_are_told(caplog):
+    session = overlapping()
+    with caplog.at_level(logging.WARNING):
+        made = session.segmentation()
+    assert np.array_equal(made.mask("small"), session.mask("small"))
+    lost = int(session.mask("small").sum())
+    assert made.provenance["contested"] == [{"kept_by": "small", "lost_by": "large", "voxels": lost}]
+    assert f"{lost} voxels of 'large' were given to 'small'" in caplog.text
+    session.move("large", 1)
+    assert not session.segmentation().mask("small").any()
+    session.change("small", locked=True)
+    assert np.array_equal(session.segmentation().mask("small"), session.mask("small"))
+    assert np.array_equal(session.segmentation("logit").mask("small"), session.mask("small"))
+
+
+def test_layers_keep_every_voxel():
+    session = overlapping()
+    layers = session.layers()
+    assert [list(layer.names.values()) for layer in layers] == [["large"], ["small"]]
+    for layer, name in zip(layers, ("large", "small"), strict=True):
+        assert np.array_equal(layer.mask(name), session.mask(name))
+    with pytest.raises(InputError, match="no overlap policy 'best'"):
+        session.segmentation("best")
+
+
+def test_a_segmentation_tells_what_it_takes_to_make_it_again(session):
+    session.click((10, 10, 8), session.new_object("node"), grow=False)
+    made = session.segmentation()
+    assert made.grid is session.scan.grid
+    assert made.names == {133: "node"}
+    assert made.provenance["weights_sha256"] == session.bench.model.fingerprint
+    (asked,) = made.provenance["prompts"]["objects"]
+    assert asked["clicks"] == [[10.0, 10.0, 8.0, True]]
+    assert asked["zero_shot"]
