@@ -24,7 +24,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from openvista.evaluate.results import read_results
+from openvista.evaluate.report.results import read_results
 from openvista.io import replacing
 
 STARTS = ("fine-tuned", "scratch")

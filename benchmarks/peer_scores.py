@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.datalist import Case, read_datalist
-from openvista.evaluate.labelled import LabelledScan, read_case
+from openvista.evaluate.labelled_scan import LabelledScan, read_case
 from openvista.io import replacing
 from openvista.metrics.masks import dice
 from openvista.train.recipe import Recipe

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from openvista.inference.device import retain_heap
 from openvista.network import Vista3D, build_empty
 from openvista.network.class_head import dot_logits
-from openvista.train.losses import dice_bce_loss
+from openvista.train.objective import dice_bce_loss
 from openvista.weights.naming import UNREAD
 from openvista.weights.official import adapt
 

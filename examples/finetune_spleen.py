@@ -53,9 +53,9 @@ from openvista.network.class_head import dot_logits
 from openvista.report.slices import in_ras_order, radiological
 from openvista.train.augment import Augmentation, draw_patch
 from openvista.train.cases import Use, load_case
-from openvista.train.losses import dice_bce_loss
-from openvista.train.parts import start_embeddings
-from openvista.train.validate import class_dice
+from openvista.train.objective import dice_bce_loss
+from openvista.train.starting_network import start_embeddings
+from openvista.train.validation import class_dice
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import load_network, save_model
 

@@ -5,11 +5,10 @@ import pytest
 
 from openvista.datalist import read_datalist
 from openvista.errors import InputError
-from openvista.evaluate.answers import Settings
-from openvista.evaluate.clicking import Habit
-from openvista.evaluate.clicks import _ClickedWindows, answer_clicks
-from openvista.evaluate.labelled import read_case
+from openvista.evaluate.clicks import Habit, _ClickedWindows, answer_clicks
+from openvista.evaluate.labelled_scan import read_case
 from openvista.evaluate.meter import Meter
+from openvista.evaluate.protocol import Settings
 from openvista.evaluate.protocols import PROTOCOLS, find_protocol
 from openvista.evaluate.run import evaluate_case, plan_run
 from openvista.simulate.user import first_user_click

@@ -16,8 +16,8 @@ from openvista.evaluate.compare import (
     signed_rank_p,
     write_comparison,
 )
-from openvista.evaluate.info import RunInfo
-from openvista.evaluate.results import Results
+from openvista.evaluate.report.results import Results
+from openvista.evaluate.run_folder import RunInfo
 from small_evaluation import make_record, make_score
 
 INFO = RunInfo(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from openvista.datalist import read_datalist
-from openvista.evaluate.labelled import read_case
+from openvista.evaluate.labelled_scan import read_case
 from openvista.evaluate.oracle import ROUNDS, _quality, _rounds, centre
 from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.run import evaluate_case, plan_run

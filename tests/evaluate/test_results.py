@@ -11,11 +11,11 @@ import pytest
 
 from openvista.datalist import read_datalist
 from openvista.errors import InputError
-from openvista.evaluate.folder import PICTURES, RunFolder, Shard
-from openvista.evaluate.pictures import PER_STRUCTURE, find_pictures
 from openvista.evaluate.protocols import find_protocol
-from openvista.evaluate.results import Results, read_results, write_results
+from openvista.evaluate.report.pictures import PER_STRUCTURE, find_pictures
+from openvista.evaluate.report.results import Results, read_results, write_results
 from openvista.evaluate.run import case_names, describe_run, plan_run, work_in_folder
+from openvista.evaluate.run_folder import PICTURES, RunFolder, Shard
 from small_evaluation import CLASSES, make_record, make_score, tiny_model, write_cases
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from openvista.datalist import read_datalist
 from openvista.errors import InputError, OutputError
-from openvista.evaluate.folder import RunFolder, Shard, read_info
 from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.run import case_names, describe_run, plan_run, work_in_folder
+from openvista.evaluate.run_folder import RunFolder, Shard, read_info
 from small_evaluation import CLASSES, make_record, make_score, tiny_model, write_cases
 
 NAMES = {1: "liver", 3: "spleen"}

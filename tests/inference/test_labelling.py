@@ -86,7 +86,7 @@ def test_exact_labels_are_the_nearest_of_the_model_grid(scan_grid, axis, seed, d
 
 
 def test_the_shortcut_leaves_only_boundaries_to_interpolation(monkeypatch):
-    import openvista.inference.labels as module
+    import openvista.inference.labelling as module
 
     grid = scan_grid_of((40, 40, 40), (1.0, 1.0, 1.0), (0, 1, 2), (1.0, 1.0, 1.0))
     fine = grid.with_spacing((0.5, 0.5, 0.5))

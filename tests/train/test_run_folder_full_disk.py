@@ -9,8 +9,7 @@ from tiny_training import tiny_recipe
 
 from openvista.errors import OutputError
 from openvista.train.distributed import Ranks
-from openvista.train.events import Events
-from openvista.train.run_folder import RunFolder
+from openvista.train.run_folder import Events, RunFolder
 
 FULL = Path("/dev/full")
 STEP = {"step": 1, "seconds": 1.5, "loss": 0.5, "learning_rate": 1e-3, "gradient": 2.0, "waited": 0.1}

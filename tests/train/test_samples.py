@@ -1,5 +1,7 @@
 """Samples depend on seed, step and index alone; prompts are left out as often as the recipe says."""
 
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -7,7 +9,7 @@ import torch
 from tiny_training import JOINT, POINT, tiny_recipe
 
 from openvista.simulate.supervoxel_mix import VARIANTS
-from openvista.train.samples import draw_sample, prompt_weights, random_source
+from openvista.train.samples import SampleLoader, draw_sample, prompt_weights, random_source, sample_groups
 
 
 def test_order_does_not_matter(data, tiny_list):
@@ -84,3 +86,39 @@ def test_the_recipe_says_what_is_made_of_supervoxels(data, tiny_list, variant):
     unseen = torch.cat([clicks.objects.unseen_B for clicks in asked if clicks is not None])
     assert len(unseen) >= 8
     assert unseen.unique().tolist() == [variant == "unlabelled"]
+
+
+def test_steps_come_in_order_and_ahead_of_time():
+    drawn = []
+
+    def draw(step, index):
+        drawn.append((step, index, threading.current_thread().name))
+        return step, index
+
+    with SampleLoader(draw, [[0, 1], [4, 5]], threads=3) as loader:
+        assert loader.take(7) == [[(7, 0), (7, 1)], [(7, 4), (7, 5)]]
+        assert loader.take(8) == [[(8, 0), (8, 1)], [(8, 4), (8, 5)]]
+    assert {step for step, _, _ in drawn} >= {7, 8, 9}  # more was begun
+    assert all(name.startswith("patches") for _, _, name in drawn)
+
+
+def test_waiting_is_counted():
+    with SampleLoader(lambda step, index: time.sleep(0.05), [[0]], threads=1) as loader:
+        loader.take(0)
+        assert loader.waited >= 0.04
+
+
+def test_an_error_of_the_background_comes_to_the_front():
+    def draw(step, index):
+        raise ValueError("no patch")
+
+    with SampleLoader(draw, [[0]], threads=1) as loader, pytest.raises(ValueError, match="no patch"):
+        loader.take(0)
+
+
+@pytest.mark.parametrize(("processes", "accumulate"), [(1, 4), (2, 2), (4, 1)])
+def test_processes_and_groups_share_the_same_samples(processes, accumulate):
+    taken = [
+        index for rank in range(processes) for group in sample_groups(rank, processes, 3, accumulate) for index in group
+    ]
+    assert sorted(taken) == list(range(12))

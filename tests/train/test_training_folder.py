@@ -11,9 +11,8 @@ from tiny_training import tiny_recipe
 
 from openvista.errors import DataListError
 from openvista.train.distributed import Ranks
-from openvista.train.environment import git_revision
 from openvista.train.loop import Trainer
-from openvista.train.run_folder import RunFolder, drop_rows_after
+from openvista.train.run_folder import RunFolder, drop_rows_after, git_revision
 
 STEP = {"seconds": 1.5, "loss": 0.5, "learning_rate": 1e-3, "gradient": 2.0, "waited": 0.1}
 SCORES = {"validation_dice": {133: 0.5, 134: 0.25}}

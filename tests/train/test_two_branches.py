@@ -10,8 +10,8 @@ from openvista.errors import ModelError, RecipeError
 from openvista.network import PRESETS, STARTER, build
 from openvista.train.export import export_model
 from openvista.train.loop import Trainer
-from openvista.train.parts import starting_network
 from openvista.train.recipe_file import read_recipe
+from openvista.train.starting_network import starting_network
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import load_network, save_model
 

@@ -12,10 +12,9 @@ from openvista.cli.files import make_folder
 if TYPE_CHECKING:
     from openvista.anatomy.vocabulary import Vocabulary
     from openvista.datalist import Case, DataList, LabelMapping
-    from openvista.evaluate.folder import RunFolder, Shard
-    from openvista.evaluate.info import RunInfo
-    from openvista.evaluate.results import Results
+    from openvista.evaluate.report.results import Results
     from openvista.evaluate.run import Run
+    from openvista.evaluate.run_folder import RunFolder, RunInfo, Shard
     from openvista.evaluate.sam2 import Sam2, Sam2Card
     from openvista.evaluate.score import Judge
     from openvista.model import Model
@@ -107,9 +106,9 @@ def evaluate(
     set_up_logging(verbose, quiet)
     from openvista.datalist import read_datalist
     from openvista.errors import OutputError
-    from openvista.evaluate.folder import RunFolder, Shard
     from openvista.evaluate.protocols import find_protocol
     from openvista.evaluate.run import describe_run
+    from openvista.evaluate.run_folder import RunFolder, Shard
 
     shard = Shard.from_environment()
     if output is None and (shard.count > 1 or resume):
@@ -152,7 +151,7 @@ def compare(
     set_up_logging(0, quiet)
     from openvista.cli.evaluation_tables import print_comparison
     from openvista.evaluate.compare import compare_results, disagreements, write_comparison
-    from openvista.evaluate.results import read_results
+    from openvista.evaluate.report.results import read_results
 
     first, second = read_results(a), read_results(b)
     rows = compare_results(first, second, metric, seed)
@@ -296,7 +295,7 @@ def _work(
     quiet: bool,
 ) -> "Results | None":
     """Answer this process's cases; the first process gathers everybody's, the others return ``None``."""
-    from openvista.evaluate.results import Results
+    from openvista.evaluate.report.results import Results
     from openvista.evaluate.run import case_names, evaluate_case, work_in_folder
 
     named = case_names(cases)
@@ -322,7 +321,7 @@ def _work(
 
 def _report(results: "Results", output: Path | None, quiet: bool) -> None:
     from openvista.cli.evaluation_tables import print_summary
-    from openvista.evaluate.results import HTML_FILE, write_results
+    from openvista.evaluate.report.results import HTML_FILE, write_results
 
     if output is not None:
         write_results(output, results)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openvista.evaluate.compare import Comparison
-    from openvista.evaluate.results import Results
+    from openvista.evaluate.report.results import Results
     from openvista.evaluate.statistics import Summary
 
 

@@ -10,8 +10,8 @@ from openvista.cli.console import Quiet, Verbose, counting_bar, set_up_logging
 from openvista.cli.training import parse_settings, train_with_bar
 
 if TYPE_CHECKING:
-    from openvista.train.finetune import FinetunePlan
-    from openvista.train.finetune_recipe import FinetuneRequest
+    from openvista.train.finetune.plan import FinetunePlan
+    from openvista.train.finetune.recipe import FinetuneRequest
     from openvista.weights import ModelFolder
 
 Number = TypeVar("Number", int, float)
@@ -80,7 +80,7 @@ def finetune(
 
       openvista segment CT.nii.gz --model runs/spleen/model
     """
-    from openvista.train.finetune_recipe import FinetuneRequest
+    from openvista.train.finetune.recipe import FinetuneRequest
 
     chosen = parse_settings(settings or [])
     _check_kept(keep_classes, chosen)
@@ -111,8 +111,8 @@ def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: 
     """The first process plans; all train; the first one exports. What torchrun starts anew goes on."""
     from openvista.inference.device import retain_heap
     from openvista.train.distributed import joined_ranks
-    from openvista.train.finetune import export_finetuned, plan_finetune, planned_recipe
-    from openvista.train.finetune_recipe import chosen_device
+    from openvista.train.finetune.plan import export_finetuned, plan_finetune, planned_recipe
+    from openvista.train.finetune.recipe import chosen_device
 
     with joined_ranks(chosen_device(request)) as ranks:
         quiet = quiet or not ranks.is_first

@@ -8,9 +8,9 @@ import numpy as np
 from openvista.cvpr.evaluate import CLICKS, NSD_FROM_DICE, area, draw_box, iterate
 from openvista.cvpr.predict import Deadline, Predictor
 from openvista.cvpr.request import Labels, MiddleBox, Request
-from openvista.evaluate.answers import Answer, Settings
-from openvista.evaluate.labelled import LabelledScan, Structure
+from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
+from openvista.evaluate.protocol import Answer, Settings
 from openvista.evaluate.score import CaseRecord
 from openvista.model import Model
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import InputError
-from openvista.evaluate.page import definitions, number, page, section, table
-from openvista.evaluate.results import Results
+from openvista.evaluate.report.page import definitions, number, page, section, table
+from openvista.evaluate.report.results import Results
 from openvista.evaluate.score import without_nan
 from openvista.evaluate.statistics import LEVEL, METRICS, interval
 from openvista.io import replacing

@@ -14,9 +14,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from openvista.anatomy.catalogue import SPECIAL_IDS
-from openvista.evaluate.answers import Answer, Settings
-from openvista.evaluate.labelled import LabelledScan, Structure
+from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
+from openvista.evaluate.protocol import Answer, Settings
 from openvista.evaluate.windowed import NO_PROMPT, Ask, Window, WindowedScan
 from openvista.geometry.components import label_components
 from openvista.geometry.grid import Axis3

@@ -1,17 +1,31 @@
 """The protocols by name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from openvista.errors import InputError, ModelError
-from openvista.evaluate.answers import Protocol
-from openvista.evaluate.automatic import answer_automatically
 from openvista.evaluate.challenge import answer_challenge
 from openvista.evaluate.clicks import answer_clicks, answer_zero_shot
+from openvista.evaluate.labelled_scan import LabelledScan
+from openvista.evaluate.meter import Meter
 from openvista.evaluate.oracle import answer_centre_clicks, answer_corrected
-from openvista.evaluate.sam2 import Sam2Card
-from openvista.evaluate.slices import answer_slices
+from openvista.evaluate.protocol import Answer, Protocol, Settings
+from openvista.evaluate.sam2 import Sam2Card, answer_slices
+from openvista.model import Model
 from openvista.weights import ModelCard
+
+
+def answer_automatically(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+    """Every class of the data list is prompted in every case, whether or not it is there.
+
+    A voxel belongs to one class, so where the data list has an organ and its tumour, the organ is scored without the
+    tumour.
+    """
+    with meter.on():
+        labels_XYZ = model.segment(labelled.scan, settings.class_ids, profile=settings.profile).labels
+    for structure in labelled.structures:
+        yield Answer(structure, labels_XYZ == structure.class_id, None, meter.seconds)
+
 
 _ALL = (
     Protocol("auto", "class prompts only", answer_automatically, ("automatic",)),

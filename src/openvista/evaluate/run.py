@@ -10,13 +10,12 @@ from pathlib import Path
 from openvista._version import __version__
 from openvista.datalist import Case, DataList
 from openvista.errors import DataListError, InputError
-from openvista.evaluate.answers import Answer, Judged, Protocol, Settings
-from openvista.evaluate.clicking import check_habits
-from openvista.evaluate.folder import PICTURES, RunFolder
-from openvista.evaluate.info import RunInfo, checksum
-from openvista.evaluate.labelled import LabelledScan, read_case
+from openvista.evaluate.clicks import check_habits
+from openvista.evaluate.labelled_scan import LabelledScan, read_case
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.pictures import WorstPictures
+from openvista.evaluate.protocol import Answer, Judged, Protocol, Settings
+from openvista.evaluate.report.pictures import WorstPictures
+from openvista.evaluate.run_folder import PICTURES, RunFolder, RunInfo, checksum
 from openvista.evaluate.sam2 import Sam2Card
 from openvista.evaluate.score import DEFAULT_JUDGE, CaseRecord, Judge, Score
 from openvista.weights import ModelCard
@@ -53,7 +52,7 @@ def plan_run(
     judge: Judge = DEFAULT_JUDGE,
     **choices: object,
 ) -> Run:
-    """A run with the usual settings; ``choices`` are fields of :class:`openvista.evaluate.answers.Settings`.
+    """A run with the usual settings; ``choices`` are fields of :class:`openvista.evaluate.protocol.Settings`.
 
     Raises:
         InputError: clicks or habits that do not exist, or that the protocol does not have.

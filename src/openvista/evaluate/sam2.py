@@ -8,6 +8,7 @@ input.
 """
 
 import logging
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
 from openvista.anatomy import official_vocabulary
+from openvista.evaluate.clicks import Habit
+from openvista.evaluate.labelled_scan import LabelledScan
+from openvista.evaluate.meter import Meter
+from openvista.evaluate.protocol import Answer, Settings
+from openvista.geometry.components import label_components
+from openvista.metrics.masks import dice
 from openvista.model import _fingerprint
 from openvista.scan import Scan
 from openvista.supervoxels.sam_features import PIXEL_DEVIATION, PIXEL_MEAN, Family, load_pretrained
@@ -166,3 +174,101 @@ class _Frames(Mapping[int, Tensor]):
         resized = functional.interpolate(grey_HW[None, None], size, mode="bilinear", antialias=True)[0]
         mean, deviation = (torch.tensor(values)[:, None, None] for values in (PIXEL_MEAN, PIXEL_DEVIATION))
         return (resized - mean) / deviation
+
+
+FIRST_ROUNDS = 4
+"""Clicks on the first slice at most."""
+_ERODER = np.ones((3, 3), bool)
+
+
+def answer_slices(sam2: Sam2, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+    """One object at a time; after n annotated slices its mask on the whole scan."""
+    for structure in labelled.structures:
+        truth = labelled.truth(structure)
+        if not truth.any():
+            continue
+        shown = np.arange(truth.shape[2])
+        if Habit.NO_BACKGROUND in settings.habits:
+            shown = np.flatnonzero(truth.any(axis=(0, 1)))
+        offset = structure.region[2].start
+        random = np.random.default_rng([settings.seed, zlib.crc32(labelled.name.encode()), structure.class_id])
+        before, best = meter.seconds, np.zeros((*truth.shape[:2], len(shown)), bool)
+        video = Video(sam2, labelled.scan, (shown + offset).tolist())
+        rounds = _annotate(video, truth[:, :, shown], random, meter)
+        for count in range(1, settings.clicks[-1] + 1):
+            masks = next(rounds, best)
+            if Habit.BEST not in settings.habits or dice(masks, truth[:, :, shown]) > dice(best, truth[:, :, shown]):
+                best = masks
+            if count in settings.clicks:
+                yield Answer(structure, _on_scan(best, shown + offset, labelled), count, meter.seconds - before)
+
+
+def _annotate(video: Video, truth_HWT: Mask, random: np.random.Generator, meter: Meter) -> Iterator[Mask]:
+    """Masks of the slices shown after one more slice was annotated; ends when there is nothing to click on."""
+    row, column, frame = _middle(truth_HWT)
+    points: dict[int, list[Point]] = {frame: [(row, column, True)]}
+    with meter.on():
+        for _ in range(FIRST_ROUNDS):
+            video.forget()
+            mask_HW = video.click(frame, points[frame])
+            missing, superfluous = _errors(truth_HWT[:, :, frame], mask_HW)
+            larger = missing if missing.sum() > superfluous.sum() else superfluous
+            if not larger.any() or len(points[frame]) == FIRST_ROUNDS:
+                break
+            points[frame].append((*_centre(larger), larger is missing))
+        masks_HWT = video.track()
+    while True:
+        yield masks_HWT
+        frame = _worst(truth_HWT, masks_HWT)
+        new = _corrections(truth_HWT[:, :, frame], masks_HWT[:, :, frame], random)
+        if not new:
+            return
+        points.setdefault(frame, []).extend(new)
+        with meter.on():
+            video.click(frame, points[frame])
+            masks_HWT = video.track()
+
+
+def _middle(truth_HWT: Mask) -> tuple[int, int, int]:
+    """The voxel of the largest component that is nearest to its mean."""
+    labels, _ = label_components(truth_HWT)
+    voxels = np.argwhere(labels == np.bincount(labels.ravel())[1:].argmax() + 1)
+    row, column, frame = voxels[((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1).argmin()].tolist()
+    return row, column, frame
+
+
+def _errors(truth_HW: Mask, mask_HW: Mask) -> tuple[Mask, Mask]:
+    """What is missing and what is too much, eroded."""
+    missing = ndimage.binary_erosion(truth_HW & ~mask_HW, _ERODER)
+    return missing, ndimage.binary_erosion(mask_HW & ~truth_HW, _ERODER)
+
+
+def _centre(error_HW: Mask) -> tuple[int, int]:
+    """The pixel of an error that is nearest to its mean."""
+    pixels = np.argwhere(error_HW)
+    row, column = pixels[((pixels - pixels.mean(axis=0)) ** 2).sum(axis=1).argmin()].tolist()
+    return row, column
+
+
+def _corrections(truth_HW: Mask, mask_HW: Mask, random: np.random.Generator) -> list[Point]:
+    missing, superfluous = _errors(truth_HW, mask_HW)
+    points = [(*_centre(error), positive) for error, positive in ((missing, True), (superfluous, False)) if error.any()]
+    larger = missing if missing.sum() > superfluous.sum() else superfluous
+    if larger.any():
+        pixels = np.argwhere(larger)
+        row, column = pixels[random.integers(len(pixels))].tolist()
+        points.append((row, column, larger is missing))
+    return points
+
+
+def _worst(truth_HWT: Mask, masks_HWT: Mask) -> int:
+    """The slice with truth whose Dice is lowest; of those that are equally bad the one with the most wrong pixels."""
+    wrong = (truth_HWT ^ masks_HWT).sum(axis=(0, 1))
+    frames = np.flatnonzero(truth_HWT.any(axis=(0, 1))).tolist()
+    return min(frames, key=lambda t: (dice(masks_HWT[:, :, t], truth_HWT[:, :, t]), -wrong[t]))
+
+
+def _on_scan(masks_HWT: Mask, slices: np.ndarray, labelled: LabelledScan) -> Mask:
+    whole = np.zeros(labelled.labels_XYZ.shape, bool)
+    whole[:, :, slices] = masks_HWT
+    return whole

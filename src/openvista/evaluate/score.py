@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.evaluate.labelled import LabelledScan, Structure
+from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, Measures, measure_masks
 from openvista.metrics.surface import Surface
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from openvista.evaluate.labelled import LabelledScan, Structure
+from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.geometry.grid import Axis3, Float3
 from openvista.geometry.resample import resample_linear, resample_nearest
 from openvista.inference.automatic import place_windows

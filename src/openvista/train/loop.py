@@ -15,13 +15,11 @@ from openvista.network import Vista3D, build
 from openvista.train.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
 from openvista.train.data import TrainingData, list_cases, load_data
 from openvista.train.distributed import Ranks
-from openvista.train.learner import Learner
-from openvista.train.loader import SampleLoader, sample_groups
-from openvista.train.parts import check_device, starting_network
+from openvista.train.learner import Learner, Schedule
 from openvista.train.recipe import Recipe
 from openvista.train.run_folder import RunFolder, check_unused, is_restart
-from openvista.train.samples import draw_sample
-from openvista.train.schedule import Schedule
+from openvista.train.samples import SampleLoader, draw_sample, sample_groups
+from openvista.train.starting_network import check_device, starting_network
 from openvista.train.validation import overall, validate_all
 
 logger = logging.getLogger(__name__)

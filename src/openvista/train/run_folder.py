@@ -16,19 +16,121 @@
 import csv
 import json
 import logging
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+import torch
+
+from openvista._version import __version__
 from openvista.errors import RecipeError
 from openvista.io.atomic import output_error, replacing
 from openvista.train.checkpoint import LAST
 from openvista.train.curves import draw_curves
 from openvista.train.distributed import Ranks
-from openvista.train.environment import describe_environment
-from openvista.train.events import Events
 from openvista.train.recipe import Recipe
+
+
+def describe_environment(ranks: Ranks) -> dict[str, Any]:
+    """Versions, device, processes and git revision, as plain values."""
+    return {
+        "openvista": __version__,
+        "git_revision": git_revision(Path(__file__).parent),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "cuda": torch.version.cuda,
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(ranks.device) if ranks.device.type == "cuda" else _cpu_name(),
+        "processors": os.cpu_count(),
+        "threads_per_process": torch.get_num_threads(),
+        "processes": ranks.count,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def git_revision(folder: Path) -> str | None:
+    """Commit of the checkout a folder lies in, with "+changes" if files differ from it; ``None`` outside of one."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if not commit:
+        return None
+    return f"{commit}+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no", ".") else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+logger = logging.getLogger(__name__)
+
+
+class Events:
+    """Writes numbers by step; without the package ``tensorboard`` it writes nothing and says so once.
+
+    Args:
+        folder: where the event files go.
+        purge_after: step after which earlier events are not shown any more; ``None`` for a new run.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, purge_after: int | None) -> None:
+        self._folder = folder
+        self._writer = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            logger.info("no events for TensorBoard: pip install 'openvista[train]' brings it")
+            return
+        purge_step = None if purge_after is None else purge_after + 1
+        try:
+            self._writer = SummaryWriter(str(folder), purge_step=purge_step)
+        except OSError as error:
+            raise output_error(folder, error) from error
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Numbers of a step by name.
+
+        Raises:
+            OutputError: the system refused to write these, or earlier ones.
+        """
+        if self._writer is None:
+            return
+        try:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
+        except OSError as error:
+            raise output_error(self._folder, error) from error
+
+    def close(self) -> None:
+        """Write what is left; where the system refuses, say so: the run itself is safe."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.close()
+        except OSError as error:
+            logger.warning("%s", output_error(self._folder, error))
+
 
 logger = logging.getLogger(__name__)
 

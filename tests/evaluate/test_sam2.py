@@ -15,11 +15,10 @@ if not hasattr(transformers, "Sam2VideoModel"):
 from openvista.cli.main import app  # noqa: E402
 from openvista.datalist import read_datalist  # noqa: E402
 from openvista.errors import InputError, ModelError  # noqa: E402
-from openvista.evaluate.labelled import read_case  # noqa: E402
+from openvista.evaluate.labelled_scan import read_case  # noqa: E402
 from openvista.evaluate.protocols import find_protocol  # noqa: E402
 from openvista.evaluate.run import evaluate_case, plan_run  # noqa: E402
-from openvista.evaluate.sam2 import Video, load_sam2  # noqa: E402
-from openvista.evaluate.slices import _corrections, _middle, _worst  # noqa: E402
+from openvista.evaluate.sam2 import Video, _corrections, _middle, _worst, load_sam2  # noqa: E402  # noqa: E402
 from small_evaluation import CLASSES, write_cases  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -135,9 +134,9 @@ def test_every_structure_has_a_value_after_each_slice_always_the_same(sam2, fold
 
 
 def test_without_background_nothing_is_found_there(sam2, folder, labelled):
-    from openvista.evaluate.answers import Settings
     from openvista.evaluate.meter import Meter
-    from openvista.evaluate.slices import answer_slices
+    from openvista.evaluate.protocol import Settings
+    from openvista.evaluate.sam2 import answer_slices
 
     settings = Settings(class_ids=(1, 3), clicks=(1,), habits=frozenset({"no-background"}))
     for answer in answer_slices(sam2, labelled, settings, Meter(CPU)):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from openvista.evaluate.answers import Answer
-from openvista.evaluate.labelled import LabelledScan
+from openvista.evaluate.labelled_scan import LabelledScan
+from openvista.evaluate.protocol import Answer
 from openvista.evaluate.score import CaseRecord, Score
 from openvista.io import replacing
 

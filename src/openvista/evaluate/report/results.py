@@ -7,11 +7,10 @@ from typing import Any
 
 from openvista.errors import InputError
 from openvista.evaluate.challenge import challenge_csv, challenge_rows
-from openvista.evaluate.folder import PICTURES
-from openvista.evaluate.info import RunInfo
-from openvista.evaluate.page import report_page
-from openvista.evaluate.pictures import find_pictures
 from openvista.evaluate.protocols import find_protocol
+from openvista.evaluate.report.page import report_page
+from openvista.evaluate.report.pictures import find_pictures
+from openvista.evaluate.run_folder import PICTURES, RunInfo
 from openvista.evaluate.score import CaseRecord, scores_csv, without_nan
 from openvista.evaluate.statistics import Summary, summarise
 from openvista.io import replacing

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from openvista.errors import InputError
-from openvista.evaluate.labelled import LabelledScan, Structure
+from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 
 

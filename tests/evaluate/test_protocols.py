@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from openvista.datalist import read_datalist
-from openvista.evaluate.labelled import read_case
+from openvista.evaluate.labelled_scan import read_case
 from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.run import case_names, evaluate_case, plan_run
 from openvista.model import load_model

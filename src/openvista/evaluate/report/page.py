@@ -7,9 +7,9 @@ from math import isfinite
 
 import numpy as np
 
-from openvista.evaluate.charts import curves, whisker
-from openvista.evaluate.info import RunInfo
-from openvista.evaluate.pictures import Picture
+from openvista.evaluate.report.charts import curves, whisker
+from openvista.evaluate.report.pictures import Picture
+from openvista.evaluate.run_folder import RunInfo
 from openvista.evaluate.score import CaseRecord
 from openvista.evaluate.statistics import LEVEL, RESAMPLES, Statistic, Summary
 from openvista.evaluate.style import CSS

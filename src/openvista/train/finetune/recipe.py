@@ -17,11 +17,11 @@ from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.device import cpu_has_bfloat16, free_memory
 from openvista.network import PRESETS, Preset
 from openvista.train.distributed import Ranks
-from openvista.train.finetune_names import mirrored_ids, named_ids, one_piece_ids
-from openvista.train.merged import one_value_each
+from openvista.train.finetune.cases import one_value_each
+from openvista.train.finetune.classes import mirrored_ids, named_ids, one_piece_ids
+from openvista.train.finetune.sizes import CaseSizes, Work, measure_case, plan_patch, plan_spacing
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import make_recipe
-from openvista.train.sizes import CaseSizes, Work, measure_case, plan_patch, plan_spacing
 from openvista.train.stages import automatic, finetune
 from openvista.weights import ModelFolder
 

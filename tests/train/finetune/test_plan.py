@@ -15,11 +15,11 @@ from openvista.io import read_labels
 from openvista.network import STARTER, build
 from openvista.train.data import list_cases, load_data
 from openvista.train.distributed import Ranks
-from openvista.train.finetune import export_finetuned, model_name, plan_finetune, planned_recipe
-from openvista.train.finetune_recipe import FinetuneRequest
+from openvista.train.finetune.cases import one_value_each
+from openvista.train.finetune.plan import export_finetuned, model_name, plan_finetune, planned_recipe
+from openvista.train.finetune.recipe import FinetuneRequest
 from openvista.train.loop import Trainer
-from openvista.train.merged import one_value_each
-from openvista.train.parts import starting_network
+from openvista.train.starting_network import starting_network
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import load_network, save_model
 
@@ -263,7 +263,7 @@ def test_a_restart_takes_the_plan_of_before(datalist, tmp_path, monkeypatch):
         with pytest.raises(OutputError, match="holds something"):
             planned(*other)
     with monkeypatch.context() as patch:
-        patch.setattr("openvista.train.finetune.choose_shots", None)  # no case is read again
+        patch.setattr("openvista.train.finetune.plan.choose_shots", None)  # no case is read again
         after = planned(1, "a")
     assert (after.recipe, after.names, after.base) == (before.recipe, before.names, before.base)
     assert after.shots.skipped == before.shots.skipped != ()
@@ -284,7 +284,7 @@ def test_the_pace_is_that_of_all_processes(datalist, tmp_path):
 
 def test_the_plan_is_for_the_device_that_trains(datalist, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("openvista.train.finetune_recipe.free_memory", asked.append)
+    monkeypatch.setattr("openvista.train.finetune.recipe.free_memory", asked.append)
     ranks = Ranks(device=torch.device("meta"))
     recipe = plan_finetune(request_for(datalist, patch="auto"), tmp_path / "run", ranks=ranks).recipe
     assert asked == [ranks.device]

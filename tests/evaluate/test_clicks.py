@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from openvista.errors import InputError
-from openvista.evaluate.answers import Settings
-from openvista.evaluate.clicking import Habit, check_habits, click_structure, next_click
-from openvista.evaluate.labelled import LabelledScan, Structure
+from openvista.evaluate.clicks import Habit, check_habits, click_structure, next_click
+from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
+from openvista.evaluate.protocol import Settings
 from openvista.geometry.grid import Grid
 from openvista.metrics.masks import dice
 from openvista.scan import Scan

@@ -8,7 +8,7 @@ import pytest
 
 from openvista.datalist import read_datalist
 from openvista.errors import DataListError
-from openvista.train.shots import choose_shots
+from openvista.train.finetune.cases import choose_shots
 
 ONE, TWO = {1: 3}, {1: 3, 2: 138}
 

@@ -9,9 +9,7 @@ from openvista.metrics.masks import dice
 from openvista.network import STARTER, build
 from openvista.simulate.user import first_user_click
 from openvista.train.cases import KnownRange, TrainingCase
-from openvista.train.validate import class_dice, predict_labels
-from openvista.train.validate_clicks import one_click_dice, window_around
-from openvista.train.validation import mean_scores, overall
+from openvista.train.validation import class_dice, mean_scores, one_click_dice, overall, predict_labels, window_around
 
 SMALL = replace(STARTER, filters=4, window=(32, 32, 32), branches=("automatic",))
 IDS = torch.tensor([3, 7])

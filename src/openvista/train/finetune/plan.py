@@ -21,12 +21,11 @@ from openvista.network import Vista3D, build
 from openvista.train.data import warn_of_own_transforms
 from openvista.train.distributed import Ranks
 from openvista.train.export import export_model
-from openvista.train.finetune_recipe import HELD_OUT, LEARN, FinetuneRequest, check_request, plan_recipe
-from openvista.train.merged import merge_labels
-from openvista.train.new_classes import embedding_sources
+from openvista.train.finetune.cases import Shots, SkippedCase, choose_shots, merge_labels
+from openvista.train.finetune.classes import embedding_sources
+from openvista.train.finetune.recipe import HELD_OUT, LEARN, FinetuneRequest, check_request, plan_recipe
 from openvista.train.recipe import Recipe
 from openvista.train.run_folder import is_restart, note_launch
-from openvista.train.shots import Shots, SkippedCase, choose_shots
 from openvista.weights import ModelCard, ModelFolder, find_model, write_card
 from openvista.weights.card import CARD_FILE, check_name
 
