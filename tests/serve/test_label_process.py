@@ -93,7 +93,7 @@ def test_the_annotators_round_ends_in_a_model(store, tmp_path):
 
 def test_a_job_ends_with_the_server_that_started_it():
     """However the server ends: its end of the pipe closes."""
-    command = [sys.executable, "-m", "openvista.serve.job", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "openvista.serve.worker", "serve", "--port", "0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as job:
         try:
             assert b"http://" in next(line for line in job.stdout if b"http://" in line)

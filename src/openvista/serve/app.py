@@ -13,13 +13,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openvista._version import __version__
 from openvista.serve import health, nim
-from openvista.serve.documented import describe_refusals
-from openvista.serve.guard import OWNER_COOKIE, OWNER_HEADER, Guard, new_secret, read_cookie, set_cookie
-from openvista.serve.limits import BodyLimit
-from openvista.serve.monai_label import infer, store_routes, work_routes
-from openvista.serve.monai_label.parts import MonaiLabel
+from openvista.serve.guard import OWNER_COOKIE, OWNER_HEADER, BodyLimit, Guard, new_secret, read_cookie, set_cookie
+from openvista.serve.monai_label import routes_datastore, routes_infer, routes_training
+from openvista.serve.monai_label.face import MonaiLabel
 from openvista.serve.native import about, prompts, results, scans, sessions
 from openvista.serve.observe import Observer
+from openvista.serve.problems import describe_refusals
 from openvista.serve.problems import install as install_problems
 from openvista.serve.service import Service
 from openvista.serve.settings import Settings
@@ -65,7 +64,18 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service
     app.state.monai_label = MonaiLabel(service)
     install_problems(app)
-    for part in (health, about, scans, sessions, prompts, results, nim, infer, store_routes, work_routes):
+    for part in (
+        health,
+        about,
+        scans,
+        sessions,
+        prompts,
+        results,
+        nim,
+        routes_infer,
+        routes_datastore,
+        routes_training,
+    ):
         app.include_router(part.router)
     describe_refusals(app)
     _add_pages(app)

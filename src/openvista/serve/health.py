@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from openvista.serve.documented import body, problems
+from openvista.serve.problems import body, problems
 from openvista.serve.service import Service, service_of
 
 router = APIRouter(tags=["health"])

@@ -20,13 +20,13 @@ from openvista._version import __version__
 from openvista.errors import ModelError, ServiceError
 from openvista.prompts import Click
 from openvista.scan import Segmentation
-from openvista.serve.arrivals import scan_from_form, scan_from_path, scan_from_url, scratch_folder
-from openvista.serve.documented import body, form, problems
 from openvista.serve.etags import attachment
 from openvista.serve.oneshot import Answered, Asked
+from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
 from openvista.serve.schemas import MAX_CLICKS, Voxel
 from openvista.serve.service import Service, asker, service_of
+from openvista.serve.uploads import scan_from_form, scan_from_path, scan_from_url, scratch_folder
 from openvista.structures import present_ids
 
 router = APIRouter(prefix="/v1", tags=["NIM"])

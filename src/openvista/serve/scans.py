@@ -17,7 +17,7 @@ from openvista.geometry.grid import Grid
 from openvista.io import write_scan
 from openvista.scan import NiftiGeometry, Scan
 from openvista.serve.guard import new_id
-from openvista.serve.parse import VOXELS_FILE
+from openvista.serve.sandbox_child import VOXELS_FILE
 
 logger = logging.getLogger(__name__)
 

@@ -3,21 +3,52 @@
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import IO
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from openvista.errors import InputError, OutputError
 from openvista.serve.engine import Engine
 from openvista.serve.guard import owner_of
-from openvista.serve.intake import Workshop
 from openvista.serve.observe import Metrics
 from openvista.serve.oneshot import OneShots
+from openvista.serve.sandbox import Workshop
 from openvista.serve.scans import ScanStore
 from openvista.serve.sessions import SessionStore
 from openvista.serve.settings import Settings
-from openvista.serve.state import claim
+
+_LOCK_FILE = "in-use"
+
+
+def claim(folder: Path) -> IO[str]:
+    """Make the folder and hold it until the returned file is closed, or the process ends in whatever way.
+
+    Raises:
+        OutputError: it cannot be made or written.
+        InputError: another server holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chmod(folder, 0o700)
+        file = (folder / _LOCK_FILE).open("a", encoding="ascii")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be used: {error.strerror}; choose another folder with --state") from None
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock; two servers on one folder are then the operator's mistake
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise InputError(f"{folder}: another server uses it; stop that one or choose another --state") from None
+    return file
+
 
 logger = logging.getLogger(__name__)
 

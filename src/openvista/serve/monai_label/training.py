@@ -218,7 +218,7 @@ def _minutes(given: Any) -> float:
 
 
 def _run(folder: Path, datalist: Path, mapping: list[str], model: str, minutes: float) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "openvista.serve.job", "finetune", str(datalist), "--model", model]
+    command = [sys.executable, "-m", "openvista.serve.worker", "finetune", str(datalist), "--model", model]
     command += ["--minutes", f"{minutes:g}", "--output", str(folder / "run"), "--verbose"]
     for item in mapping:
         command += ["--map", item]

@@ -10,9 +10,9 @@ from openvista._version import __version__
 from openvista.anatomy.catalogue import EVERYTHING_IDS, GROUPS, LAST_OFFICIAL_ID, AnatomyClass
 from openvista.io.paths import IMAGE_SUFFIXES, OUTPUT_SUFFIXES
 from openvista.model import Model
-from openvista.serve.documented import problems
 from openvista.serve.etags import answer_with_etag
-from openvista.serve.parse import DETACHED
+from openvista.serve.problems import problems
+from openvista.serve.sandbox_child import DETACHED
 from openvista.serve.schemas import ClassInfo, ClassList, Features, GroupInfo, Limits, ModelInfo, ServerInfo
 from openvista.serve.service import Service, service_of
 

@@ -8,9 +8,9 @@ from starlette.responses import JSONResponse, StreamingResponse
 
 from openvista.errors import ModelError
 from openvista.inference.progress import Report
-from openvista.serve.documented import body, problems
 from openvista.serve.kept_session import KeptSession
 from openvista.serve.native.sessions import TheService, TheSession, WithLabels, change_of
+from openvista.serve.problems import body, problems
 from openvista.serve.schemas import (
     AskBox,
     AskClasses,

@@ -9,13 +9,13 @@ from starlette.responses import Response
 
 from openvista.io.session_file import write_session
 from openvista.scan import Segmentation
-from openvista.serve.arrivals import labels_from_form, scratch_folder
-from openvista.serve.documented import body, form, problems
 from openvista.serve.etags import answer_with_etag, has_it, not_modified
 from openvista.serve.kept_session import KeptSession
 from openvista.serve.native.sessions import ObjectId, TheService, TheSession, WithLabels, changed
+from openvista.serve.problems import body, form, problems
 from openvista.serve.schemas import Change, ExportFormat, History, Table
 from openvista.serve.service import Service
+from openvista.serve.uploads import labels_from_form, scratch_folder
 from openvista.serve.workspace import Workspace
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["results"])

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from openvista.serve.arrivals import scan_from_form, scan_from_path, scan_from_url
-from openvista.serve.documented import body, form, problems
 from openvista.serve.etags import file_with_etag
+from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
 from openvista.serve.schemas import FromPath, FromUrl, ScanInfo, ScanList, ScanWarning
 from openvista.serve.service import Service, asker, service_of
+from openvista.serve.uploads import scan_from_form, scan_from_path, scan_from_url
 
 router = APIRouter(prefix="/api/v1/scans", tags=["scans"])
 

@@ -7,10 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from openvista.errors import ServiceError
-from openvista.serve.arrivals import scratch_folder
-from openvista.serve.documented import form, problems
-from openvista.serve.intake import receive_form
 from openvista.serve.kept_session import KeptSession
+from openvista.serve.problems import form, problems
 from openvista.serve.schemas import (
     Change,
     ChangeObject,
@@ -20,6 +18,7 @@ from openvista.serve.schemas import (
     SessionList,
 )
 from openvista.serve.service import Service, asker, service_of
+from openvista.serve.uploads import receive_form, scratch_folder
 from openvista.serve.workspace import Workspace
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])

@@ -11,16 +11,15 @@ from starlette.responses import JSONResponse, Response
 
 from openvista._version import __version__
 from openvista.errors import ServiceError
-from openvista.serve.arrivals import scan_from_form, scan_from_upload, scratch_folder
-from openvista.serve.documented import body, form, problems
 from openvista.serve.etags import attachment, file_with_etag
-from openvista.serve.intake import Upload, receive_form
-from openvista.serve.monai_label import answer
-from openvista.serve.monai_label.images import SESSION_LIFE
+from openvista.serve.monai_label import translate
+from openvista.serve.monai_label.datastore import SESSION_LIFE
+from openvista.serve.monai_label.face import MonaiLabel, TheFace
 from openvista.serve.monai_label.models import find_listed, listed_models
-from openvista.serve.monai_label.parts import MonaiLabel, TheFace
-from openvista.serve.monai_label.question import read_params, to_question
+from openvista.serve.monai_label.translate import read_params, to_question
+from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
+from openvista.serve.uploads import Upload, receive_form, scan_from_form, scan_from_upload, scratch_folder
 
 router = APIRouter(tags=["MONAI Label"])
 
@@ -84,7 +83,7 @@ async def infer(
     async with scratch_folder(face.service) as folder:
         upload = await receive_form(request, folder, ("file", "label"))
         params = read_params(upload.fields.get("params"))
-        ending = answer.wanted_ending(params)
+        ending = translate.wanted_ending(params)
         question = to_question(listed, params)
         if "label" in upload.others:
             raise ServiceError("scribbles as a label map are not taken; send clicks", code="params")
@@ -96,16 +95,16 @@ async def infer(
         finally:
             if not kept:
                 await face.service.remove_scan(record.id)
-        segmentation = await run_in_threadpool(answer.numbered, found.segmentation, question.single)
-        told = answer.params_of(segmentation, found.seconds, found.notes)
+        segmentation = await run_in_threadpool(translate.numbered, found.segmentation, question.single)
+        told = translate.params_of(segmentation, found.seconds, found.notes)
         if output is OutputKind.JSON:
             return JSONResponse(told)
         compress = params.get("result_compress") is not False
-        content = await run_in_threadpool(answer.label_file, segmentation, folder, ending, compress)
+        content = await run_in_threadpool(translate.label_file, segmentation, folder, ending, compress)
     if output is OutputKind.IMAGE:
         headers = {"Content-Disposition": attachment(f"{record.name}{ending}")}
         return Response(content, media_type="application/octet-stream", headers=headers)
-    packed, media = answer.multipart(told, content, ending)
+    packed, media = translate.multipart(told, content, ending)
     return Response(packed, headers={"Content-Type": media})
 
 

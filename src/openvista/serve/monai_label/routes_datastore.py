@@ -9,12 +9,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from openvista.errors import ServiceError
-from openvista.serve.arrivals import keep_file, read_labels, scratch_folder
-from openvista.serve.documented import body, form, problems
-from openvista.serve.intake import Upload, receive_form
-from openvista.serve.monai_label.images import SESSION_LIFE
-from openvista.serve.monai_label.parts import MonaiLabel, TheFace
-from openvista.serve.monai_label.question import read_params
+from openvista.serve.monai_label.datastore import SESSION_LIFE
+from openvista.serve.monai_label.face import MonaiLabel, TheFace
+from openvista.serve.monai_label.translate import read_params
+from openvista.serve.problems import body, form, problems
+from openvista.serve.uploads import Upload, keep_file, read_labels, receive_form, scratch_folder
 from openvista.weights.registry import sha256_of
 
 router = APIRouter(prefix="/datastore", tags=["MONAI Label"])

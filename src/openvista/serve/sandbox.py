@@ -1,8 +1,10 @@
-"""Our end of the process that reads strangers' files."""
+"""TODO."""
 
+import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+
 from openvista.errors import ServiceError
-from openvista.serve.parse import ANSWER_FILE, ParseRequest
+from openvista.serve.guard import new_id
+from openvista.serve.sandbox_child import ANSWER_FILE, SESSION_FILE, ParseRequest
+from openvista.serve.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +84,7 @@ class Reader:
 
 def _start() -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "openvista.serve.parse"],
+        [sys.executable, "-m", "openvista.serve.sandbox_child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # a decoder's messages hold file names and worse
@@ -113,3 +119,71 @@ def _environment() -> dict[str, str]:
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
     own = {name: os.environ[name] for name in kept if name in os.environ}
     return own | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
+
+
+class Workshop:
+    """Makes folders for what comes in, reads it, and clears up.
+
+    Args:
+        folder: ours alone; emptied at the start, since what lies there belongs to requests of an earlier life.
+        settings: the limits.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._settings = settings
+        self._reader = Reader()
+        self._one = asyncio.Lock()  # files read at the same time would add up their memory
+
+    def new_folder(self) -> Path:
+        """An empty folder that nobody else uses; the caller removes it."""
+        folder = self._folder / new_id()
+        folder.mkdir()
+        return folder
+
+    async def parse(self, source: Path, scratch: Path, *, kind: str = "scan") -> tuple[Path, dict[str, Any]]:
+        """Read a file, or a folder of slices, in a process with limits.
+
+        Args:
+            source: what came in.
+            scratch: a folder of ours, for what is needed on the way and for the result.
+            kind: what it should be; see :class:`ParseRequest`.
+
+        Returns:
+            A folder with the array, and the facts; see :mod:`openvista.serve.sandbox_child`.
+
+        Raises:
+            ServiceError: 422 not a scan, 413 too large, 504 too slow.
+        """
+        output, unpacked = scratch / "output", scratch / "unpacked"
+        output.mkdir()
+        unpacked.mkdir()
+        limits = self._settings
+        request = ParseRequest(
+            source=str(source),
+            output=str(output),
+            scratch=str(unpacked),
+            voxels=limits.voxels,
+            unpacked_bytes=8 * limits.voxels + limits.upload_bytes,
+            memory_bytes=limits.parse_bytes,
+            cpu_seconds=int(limits.parse_seconds) + 1,
+            kind=kind,
+        )
+        async with self._one:
+            facts = await run_in_threadpool(self._reader.read, request, limits.parse_seconds)
+        return output, facts
+
+    async def check_session(self, source: Path, scratch: Path) -> Path:
+        """A stranger's session file, read and written anew in a process with limits.
+
+        Raises:
+            ServiceError: 422 not a session file, 413 too large.
+        """
+        output, _ = await self.parse(source, scratch, kind="session")
+        return output / SESSION_FILE
+
+    def close(self) -> None:
+        """End the reading process."""
+        self._reader.close()

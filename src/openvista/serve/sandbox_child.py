@@ -1,4 +1,4 @@
-"""Reads strangers' files, each in a process of its own: ``python -m openvista.serve.parse``.
+"""Reads strangers' files, each in a process of its own: ``python -m openvista.serve.sandbox_child``.
 
 One request per line on standard input. For each we fork, and the child reads the file: whatever a hostile file does to
 a decoder, it does it there, with bounded memory, time, open files and output, without the server's token, and without

@@ -6,8 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from openvista.errors import ServiceError
-from openvista.serve.monai_label.datastore import Datastore
-from openvista.serve.monai_label.images import Images
+from openvista.serve.monai_label.datastore import Datastore, Images
 from openvista.serve.monai_label.training import Training
 from openvista.serve.service import Service
 

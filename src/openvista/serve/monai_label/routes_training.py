@@ -10,9 +10,9 @@ from fastapi import APIRouter, Body, Path, Request
 from starlette.concurrency import run_in_threadpool
 
 from openvista.errors import ServiceError
-from openvista.serve.documented import problems
 from openvista.serve.guard import same_secret
-from openvista.serve.monai_label.parts import TheFace
+from openvista.serve.monai_label.face import TheFace
+from openvista.serve.problems import problems
 from openvista.weights.registry import sha256_of
 
 router = APIRouter(tags=["MONAI Label"])

@@ -1,16 +1,23 @@
 """From the ``params`` of an inference request to what the engine is asked, for each type of model."""
 
+import gzip
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from openvista.errors import ServiceError
 from openvista.prompts import Click
+from openvista.scan import Segmentation
+from openvista.serve.guard import new_id
 from openvista.serve.monai_label.models import Listed
 from openvista.serve.oneshot import Asked
 from openvista.serve.schemas import MAX_CLICKS
+from openvista.structures import present_ids
 
 _POSITIVE = (1, 3)
 """Values of ``point_labels`` that include; 0 and 2 exclude. 2 and 3 are VISTA3D's own for special classes."""
@@ -133,3 +140,79 @@ def _place(item: Any, name: str) -> tuple[float, float, float]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < 1e9
+
+
+_ENDINGS = (".nrrd", ".seg.nrrd", ".nii.gz", ".nii", ".mha")
+DEFAULT_ENDING = ".nii.gz"
+
+
+def numbered(segmentation: Segmentation, single: str | None) -> Segmentation:
+    """Only what has voxels keeps its name: Slicer gives names in ascending order of the values that it finds.
+
+    Args:
+        segmentation: the engine's.
+        single: name of the only segment, which then has value 1.
+    """
+    if single is not None:
+        labels = (segmentation.labels > 0).astype(np.uint8)
+        return Segmentation(labels, segmentation.grid, {1: single}, {}, segmentation.scan, segmentation.provenance)
+    present = present_ids(segmentation.labels)
+    dtype = np.uint8 if max([*present, 0]) < 256 else np.uint16
+    names = {key: segmentation.names[key] for key in present}
+    return replace(segmentation, labels=segmentation.labels.astype(dtype, copy=False), names=names)
+
+
+def wanted_ending(params: dict[str, Any]) -> str:
+    """The file format a client asks for.
+
+    Raises:
+        ServiceError: 422, one that we do not write.
+    """
+    ending = params.get("result_extension") or DEFAULT_ENDING
+    if ending not in _ENDINGS:
+        raise ServiceError(f"result_extension must be one of {', '.join(_ENDINGS)}", code="params")
+    return str(ending)
+
+
+def label_file(segmentation: Segmentation, folder: Path, ending: str, compress: bool) -> bytes:
+    """The label map as a file.
+
+    Args:
+        segmentation: with the values it should have.
+        folder: for writing.
+        ending: of the format.
+        compress: false for OHIF, whose reader knows raw NRRD only.
+    """
+    path = segmentation.save(folder / f"answer{ending}")
+    content = path.read_bytes()
+    return content if compress or not ending.endswith(".nrrd") else unpacked_nrrd(content)
+
+
+def unpacked_nrrd(content: bytes) -> bytes:
+    """An NRRD whose voxels follow as they are: little-endian, first axis fastest."""
+    header, _, data = content.partition(b"\n\n")
+    if b"encoding: gzip" not in header:
+        return content
+    return header.replace(b"encoding: gzip", b"encoding: raw") + b"\n\n" + gzip.decompress(data)
+
+
+def params_of(segmentation: Segmentation, seconds: float, notes: list[str]) -> dict[str, Any]:
+    """What is told besides the file."""
+    names = {name: key for key, name in sorted(segmentation.names.items())}
+    return {"label_names": names, "latencies": {"total": round(seconds, 3)}, "notes": notes}
+
+
+def multipart(params: dict[str, Any], content: bytes, ending: str) -> tuple[bytes, str]:
+    """Both in one answer, and its content type. Clients save the file under its name: a bare one, unlike any other."""
+    boundary = f"openvista-{new_id()}"
+    name = f"label-{new_id()}{ending}".replace("_", "-")
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="params"\r\n'.encode(),
+        b"Content-Type: application/json\r\n\r\n",
+        json.dumps(params).encode(),
+        f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n'.encode(),
+        b"Content-Type: application/octet-stream\r\n\r\n",
+        content,
+        f"\r\n--{boundary}--\r\n".encode(),
+    ]
+    return b"".join(parts), f"multipart/form-data; boundary={boundary}"

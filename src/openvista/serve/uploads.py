@@ -3,23 +3,126 @@
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
 from openvista.errors import ServiceError
 from openvista.geometry.grid import Grid
-from openvista.io.paths import scan_name
+from openvista.io.paths import image_suffix, scan_name
 from openvista.scan import Segmentation
-from openvista.serve.confine import confined, safe_name
 from openvista.serve.fetch import fetch
-from openvista.serve.intake import Upload, ending_of, known_ending, receive_form
-from openvista.serve.parse import VOXELS_FILE
+from openvista.serve.paths import confined, safe_name
+from openvista.serve.sandbox_child import VOXELS_FILE
 from openvista.serve.scans import ScanRecord
 from openvista.serve.service import Service
+
+_MOST_FILES = 5000
+_MOST_FIELDS = 20
+_FIELD_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a form brought.
+
+    Attributes:
+        source: the file; or the folder of slices, when there were several files.
+        name: what the client calls it, without folders.
+        fields: the form's other fields.
+        others: single files of other fields, by field.
+    """
+
+    source: Path | None
+    name: str
+    fields: dict[str, str]
+    others: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def ending(self) -> str:
+        """Of the file as it was written."""
+        return "" if self.source is None else self.source.name.partition(".")[1] + self.source.name.partition(".")[2]
+
+
+async def receive_form(request: Request, folder: Path, file_fields: tuple[str, ...]) -> Upload:
+    """Write a form's files into a folder, under names of our own.
+
+    Args:
+        request: its body is multipart; :class:`openvista.serve.guard.BodyLimit` bounds it.
+        folder: existing and empty.
+        file_fields: names of fields that may bring files; only the first may bring several.
+
+    Raises:
+        ServiceError: 415 another kind of body; 422 a file in a field that takes none.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise ServiceError("send a form (multipart/form-data) with the file", status=415, code="media-type")
+    form = await request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=_FIELD_BYTES)
+    try:
+        return await run_in_threadpool(_store, form, folder, file_fields)
+    finally:
+        await form.close()
+
+
+def _store(form: FormData, folder: Path, file_fields: tuple[str, ...]) -> Upload:
+    files = [(key, value) for key, value in form.multi_items() if isinstance(value, UploadFile)]
+    fields = {key: value for key, value in form.multi_items() if isinstance(value, str)}
+    main, others = list[UploadFile](), dict[str, Path]()
+    for index, (key, file) in enumerate(files):
+        if key not in file_fields or key in others:
+            here = f"; use {file_fields[0]!r}" if file_fields else ""
+            raise ServiceError(f"no file is taken in field {safe_name(key, 'without name')!r}{here}")
+        if key == file_fields[0]:
+            main.append(file)
+        else:
+            others[key] = _save(file, folder, index)
+    if not main:
+        return Upload(None, "", fields, others)
+    if len(main) == 1:
+        return Upload(_save(main[0], folder, len(files)), safe_name(main[0].filename or ""), fields, others)
+    slices = folder / "slices"
+    slices.mkdir()
+    for index, file in enumerate(main):
+        _save(file, slices, index)
+    return Upload(slices, "series", fields, others)
+
+
+def _save(file: UploadFile, folder: Path, index: int) -> Path:
+    """The file under a number, with the ending that its content asks for when its own name has none that we know."""
+    head = file.file.read(400)
+    file.file.seek(0)
+    ending = known_ending(file.filename or "") or ending_of(head)
+    target = folder / f"{index:05d}{ending}"
+    with target.open("wb") as out:
+        shutil.copyfileobj(file.file, out, 1 << 20)
+    return target
+
+
+def known_ending(name: str) -> str:
+    """The ending of a file name, if it is one that we read."""
+    lower = name.lower()
+    others = (".zip", ".dcm", ".ovsession")
+    return image_suffix(Path(lower)) or next((ending for ending in others if lower.endswith(ending)), "")
+
+
+def ending_of(head: bytes) -> str:
+    """What a file is by its first 400 bytes; ``".unknown"`` when none of ours."""
+    if head[:4] == b"PK\x03\x04":
+        return ".zip"
+    if head[:2] == b"\x1f\x8b":
+        return ".nii.gz"
+    if head[:4] == b"NRRD":
+        return ".nrrd"
+    if head[344:347] in (b"n+1", b"ni1") or head[4:7] in (b"n+2", b"ni2"):
+        return ".nii"
+    if head[:10] == b"ObjectType":
+        return ".mha"
+    return ".dcm" if head[128:132] == b"DICM" else ".unknown"
 
 
 @asynccontextmanager
