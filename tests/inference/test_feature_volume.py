@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from openvista.geometry.resample import resample_part
+from openvista.geometry.resample import resample_crop
 from openvista.inference.automatic import segment_scan
 from openvista.inference.feature_volume import compute_features
 from openvista.inference.profiles import BEST, BUNDLE
@@ -19,7 +19,7 @@ def test_answers_are_those_of_automatic_segmentation(tiny_windows, lps_affine, b
     assert isinstance(volume.values_XYZC, np.memmap) == (budget == 0)
     for class_id, part in zip((5, 9), volume.layers(tiny_windows.embeddings([5, 9])), strict=True):
         expected = segment_scan(tiny_windows, scan, [class_id], profile) > 0
-        shown = resample_part(part, prepared.grid, scan.grid, -1.0, profile.mode)
+        shown = resample_crop(part, prepared.grid, scan.grid, -1.0, profile.mode)
         ours = np.zeros(scan.grid.shape, bool)
         ours[shown.box] = shown.values_XYZ > 0
         assert (ours == expected).mean() > 0.999

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from openvista.cvpr.request import ArrayClick, Labels, Request
-from openvista.geometry.box import Part, around, box_slices
+from openvista.geometry.box import Box, Crop
 from openvista.inference.profiles import Profile, find_profile
 from openvista.model import Model
 from openvista.prompts import Click
@@ -79,7 +79,7 @@ class Predictor:
         best_XYZ = np.zeros(scan.grid.shape, np.float32)
         for index, value in enumerate(request.ids):
             part = self._logits(bench, request, index, deadline.share(len(request.ids) - index))
-            box = part.box
+            box = part.slices
             better_XYZ = part.values_XYZ > best_XYZ[box]
             best_XYZ[box][better_XYZ] = part.values_XYZ[better_XYZ]
             labels_XYZ[box][better_XYZ] = value
@@ -88,7 +88,7 @@ class Predictor:
             _obey(labels_ZYX, value, clicks)
         return labels_ZYX
 
-    def _logits(self, bench: Workbench, request: Request, index: int, deadline: Deadline) -> Part:
+    def _logits(self, bench: Workbench, request: Request, index: int, deadline: Deadline) -> Crop:
         """Logits of one class on a box of the scan."""
         before = _previous(request, index)
         given = _without_repeats([click.on_scan() for click in request.clicks[index]])
@@ -103,11 +103,11 @@ class Predictor:
             if not new or deadline.left <= 0:
                 part = before
             else:
-                start = bench.add_mask(Part(before.start, before.values_XYZ > 0))
+                start = bench.add_mask(Crop(before.start, before.values_XYZ > 0))
                 part = _softened(self._answer(bench, Description(start=start, clicks=known), new, deadline), before)
         return part if request.boxes is None else _bounded(part, request, index)
 
-    def _answer(self, bench: Workbench, description: Description, clicks: list[Click], deadline: Deadline) -> Part:
+    def _answer(self, bench: Workbench, description: Description, clicks: list[Click], deadline: Deadline) -> Crop:
         """Clicks answered one after the other, then growing window by window, while there is time."""
         answering = bench.answering
         for number, click in enumerate(clicks):
@@ -128,26 +128,26 @@ class Predictor:
         return bench.show(ObjectState(1, "class", (0, 0, 0), description))
 
 
-def _previous(request: Request, index: int) -> Part | None:
+def _previous(request: Request, index: int) -> Crop | None:
     """What the run before found of a class, as logits on a box of the scan; ``None`` if that is nothing."""
     if request.previous_ZYX is None:
         return None
     mask_XYZ = (request.previous_ZYX == request.ids[index]).transpose(2, 1, 0)
-    box = around(mask_XYZ)
+    box = Box.around(mask_XYZ)
     if box is None:
         return None
-    inside_XYZ = mask_XYZ[box_slices(*box)]
-    return Part(box[0], np.where(inside_XYZ, np.float32(KEPT_LOGIT), np.float32(OUTSIDE)))
+    inside_XYZ = mask_XYZ[box.slices()]
+    return Crop(box.start, np.where(inside_XYZ, np.float32(KEPT_LOGIT), np.float32(OUTSIDE)))
 
 
-def _softened(answer: Part, before: Part) -> Part:
+def _softened(answer: Crop, before: Crop) -> Crop:
     """An answer in which voxels that clicks have not changed count no more than they did in the run before."""
-    held_XYZ = before.on(answer.start, answer.stop, OUTSIDE) > 0
+    held_XYZ = before.on(answer.box, OUTSIDE) > 0
     unchanged_XYZ = held_XYZ & (answer.values_XYZ == MASK_LOGIT / 2)
-    return Part(answer.start, np.where(unchanged_XYZ, np.float32(KEPT_LOGIT), answer.values_XYZ))
+    return Crop(answer.start, np.where(unchanged_XYZ, np.float32(KEPT_LOGIT), answer.values_XYZ))
 
 
-def _bounded(part: Part, request: Request, index: int) -> Part:
+def _bounded(part: Crop, request: Request, index: int) -> Crop:
     """Nothing beyond the slices of the box, and on its own slice nothing beyond the rectangle.
 
     Positive clicks outside it say that it is too small: then it reaches as far as they do.
@@ -159,10 +159,10 @@ def _bounded(part: Part, request: Request, index: int) -> Part:
     flat = [v for v in inside if v[0] == box.middle]
     y0, y1 = min([box.y[0], *(v[1] for v in flat)]), max([box.y[1], *(v[1] for v in flat)])
     x0, x1 = min([box.x[0], *(v[2] for v in flat)]), max([box.x[1], *(v[2] for v in flat)])
-    x, y, z = (np.arange(first, stop) for first, stop in zip(part.start, part.stop, strict=True))
+    x, y, z = (np.arange(first, stop) for first, stop in zip(*part.box, strict=True))
     rectangle_XY1 = ((x >= x0) & (x <= x1))[:, None, None] & ((y >= y0) & (y <= y1))[None, :, None]
     allowed_XYZ = ((z >= z0) & (z <= z1)) & (rectangle_XY1 | (z != box.middle))
-    return Part(part.start, np.where(allowed_XYZ, part.values_XYZ, np.float32(OUTSIDE)))
+    return Crop(part.start, np.where(allowed_XYZ, part.values_XYZ, np.float32(OUTSIDE)))
 
 
 def _obey(labels_ZYX: Labels, value: int, clicks: tuple[ArrayClick, ...]) -> None:

@@ -1,11 +1,12 @@
-"""Parts: values on a box of a grid. An organ does not need an array as large as the scan.
+"""Box: voxels of a grid, from a first one to the one after the last. Crop: values on a box.
 
-Pure functions on numpy arrays; a part has no grid of its own, callers say which grid its box counts on.
+An organ does not need an array as large as the scan. Neither a box nor a crop has a grid of its own; callers say which
+grid it counts on. Needs no torch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -18,8 +19,94 @@ EDGE_MARGIN = 1
 """Rows to keep around positive voxels, so that their edge can be interpolated."""
 
 
+class Box(NamedTuple):
+    """A half-open box of voxels; a pair (start, stop) for whoever wants one.
+
+    Attributes:
+        start: first voxel along X, Y, Z.
+        stop: the one after the last; where it does not exceed ``start`` the box is empty.
+    """
+
+    start: Axis3
+    stop: Axis3
+
+    @classmethod
+    def whole(cls, shape: Sequence[int]) -> "Box":
+        """All voxels of an array of this shape."""
+        x, y, z = shape
+        return cls((0, 0, 0), (x, y, z))
+
+    @classmethod
+    def of_slices(cls, slices: Sequence[slice]) -> "Box":
+        """The box of three slices that have a start and a stop."""
+        x, y, z = slices
+        return cls((x.start, y.start, z.start), (x.stop, y.stop, z.stop))
+
+    @classmethod
+    def around(cls, mask_XYZ: NDArray[np.bool_], margin: int | Sequence[int] = 0) -> "Box | None":
+        """The smallest box around the True voxels, widened by a margin within the array; ``None`` if none is True."""
+        sides = []
+        for axis in range(3):
+            used = np.flatnonzero(mask_XYZ.any(axis=tuple(other for other in range(3) if other != axis)))
+            if len(used) == 0:
+                return None
+            sides.append((int(used[0]), int(used[-1]) + 1))
+        (x, u), (y, v), (z, w) = sides
+        return cls((x, y, z), (u, v, w)).widened(margin, mask_XYZ.shape)
+
+    @staticmethod
+    def hull(boxes: "Iterable[Box]") -> "Box":
+        """The smallest box around all boxes that are not empty; an empty one at the origin if there are none."""
+        filled = [box for box in boxes if not box.empty]
+        if not filled:
+            return Box((0, 0, 0), (0, 0, 0))
+        x, y, z = (min(box.start[axis] for box in filled) for axis in range(3))
+        u, v, w = (max(box.stop[axis] for box in filled) for axis in range(3))
+        return Box((x, y, z), (u, v, w))
+
+    @property
+    def shape(self) -> Axis3:
+        """Voxels along X, Y, Z."""
+        x, y, z = (max(b - a, 0) for a, b in zip(self.start, self.stop, strict=True))
+        return (x, y, z)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds no voxel."""
+        return min(self.shape) == 0
+
+    def slices(self, origin: Axis3 = (0, 0, 0)) -> Slices:
+        """Slices of an array whose first voxel is ``origin``."""
+        x, y, z = (slice(a - o, b - o) for a, b, o in zip(self.start, self.stop, origin, strict=True))
+        return (x, y, z)
+
+    def intersect(self, other: "Box") -> "Box | None":
+        """What two boxes share; ``None`` if nothing."""
+        x, y, z = (max(a, b) for a, b in zip(self.start, other.start, strict=True))
+        u, v, w = (min(a, b) for a, b in zip(self.stop, other.stop, strict=True))
+        shared = Box((x, y, z), (u, v, w))
+        return None if shared.empty else shared
+
+    def shifted(self, by: Sequence[int]) -> "Box":
+        """The box moved by some voxels."""
+        x, y, z = (a + step for a, step in zip(self.start, by, strict=True))
+        u, v, w = (b + step for b, step in zip(self.stop, by, strict=True))
+        return Box((x, y, z), (u, v, w))
+
+    def widened(self, margin: int | Sequence[int], shape: Sequence[int]) -> "Box":
+        """The box with a margin on every side (one number, or one per axis), within an array of this shape."""
+        margins = (margin,) * 3 if isinstance(margin, int) else margin
+        x, y, z = (max(a - m, 0) for a, m in zip(self.start, margins, strict=True))
+        u, v, w = (min(b + m, length) for b, m, length in zip(self.stop, margins, shape, strict=True))
+        return Box((x, y, z), (u, v, w))
+
+    def contains(self, voxel: Sequence[float]) -> bool:
+        """Whether a voxel, or a place between voxels, lies between the first voxel and the one after the last."""
+        return all(a <= where < b for a, where, b in zip(self.start, voxel, self.stop, strict=True))
+
+
 @dataclass(frozen=True, eq=False)
-class Part:
+class Crop:
     """Values on the box that starts at one voxel of a grid.
 
     Attributes:
@@ -31,87 +118,47 @@ class Part:
     values_XYZ: NDArray[Any]
 
     @classmethod
-    def nothing(cls, dtype: DTypeLike) -> "Part":
-        """A part without voxels. An empty slice of a volume would do, but keep all of the volume in memory."""
+    def nothing(cls, dtype: DTypeLike) -> "Crop":
+        """A crop without voxels. An empty slice of a volume would do, but keep all of the volume in memory."""
         return cls((0, 0, 0), np.zeros((0, 0, 0), dtype=dtype))
 
     @property
-    def stop(self) -> Axis3:
-        """The voxel after the last one."""
-        x, y, z = (first + length for first, length in zip(self.start, self.values_XYZ.shape, strict=True))
-        return (x, y, z)
+    def box(self) -> Box:
+        """The voxels it has values for."""
+        x, y, z = self.values_XYZ.shape
+        return Box((0, 0, 0), (x, y, z)).shifted(self.start)
 
     @property
-    def box(self) -> Slices:
-        """The box as slices of the grid's array."""
-        return box_slices(self.start, self.stop)
+    def slices(self) -> Slices:
+        """Its box as slices of the grid's array."""
+        return self.box.slices()
 
     @property
     def nbytes(self) -> int:
         """Memory of the values."""
         return int(self.values_XYZ.nbytes)
 
-    def on(self, start: Axis3, stop: Axis3, fill: float) -> NDArray[Any]:
-        """The values on another box, ``fill`` where the part has none."""
-        shape = [max(b - a, 0) for a, b in zip(start, stop, strict=True)]
-        result = np.full(shape, fill, dtype=self.values_XYZ.dtype)
-        both = shared_box(self.start, self.stop, start, stop)
-        if both is not None:
-            result[box_slices(*both, origin=start)] = self.values_XYZ[box_slices(*both, origin=self.start)]
+    def on(self, box: Box, fill: float) -> NDArray[Any]:
+        """The values on another box, ``fill`` where the crop has none."""
+        result = np.full(box.shape, fill, dtype=self.values_XYZ.dtype)
+        shared = box.intersect(self.box)
+        if shared is not None:
+            result[shared.slices(box.start)] = self.values_XYZ[shared.slices(self.start)]
         return result
 
     def at(self, voxel: Axis3, fill: float) -> float:
         """The value at one voxel."""
         place = tuple(v - first for v, first in zip(voxel, self.start, strict=True))
-        inside = all(0 <= v < n for v, n in zip(place, self.values_XYZ.shape, strict=True))
-        return float(self.values_XYZ[place]) if inside else fill
+        return float(self.values_XYZ[place]) if self.box.contains(voxel) else fill
 
+    def cropped(self, needed_XYZ: NDArray[np.bool_], margin: int = 0) -> "Crop":
+        """A copy of what is needed: the box around the True voxels.
 
-def box_slices(start: Axis3, stop: Axis3, origin: Axis3 = (0, 0, 0)) -> Slices:
-    """A box as slices of an array whose first voxel is ``origin``."""
-    x, y, z = (slice(a - o, b - o) for a, b, o in zip(start, stop, origin, strict=True))
-    return (x, y, z)
-
-
-def shared_box(start: Axis3, stop: Axis3, other_start: Axis3, other_stop: Axis3) -> tuple[Axis3, Axis3] | None:
-    """What two boxes share; ``None`` if nothing."""
-    x, y, z = (max(a, b) for a, b in zip(start, other_start, strict=True))
-    u, v, w = (min(a, b) for a, b in zip(stop, other_stop, strict=True))
-    return ((x, y, z), (u, v, w)) if x < u and y < v and z < w else None
-
-
-def joint_box(boxes: Iterable[tuple[Axis3, Axis3]]) -> tuple[Axis3, Axis3]:
-    """The smallest box around boxes (start, stop) that are not empty; an empty one at the origin if there are none."""
-    filled = [(start, stop) for start, stop in boxes if all(a < b for a, b in zip(start, stop, strict=True))]
-    if not filled:
-        return (0, 0, 0), (0, 0, 0)
-    x, y, z = (min(start[axis] for start, _ in filled) for axis in range(3))
-    u, v, w = (max(stop[axis] for _, stop in filled) for axis in range(3))
-    return (x, y, z), (u, v, w)
-
-
-def around(mask_XYZ: NDArray[np.bool_], margin: int = 0) -> tuple[Axis3, Axis3] | None:
-    """The smallest box (start, stop) around the True voxels, widened by a margin within the array; ``None`` if none."""
-    sides = []
-    for axis in range(3):
-        used = np.flatnonzero(mask_XYZ.any(axis=tuple(other for other in range(3) if other != axis)))
-        if len(used) == 0:
-            return None
-        sides.append((max(int(used[0]) - margin, 0), min(int(used[-1]) + 1 + margin, mask_XYZ.shape[axis])))
-    (x, u), (y, v), (z, w) = sides
-    return (x, y, z), (u, v, w)
-
-
-def cropped(part: Part, needed_XYZ: NDArray[np.bool_], margin: int = 0) -> Part:
-    """A copy of what of a part is needed: the box around the True voxels.
-
-    Args:
-        part: values on a box.
-        needed_XYZ: of the part's shape.
-        margin: voxels to add on every side, within the part.
-    """
-    box = around(needed_XYZ, margin)
-    if box is None:
-        return Part.nothing(part.values_XYZ.dtype)
-    x, y, z = (first + offset for first, offset in zip(part.start, box[0], strict=True))
-    return Part((x, y, z), part.values_XYZ[box_slices(*box)].copy())
+        Args:
+            needed_XYZ: of the crop's shape.
+            margin: voxels to add on every side, within the crop.
+        """
+        box = Box.around(needed_XYZ, margin)
+        if box is None:
+            return Crop.nothing(self.values_XYZ.dtype)
+        return Crop(box.shifted(self.start).start, self.values_XYZ[box.slices()].copy())

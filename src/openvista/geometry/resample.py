@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from openvista.geometry.box import Part
+from openvista.geometry.box import Crop
 from openvista.geometry.grid import Axis3, Float3, Grid
 
 
@@ -74,7 +74,7 @@ def resample_nearest(volume: Tensor, source: Grid, target: Grid) -> Tensor:
     return result.contiguous()
 
 
-def resample_part(part: Part, source: Grid, target: Grid, fill: float, mode: str = "smooth") -> Part:
+def resample_crop(part: Crop, source: Grid, target: Grid, fill: float, mode: str = "smooth") -> Crop:
     """A part of ``source`` on the voxels of ``target``; the grids' axes must be parallel (permuted or flipped is fine).
 
     Args:
@@ -89,16 +89,16 @@ def resample_part(part: Part, source: Grid, target: Grid, fill: float, mode: str
     starts = []
     for axis, source_axis in enumerate(mapping.axes):
         positions = mapping.positions(axis, target.shape[axis])
-        side = (part.start[source_axis], part.stop[source_axis], source.shape[source_axis])
+        side = (part.start[source_axis], part.box.stop[source_axis], source.shape[source_axis])
         first, values = _along(values, axis, positions, side, fill, mode)
         starts.append(first)
-    return Part((starts[0], starts[1], starts[2]), values.contiguous().numpy())
+    return Crop((starts[0], starts[1], starts[2]), values.contiguous().numpy())
 
 
 def _along(
     values: Tensor, axis: int, positions: NDArray[np.float64], side: tuple[int, int, int], fill: float, mode: str
 ) -> tuple[int, Tensor]:
-    """One axis of :func:`resample_part`: first target voxel, and values there."""
+    """One axis of :func:`resample_crop`: first target voxel, and values there."""
     start, stop, length = side
     if start == stop or values.numel() == 0:
         return 0, values.narrow(axis, 0, 0)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from openvista.geometry.box import EDGE_MARGIN, Part, cropped
+from openvista.geometry.box import EDGE_MARGIN, Crop
 from openvista.geometry.grid import Axis3
 from openvista.inference.automatic import place_windows
 from openvista.inference.device import free_memory
@@ -38,19 +38,19 @@ class FeatureVolume:
     def __init__(self, values_XYZC: NDArray[Any], origin: Axis3, device: torch.device) -> None:
         self.values_XYZC, self.origin, self.device = values_XYZC, origin, device
 
-    def layers(self, embeddings_KC: torch.Tensor, report: Report = silent) -> list[Part]:
+    def layers(self, embeddings_KC: torch.Tensor, report: Report = silent) -> list[Crop]:
         """Logits of classes, each on the box around its positive voxels; empty where there are none.
 
         Args:
             embeddings_KC: one row per class, float32.
             report: told about rows.
         """
-        parts: list[Part] = []
+        parts: list[Crop] = []
         for some_KC in embeddings_KC.split(_TOGETHER):
             parts += self._layers(some_KC, len(parts) / len(embeddings_KC), len(some_KC) / len(embeddings_KC), report)
         return parts
 
-    def _layers(self, embeddings_KC: torch.Tensor, done: float, share: float, report: Report) -> list[Part]:
+    def _layers(self, embeddings_KC: torch.Tensor, done: float, share: float, report: Report) -> list[Crop]:
         """Of a few classes: first their logits everywhere, then the boxes. float16 as the features, or float32."""
         rows = len(self.values_XYZC)
         logits_KXYZ = np.empty((len(embeddings_KC), *self.values_XYZC.shape[:3]), dtype=self.values_XYZC.dtype)
@@ -59,7 +59,7 @@ class FeatureVolume:
             plane_YZC = torch.from_numpy(np.ascontiguousarray(self.values_XYZC[row])).to(self.device)
             logits_KXYZ[:, row] = (plane_YZC.float() @ weights_CK).permute(2, 0, 1).cpu().numpy()
             report(Progress("label", round(rows * (done + share * (row + 1) / rows)), rows))
-        return [cropped(Part(self.origin, logits_XYZ), logits_XYZ > 0, EDGE_MARGIN) for logits_XYZ in logits_KXYZ]
+        return [Crop(self.origin, logits_XYZ).cropped(logits_XYZ > 0, EDGE_MARGIN) for logits_XYZ in logits_KXYZ]
 
 
 def compute_features(

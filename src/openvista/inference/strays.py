@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from openvista.geometry.box import EDGE_MARGIN, Part, cropped
+from openvista.geometry.box import EDGE_MARGIN, Crop
 from openvista.geometry.components import label_components
 
 CELL_MM = 10.0
@@ -33,7 +33,7 @@ def remove_strays(
     return labels
 
 
-def largest_piece(logits: Part, spacing: Sequence[float]) -> Part:
+def largest_piece(logits: Crop, spacing: Sequence[float]) -> Crop:
     """The same on what an object starts from: strays' logits turn negative, and the box closes around the rest.
 
     Args:
@@ -48,7 +48,7 @@ def largest_piece(logits: Part, spacing: Sequence[float]) -> Part:
     if stray_XYZ is None:
         return logits
     values_XYZ = np.where(stray_XYZ, -abs(values_XYZ), values_XYZ)
-    return cropped(Part(logits.start, values_XYZ), values_XYZ > 0, EDGE_MARGIN)
+    return Crop(logits.start, values_XYZ).cropped(values_XYZ > 0, EDGE_MARGIN)
 
 
 def stray_voxels(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.bool_] | None:

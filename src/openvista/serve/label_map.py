@@ -6,13 +6,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.geometry.box import Part, around, box_slices, joint_box, shared_box
-from openvista.geometry.grid import Axis3
+from openvista.geometry.box import Box, Crop
 from openvista.session.label_maps import Composer, by_hand
 from openvista.session.session import Session
 from openvista.session.state import ObjectState, SessionState
 
-Box = tuple[Axis3, Axis3]
 """First voxel, and the one after the last."""
 
 _REMEMBERED = 256
@@ -58,7 +56,7 @@ class LabelMap:
             return None
         suspects = self._suspects(state)
         self._state = state
-        changed = self._compose(joint_box(suspects)) if suspects else None
+        changed = self._compose(Box.hull(suspects)) if suspects else None
         self._changes.append((revision, changed))
         self.revision = revision
         return changed
@@ -70,9 +68,9 @@ class LabelMap:
         oldest = self._changes[0][0] if self._changes else self.revision + 1
         complete = len(self._changes) < _REMEMBERED or revision >= oldest
         if revision < 0 or not complete:
-            return (0, 0, 0), self._session.scan.grid.shape
+            return Box.whole(self._session.scan.grid.shape)
         boxes = [box for number, box in self._changes if number > revision and box is not None]
-        return joint_box(boxes) if boxes else None
+        return Box.hull(boxes) if boxes else None
 
     def _suspects(self, state: SessionState) -> list[Box]:
         """Boxes of objects that look different, came, went, or changed places with others."""
@@ -96,44 +94,32 @@ class LabelMap:
         part = self._session.bench.show(item)
         inside_XYZ = part.values_XYZ > 0
         self.voxels[item.id] = int(np.count_nonzero(inside_XYZ))
-        box = around(inside_XYZ)
-        if box is None:
-            self._boxes[item.id] = _NOTHING
-        else:
-            x, y, z = (a + o for a, o in zip(box[0], part.start, strict=True))
-            u, v, w = (a + o for a, o in zip(box[1], part.start, strict=True))
-            self._boxes[item.id] = ((x, y, z), (u, v, w))
+        box = Box.around(inside_XYZ)
+        self._boxes[item.id] = _NOTHING if box is None else box.shifted(part.start)
 
     def _compose(self, box: Box) -> Box | None:
         """Decide the voxels of a box anew."""
-        start, stop = box
-        items = [item for item in self._state.objects if shared_box(*self._boxes[item.id], start, stop)]
-        x, y, z = (b - a for a, b in zip(start, stop, strict=True))
-        composer = Composer(items, lambda item: self._cropped(item, box), (x, y, z), "order")
+        items = [item for item in self._state.objects if self._boxes[item.id].intersect(box)]
+        composer = Composer(items, lambda item: self._cropped(item, box), box.shape, "order")
         found_XYZ = composer.labels()
         if found_XYZ.itemsize > self.labels_XYZ.itemsize:
             self.labels_XYZ = self.labels_XYZ.astype(found_XYZ.dtype, order="F")
-        view_XYZ = self.labels_XYZ[box_slices(start, stop)]
-        differs = around(view_XYZ != found_XYZ)
+        view_XYZ = self.labels_XYZ[box.slices()]
+        differs = Box.around(view_XYZ != found_XYZ)
         view_XYZ[...] = found_XYZ
-        if differs is None:
-            return None
-        a, b, c = (first + o for first, o in zip(differs[0], start, strict=True))
-        d, e, f = (last + o for last, o in zip(differs[1], start, strict=True))
-        return (a, b, c), (d, e, f)
+        return None if differs is None else differs.shifted(box.start)
 
-    def _cropped(self, item: ObjectState, box: Box) -> Part:
+    def _cropped(self, item: ObjectState, box: Box) -> Crop:
         """An object's logits on what it shares with a box, counted from the box's first voxel."""
         part = self._session.bench.show(item)
-        shared = shared_box(part.start, part.stop, *box)
+        shared = part.box.intersect(box)
         if shared is None:
-            return Part.nothing(part.values_XYZ.dtype)
-        values_XYZ = part.values_XYZ[box_slices(*shared, origin=part.start)]
-        x, y, z = (a - o for a, o in zip(shared[0], box[0], strict=True))
-        return Part((x, y, z), values_XYZ)
+            return Crop.nothing(part.values_XYZ.dtype)
+        x, y, z = (a - o for a, o in zip(shared.start, box.start, strict=True))
+        return Crop((x, y, z), part.values_XYZ[shared.slices(part.start)])
 
 
-_NOTHING: Box = ((0, 0, 0), (0, 0, 0))
+_NOTHING = Box((0, 0, 0), (0, 0, 0))
 
 
 def _order(some: Iterable[int], others: Iterable[int]) -> list[int]:

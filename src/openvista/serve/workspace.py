@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import ServiceError
-from openvista.geometry.box import box_slices
+from openvista.geometry.box import Box
 from openvista.inference.progress import Report
 from openvista.io.session_file import SessionContents
 from openvista.model import Model
 from openvista.prompts import Click
 from openvista.scan import Scan, Segmentation
 from openvista.serve import schemas
-from openvista.serve.label_map import Box, LabelMap
+from openvista.serve.label_map import LabelMap
 from openvista.serve.memory import bound_caches, forget, session_bytes
 from openvista.session.answer import Answer
 from openvista.session.session import Session
@@ -213,10 +213,10 @@ class Workspace:
 
 def pack_box(labels_XYZ: NDArray[np.unsignedinteger], box: Box) -> schemas.LabelBox:
     """A box of a label map as the API sends it."""
-    values = labels_XYZ[box_slices(*box)]
+    values = labels_XYZ[box.slices()]
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)
     data = gzip.compress(little.tobytes(order="F"), _GZIP_LEVEL, mtime=0)
-    (x, y, z), (u, v, w) = box
+    (x, y, z), (u, v, w) = box.start, box.stop
     return schemas.LabelBox(
         box=((x, u), (y, v), (z, w)),
         dtype="uint8" if values.itemsize == 1 else "uint16",

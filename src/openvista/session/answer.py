@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from openvista.errors import PromptError
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Axis3
 from openvista.inference.progress import Report, silent
 from openvista.prompts import Click, check_inside
@@ -42,7 +43,7 @@ class Answer:
     grown: int = 0
     goes_on: bool = False
     empty: bool = False
-    changed: tuple[Axis3, Axis3] | None = None
+    changed: Box | None = None
     seconds: float = 0.0
     shape: Axis3 = field(default=(0, 0, 0), repr=False)
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from openvista.geometry.box import Part, box_slices, joint_box
+from openvista.geometry.box import Box, Crop
 from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.window_network import WindowNetwork
@@ -148,14 +148,14 @@ class Mean:
     visited_XYZ: NDArray[np.bool_]
 
     @property
-    def stop(self) -> Axis3:
-        """The voxel after the box's last one."""
-        return Part(self.start, self.visited_XYZ).stop
+    def box(self) -> Box:
+        """The voxels it has values for."""
+        return Crop(self.start, self.visited_XYZ).box
 
-    def on(self, start: Axis3, stop: Axis3) -> "Mean":
+    def on(self, box: Box) -> "Mean":
         """The same on another box."""
-        logits, visited = Part(self.start, self.logits_XYZ), Part(self.start, self.visited_XYZ)
-        return Mean(start, logits.on(start, stop, 0.0), visited.on(start, stop, False))
+        logits, visited = Crop(self.start, self.logits_XYZ), Crop(self.start, self.visited_XYZ)
+        return Mean(box.start, logits.on(box, 0.0), visited.on(box, False))
 
 
 class ClickEngine:
@@ -190,11 +190,11 @@ class ClickEngine:
         self.padding, self.dtype = padding, dtype
         self.weights_XYZ = importance_map(lattice.window, weighting).numpy()
         self.features: ByteCache = ByteCache(feature_bytes)
-        self.answers: ByteCache[Part] = ByteCache(answer_bytes)
+        self.answers: ByteCache[Crop] = ByteCache(answer_bytes)
 
     def answer(
         self, opening: Opening, clicks: Sequence[PlacedClick], special: bool, zero_shot: bool, report: Report = silent
-    ) -> Part:
+    ) -> Crop:
         """Logits of one window, on its part of the volume."""
         tokens = self.tokens(opening, clicks, special)
         key = (opening.start, tokens, zero_shot)
@@ -210,17 +210,16 @@ class ClickEngine:
     ) -> Mean:
         """The average of all windows, each voxel weighted by its place in the window."""
         parts = [self.answer(opening, clicks, special, zero_shot, report) for opening in openings]
-        start, stop = joint_box((part.start, part.stop) for part in parts)
-        shape = [b - a for a, b in zip(start, stop, strict=True)]
-        total_XYZ, weight_XYZ = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+        hull = Box.hull(part.box for part in parts)
+        total_XYZ, weight_XYZ = np.zeros(hull.shape, dtype=np.float32), np.zeros(hull.shape, dtype=np.float32)
         for opening, part in zip(openings, parts, strict=True):
-            box = box_slices(part.start, part.stop, origin=start)
+            box = part.box.slices(hull.start)
             weights_XYZ = self.weights_XYZ[inner_box(self.lattice, opening.start)]
             total_XYZ[box] += weights_XYZ * part.values_XYZ
             weight_XYZ[box] += weights_XYZ
         visited_XYZ = weight_XYZ > 0
         np.divide(total_XYZ, weight_XYZ, out=total_XYZ, where=visited_XYZ)
-        return Mean(start, total_XYZ, visited_XYZ)
+        return Mean(hull.start, total_XYZ, visited_XYZ)
 
     def tokens(self, opening: Opening, clicks: Sequence[PlacedClick], special: bool) -> tuple[Token, ...]:
         """What a window sees: the user's clicks in it, oldest first, then those that growing placed."""
@@ -239,11 +238,11 @@ class ClickEngine:
         )
         return (x, y, z)
 
-    def _ask(self, start: Axis3, tokens: tuple[Token, ...], zero_shot: bool, report: Report) -> Part:
+    def _ask(self, start: Axis3, tokens: tuple[Token, ...], zero_shot: bool, report: Report) -> Crop:
         features = self.features.get(start, lambda: self._encode(start, report))
         logits_XYZ = self.network.answer(features, tokens, zero_shot)
         box = inner_box(self.lattice, start)
-        return Part(self.lattice.inside(start)[0], np.ascontiguousarray(logits_XYZ[box].numpy().astype(self.dtype)))
+        return Crop(self.lattice.inside(start)[0], np.ascontiguousarray(logits_XYZ[box].numpy().astype(self.dtype)))
 
     def _encode(self, start: Axis3, report: Report) -> object:
         logger.info("encoding the window at %s", start)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from openvista._version import __version__
 from openvista.errors import AnatomyError, GridError, InputError
-from openvista.geometry.box import Part, cropped
+from openvista.geometry.box import Crop
 from openvista.geometry.grid import Axis3
 from openvista.scan import Segmentation
 from openvista.session.history import Event
@@ -22,7 +22,7 @@ from openvista.structures import present_ids
 POLICIES = ("order", "logit")
 
 Labels = NDArray[np.unsignedinteger]
-Show = Callable[[ObjectState], Part]
+Show = Callable[[ObjectState], Crop]
 """An object's logits on a box of the scan, positive inside it."""
 
 
@@ -78,7 +78,7 @@ class Composer:
         # from the lowest to the highest: the first of the locked ones comes last
         for item in [*painted, *(item for item in reversed(self.items) if item.locked)]:
             part = self.show(item)
-            view_XYZ, mask_XYZ = labels_XYZ[part.box], part.values_XYZ > 0
+            view_XYZ, mask_XYZ = labels_XYZ[part.slices], part.values_XYZ > 0
             self._count(item.id, view_XYZ[mask_XYZ])
             view_XYZ[mask_XYZ] = item.id
         return labels_XYZ
@@ -99,7 +99,7 @@ class Composer:
         for item in items:
             part = self.show(item)
             logits_XYZ = part.values_XYZ.astype(np.float16)
-            view_XYZ, best = labels_XYZ[part.box], best_XYZ[part.box]
+            view_XYZ, best = labels_XYZ[part.slices], best_XYZ[part.slices]
             wins_XYZ = logits_XYZ > best
             self._count(item.id, view_XYZ[wins_XYZ])
             for winner, voxels in _counts(view_XYZ[(logits_XYZ > 0) & ~wins_XYZ]):
@@ -123,13 +123,13 @@ def layers(items: Sequence[ObjectState], show: Show, shape: Axis3) -> list[tuple
     for item in items:
         part = show(item)
         mask_XYZ = part.values_XYZ > 0
-        free = (each for each in maps if not (each[1][part.box][mask_XYZ] > 0).any())
+        free = (each for each in maps if not (each[1][part.slices][mask_XYZ] > 0).any())
         chosen = next(free, None)
         if chosen is None:
             chosen = ([], empty_labels(items, shape))
             maps.append(chosen)
         chosen[0].append(item)
-        chosen[1][part.box][mask_XYZ] = item.id
+        chosen[1][part.slices][mask_XYZ] = item.id
     return maps
 
 
@@ -167,7 +167,7 @@ def import_items(
     items = []
     for value in values:
         inside_XYZ = segmentation.labels == value
-        key = bench.add_mask(cropped(Part((0, 0, 0), inside_XYZ), inside_XYZ))
+        key = bench.add_mask(Crop((0, 0, 0), inside_XYZ).cropped(inside_XYZ))
         item = _item(state, bench, segmentation, value, key)
         state = state.with_object(item)
         items.append(item)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from openvista.geometry.box import Slices
+from openvista.geometry.box import Box, Slices
 from openvista.geometry.grid import Axis3, Float3
 
 STEPS = 4
@@ -61,11 +61,9 @@ class Lattice:
                 return False
         return self.holds(start, place)
 
-    def inside(self, start: Axis3) -> tuple[Axis3, Axis3]:
-        """The part of a window that lies in the volume: start and stop."""
-        x, y, z = (max(first, 0) for first in start)
-        u, v, w = (min(last, length) for last, length in zip(self.stop(start), self.volume, strict=True))
-        return (x, y, z), (u, v, w)
+    def inside(self, start: Axis3) -> Box:
+        """The part of a window that lies in the volume."""
+        return Box(start, self.stop(start)).widened(0, self.volume)
 
     def _axis_start(self, axis: int, where: float) -> int:
         length, side, step = self.volume[axis], self.window[axis], self.step[axis]
@@ -77,9 +75,7 @@ class Lattice:
 
 def cut_window(image_XYZ: Tensor, lattice: Lattice, start: Axis3, padding: str) -> Tensor:
     """The window's image; beyond the volume 0 (``"constant"``) or the border repeated (``"replicate"``)."""
-    first, stop = lattice.inside(start)
-    box: Slices = (slice(first[0], stop[0]), slice(first[1], stop[1]), slice(first[2], stop[2]))
-    window_XYZ = image_XYZ[box]
+    window_XYZ = image_XYZ[lattice.inside(start).slices()]
     missing = _missing(lattice, start)
     return functional.pad(window_XYZ[None, None], missing, mode=padding)[0, 0] if any(missing) else window_XYZ
 
@@ -95,6 +91,4 @@ def _missing(lattice: Lattice, start: Axis3) -> Sequence[int]:
 
 def inner_box(lattice: Lattice, start: Axis3) -> Slices:
     """The part of a window's answer that lies in the volume, as slices of the answer."""
-    first, stop = lattice.inside(start)
-    x, y, z = (slice(a - o, b - o) for a, b, o in zip(first, stop, start, strict=True))
-    return (x, y, z)
+    return lattice.inside(start).slices(start)

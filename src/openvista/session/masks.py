@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.geometry.box import Part, around, box_slices, cropped, joint_box, shared_box
+from openvista.geometry.box import Box, Crop
 from openvista.geometry.components import components_at
 from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.progress import Report, silent
@@ -33,8 +33,8 @@ class Layer:
         touched: where clicks have changed what it started from, on its own box; ``None`` if it started from nothing.
     """
 
-    logits: Part
-    touched: Part | None = None
+    logits: Crop
+    touched: Crop | None = None
 
     @property
     def nbytes(self) -> int:
@@ -42,19 +42,16 @@ class Layer:
         return self.logits.nbytes + (self.touched.nbytes if self.touched else 0)
 
     @property
-    def mask(self) -> Part:
+    def mask(self) -> Crop:
         """True inside the object, on the model grid."""
-        return Part(self.logits.start, self.logits.values_XYZ > 0)
+        return Crop(self.logits.start, self.logits.values_XYZ > 0)
 
     @property
-    def clicked_box(self) -> tuple[Axis3, Axis3] | None:
-        """First voxel, and the one after the last, of what clicks have made; ``None`` if that is nothing."""
+    def clicked_box(self) -> Box | None:
+        """The box of what clicks have made; ``None`` if that is nothing."""
         made = self.mask if self.touched is None else self.touched
-        box = around(made.values_XYZ)
-        if box is None:
-            return None
-        (x, y, z), (u, v, w) = (tuple(a + o for a, o in zip(corner, made.start, strict=True)) for corner in box)
-        return (x, y, z), (u, v, w)
+        box = Box.around(made.values_XYZ)
+        return None if box is None else box.shifted(made.start)
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ class Answering:
         self,
         engine: ClickEngine,
         to_model: Callable[[Float3], Float3],
-        start_layer: Callable[[Description], Part | None],
+        start_layer: Callable[[Description], Crop | None],
         spacing: Float3,
         local: bool = True,
         heed: bool = True,
@@ -164,7 +161,7 @@ class Answering:
         clicks = self._clicks(description)
         while any(opening.placed for opening in description.openings):
             mean, merged = self._merged(description, report)
-            inside = Part(mean.start, merged.taken_XYZ & (merged.logits_XYZ > 0))
+            inside = Crop(mean.start, merged.taken_XYZ & (merged.logits_XYZ > 0))
             kept = []
             for opening in description.openings:
                 placed = tuple(place for place in opening.placed if inside.at(self.engine.voxel(place), 0) > 0)
@@ -208,7 +205,7 @@ class Answering:
         start = self.start_layer(description)
         if start is None:
             return mean, keep_clicked(mean.logits_XYZ, places, mean.visited_XYZ)
-        previous_XYZ = start.on(mean.start, mean.stop, OUTSIDE).astype(np.float32)
+        previous_XYZ = start.on(mean.box, OUTSIDE).astype(np.float32)
         return mean, merge_clicks(previous_XYZ, mean.logits_XYZ, places, None, mean.visited_XYZ)
 
     def _correct(self, before: Layer, description: Description, mean: Mean) -> tuple[Mean, Merged]:
@@ -217,9 +214,9 @@ class Answering:
         Without a start only what a positive click holds counts as taken: from other pieces nothing grows.
         """
         held = before.clicked_box
-        mean = mean if held is None else mean.on(*joint_box([(mean.start, mean.stop), held]))
-        previous_XYZ = before.logits.on(mean.start, mean.stop, OUTSIDE).astype(np.float32)
-        clicked_XYZ = None if before.touched is None else before.touched.on(mean.start, mean.stop, False)
+        mean = mean if held is None else mean.on(Box.hull([mean.box, held]))
+        previous_XYZ = before.logits.on(mean.box, OUTSIDE).astype(np.float32)
+        clicked_XYZ = None if before.touched is None else before.touched.on(mean.box, False)
         places, answer_XYZ = self._places(description, mean.start), mean.logits_XYZ
         if clicked_XYZ is None:
             answer_XYZ = keep_clicked(answer_XYZ, places, mean.visited_XYZ).logits_XYZ
@@ -240,11 +237,11 @@ class Answering:
 
     def _seen(self, openings: Sequence[Opening], box: Mean) -> NDArray[np.bool_]:
         """Where windows lie, on a box. An answer without any is a mask that somebody brought: it decides everywhere."""
-        seen = Part(box.start, np.full(box.visited_XYZ.shape, not openings))
+        seen = Crop(box.start, np.full(box.visited_XYZ.shape, not openings))
         for opening in openings:
-            shared = shared_box(*self.engine.lattice.inside(opening.start), seen.start, seen.stop)
+            shared = self.engine.lattice.inside(opening.start).intersect(seen.box)
             if shared is not None:
-                seen.values_XYZ[box_slices(*shared, origin=seen.start)] = True
+                seen.values_XYZ[shared.slices(seen.start)] = True
         return seen.values_XYZ
 
     def _places(self, description: Description, origin: Axis3) -> list[Place]:
@@ -259,32 +256,32 @@ class Answering:
         start, before = self.start_layer(description), description.before
         if not description.openings:
             if start is None:
-                return Layer(Part.nothing(self.engine.dtype))
-            return Layer(start, Part.nothing(bool))
+                return Layer(Crop.nothing(self.engine.dtype))
+            return Layer(start, Crop.nothing(bool))
         mean, merged = self._merged(description, report)
         self._last = None  # as large as all windows together, and the layer is what will be asked for again
         below = start if before is None else self.layer(before, report).logits
-        logits = Part(mean.start, np.where(merged.known_XYZ, merged.logits_XYZ, np.float32(OUTSIDE)))
+        logits = Crop(mean.start, np.where(merged.known_XYZ, merged.logits_XYZ, np.float32(OUTSIDE)))
         if below is not None and below.values_XYZ.size:
-            first, stop = joint_box([(below.start, below.stop), (logits.start, logits.stop)])
-            whole_XYZ = below.on(first, stop, OUTSIDE).astype(np.float32)
-            whole_XYZ[box_slices(logits.start, logits.stop, origin=first)] = logits.values_XYZ
-            logits = Part(first, whole_XYZ)
+            whole = Box.hull([below.box, logits.box])
+            whole_XYZ = below.on(whole, OUTSIDE).astype(np.float32)
+            whole_XYZ[logits.box.slices(whole.start)] = logits.values_XYZ
+            logits = Crop(whole.start, whole_XYZ)
         if start is None:
             return self._cropped(logits, None)
-        touched_XYZ = Part(mean.start, merged.taken_XYZ).on(logits.start, logits.stop, False)
-        return self._cropped(logits, Part(logits.start, touched_XYZ))
+        touched_XYZ = Crop(mean.start, merged.taken_XYZ).on(logits.box, False)
+        return self._cropped(logits, Crop(logits.start, touched_XYZ))
 
-    def _cropped(self, logits: Part, touched: Part | None) -> Layer:
+    def _cropped(self, logits: Crop, touched: Crop | None) -> Layer:
         """Without the rows around it in which nothing is positive and nothing was touched."""
-        stored = Part(logits.start, logits.values_XYZ.astype(self.engine.dtype))
+        stored = Crop(logits.start, logits.values_XYZ.astype(self.engine.dtype))
         needed_XYZ: NDArray[np.bool_] = stored.values_XYZ > 0
         if touched is not None:
             needed_XYZ = needed_XYZ | touched.values_XYZ
-        kept = cropped(stored, needed_XYZ, _MARGIN)
+        kept = stored.cropped(needed_XYZ, _MARGIN)
         if touched is None:
             return Layer(kept)
-        return Layer(kept, Part(kept.start, touched.on(kept.start, kept.stop, False)))
+        return Layer(kept, Crop(kept.start, touched.on(kept.box, False)))
 
     def _clicks(self, description: Description) -> list[PlacedClick]:
         return [PlacedClick(self.to_model(click.voxel), click.positive) for click in description.clicks]

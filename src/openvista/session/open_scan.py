@@ -14,9 +14,9 @@ import torch
 from openvista.anatomy.catalogue import ONE_PIECE_IDS
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import ModelError
-from openvista.geometry.box import Part, cropped, joint_box
-from openvista.geometry.grid import Axis3, Float3
-from openvista.geometry.resample import AxisMap, axis_map, resample_part
+from openvista.geometry.box import Box, Crop
+from openvista.geometry.grid import Float3
+from openvista.geometry.resample import AxisMap, axis_map, resample_crop
 from openvista.inference.body import BODY_HU
 from openvista.inference.device import free_memory
 from openvista.inference.feature_volume import FeatureVolume, compute_features
@@ -33,8 +33,6 @@ from openvista.session.lattice import Lattice
 from openvista.session.masks import OUTSIDE, Answering, Layer
 from openvista.session.state import AUTOMATIC, Description, ObjectState
 
-Box = tuple[Axis3, Axis3]
-"""First voxel, and the one after the last."""
 MASK_LOGIT = 10.0
 """Logit inside a mask that an object started from, minus that outside; on its edge in between."""
 JUST_POSITIVE = 0.5
@@ -89,11 +87,11 @@ class Workbench:
     def __init__(self, model: SessionModel, scan: Scan, profile: Profile, feature_budget: int | None = None) -> None:
         self.model, self.scan, self.profile = model, scan, profile
         self.feature_budget = feature_budget
-        self.masks: dict[str, Part] = {}
-        self.automatic: dict[int, Part] = {}
+        self.masks: dict[str, Crop] = {}
+        self.automatic: dict[int, Crop] = {}
         self.restored: dict[Description, Layer] = {}
-        self._starts: dict[str, Part] = {}
-        self._shown: ByteCache[Part] = ByteCache(SHOWN_BYTES)
+        self._starts: dict[str, Crop] = {}
+        self._shown: ByteCache[Crop] = ByteCache(SHOWN_BYTES)
         self._features: FeatureVolume | None = None
 
     @cached_property
@@ -160,7 +158,7 @@ class Workbench:
             one_piece = self.profile.drop_strays and class_id in self.model.one_piece_ids
             self.automatic[class_id] = largest_piece(part, self.prepared.grid.spacing) if one_piece else part
 
-    def add_mask(self, mask: Part) -> str:
+    def add_mask(self, mask: Crop) -> str:
         """Keep a mask for objects to start from; returns its name."""
         number = 1
         while f"mask {number}" in self.masks:
@@ -168,7 +166,7 @@ class Workbench:
         self.masks[f"mask {number}"] = mask
         return f"mask {number}"
 
-    def start_part(self, description: Description) -> Part | None:
+    def start_part(self, description: Description) -> Crop | None:
         """Logits that an object starts from, on the model grid; ``None`` for nothing."""
         if description.start is None:
             return None
@@ -180,11 +178,11 @@ class Workbench:
             self._starts[description.start] = self._mask_logits(self.masks[description.start])
         return self._starts[description.start]
 
-    def _mask_logits(self, mask: Part) -> Part:
+    def _mask_logits(self, mask: Crop) -> Crop:
         """A mask of the scan as logits on the model grid. Whatever of it falls between the model grid's voxels makes
         the nearest of them just positive, so that clicks can take away what is thin as well."""
-        inside = Part(mask.start, mask.values_XYZ.astype(np.float32))
-        part = resample_part(inside, self.scan.grid, self.prepared.grid, 0.0)
+        inside = Crop(mask.start, mask.values_XYZ.astype(np.float32))
+        part = resample_crop(inside, self.scan.grid, self.prepared.grid, 0.0)
         logits_XYZ = (part.values_XYZ - 0.5) * MASK_LOGIT
         mapping = axis_map(self.prepared.grid, self.scan.grid)
         voxels_N3 = np.argwhere(mask.values_XYZ) + mask.start
@@ -195,7 +193,7 @@ class Workbench:
             nearest_N3[:, model_axis] = (places_N - part.start[model_axis]).clip(0, last)
         held = tuple(nearest_N3.T)
         logits_XYZ[held] = np.maximum(logits_XYZ[held], JUST_POSITIVE)
-        return Part(part.start, logits_XYZ)
+        return Crop(part.start, logits_XYZ)
 
     def layer(self, description: Description, report: Report = silent) -> Layer:
         """An object's mask on the model grid."""
@@ -203,21 +201,21 @@ class Workbench:
             return self.restored[description]
         if not description.openings:
             start = self.start_part(description)
-            return Layer(start or Part.nothing(np.float16))
+            return Layer(start or Crop.nothing(np.float16))
         return self.answering.layer(description, report)
 
     def has_layer(self, description: Description) -> bool:
         """Whether an object's layer is at hand, so that nothing has to be asked for it."""
         return description in self.restored or ("answering" in self.__dict__ and description in self.answering.layers)
 
-    def show(self, item: ObjectState) -> Part:
+    def show(self, item: ObjectState) -> Crop:
         """An object's logits on a box of the scan, positive inside it.
 
         What started from a mask is that mask, to the voxel, wherever clicks have not changed it.
         """
         return self._shown.get(item.description, lambda: self._show(item.description))
 
-    def _show(self, description: Description) -> Part:
+    def _show(self, description: Description) -> Crop:
         mask = self.masks.get(description.start or "")
         if mask is not None and not description.openings:
             return _as_logits(mask)
@@ -225,27 +223,27 @@ class Workbench:
         logits = self._on_scan(layer.logits, OUTSIDE)
         if mask is None or layer.touched is None:
             return logits if mask is None else _as_logits(mask)
-        touched = Part(layer.touched.start, layer.touched.values_XYZ.astype(np.float32))
+        touched = Crop(layer.touched.start, layer.touched.values_XYZ.astype(np.float32))
         changed = self._on_scan(touched, 0.0)
-        start, stop = joint_box([(mask.start, mask.stop), (changed.start, changed.stop)])
-        original_XYZ = (mask.on(start, stop, False).astype(np.float32) - 0.5) * MASK_LOGIT
-        changed_XYZ = changed.on(start, stop, 0.0) > 0
-        return Part(start, np.where(changed_XYZ, logits.on(start, stop, OUTSIDE), original_XYZ))
+        box = Box.hull([mask.box, changed.box])
+        original_XYZ = (mask.on(box, False).astype(np.float32) - 0.5) * MASK_LOGIT
+        changed_XYZ = changed.on(box, 0.0) > 0
+        return Crop(box.start, np.where(changed_XYZ, logits.on(box, OUTSIDE), original_XYZ))
 
-    def _on_scan(self, part: Part, fill: float) -> Part:
+    def _on_scan(self, part: Crop, fill: float) -> Crop:
         """The way back. Half precision is made single first, which the nearest voxel does not need."""
         single = replace(part, values_XYZ=part.values_XYZ.astype(np.float32))
-        return resample_part(single, self.prepared.grid, self.scan.grid, fill, self.profile.mode)
+        return resample_crop(single, self.prepared.grid, self.scan.grid, fill, self.profile.mode)
 
     def changed_box(self, before: Description, after: Description) -> Box | None:
         """The scan's voxels that may differ between two masks; ``None`` if none does."""
         one, other = self.layer(before).mask, self.layer(after).mask
-        start, stop = joint_box([(one.start, one.stop), (other.start, other.stop)])
-        differ_XYZ = one.on(start, stop, False) != other.on(start, stop, False)
+        box = Box.hull([one.box, other.box])
+        differ_XYZ = one.on(box, False) != other.on(box, False)
         if not differ_XYZ.any():
             return None
-        changed = self._on_scan(cropped(Part(start, differ_XYZ), differ_XYZ), 0.0)
-        return (changed.start, changed.stop) if changed.values_XYZ.size else None
+        changed = self._on_scan(Crop(box.start, differ_XYZ).cropped(differ_XYZ), 0.0)
+        return changed.box if changed.values_XYZ.size else None
 
     def in_air(self, voxel: Float3) -> bool:
         """Whether a place lies in air outside the body: below -300 HU without tissue on both sides of it along R-L."""
@@ -257,5 +255,5 @@ class Workbench:
         return not (tissue[x] or (tissue[:x].any() and tissue[x:].any()))
 
 
-def _as_logits(mask: Part) -> Part:
-    return Part(mask.start, (mask.values_XYZ.astype(np.float32) - 0.5) * MASK_LOGIT)
+def _as_logits(mask: Crop) -> Crop:
+    return Crop(mask.start, (mask.values_XYZ.astype(np.float32) - 0.5) * MASK_LOGIT)

@@ -334,7 +334,7 @@ class Session:
         """
         part = self.bench.show(self._find(which))
         result = np.zeros(self.scan.grid.shape, dtype=bool)
-        result[part.box] = part.values_XYZ > 0
+        result[part.slices] = part.values_XYZ > 0
         return result
 
     def segmentation(self, overlap: str = "order") -> Segmentation:

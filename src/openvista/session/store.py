@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from openvista._version import __version__
 from openvista.errors import SessionError
-from openvista.geometry.box import Part
+from openvista.geometry.box import Crop
 from openvista.geometry.grid import Axis3
 from openvista.inference.profiles import Profile
 from openvista.io.session_file import SessionContents
@@ -53,7 +53,7 @@ def pack(session: Session) -> SessionContents:
     for start in {item.description.start for item in items}:
         mask = bench.masks.get(start or "")
         if start is not None and mask is not None:
-            _put(arrays, _key(start), Part(mask.start, np.packbits(mask.values_XYZ)))
+            _put(arrays, _key(start), Crop(mask.start, np.packbits(mask.values_XYZ)))
             arrays[f"{_key(start)}.shape"] = np.array(mask.values_XYZ.shape)
     manifest = {
         "format": FORMAT,
@@ -145,7 +145,7 @@ def _restore(bench: Workbench, arrays: Mapping[str, NDArray[Any]], items: list[O
             key = _key(start)
             packed, shape = _get(arrays, key), arrays[f"{key}.shape"]
             values_XYZ = np.unpackbits(packed.values_XYZ, count=int(np.prod(shape))).reshape(shape).astype(bool)
-            bench.masks[start] = Part(packed.start, values_XYZ)
+            bench.masks[start] = Crop(packed.start, values_XYZ)
 
 
 def _key(start: str) -> str:
@@ -159,13 +159,13 @@ def _put_layer(arrays: dict[str, NDArray[Any]], name: str, layer: Layer) -> None
         _put(arrays, f"{name}.touched", layer.touched)
 
 
-def _put(arrays: dict[str, NDArray[Any]], name: str, part: Part) -> None:
+def _put(arrays: dict[str, NDArray[Any]], name: str, part: Crop) -> None:
     arrays[name] = part.values_XYZ
     arrays[f"{name}.start"] = np.array(part.start)
 
 
-def _get(arrays: Mapping[str, NDArray[Any]], name: str) -> Part:
-    return Part(_axis3(arrays[f"{name}.start"].tolist()), arrays[name])
+def _get(arrays: Mapping[str, NDArray[Any]], name: str) -> Crop:
+    return Crop(_axis3(arrays[f"{name}.start"].tolist()), arrays[name])
 
 
 def _axis3(values: "Iterable[Any]") -> Axis3:
