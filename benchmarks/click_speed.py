@@ -27,7 +27,7 @@ from openvista.model import Model
 from openvista.network import Vista3D, build_empty
 from openvista.prompts import Click
 from openvista.scan import Scan
-from openvista.session.click_engine import PlacedClick
+from openvista.session.click_engine import GridClick
 from openvista.session.session import Session
 from openvista.weights import ModelCard
 from openvista.weights.naming import UNREAD
@@ -137,7 +137,7 @@ def agreement(session: Session, theirs_XYZ: torch.Tensor, click: Click) -> None:
         session.undo()
     engine = session.bench.answering.engine
     opening = session.object("object").state.description.openings[0]
-    placed = [PlacedClick(session.bench.to_model(click.voxel), click.positive)]
+    placed = [GridClick(session.bench.to_model(click.voxel), click.positive)]
     part = engine.answer(opening, placed, special=False, zero_shot=False)
     expected = theirs_XYZ[part.box].numpy()
     difference = np.abs(part.values_XYZ.astype(np.float32) - expected).max() / np.abs(expected).max()

@@ -17,7 +17,7 @@ from openvista.geometry.grid import Axis3, Grid
 from openvista.inference.profiles import BEST, Profile
 from openvista.network import ClickLabel, Preset
 from openvista.scan import Scan
-from openvista.session.click_engine import Token
+from openvista.session.click_engine import WindowClick
 from openvista.session.open_scan import SessionModel
 from openvista.session.session import Session
 from openvista.weights import ModelCard
@@ -51,13 +51,13 @@ class BrightRegions:
         low, high = hu_window
         self.threshold = ((BRIGHT + DARK) / 2 - low) / (high - low)
         self.encoded = 0
-        self.asked: list[tuple[Token, ...]] = []
+        self.asked: list[tuple[WindowClick, ...]] = []
 
     def encode(self, window_XYZ: torch.Tensor) -> SeenWindow:
         self.encoded += 1
         return SeenWindow(window_XYZ.clone(), window_XYZ.numel() * 4)
 
-    def answer(self, features: SeenWindow, tokens: Sequence[Token], zero_shot: bool) -> torch.Tensor:
+    def answer(self, features: SeenWindow, tokens: Sequence[WindowClick], zero_shot: bool) -> torch.Tensor:
         self.asked.append(tuple(tokens))
         pieces, _ = ndimage.label(features.image_XYZ.numpy() > self.threshold, np.ones((3, 3, 3)))
         inside = np.zeros(pieces.shape, dtype=bool)

@@ -8,16 +8,16 @@ from openvista.inference.device import Compute
 from openvista.inference.window_network import WindowNetwork
 from openvista.inference.windows import importance_map
 from openvista.network import ClickLabel, Vista3D, build
-from openvista.session.click_engine import ClickEngine, PlacedClick, PointNetwork
+from openvista.session.click_engine import ClickEngine, GridClick, PointNetwork
 from openvista.session.lattice import Lattice
-from openvista.session.state import Opening
+from openvista.session.state import ClickWindow
 from small_sessions import TWO_BRANCHES, BrightRegions
 
 VOLUME = (30, 22, 16)
 CPU = torch.device("cpu")
 HALF = Compute(CPU, torch.float32, torch.float16)
-CLICKS = [PlacedClick((10.0, 11.0, 8.0), True), PlacedClick((12.3, 9.0, 7.0), False), PlacedClick((25.0, 9, 9), True)]
-OPENINGS = [Opening((2, 3, 0)), Opening((10, 0, 0)), Opening((14, 6, 0), ((20.0, 15.0, 8.0),))]
+CLICKS = [GridClick((10.0, 11.0, 8.0), True), GridClick((12.3, 9.0, 7.0), False), GridClick((25.0, 9, 9), True)]
+OPENINGS = [ClickWindow((2, 3, 0)), ClickWindow((10, 0, 0)), ClickWindow((14, 6, 0), ((20.0, 15.0, 8.0),))]
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +93,11 @@ def test_a_click_asks_only_the_windows_that_hold_it():
     own = ClickEngine(
         bright, torch.rand(VOLUME), Lattice(VOLUME, (16, 16, 16)), "replicate", "gaussian", np.dtype(np.float16)
     )
-    openings = [Opening((0, 0, 0)), Opening((14, 0, 0))]
-    first = [PlacedClick((5.0, 5.0, 5.0), True), PlacedClick((25.0, 5.0, 5.0), True)]
+    openings = [ClickWindow((0, 0, 0)), ClickWindow((14, 0, 0))]
+    first = [GridClick((5.0, 5.0, 5.0), True), GridClick((25.0, 5.0, 5.0), True)]
     own.mean(openings, first, False, False)
     assert (bright.encoded, len(bright.asked)) == (2, 2)
-    own.mean(openings, [*first, PlacedClick((28.0, 5.0, 5.0), False)], False, False)
+    own.mean(openings, [*first, GridClick((28.0, 5.0, 5.0), False)], False, False)
     assert (bright.encoded, len(bright.asked)) == (2, 3)
     assert [token.place for token in bright.asked[-1]] == [(11.0, 5.0, 5.0), (14.0, 5.0, 5.0)]
 

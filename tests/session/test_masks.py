@@ -12,7 +12,7 @@ from openvista.io.session_file import read_session
 from openvista.network import ClickLabel
 from openvista.prompts import Click
 from openvista.scan import Scan, Segmentation
-from openvista.session.click_engine import Token
+from openvista.session.click_engine import WindowClick
 from openvista.session.open_scan import SessionModel
 from openvista.session.session import Session
 from openvista.session.store import unpack
@@ -35,7 +35,7 @@ class Fickle:
     def encode(self, window_XYZ: torch.Tensor) -> Features:
         return Features()
 
-    def answer(self, features: Features, tokens: Sequence[Token], zero_shot: bool) -> torch.Tensor:
+    def answer(self, features: Features, tokens: Sequence[WindowClick], zero_shot: bool) -> torch.Tensor:
         places = np.stack(np.indices(self.window), -1)
         inside = ((places - np.array(tokens[-1].place)) ** 2).sum(-1) < 5**2
         if tokens[-1].label == ClickLabel.NEGATIVE:

@@ -16,7 +16,7 @@ from openvista.session.merge import (
     NOT_ASKED,
     RADIUS,
     Merged,
-    Place,
+    VoxelClick,
     correct_nearby,
     heed_clicks,
     heed_radius,
@@ -35,9 +35,9 @@ def logits(seed: int, smooth: float = 1.0) -> np.ndarray:
     return (noise / noise.std() * 3).astype(np.float32)
 
 
-def places(seed: int, count: int) -> list[Place]:
+def places(seed: int, count: int) -> list[VoxelClick]:
     random = np.random.default_rng(seed)
-    return [Place(tuple(int(random.integers(n)) for n in SHAPE), bool(random.integers(2))) for _ in range(count)]
+    return [VoxelClick(tuple(int(random.integers(n)) for n in SHAPE), bool(random.integers(2))) for _ in range(count)]
 
 
 def line(*values: float) -> np.ndarray:
@@ -48,8 +48,8 @@ def signs(array: np.ndarray) -> list[int]:
     return (array.ravel() > 0).astype(int).tolist()
 
 
-def at(x: int, positive: bool = True) -> Place:
-    return Place((x, 0, 0), positive)
+def at(x: int, positive: bool = True) -> VoxelClick:
+    return VoxelClick((x, 0, 0), positive)
 
 
 def test_a_positive_click_outside_takes_its_piece_of_what_is_added():
@@ -76,7 +76,7 @@ def test_a_negative_click_takes_its_piece_of_what_is_removed():
 def test_a_click_near_a_piece_finds_it_within_two_voxels(distance, found):
     previous, answer = np.full(SHAPE, -1, np.float32), np.full(SHAPE, -3, np.float32)
     answer[5, 4, 3] = 2
-    merged = merge_clicks(previous, answer, [Place((5 - distance, 4, 3), True)])
+    merged = merge_clicks(previous, answer, [VoxelClick((5 - distance, 4, 3), True)])
     assert (merged.logits_XYZ[5, 4, 3] > 0) == found
 
 
@@ -129,7 +129,7 @@ def test_merging_twice_equals_once(seed, count):
 @given(seed=st.integers(0, 10_000))
 def test_clicks_outside_the_array_count_for_nothing(seed):
     previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, 2)
-    outside = [Place((-1, 2, 2), True), Place((2, 2, SHAPE[2]), False)]
+    outside = [VoxelClick((-1, 2, 2), True), VoxelClick((2, 2, SHAPE[2]), False)]
     expected = merge_clicks(previous, answer, clicks).logits_XYZ
     assert np.array_equal(merge_clicks(previous, answer, [*clicks, *outside]).logits_XYZ, expected)
 
@@ -144,9 +144,9 @@ def test_clicks_alone_keep_their_pieces_and_hide_the_others():
 def test_pieces_touch_at_corners_and_no_further():
     answer = np.full((3, 3, 3), -1, np.float32)
     answer[0, 0, 0] = answer[1, 1, 1] = 2
-    assert keep_clicked(answer, [Place((0, 0, 0), True)]).taken_XYZ.sum() == 2
+    assert keep_clicked(answer, [VoxelClick((0, 0, 0), True)]).taken_XYZ.sum() == 2
     answer[1, 1, 1], answer[2, 2, 2] = -1, 2
-    assert keep_clicked(answer, [Place((0, 0, 0), True)]).taken_XYZ.sum() == 1
+    assert keep_clicked(answer, [VoxelClick((0, 0, 0), True)]).taken_XYZ.sum() == 1
 
 
 def test_nothing_that_was_not_clicked_stays_positive_or_undecided():
@@ -155,7 +155,9 @@ def test_nothing_that_was_not_clicked_stays_positive_or_undecided():
     assert kept.logits_XYZ.astype(np.float16).ravel()[3] < 0
 
 
-def corrected(previous: np.ndarray, answer: np.ndarray, clicks: list[Place], new: int = 1, **other: object) -> Merged:
+def corrected(
+    previous: np.ndarray, answer: np.ndarray, clicks: list[VoxelClick], new: int = 1, **other: object
+) -> Merged:
     everywhere = np.ones(previous.shape, bool)
     choices = {"spacing": (1.0, 1.0, 1.0), "visited_XYZ": everywhere, "seen_XYZ": everywhere}
     return correct_nearby(previous, answer, clicks, new, **{**choices, "forgettable_XYZ": ~everywhere, **other})
@@ -242,7 +244,7 @@ def test_equal_to_monai(seed, count):
         torch.tensor([[int(sign) for sign in signs_]]),
         torch.tensor([True]),
     )
-    ours = merge_clicks(previous, answer, [Place(v, s) for v, s in zip(clicks, signs_, strict=True)])
+    ours = merge_clicks(previous, answer, [VoxelClick(v, s) for v, s in zip(clicks, signs_, strict=True)])
     np.testing.assert_allclose(ours.logits_XYZ, theirs[0, 0].numpy(), rtol=1e-6)
 
 
@@ -262,10 +264,10 @@ def random_answer(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 4, ENFORCED_SHAPE).astype(np.float32)
 
 
-def random_places(seed: int, count: int = 12) -> list[Place]:
+def random_places(seed: int, count: int = 12) -> list[VoxelClick]:
     random = np.random.default_rng(seed)
     voxels = {tuple(random.integers(ENFORCED_SHAPE).tolist()) for _ in range(count)}
-    return [Place(voxel, bool(random.integers(2))) for voxel in sorted(voxels)]
+    return [VoxelClick(voxel, bool(random.integers(2))) for voxel in sorted(voxels)]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -285,13 +287,13 @@ def test_every_click_is_right_and_what_is_nearer_to_clicks_that_were_right_is_le
 
 def test_what_nobody_contradicts_is_the_same_array():
     answer = random_answer(1)
-    places = [Place(place.voxel, bool(answer[place.voxel] > 0)) for place in random_places(1)]
+    places = [VoxelClick(place.voxel, bool(answer[place.voxel] > 0)) for place in random_places(1)]
     assert heed_clicks(answer, places, SPACING, EVERYWHERE) is answer
 
 
 def test_the_shift_falls_off_with_millimetres_and_the_answer_given_is_not_written_to():
     answer = np.full(ENFORCED_SHAPE, -3, np.float32)
-    heeded = heed_clicks(answer, [Place((12, 10, 8), True)], SPACING, EVERYWHERE)
+    heeded = heed_clicks(answer, [VoxelClick((12, 10, 8), True)], SPACING, EVERYWHERE)
     assert (answer == -3).all()
     assert heeded[12, 10, 8] == CERTAINTY
     assert heeded[12, 10, 11] == pytest.approx(heeded[12, 14, 8], abs=1e-5)  # 12 mm both
@@ -304,26 +306,28 @@ def test_the_shift_falls_off_with_millimetres_and_the_answer_given_is_not_writte
 def test_the_gaussian_is_narrower_where_windows_are_small():
     assert heed_radius((128, 128, 128), (1.5, 1.5, 1.5)) == RADIUS
     assert heed_radius((96, 96, 64), (0.1, 0.1, 0.1)) == pytest.approx(0.64)
-    answer, click = np.full(ENFORCED_SHAPE, -3, np.float32), [Place((12, 10, 8), True)]
+    answer, click = np.full(ENFORCED_SHAPE, -3, np.float32), [VoxelClick((12, 10, 8), True)]
     narrow, wide = (heed_clicks(answer, click, SPACING, EVERYWHERE, radius) for radius in (3.0, 10.0))
     assert narrow[12, 10, 8] == wide[12, 10, 8]
     assert (narrow > 0).sum() < (wide > 0).sum()
 
 
-@pytest.mark.parametrize("place", [Place((-1, 2, 2), True), Place((24, 2, 2), True), Place((3, 3, 3), True)])
+@pytest.mark.parametrize("voxel", [(-1, 2, 2), (24, 2, 2), (3, 3, 3)])
+    "place", [VoxelClick((-1, 2, 2), True), VoxelClick((24, 2, 2), True), VoxelClick((3, 3, 3), True)]
+)
 def test_clicks_where_no_window_has_answered_shift_nothing(place):
     visited = EVERYWHERE.copy()
     visited[:8] = False
     answer = np.where(visited, np.float32(-2), np.float32(np.nan))
-    assert heed_clicks(answer, [place], SPACING, visited) is answer
-    heeded = heed_clicks(answer, [Place((9, 10, 8), True)], SPACING, visited)
+    assert heed_clicks(answer, [VoxelClick(voxel, True)], SPACING, visited) is answer
+    heeded = heed_clicks(answer, [VoxelClick((9, 10, 8), True)], SPACING, visited)
     assert np.isnan(heeded[:8]).all()
     assert heeded[9, 10, 8] == CERTAINTY
 
 
 def test_of_two_clicks_in_one_voxel_the_newer_counts():
     answer = np.full(ENFORCED_SHAPE, -3, np.float32)
-    both = [Place((12, 10, 8), True), Place((12, 10, 8), False)]
+    both = [VoxelClick((12, 10, 8), True), VoxelClick((12, 10, 8), False)]
     assert np.array_equal(heed_clicks(answer, both, SPACING, EVERYWHERE), answer)
     assert heed_clicks(answer, both[::-1], SPACING, EVERYWHERE)[12, 10, 8] == CERTAINTY
 

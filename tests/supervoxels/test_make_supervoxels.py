@@ -105,7 +105,7 @@ def test_a_constant_body_is_cut_by_place_alone():
 
 def test_progress_and_provenance(phantom):
     steps = []
-    result = made(phantom, report=steps.append)
+    result = made(phantom, progress=steps.append)
     assert [step.stage for step in steps] == ["encode", "encode", "cluster", "cluster"]
     assert steps[-1] == Progress("cluster", 1, 1)
     described = result.provenance["supervoxels"]

@@ -18,7 +18,7 @@ def run(tmp_path_factory, tiny_list):
     folder = tmp_path_factory.mktemp("run")
     recipe = tiny_recipe(tiny_list, validate_every=2)
     steps = []
-    network = Trainer(recipe, folder, report=steps.append).run()
+    network = Trainer(recipe, folder, progress=steps.append).run()
     return recipe, folder, network, steps
 
 
@@ -67,7 +67,7 @@ def test_what_is_in_one_piece_reaches_the_card(run, tmp_path, tiny_list):
 def test_the_same_seed_gives_the_same_losses(run, tmp_path, tiny_list):
     _, _, _, steps = run
     again = []
-    Trainer(tiny_recipe(tiny_list, validate_every=2), tmp_path, report=again.append).run()
+    Trainer(tiny_recipe(tiny_list, validate_every=2), tmp_path, progress=again.append).run()
     assert [step.loss for step in again] == [step.loss for step in steps]
 
 
@@ -88,7 +88,7 @@ def test_a_fold_that_leaves_nothing_to_train_on_is_said(starter_recipe, example_
 def test_a_run_whose_time_is_up_stays_finished_until_it_gets_more(tmp_path, tiny_list):
     def steps(**more):
         heard = []
-        Trainer(tiny_recipe(tiny_list, steps=3, **more), tmp_path, report=heard.append, resume=True).run()
+        Trainer(tiny_recipe(tiny_list, steps=3, **more), tmp_path, progress=heard.append, resume=True).run()
         return [one.step for one in heard]
 
     assert steps(minutes=1e-9) == [1]

@@ -60,7 +60,7 @@ def test_a_checkpoint_of_another_optimiser_is_refused(uninterrupted, tiny_list):
 
 def test_a_finished_run_stays_finished(uninterrupted, tiny_list):
     steps = []
-    Trainer(tiny_recipe(tiny_list, **RUN), uninterrupted, report=steps.append, resume=True).run()
+    Trainer(tiny_recipe(tiny_list, **RUN), uninterrupted, progress=steps.append, resume=True).run()
     assert steps == []
 
 

@@ -39,7 +39,7 @@ class RemoteObject:
     voxels: int
 
 
-Which = RemoteObject | int | str
+ObjectRef = RemoteObject | int | str
 """An object, its id or name; or a class by id or name."""
 
 
@@ -68,14 +68,14 @@ class RemoteSession:
         asked = classes if classes == "all" else [classes] if isinstance(classes, str) else list(classes)
         self._ask("classes", {"classes": asked}, progress)
 
-    def click(self, voxel: Sequence[float], object: Which, positive: bool = True, **choices: Any) -> None:
+    def click(self, voxel: Sequence[float], object: ObjectRef, positive: bool = True, **choices: Any) -> None:
         """One click, in voxels of the scan; see :meth:`clicks`."""
         self.clicks([(voxel, positive)], object, **choices)
 
     def clicks(
         self,
         clicks: Sequence[tuple[Sequence[float], bool]],
-        object: Which,
+        object: ObjectRef,
         *,
         grow: bool | None = None,
         progress: Report | None = None,
@@ -91,12 +91,12 @@ class RemoteSession:
         listed = [{"voxel": list(voxel), "positive": positive} for voxel, positive in clicks]
         self._ask("clicks", {"object": _ref(object), "clicks": listed, "grow": grow}, progress)
 
-    def box(self, box: Sequence[Sequence[int]], object: Which, positive: bool = True) -> None:
+    def box(self, box: Sequence[Sequence[int]], object: ObjectRef, positive: bool = True) -> None:
         """A box, (first, stop) along X, Y, Z."""
         self._ask("boxes", {"object": _ref(object), "box": [list(side) for side in box], "positive": positive}, None)
 
     def lasso(
-        self, points: Sequence[Sequence[float]], axis: int, slice: int, object: Which, positive: bool = True
+        self, points: Sequence[Sequence[float]], axis: int, slice: int, object: ObjectRef, positive: bool = True
     ) -> None:
         """A contour on a slice, in voxels of the two other axes."""
         content = {"object": _ref(object), "axis": axis, "slice": slice, "positive": positive}
@@ -221,5 +221,5 @@ class RemoteSession:
             self.labels[x:u, y:v, z:w] = values.reshape((u - x, v - y, w - z), order="F")
 
 
-def _ref(which: Which) -> int | str:
+def _ref(which: ObjectRef) -> int | str:
     return which.id if isinstance(which, RemoteObject) else which

@@ -13,8 +13,8 @@ from openvista.prompts import Click
 from openvista.scan import Scan
 from openvista.session.grow import GROW_LIMIT
 from openvista.session.masks import OUTSIDE
-from openvista.session.open_scan import MASK_LOGIT, Workbench
-from openvista.session.state import Description, ObjectState
+from openvista.session.open_scan import MASK_LOGIT, OpenScan
+from openvista.session.state import MaskInputs, ObjectState
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Predictor:
             _obey(labels_ZYX, value, clicks)
         return labels_ZYX
 
-    def _logits(self, bench: Workbench, request: Request, index: int, deadline: Deadline) -> Crop:
+    def _logits(self, bench: OpenScan, request: Request, index: int, deadline: Deadline) -> Crop:
         """Logits of one class on a box of the scan."""
         before = _previous(request, index)
         given = _without_repeats([click.on_scan() for click in request.clicks[index]])
@@ -96,7 +96,7 @@ class Predictor:
         if any(click.positive for click in given):  # the middle of a box was a guess, and need not be in the class
             placed = [click for click in placed if not click.positive]
         if before is None:
-            part = self._answer(bench, Description(), [*placed, *given], deadline)
+            part = self._answer(bench, MaskInputs(), [*placed, *given], deadline)
         else:
             new = [click for click in given if (before.at(_voxel(click), 0) > 0) != click.positive]
             known = tuple(click for click in (*placed, *given) if click not in new)
@@ -104,10 +104,10 @@ class Predictor:
                 part = before
             else:
                 start = bench.add_mask(Crop(before.start, before.values_XYZ > 0))
-                part = _softened(self._answer(bench, Description(start=start, clicks=known), new, deadline), before)
+                part = _softened(self._answer(bench, MaskInputs(start=start, clicks=known), new, deadline), before)
         return part if request.boxes is None else _bounded(part, request, index)
 
-    def _answer(self, bench: Workbench, description: Description, clicks: list[Click], deadline: Deadline) -> Crop:
+    def _answer(self, bench: OpenScan, description: MaskInputs, clicks: list[Click], deadline: Deadline) -> Crop:
         """Clicks answered one after the other, then growing window by window, while there is time."""
         answering = bench.answering
         for number, click in enumerate(clicks):

@@ -20,7 +20,7 @@ from openvista.metrics.masks import dice
 from openvista.model import Model
 from openvista.network import ClickLabel
 from openvista.session.byte_cache import ByteCache
-from openvista.session.click_engine import KeptFeatures, PointNetwork, Token
+from openvista.session.click_engine import KeptFeatures, PointNetwork, WindowClick
 from openvista.session.session import Session
 from openvista.simulate.user import first_user_click, next_user_click
 
@@ -201,12 +201,12 @@ class _ClickedWindows:
         return respond
 
 
-def _tokens_in(window: Window, clicks: Sequence[tuple[Float3, bool]]) -> list[Token]:
+def _tokens_in(window: Window, clicks: Sequence[tuple[Float3, bool]]) -> list[WindowClick]:
     """The clicks that lie in a window; half-open, so that every voxel of it counts."""
     tokens = []
     for place, positive in clicks:
         x, y, z = (where - first for where, first in zip(place, window.first, strict=True))
         inside = all(-0.5 <= v < side - 0.5 for v, side in zip((x, y, z), window.image_XYZ.shape, strict=True))
         if inside:
-            tokens.append(Token((x, y, z), ClickLabel.POSITIVE if positive else ClickLabel.NEGATIVE))
+            tokens.append(WindowClick((x, y, z), ClickLabel.POSITIVE if positive else ClickLabel.NEGATIVE))
     return tokens

@@ -23,8 +23,8 @@ from openvista.geometry.grid import Axis3
 from openvista.metrics.masks import dice
 from openvista.model import Model
 from openvista.network import ClickLabel
-from openvista.session.click_engine import PointNetwork, Token
-from openvista.session.merge import Place, merge_clicks
+from openvista.session.click_engine import PointNetwork, WindowClick
+from openvista.session.merge import VoxelClick, merge_clicks
 
 ROUNDS = 3
 """Rounds of clicks of ``auto+point-oracle`` in each window."""
@@ -43,7 +43,7 @@ def answer_centre_clicks(model: Model, labelled: LabelledScan, settings: Setting
             if truth.any():
                 with meter.on():
                     features = points.encode(window.image_XYZ) if features is None else features
-                    token = _token(Place(centre(truth), True), structure)
+                    token = _token(VoxelClick(centre(truth), True), structure)
                     logits_KXYZ[index] = points.answer(features, [token], unseen(model, structure))
         return logits_KXYZ
 
@@ -101,23 +101,23 @@ def centre(mask_XYZ: Mask) -> Axis3:
     return x, y, z
 
 
-def _rounds(truth: Mask, predicted: Mask, random: np.random.Generator) -> Iterator[list[Place]]:
+def _rounds(truth: Mask, predicted: Mask, random: np.random.Generator) -> Iterator[list[VoxelClick]]:
     """The clicks of each round. The first one clicks anywhere inside; later ones where the larger error is.
 
     Where a window lacks the structure but something was found there, one negative click on that.
     """
     if not truth.any():
         if predicted.any():
-            yield from ([Place(_any_voxel(predicted, random), False)] for _ in range(ROUNDS))
+            yield from ([VoxelClick(_any_voxel(predicted, random), False)] for _ in range(ROUNDS))
         return
-    yield [Place(_any_voxel(truth, random), True)]
+    yield [VoxelClick(_any_voxel(truth, random), True)]
     missing, superfluous = _largest_piece(truth & ~predicted), _largest_piece(predicted & ~truth)
     for _ in range(ROUNDS - 1):
         if missing.sum() > superfluous.sum():
-            yield [Place(_any_voxel(missing, random), True)]
+            yield [VoxelClick(_any_voxel(missing, random), True)]
         else:
-            inside = [Place(_any_voxel(truth, random), True)]
-            yield inside + ([Place(_any_voxel(superfluous, random), False)] if superfluous.any() else [])
+            inside = [VoxelClick(_any_voxel(truth, random), True)]
+            yield inside + ([VoxelClick(_any_voxel(superfluous, random), False)] if superfluous.any() else [])
 
 
 def _quality(logits: NDArray[np.float32], truth: Mask) -> float:
@@ -141,9 +141,9 @@ def _any_voxel(mask: Mask, random: np.random.Generator) -> Axis3:
     return x, y, z
 
 
-def _token(click: Place, structure: Structure) -> Token:
+def _token(click: VoxelClick, structure: Structure) -> WindowClick:
     x, y, z = click.voxel
     special = structure.class_id in SPECIAL_IDS
     positive = ClickLabel.SPECIAL_POSITIVE if special else ClickLabel.POSITIVE
     negative = ClickLabel.SPECIAL_NEGATIVE if special else ClickLabel.NEGATIVE
-    return Token((float(x), float(y), float(z)), positive if click.positive else negative)
+    return WindowClick((float(x), float(y), float(z)), positive if click.positive else negative)

@@ -80,7 +80,7 @@ def segment_scan(
     scan: Scan,
     class_ids: Sequence[int],
     profile: Profile,
-    report: Report = silent,
+    progress: Report = silent,
     one_piece_ids: Collection[int] = ONE_PIECE_IDS,
 ) -> NDArray[np.unsignedinteger]:
     """Class ids on the scan's own grid, [X, Y, Z] in the scan's voxel order, 0 = none; uint8 if ids fit, else uint16.
@@ -90,23 +90,23 @@ def segment_scan(
         scan: HU on its own grid, any orientation and spacing.
         class_ids: what to look for, at least one; a voxel gets the one with the largest logit if that is above 0.
         profile: the choices.
-        report: told about progress.
+        progress: told about progress.
         one_piece_ids: classes that are one connected thing; where the profile drops strays, theirs are.
 
     Raises:
         DeviceError: the GPU is too small for a single window.
     """
     preset = network.network.preset
-    report(Progress("prepare", 0, 1))
+    progress(Progress("prepare", 0, 1))
     prepared = prepare(scan, preset.spacing, preset.hu_window)
-    report(Progress("prepare", 1, 1))
+    progress(Progress("prepare", 1, 1))
     question = ask(network, class_ids)
     box, plan = place_windows(prepared, preset, profile)
     dtype = network.compute.storage_dtype
     device = plan_storage(network.compute, slab_bytes(plan, question.channels, dtype))
 
     def label(where: torch.device) -> NDArray[np.unsignedinteger]:
-        return label_prepared(prepared, box, plan, question, profile, Storage(where, dtype), report)
+        return label_prepared(prepared, box, plan, question, profile, Storage(where, dtype), progress)
 
     labels = with_room_on_host(label, device)
     return remove_strays(labels, scan.grid.spacing, one_piece_ids) if profile.drop_strays else labels
@@ -141,7 +141,7 @@ def label_prepared(
     question: Question,
     profile: Profile,
     storage: Storage,
-    report: Report = silent,
+    progress: Report = silent,
 ) -> NDArray[np.unsignedinteger]:
     """A prepared scan to class ids on the scan's own grid: the loop over slabs."""
     axis = streaming_axis(plan)
@@ -153,11 +153,11 @@ def label_prepared(
     rows = plan_slab_rows(
         storage.device, slab_bytes(plan, question.channels, storage.dtype) // window_rows, window_rows
     )
-    for slab in stitch(image_XYZ, plan, importance_XYZ, question.encode, question.channels, storage, report):
+    for slab in stitch(image_XYZ, plan, importance_XYZ, question.encode, question.channels, storage, progress):
         for part in slab.parts(axis, rows):
             labels.add(part)
             del part
-        report(Progress("label", slab.first + slab.values_XYZC.shape[axis], plan.volume[axis]))
+        progress(Progress("label", slab.first + slab.values_XYZC.shape[axis], plan.volume[axis]))
         del slab  # or it would live on while the next one is filled
     return labels.result()
 

@@ -38,19 +38,19 @@ class FeatureVolume:
     def __init__(self, values_XYZC: NDArray[Any], origin: Axis3, device: torch.device) -> None:
         self.values_XYZC, self.origin, self.device = values_XYZC, origin, device
 
-    def layers(self, embeddings_KC: torch.Tensor, report: Report = silent) -> list[Crop]:
+    def layers(self, embeddings_KC: torch.Tensor, progress: Report = silent) -> list[Crop]:
         """Logits of classes, each on the box around its positive voxels; empty where there are none.
 
         Args:
             embeddings_KC: one row per class, float32.
-            report: told about rows.
+            progress: told about rows.
         """
         parts: list[Crop] = []
         for some_KC in embeddings_KC.split(_TOGETHER):
-            parts += self._layers(some_KC, len(parts) / len(embeddings_KC), len(some_KC) / len(embeddings_KC), report)
+            parts += self._layers(some_KC, len(parts) / len(embeddings_KC), len(some_KC) / len(embeddings_KC), progress)
         return parts
 
-    def _layers(self, embeddings_KC: torch.Tensor, done: float, share: float, report: Report) -> list[Crop]:
+    def _layers(self, embeddings_KC: torch.Tensor, done: float, share: float, progress: Report) -> list[Crop]:
         """Of a few classes: first their logits everywhere, then the boxes. float16 as the features, or float32."""
         rows = len(self.values_XYZC)
         logits_KXYZ = np.empty((len(embeddings_KC), *self.values_XYZC.shape[:3]), dtype=self.values_XYZC.dtype)
@@ -58,12 +58,12 @@ class FeatureVolume:
         for row in range(rows):
             plane_YZC = torch.from_numpy(np.ascontiguousarray(self.values_XYZC[row])).to(self.device)
             logits_KXYZ[:, row] = (plane_YZC.float() @ weights_CK).permute(2, 0, 1).cpu().numpy()
-            report(Progress("label", round(rows * (done + share * (row + 1) / rows)), rows))
+            progress(Progress("label", round(rows * (done + share * (row + 1) / rows)), rows))
         return [Crop(self.origin, logits_XYZ).cropped(logits_XYZ > 0, EDGE_MARGIN) for logits_XYZ in logits_KXYZ]
 
 
 def compute_features(
-    network: WindowNetwork, prepared: Prepared, profile: Profile, budget: int | None = None, report: Report = silent
+    network: WindowNetwork, prepared: Prepared, profile: Profile, budget: int | None = None, progress: Report = silent
 ) -> FeatureVolume:
     """Encode all windows of a scan and keep what they say.
 
@@ -72,7 +72,7 @@ def compute_features(
         prepared: the scan on the model grid.
         profile: where windows lie and how they are averaged.
         budget: bytes that may be kept in memory, half of what is free if ``None``; a larger volume goes to disk.
-        report: told after every window.
+        progress: told after every window.
 
     Raises:
         OutputError: it goes to disk, and there is no space.
@@ -86,7 +86,9 @@ def compute_features(
     host = torch.device("cpu")
     importance_XYZ = importance_map(plan.window, profile.weighting, host)
     axis = plan.padded.index(max(plan.padded))
-    for slab in stitch(image_XYZ, plan, importance_XYZ, network.features, preset.filters, Storage(host, dtype), report):
+    for slab in stitch(
+        image_XYZ, plan, importance_XYZ, network.features, preset.filters, Storage(host, dtype), progress
+    ):
         rows = [slice(None)] * 3
         rows[axis] = slice(slab.first, slab.first + slab.values_XYZC.shape[axis])
         values_XYZC[tuple(rows)] = slab.values_XYZC.numpy()

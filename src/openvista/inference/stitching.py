@@ -61,7 +61,7 @@ def stitch(
     encode: Encode,
     channels: int,
     storage: Storage,
-    report: Report = silent,
+    progress: Report = silent,
 ) -> Iterator[Slab]:
     """Encode every window, average where they overlap, and yield slabs from first to last row of the longest axis.
 
@@ -75,7 +75,7 @@ def stitch(
         encode: the network.
         channels: C of what ``encode`` returns.
         storage: where to keep sums.
-        report: told after every window.
+        progress: told after every window.
     """
     axis = streaming_axis(plan)
     # dividing by the total first keeps every sum within the range of the channels, which float16 needs
@@ -96,7 +96,7 @@ def stitch(
             _add_window(slabs, plan, axis, start, encode(image_XYZ[plan.box(start)]), weights_XYZ)
             slabs.clear()
             done += 1
-            report(Progress("encode", done, len(plan.starts)))
+            progress(Progress("encode", done, len(plan.starts)))
         if first not in active:
             active[first] = _empty_slab(plan, axis, first, stop, channels, storage)
         yield _without_padding(active.pop(first), plan)  # no name keeps it here: it is freed once the caller is done

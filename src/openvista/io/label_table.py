@@ -18,7 +18,7 @@ class LabelTable:
 
 
 def to_caret_xml(table: LabelTable) -> bytes:
-    """The label table of Caret and Workbench, as TotalSegmentator writes it too: XML, colours 0..1, key 0 left out."""
+    """The label table of Caret and OpenScan, as TotalSegmentator writes it too: XML, colours 0..1, key 0 left out."""
     root = ElementTree.Element("CaretExtension")
     volume = ElementTree.SubElement(root, "VolumeInformation", Index="0")
     labels = ElementTree.SubElement(volume, "LabelTable")

@@ -29,7 +29,7 @@ _SHARE = 4
 """Crop of the memory for sessions that those kept here may take, besides it."""
 _LOOK_SECONDS = 0.5
 
-Which = int | str
+ObjectRef = int | str
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Asked:
         existing: a label map to start from.
     """
 
-    classes: Sequence[Which] | None = ()
-    clicks: Mapping[Which, Sequence[Click]] = field(default_factory=dict)
+    classes: Sequence[ObjectRef] | None = ()
+    clicks: Mapping[ObjectRef, Sequence[Click]] = field(default_factory=dict)
     new: frozenset[str] = frozenset()
     existing: Segmentation | None = None
 
@@ -97,9 +97,9 @@ class OneShots:
         kept = self._keep(record, name)
         job = Job(kind)
 
-        def work(report: Report) -> Answered:
+        def work(progress: Report) -> Answered:
             with kept.lock:
-                segmentation, notes = answer(kept.session, asked, report)
+                segmentation, notes = answer(kept.session, asked, progress)
                 bound_caches(kept.session, self._most_bytes)
             return Answered(segmentation, notes, 0.0)
 
@@ -133,7 +133,7 @@ class OneShots:
         return sum(session_bytes(kept.session) for kept in list(self._kept.values()))
 
 
-def answer(session: Session, asked: Asked, report: Report) -> tuple[Segmentation, list[str]]:
+def answer(session: Session, asked: Asked, progress: Report) -> tuple[Segmentation, list[str]]:
     """Ask an empty session, and leave it empty.
 
     Raises:
@@ -142,23 +142,23 @@ def answer(session: Session, asked: Asked, report: Report) -> tuple[Segmentation
         PromptError: no click on an object is usable.
     """
     try:
-        return _answer(session, asked, report)
+        return _answer(session, asked, progress)
     finally:
         while session.undo():
             pass
 
 
-def _answer(session: Session, asked: Asked, report: Report) -> tuple[Segmentation, list[str]]:
+def _answer(session: Session, asked: Asked, progress: Report) -> tuple[Segmentation, list[str]]:
     notes: list[str] = []
     if asked.existing is not None:
         session.start_from(asked.existing)
     if asked.classes is None or asked.classes:
-        session.segment(None if asked.classes is None else list(asked.classes), report)
+        session.segment(None if asked.classes is None else list(asked.classes), progress)
     for which, clicks in asked.clicks.items():
         if which in asked.new and session.state.find(which) is None:
             session.new_object(str(which))
         # what was not asked for by class does not start from it: the clicks alone describe it
-        found = session.clicks(clicks, which, automatic=False, progress=report)
+        found = session.clicks(clicks, which, automatic=False, progress=progress)
         notes += found.notes
         if not found.clicks:
             raise PromptError(found.notes[0] if found.notes else f"no click on {which!r} is usable")

@@ -147,7 +147,7 @@ class SessionStore:
         async with kept.turn(job):
             workspace = await self._open_now(kept, None)
             lane = kept.lane or self._engine.quietest()
-            result = await self._engine.run(lane, job, lambda report: work(workspace, report))
+            result = await self._engine.run(lane, job, lambda progress: work(workspace, progress))
         self._after(kept)
         return result
 

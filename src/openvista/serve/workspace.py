@@ -26,7 +26,7 @@ from openvista.session.session import Session
 from openvista.session.state import ObjectState
 from openvista.session.store import pack
 
-Which = int | str
+ObjectRef = int | str
 _GZIP_LEVEL = 1  # of what goes over the wire at once: labels shrink a hundredfold even so
 
 
@@ -53,36 +53,36 @@ class Workspace:
 
     # --- prompts ------------------------------------------------------------------------------------------------
 
-    def segment(self, asked: schemas.AskClasses, report: Report) -> list[str]:
+    def segment(self, asked: schemas.AskClasses, progress: Report) -> list[str]:
         """Objects from the automatic branch; what the user should know."""
         classes = None if asked.classes == "all" else asked.classes
-        self.session.segment(classes, report)
+        self.session.segment(classes, progress)
         return self._changed()
 
-    def clicks(self, asked: schemas.AskClicks, report: Report) -> list[str]:
+    def clicks(self, asked: schemas.AskClicks, progress: Report) -> list[str]:
         """Clicks on one object."""
         clicks = [Click(click.voxel, click.positive) for click in asked.clicks]
         return self._answered(
-            self.session.clicks(clicks, asked.object, grow=asked.grow, automatic=asked.automatic, progress=report)
+            self.session.clicks(clicks, asked.object, grow=asked.grow, automatic=asked.automatic, progress=progress)
         )
 
-    def box(self, asked: schemas.AskBox, report: Report) -> list[str]:
+    def box(self, asked: schemas.AskBox, progress: Report) -> list[str]:
         """A box, turned into clicks."""
         return self._answered(
-            self.session.box(asked.box, asked.object, asked.positive, grow=asked.grow, progress=report)
+            self.session.box(asked.box, asked.object, asked.positive, grow=asked.grow, progress=progress)
         )
 
-    def lasso(self, asked: schemas.AskLasso, report: Report) -> list[str]:
+    def lasso(self, asked: schemas.AskLasso, progress: Report) -> list[str]:
         """A contour on a slice, turned into clicks."""
         contour = (asked.points, asked.axis, asked.slice)
         return self._answered(
-            self.session.lasso(contour, asked.object, asked.positive, grow=asked.grow, progress=report)
+            self.session.lasso(contour, asked.object, asked.positive, grow=asked.grow, progress=progress)
         )
 
-    def scribble(self, asked: schemas.AskScribble, report: Report) -> list[str]:
+    def scribble(self, asked: schemas.AskScribble, progress: Report) -> list[str]:
         """A stroke, turned into clicks."""
         return self._answered(
-            self.session.scribble(asked.points, asked.object, asked.positive, grow=asked.grow, progress=report)
+            self.session.scribble(asked.points, asked.object, asked.positive, grow=asked.grow, progress=progress)
         )
 
     def start_from(self, segmentation: Segmentation) -> list[str]:
@@ -97,7 +97,7 @@ class Workspace:
         self.session.new_object(asked.name, _rgb(asked.colour))
         return self._changed()
 
-    def change(self, which: Which, asked: schemas.ChangeObject) -> list[str]:
+    def change(self, which: ObjectRef, asked: schemas.ChangeObject) -> list[str]:
         """Rename, recolour, lock, hide, move."""
         self.session.change(
             which, name=asked.name, colour=_rgb(asked.colour), locked=asked.locked, visible=asked.visible
@@ -106,7 +106,7 @@ class Workspace:
             self.session.move(which, min(asked.position, len(self.session.objects) - 1))
         return self._changed()
 
-    def remove(self, which: Which) -> list[str]:
+    def remove(self, which: ObjectRef) -> list[str]:
         """Take an object away."""
         self.session.remove(which)
         return self._changed()
@@ -168,7 +168,7 @@ class Workspace:
         """The label map with names, as exports have it."""
         return self.session.segmentation()
 
-    def object_mask(self, which: Which) -> Segmentation:
+    def object_mask(self, which: ObjectRef) -> Segmentation:
         """One object's own mask as 0 and 1, whatever lies over it."""
         item = self.session.object(which).state
         labels = self.session.mask(which).astype(np.uint8)

@@ -10,8 +10,8 @@ from openvista.geometry.grid import Axis3
 from openvista.inference.progress import Report, silent
 from openvista.prompts import Click, check_inside
 from openvista.session.grow import GROW_LIMIT
-from openvista.session.open_scan import Workbench
-from openvista.session.state import AUTOMATIC, Description, ObjectState, SessionState, find_or_make
+from openvista.session.open_scan import OpenScan
+from openvista.session.state import AUTOMATIC, MaskInputs, ObjectState, SessionState, find_or_make
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,13 @@ def shown(click: Click) -> str:
 
 
 def answer_clicks(
-    bench: Workbench,
+    bench: OpenScan,
     state: SessionState,
     clicks: Sequence[Click],
     wanted: int | str | None,
     grow: bool | None = None,
     automatic: bool | None = None,
-    report: Report = silent,
+    progress: Report = silent,
 ) -> tuple[SessionState, Answer]:
     """The state after clicks on one object; the same state if none of them lies in the scan.
 
@@ -100,11 +100,11 @@ def answer_clicks(
         return state, answer
     answering = bench.answering  # first: without a point branch nothing else should be computed
     if item.description.start == AUTOMATIC and item.description.class_id is not None:
-        bench.ensure_automatic([item.description.class_id], report)
+        bench.ensure_automatic([item.description.class_id], progress)
     known = answering.engine.features.made
     limit = GROW_LIMIT if (bench.profile.grow if grow is None else grow) else 0
-    extended = answering.add_clicks(item.description, usable, limit, report)
-    layer = bench.layer(extended.description, report)
+    extended = answering.add_clicks(item.description, usable, limit, progress)
+    layer = bench.layer(extended.description, progress)
     answer = Answer(
         name=item.name,
         object_id=item.id,
@@ -123,13 +123,13 @@ def answer_clicks(
     return state.with_object(replace(item, description=extended.description)), answer
 
 
-def _before(state: SessionState, item: ObjectState) -> Description:
+def _before(state: SessionState, item: ObjectState) -> MaskInputs:
     """What the object was; one that is made now was empty."""
     there = state.find(item.id)
-    return there.description if there else Description()
+    return there.description if there else MaskInputs()
 
 
-def _sorted_out(clicks: Sequence[Click], bench: Workbench) -> tuple[list[Click], list[Click]]:
+def _sorted_out(clicks: Sequence[Click], bench: OpenScan) -> tuple[list[Click], list[Click]]:
     """Those in the scan, and those outside."""
     usable: list[Click] = []
     outside: list[Click] = []

@@ -21,11 +21,11 @@ from openvista.inference.windows import importance_map
 from openvista.network import ClickLabel, PointFeatures
 from openvista.session.byte_cache import ByteCache
 from openvista.session.lattice import Lattice, cut_window, inner_box
-from openvista.session.state import Opening
+from openvista.session.state import ClickWindow
 
 
 @dataclass(frozen=True)
-class Token:
+class WindowClick:
     """A click as a window sees it.
 
     Attributes:
@@ -47,7 +47,7 @@ class ClickNetwork(Protocol):
     def encode(self, window_XYZ: Tensor) -> Any:
         """All that does not depend on clicks, of one window scaled to 0..1; has ``nbytes``."""
 
-    def answer(self, features: Any, tokens: Sequence[Token], zero_shot: bool) -> Tensor:
+    def answer(self, features: Any, tokens: Sequence[WindowClick], zero_shot: bool) -> Tensor:
         """Logits [X, Y, Z] float32 of one object, on the host.
 
         Args:
@@ -96,7 +96,7 @@ class PointNetwork:
         return KeptFeatures(features.halved_1CXYZ.to(self.ready.compute.storage_dtype))
 
     @torch.no_grad()
-    def answer(self, features: KeptFeatures, tokens: Sequence[Token], zero_shot: bool) -> Tensor:
+    def answer(self, features: KeptFeatures, tokens: Sequence[WindowClick], zero_shot: bool) -> Tensor:
         """Logits [X, Y, Z] float32 on the host."""
         halved_1CXYZ = features.halved_1CXYZ.to(self.dtype)
         x, y, z = halved_1CXYZ.shape[2:]
@@ -121,7 +121,7 @@ ANSWER_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
-class PlacedClick:
+class GridClick:
     """A click on the model grid.
 
     Attributes:
@@ -134,7 +134,7 @@ class PlacedClick:
 
 
 @dataclass(frozen=True, eq=False)
-class Mean:
+class WindowMean:
     """The average answer of an object's windows.
 
     Attributes:
@@ -152,10 +152,10 @@ class Mean:
         """The voxels it has values for."""
         return Crop(self.start, self.visited_XYZ).box
 
-    def on(self, box: Box) -> "Mean":
+    def on(self, box: Box) -> "WindowMean":
         """The same on another box."""
         logits, visited = Crop(self.start, self.logits_XYZ), Crop(self.start, self.visited_XYZ)
-        return Mean(box.start, logits.on(box, 0.0), visited.on(box, False))
+        return WindowMean(box.start, logits.on(box, 0.0), visited.on(box, False))
 
 
 class ClickEngine:
@@ -193,23 +193,28 @@ class ClickEngine:
         self.answers: ByteCache[Crop] = ByteCache(answer_bytes)
 
     def answer(
-        self, opening: Opening, clicks: Sequence[PlacedClick], special: bool, zero_shot: bool, report: Report = silent
+        self,
+        opening: ClickWindow,
+        clicks: Sequence[GridClick],
+        special: bool,
+        zero_shot: bool,
+        progress: Report = silent,
     ) -> Crop:
         """Logits of one window, on its part of the volume."""
         tokens = self.tokens(opening, clicks, special)
         key = (opening.start, tokens, zero_shot)
-        return self.answers.get(key, lambda: self._ask(opening.start, tokens, zero_shot, report))
+        return self.answers.get(key, lambda: self._ask(opening.start, tokens, zero_shot, progress))
 
     def mean(
         self,
-        openings: Sequence[Opening],
-        clicks: Sequence[PlacedClick],
+        openings: Sequence[ClickWindow],
+        clicks: Sequence[GridClick],
         special: bool,
         zero_shot: bool,
-        report: Report = silent,
-    ) -> Mean:
+        progress: Report = silent,
+    ) -> WindowMean:
         """The average of all windows, each voxel weighted by its place in the window."""
-        parts = [self.answer(opening, clicks, special, zero_shot, report) for opening in openings]
+        parts = [self.answer(opening, clicks, special, zero_shot, progress) for opening in openings]
         hull = Box.hull(part.box for part in parts)
         total_XYZ, weight_XYZ = np.zeros(hull.shape, dtype=np.float32), np.zeros(hull.shape, dtype=np.float32)
         for opening, part in zip(openings, parts, strict=True):
@@ -219,16 +224,16 @@ class ClickEngine:
             weight_XYZ[box] += weights_XYZ
         visited_XYZ = weight_XYZ > 0
         np.divide(total_XYZ, weight_XYZ, out=total_XYZ, where=visited_XYZ)
-        return Mean(hull.start, total_XYZ, visited_XYZ)
+        return WindowMean(hull.start, total_XYZ, visited_XYZ)
 
-    def tokens(self, opening: Opening, clicks: Sequence[PlacedClick], special: bool) -> tuple[Token, ...]:
+    def tokens(self, opening: ClickWindow, clicks: Sequence[GridClick], special: bool) -> tuple[WindowClick, ...]:
         """What a window sees: the user's clicks in it, oldest first, then those that growing placed."""
-        placed = [PlacedClick(place, True) for place in opening.placed]
+        placed = [GridClick(place, True) for place in opening.placed]
         inside = [click for click in clicks if self.lattice.holds(opening.start, click.place)]
         tokens = []
         for click in (*inside, *placed):
             x, y, z = (where - first for where, first in zip(click.place, opening.start, strict=True))
-            tokens.append(Token((x, y, z), _label(click.positive, special)))
+            tokens.append(WindowClick((x, y, z), _label(click.positive, special)))
         return tuple(tokens)
 
     def voxel(self, place: Float3) -> Axis3:
@@ -238,17 +243,17 @@ class ClickEngine:
         )
         return (x, y, z)
 
-    def _ask(self, start: Axis3, tokens: tuple[Token, ...], zero_shot: bool, report: Report) -> Crop:
-        features = self.features.get(start, lambda: self._encode(start, report))
+    def _ask(self, start: Axis3, tokens: tuple[WindowClick, ...], zero_shot: bool, progress: Report) -> Crop:
+        features = self.features.get(start, lambda: self._encode(start, progress))
         logits_XYZ = self.network.answer(features, tokens, zero_shot)
         box = inner_box(self.lattice, start)
         return Crop(self.lattice.inside(start)[0], np.ascontiguousarray(logits_XYZ[box].numpy().astype(self.dtype)))
 
-    def _encode(self, start: Axis3, report: Report) -> object:
+    def _encode(self, start: Axis3, progress: Report) -> object:
         logger.info("encoding the window at %s", start)
-        report(Progress("encode", 0, 1))
+        progress(Progress("encode", 0, 1))
         features = self.network.encode(cut_window(self.image_XYZ, self.lattice, start, self.padding))
-        report(Progress("encode", 1, 1))
+        progress(Progress("encode", 1, 1))
         return features
 
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 from openvista.geometry.components import label_components
 from openvista.geometry.grid import Axis3, Float3
 from openvista.session.lattice import Lattice
-from openvista.session.state import Opening
+from openvista.session.state import ClickWindow
 
 GROW_LIMIT = 16
 """Windows opened at most for one prompt: about 0.5 m of a vessel, and an end to a mask that leaks."""
@@ -23,7 +23,9 @@ GROW_LIMIT = 16
 Mask = NDArray[np.bool_]
 
 
-def next_opening(mask_XYZ: Mask, visited_XYZ: Mask, origin: Axis3, lattice: Lattice, spacing: Float3) -> Opening | None:
+def next_opening(
+    mask_XYZ: Mask, visited_XYZ: Mask, origin: Axis3, lattice: Lattice, spacing: Float3
+) -> ClickWindow | None:
     """The next window of an object and the clicks in it; ``None`` when the mask has no rim.
 
     The window's middle lies a quarter of its side beyond the middle of the rim's largest piece, so it overlaps what was
@@ -50,7 +52,7 @@ def next_opening(mask_XYZ: Mask, visited_XYZ: Mask, origin: Axis3, lattice: Latt
         middle = _middle_voxel(np.argwhere(labels_XYZ[found] == piece) + [side.start for side in found])
         if lattice.holds(start, _plus(middle, origin)):
             placed.append(_plus(_deepest(mask_XYZ, middle, origin, start, lattice, spacing), origin))
-    return Opening(start, tuple(placed))
+    return ClickWindow(start, tuple(placed))
 
 
 def find_rim(mask_XYZ: Mask, visited_XYZ: Mask, origin: Axis3, volume: Axis3) -> Mask:

@@ -15,8 +15,8 @@ from openvista.geometry.box import Crop
 from openvista.geometry.grid import Axis3
 from openvista.scan import Segmentation
 from openvista.session.history import Event
-from openvista.session.open_scan import Workbench
-from openvista.session.state import AUTOMATIC, Description, ObjectState, SessionState, of_class
+from openvista.session.open_scan import OpenScan
+from openvista.session.state import AUTOMATIC, MaskInputs, ObjectState, SessionState, of_class
 from openvista.structures import present_ids
 
 POLICIES = ("order", "logit")
@@ -150,7 +150,7 @@ logger = logging.getLogger(__name__)
 
 
 def import_items(
-    state: SessionState, bench: Workbench, segmentation: Segmentation, labels: Sequence[int | str] | None
+    state: SessionState, bench: OpenScan, segmentation: Segmentation, labels: Sequence[int | str] | None
 ) -> tuple[list[ObjectState], dict[str, Any]]:
     """Objects that start from the structures of a segmentation, and what to log. Their masks are left on the bench.
 
@@ -174,7 +174,7 @@ def import_items(
     return items, {"labels": {str(value): item.name for value, item in zip(values, items, strict=True)}}
 
 
-def make_segmentation(bench: Workbench, state: SessionState, events: Sequence[Event], overlap: str) -> Segmentation:
+def make_segmentation(bench: OpenScan, state: SessionState, events: Sequence[Event], overlap: str) -> Segmentation:
     """One label map of all objects; see :class:`Composer` for the policies.
 
     Raises:
@@ -194,7 +194,7 @@ def make_segmentation(bench: Workbench, state: SessionState, events: Sequence[Ev
     return _wrap(bench, state.objects, labels_XYZ, events, extra)
 
 
-def make_layers(bench: Workbench, state: SessionState, events: Sequence[Event]) -> list[Segmentation]:
+def make_layers(bench: OpenScan, state: SessionState, events: Sequence[Event]) -> list[Segmentation]:
     """As few label maps as it takes for every object to keep all its voxels."""
     maps = layers(state.objects, bench.show, bench.scan.grid.shape)
     return [
@@ -218,7 +218,7 @@ def prompts_of(items: Sequence[ObjectState]) -> list[dict[str, Any]]:
 
 
 def _wrap(
-    bench: Workbench,
+    bench: OpenScan,
     items: Sequence[ObjectState],
     labels_XYZ: NDArray[np.unsignedinteger],
     events: Sequence[Event],
@@ -243,7 +243,7 @@ def _wrap(
     )
 
 
-def _item(state: SessionState, bench: Workbench, segmentation: Segmentation, value: int, key: str) -> ObjectState:
+def _item(state: SessionState, bench: OpenScan, segmentation: Segmentation, value: int, key: str) -> ObjectState:
     """The object of one structure: of a class, if it is called like one that has no object yet."""
     vocabulary = bench.model.vocabulary
     name = segmentation.names[value]
@@ -256,4 +256,4 @@ def _item(state: SessionState, bench: Workbench, segmentation: Segmentation, val
         class_id = None
     object_id = state.free_id(value if class_id is None else class_id, vocabulary.ids)
     colour = segmentation.colours[value]
-    return ObjectState(object_id, state.free_name(name), colour, Description(class_id, start=key))
+    return ObjectState(object_id, state.free_name(name), colour, MaskInputs(class_id, start=key))

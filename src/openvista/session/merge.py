@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Place:
+class VoxelClick:
     """A click on the voxel it falls into.
 
     Attributes:
@@ -54,7 +54,7 @@ class Merged:
 def merge_clicks(
     previous_XYZ: Logits,
     answer_XYZ: Logits,
-    places: Sequence[Place],
+    places: Sequence[VoxelClick],
     known_XYZ: Mask | None = None,
     visited_XYZ: Mask | None = None,
 ) -> Merged:
@@ -91,7 +91,7 @@ def merge_clicks(
     return Merged(logits, known | visited, taken)
 
 
-def keep_clicked(answer_XYZ: Logits, places: Sequence[Place], visited_XYZ: Mask | None = None) -> Merged:
+def keep_clicked(answer_XYZ: Logits, places: Sequence[VoxelClick], visited_XYZ: Mask | None = None) -> Merged:
     """Clicks alone: keep the components with a positive click; other positive voxels get the mean negative logit.
 
     Args: as :func:`merge_clicks`.
@@ -109,7 +109,7 @@ def keep_clicked(answer_XYZ: Logits, places: Sequence[Place], visited_XYZ: Mask 
 def correct_nearby(
     previous_XYZ: Logits,
     answer_XYZ: Logits,
-    places: Sequence[Place],
+    places: Sequence[VoxelClick],
     new: int,
     spacing: Float3,
     visited_XYZ: Mask,
@@ -157,7 +157,7 @@ def correct_nearby(
     return Merged(logits, np.ones(before.shape, dtype=bool), taken)
 
 
-def nearest_click(places: Sequence[Place], shape: Axis3, spacing: Float3) -> NDArray[np.int32]:
+def nearest_click(places: Sequence[VoxelClick], shape: Axis3, spacing: Float3) -> NDArray[np.int32]:
     """[X, Y, Z]: the number of the click that is nearest to each voxel, in mm; -1 where there is no click.
 
     Args:
@@ -200,7 +200,7 @@ def heed_radius(window: Axis3, spacing: Float3) -> float:
 
 
 def heed_clicks(
-    answer_XYZ: Logits, places: Sequence[Place], spacing: Float3, visited_XYZ: Mask, radius: float = RADIUS
+    answer_XYZ: Logits, places: Sequence[VoxelClick], spacing: Float3, visited_XYZ: Mask, radius: float = RADIUS
 ) -> Logits:
     """Logits that agree with every click in them.
 
@@ -242,12 +242,12 @@ def _reached(voxel: Axis3, shape: Axis3, spacing: Float3, radius: float) -> Slic
     return (x, y, z)
 
 
-def _moved(places: Sequence[Place], box: Slices) -> list[Place]:
+def _moved(places: Sequence[VoxelClick], box: Slices) -> list[VoxelClick]:
     """The clicks in voxels of a box."""
     moved = []
     for place in places:
         x, y, z = (v - side.start for v, side in zip(place.voxel, box, strict=True))
-        moved.append(Place((x, y, z), place.positive))
+        moved.append(VoxelClick((x, y, z), place.positive))
     return moved
 
 

@@ -30,8 +30,8 @@ from openvista.scan import Scan
 from openvista.session.byte_cache import ByteCache
 from openvista.session.click_engine import FEATURE_BYTES, ClickEngine, ClickNetwork
 from openvista.session.lattice import Lattice
-from openvista.session.masks import OUTSIDE, Answering, Layer
-from openvista.session.state import AUTOMATIC, Description, ObjectState
+from openvista.session.masks import OUTSIDE, ObjectMask, ObjectMasks
+from openvista.session.state import AUTOMATIC, MaskInputs, ObjectState
 
 MASK_LOGIT = 10.0
 """Logit inside a mask that an object started from, minus that outside; on its edge in between."""
@@ -69,7 +69,7 @@ class SessionModel:
     one_piece_ids: frozenset[int] = frozenset(ONE_PIECE_IDS)
 
 
-class Workbench:
+class OpenScan:
     """One scan on the bench of one model.
 
     Args:
@@ -89,7 +89,7 @@ class Workbench:
         self.feature_budget = feature_budget
         self.masks: dict[str, Crop] = {}
         self.automatic: dict[int, Crop] = {}
-        self.restored: dict[Description, Layer] = {}
+        self.restored: dict[MaskInputs, ObjectMask] = {}
         self._starts: dict[str, Crop] = {}
         self._shown: ByteCache[Crop] = ByteCache(SHOWN_BYTES)
         self._features: FeatureVolume | None = None
@@ -100,7 +100,7 @@ class Workbench:
         return prepare(self.scan, self.model.preset.spacing, self.model.preset.hu_window)
 
     @cached_property
-    def answering(self) -> Answering:
+    def answering(self) -> ObjectMasks:
         """Answers clicks.
 
         Raises:
@@ -116,8 +116,8 @@ class Workbench:
         free = free_memory(torch.device(self.model.device))
         room = FEATURE_BYTES if free is None else min(FEATURE_BYTES, free // 4)
         engine = ClickEngine(self.model.clicks, self.prepared.image_XYZ, lattice, *choices, feature_bytes=room)
-        bench: Workbench = weakref.proxy(self)  # a cycle would keep all of it until a garbage collection
-        return Answering(
+        bench: OpenScan = weakref.proxy(self)  # a cycle would keep all of it until a garbage collection
+        return ObjectMasks(
             engine,
             lambda voxel: bench.to_model(voxel),
             lambda description: bench.start_part(description),
@@ -140,7 +140,7 @@ class Workbench:
             place[model_axis] = min(max(where, 0.0), grid.shape[model_axis] - 1.0)
         return (place[0], place[1], place[2])
 
-    def ensure_automatic(self, class_ids: Sequence[int], report: Report = silent) -> None:
+    def ensure_automatic(self, class_ids: Sequence[int], progress: Report = silent) -> None:
         """Make sure that the automatic results of these classes are there.
 
         Raises:
@@ -153,8 +153,8 @@ class Workbench:
         if network is None:
             raise ModelError(f"model {self.model.name!r} answers clicks only, not class prompts; choose another model")
         if self._features is None:
-            self._features = compute_features(network, self.prepared, self.profile, self.feature_budget, report)
-        for class_id, part in zip(missing, self._features.layers(network.embeddings(missing), report), strict=True):
+            self._features = compute_features(network, self.prepared, self.profile, self.feature_budget, progress)
+        for class_id, part in zip(missing, self._features.layers(network.embeddings(missing), progress), strict=True):
             one_piece = self.profile.drop_strays and class_id in self.model.one_piece_ids
             self.automatic[class_id] = largest_piece(part, self.prepared.grid.spacing) if one_piece else part
 
@@ -166,7 +166,7 @@ class Workbench:
         self.masks[f"mask {number}"] = mask
         return f"mask {number}"
 
-    def start_part(self, description: Description) -> Crop | None:
+    def start_part(self, description: MaskInputs) -> Crop | None:
         """Logits that an object starts from, on the model grid; ``None`` for nothing."""
         if description.start is None:
             return None
@@ -195,16 +195,16 @@ class Workbench:
         logits_XYZ[held] = np.maximum(logits_XYZ[held], JUST_POSITIVE)
         return Crop(part.start, logits_XYZ)
 
-    def layer(self, description: Description, report: Report = silent) -> Layer:
+    def layer(self, description: MaskInputs, progress: Report = silent) -> ObjectMask:
         """An object's mask on the model grid."""
         if description in self.restored:
             return self.restored[description]
         if not description.openings:
             start = self.start_part(description)
-            return Layer(start or Crop.nothing(np.float16))
-        return self.answering.layer(description, report)
+            return ObjectMask(start or Crop.nothing(np.float16))
+        return self.answering.layer(description, progress)
 
-    def has_layer(self, description: Description) -> bool:
+    def has_layer(self, description: MaskInputs) -> bool:
         """Whether an object's layer is at hand, so that nothing has to be asked for it."""
         return description in self.restored or ("answering" in self.__dict__ and description in self.answering.layers)
 
@@ -215,7 +215,7 @@ class Workbench:
         """
         return self._shown.get(item.description, lambda: self._show(item.description))
 
-    def _show(self, description: Description) -> Crop:
+    def _show(self, description: MaskInputs) -> Crop:
         mask = self.masks.get(description.start or "")
         if mask is not None and not description.openings:
             return _as_logits(mask)
@@ -235,7 +235,7 @@ class Workbench:
         single = replace(part, values_XYZ=part.values_XYZ.astype(np.float32))
         return resample_crop(single, self.prepared.grid, self.scan.grid, fill, self.profile.mode)
 
-    def changed_box(self, before: Description, after: Description) -> Box | None:
+    def changed_box(self, before: MaskInputs, after: MaskInputs) -> Box | None:
         """The scan's voxels that may differ between two masks; ``None`` if none does."""
         one, other = self.layer(before).mask, self.layer(after).mask
         box = Box.hull([one.box, other.box])

@@ -38,13 +38,13 @@ def flat(event: Event) -> dict[str, Any]:
     return {"time": event.time, "action": event.action, **event.details}
 
 
-def replay(session: Session, events: Sequence[Mapping[str, Any]], report: Report = silent) -> list[Answer]:
+def replay(session: Session, events: Sequence[Mapping[str, Any]], progress: Report = silent) -> list[Answer]:
     """Do again what a log says.
 
     Args:
         session: to do it in. A log that starts from masks needs their objects in here already.
         events: from a log; see above.
-        report: told about windows.
+        progress: told about windows.
 
     Returns:
         The answers of its prompts.
@@ -60,7 +60,7 @@ def replay(session: Session, events: Sequence[Mapping[str, Any]], report: Report
         if action not in _ACTIONS:
             raise SessionError(f"event {number} of the log: no action {action!r}; there is {', '.join(_ACTIONS)}")
         try:
-            answer = _ACTIONS[action](session, content, report)
+            answer = _ACTIONS[action](session, content, progress)
         except (KeyError, TypeError, ValueError) as error:
             raise SessionError(f"event {number} of the log, {action!r}: missing or wrong argument ({error})") from None
         if answer is not None:
@@ -68,31 +68,31 @@ def replay(session: Session, events: Sequence[Mapping[str, Any]], report: Report
     return answers
 
 
-def _clicks(session: Session, event: Mapping[str, Any], report: Report) -> Answer:
+def _clicks(session: Session, event: Mapping[str, Any], progress: Report) -> Answer:
     clicks = []
     for x, y, z, *sign in event["clicks"]:
         clicks.append(Click((float(x), float(y), float(z)), bool(sign[0]) if sign else True))
-    return session.clicks(clicks, _target(session, event), progress=report, **_choices(event))
+    return session.clicks(clicks, _target(session, event), progress=progress, **_choices(event))
 
 
-def _box(session: Session, event: Mapping[str, Any], report: Report) -> Answer:
+def _box(session: Session, event: Mapping[str, Any], progress: Report) -> Answer:
     positive = bool(event.get("positive", True))
-    return session.box(event["box"], _target(session, event), positive, progress=report, **_choices(event))
+    return session.box(event["box"], _target(session, event), positive, progress=progress, **_choices(event))
 
 
-def _scribble(session: Session, event: Mapping[str, Any], report: Report) -> Answer:
+def _scribble(session: Session, event: Mapping[str, Any], progress: Report) -> Answer:
     positive = bool(event.get("positive", True))
-    return session.scribble(event["points"], _target(session, event), positive, progress=report, **_choices(event))
+    return session.scribble(event["points"], _target(session, event), positive, progress=progress, **_choices(event))
 
 
-def _lasso(session: Session, event: Mapping[str, Any], report: Report) -> Answer:
+def _lasso(session: Session, event: Mapping[str, Any], progress: Report) -> Answer:
     contour = (event["points"], int(event["axis"]), int(event["index"]))
     positive = bool(event.get("positive", True))
-    return session.lasso(contour, _target(session, event), positive, progress=report, **_choices(event))
+    return session.lasso(contour, _target(session, event), positive, progress=progress, **_choices(event))
 
 
-def _segment(session: Session, event: Mapping[str, Any], report: Report) -> None:
-    session.segment(event.get("classes"), report)
+def _segment(session: Session, event: Mapping[str, Any], progress: Report) -> None:
+    session.segment(event.get("classes"), progress)
 
 
 def _new_object(session: Session, event: Mapping[str, Any], _: Report) -> None:

@@ -20,7 +20,7 @@ from openvista.session.answer import Answer, answer_clicks
 from openvista.session.drawing import clicks_of_box, clicks_of_lasso, clicks_of_scribble, fill_contour
 from openvista.session.history import Event, History
 from openvista.session.label_maps import import_items, make_layers, make_segmentation
-from openvista.session.open_scan import SessionModel, Workbench
+from openvista.session.open_scan import OpenScan, SessionModel
 from openvista.session.state import ObjectState, SessionState, class_items, find_object, new_item, renamed
 
 Contour = tuple[Sequence[Sequence[float]], int, int]
@@ -62,7 +62,7 @@ class SessionObject:
         return self.session.mask(self)
 
 
-Which = SessionObject | int | str
+ObjectRef = SessionObject | int | str
 """An object by handle, id or name; for prompts also a class by any of its names, which makes an object for it."""
 
 
@@ -81,7 +81,7 @@ class Session:
 
     def __init__(self, model: SessionModel, scan: Scan, profile: Profile, feature_budget: int | None = None) -> None:
         self.scan, self.profile = scan, profile
-        self.bench = Workbench(model, scan, profile, feature_budget)
+        self.bench = OpenScan(model, scan, profile, feature_budget)
         self.history = History()
 
     # --- what is there ------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class Session:
         """Everything that was done, with time and prompt; see :mod:`openvista.session.replay`."""
         return tuple(self.history.events)
 
-    def object(self, which: Which) -> SessionObject:
+    def object(self, which: ObjectRef) -> SessionObject:
         """An object by handle, id or name.
 
         Raises:
@@ -161,7 +161,7 @@ class Session:
 
     def change(
         self,
-        which: Which,
+        which: ObjectRef,
         *,
         name: str | None = None,
         colour: Colour | None = None,
@@ -185,7 +185,7 @@ class Session:
         details = {key: value for key, value in given.items() if value is not None}
         self._do(self._with([changed]), "change", {"object": item.name, **details})
 
-    def remove(self, which: Which) -> None:
+    def remove(self, which: ObjectRef) -> None:
         """Take an object away.
 
         Raises:
@@ -196,7 +196,7 @@ class Session:
             raise PromptError(f"object {item.name!r} is locked: unlock it first")
         self._do(self.state.without(item.id), "remove", {"object": item.name})
 
-    def move(self, which: Which, position: int) -> None:
+    def move(self, which: ObjectRef, position: int) -> None:
         """Put an object at another place of the order: 0 lies lowest, -1 on top of all.
 
         Raises:
@@ -209,7 +209,7 @@ class Session:
     # --- prompts ----------------------------------------------------------------------------------------------
 
     def click(
-        self, voxel: Sequence[float], object: Which | None = None, positive: bool = True, **choices: Any
+        self, voxel: Sequence[float], object: ObjectRef | None = None, positive: bool = True, **choices: Any
     ) -> Answer:
         """One click; see :meth:`clicks` for the choices.
 
@@ -224,7 +224,7 @@ class Session:
     def clicks(
         self,
         clicks: Sequence[Click],
-        object: Which | None = None,
+        object: ObjectRef | None = None,
         *,
         world: bool = False,
         grow: bool | None = None,
@@ -256,7 +256,7 @@ class Session:
         return self._prompt(clicks, object, "clicks", _details(clicks), choices, progress)
 
     def box(
-        self, box: Sequence[Sequence[float]], object: Which | None = None, positive: bool = True, **choices: Any
+        self, box: Sequence[Sequence[float]], object: ObjectRef | None = None, positive: bool = True, **choices: Any
     ) -> Answer:
         """A box around an object, or on one slice: turned into clicks (:mod:`openvista.session.drawing`).
 
@@ -272,7 +272,7 @@ class Session:
     def scribble(
         self,
         drawn: NDArray[np.bool_] | Sequence[Sequence[float]],
-        object: Which | None = None,
+        object: ObjectRef | None = None,
         positive: bool = True,
         **choices: Any,
     ) -> Answer:
@@ -284,7 +284,7 @@ class Session:
         return self._drawn(clicks, object, "scribble", details, **choices)
 
     def lasso(
-        self, drawn: NDArray[np.bool_] | Contour, object: Which | None = None, positive: bool = True, **choices: Any
+        self, drawn: NDArray[np.bool_] | Contour, object: ObjectRef | None = None, positive: bool = True, **choices: Any
     ) -> Answer:
         """A closed contour on a slice, as a filled mask [X, Y, Z] or as (points, axis, index): turned into clicks."""
         if isinstance(drawn, np.ndarray):
@@ -326,7 +326,7 @@ class Session:
 
     # --- results ------------------------------------------------------------------------------------------------
 
-    def mask(self, which: Which) -> NDArray[np.bool_]:
+    def mask(self, which: ObjectRef) -> NDArray[np.bool_]:
         """[X, Y, Z] where an object is, on the scan's own voxels, whatever lies over it.
 
         Raises:
@@ -367,7 +367,7 @@ class Session:
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _find(self, which: Which) -> ObjectState:
+    def _find(self, which: ObjectRef) -> ObjectState:
         return find_object(self.state, which.id if isinstance(which, SessionObject) else which)
 
     def _with(self, items: Sequence[ObjectState]) -> SessionState:
@@ -383,14 +383,14 @@ class Session:
     def _prompt(
         self,
         clicks: Sequence[Click],
-        which: Which | None,
+        which: ObjectRef | None,
         action: str,
         details: Mapping[str, Any],
         choices: Mapping[str, bool | None],
         progress: Report,
     ) -> Answer:
         wanted = self._find(which).id if isinstance(which, SessionObject) else which
-        state, answer = answer_clicks(self.bench, self.state, clicks, wanted, **choices, report=progress)
+        state, answer = answer_clicks(self.bench, self.state, clicks, wanted, **choices, progress=progress)
         asked = state.find(answer.name)
         if which is not None and asked is not None:
             told = {"object": answer.name, "class": asked.description.class_id, **details}
@@ -404,7 +404,7 @@ class Session:
         return Click((x, y, z), click.positive)
 
     def _drawn(
-        self, clicks: Sequence[Click], which: Which | None, action: str, details: Mapping[str, Any], **choices: Any
+        self, clicks: Sequence[Click], which: ObjectRef | None, action: str, details: Mapping[str, Any], **choices: Any
     ) -> Answer:
         progress = choices.pop("progress", silent)
         if unknown := set(choices) - {"grow", "automatic"}:

@@ -16,7 +16,7 @@ AUTOMATIC = "automatic"
 
 
 @dataclass(frozen=True)
-class Opening:
+class ClickWindow:
     """A window that an object looks through.
 
     Attributes:
@@ -29,7 +29,7 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Turn:
+class Correction:
     """An answer that later clicks corrected.
 
     Attributes:
@@ -38,11 +38,11 @@ class Turn:
     """
 
     clicks: int
-    openings: tuple[Opening, ...]
+    openings: tuple[ClickWindow, ...]
 
 
 @dataclass(frozen=True)
-class Description:
+class MaskInputs:
     """All that an object's mask depends on.
 
     Attributes:
@@ -58,11 +58,11 @@ class Description:
     zero_shot: bool = False
     start: str | None = None
     clicks: tuple[Click, ...] = ()
-    openings: tuple[Opening, ...] = ()
-    earlier: tuple[Turn, ...] = ()
+    openings: tuple[ClickWindow, ...] = ()
+    earlier: tuple[Correction, ...] = ()
 
     @property
-    def before(self) -> "Description | None":
+    def before(self) -> "MaskInputs | None":
         """The object before its last clicks; ``None`` if they correct no earlier answer."""
         if not self.earlier:
             return None
@@ -91,7 +91,7 @@ class ObjectState:
     id: int
     name: str
     colour: Colour
-    description: Description = field(default_factory=Description)
+    description: MaskInputs = field(default_factory=MaskInputs)
     locked: bool = False
     visible: bool = True
 
@@ -230,7 +230,7 @@ def new_item(
     """
     object_id = state.free_id(None, vocabulary.ids)
     name = state.free_name(checked_name(name))
-    return ObjectState(object_id, name, colour or colour_for(object_id), Description(zero_shot=zero_shot))
+    return ObjectState(object_id, name, colour or colour_for(object_id), MaskInputs(zero_shot=zero_shot))
 
 
 def class_items(state: SessionState, vocabulary: Vocabulary, class_ids: list[int]) -> list[ObjectState]:
@@ -269,5 +269,5 @@ def _make(state: SessionState, vocabulary: Vocabulary, class_id: int, automatic:
         id=state.free_id(class_id, vocabulary.ids),
         name=state.free_name(vocabulary.name(class_id)),
         colour=vocabulary.colour(class_id),
-        description=Description(class_id=class_id, start=AUTOMATIC if automatic else None),
+        description=MaskInputs(class_id=class_id, start=AUTOMATIC if automatic else None),
     )

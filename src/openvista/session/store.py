@@ -23,10 +23,10 @@ from openvista.io.session_file import SessionContents
 from openvista.prompts import Click
 from openvista.scan import Scan
 from openvista.session.history import Event, Step
-from openvista.session.masks import Layer
-from openvista.session.open_scan import SessionModel, Workbench
+from openvista.session.masks import ObjectMask
+from openvista.session.open_scan import OpenScan, SessionModel
 from openvista.session.session import Session
-from openvista.session.state import AUTOMATIC, Description, ObjectState, Opening, SessionState, Turn
+from openvista.session.state import AUTOMATIC, ClickWindow, Correction, MaskInputs, ObjectState, SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,12 +119,14 @@ def _item(content: Mapping[str, Any]) -> ObjectState:
     described = dict(content["description"])
     described["clicks"] = tuple(Click(tuple(c["voxel"]), c["positive"]) for c in described["clicks"])
     described["openings"] = _openings(described["openings"])
-    described["earlier"] = tuple(Turn(t["clicks"], _openings(t["openings"])) for t in described.get("earlier", ()))
-    return ObjectState(**{**content, "colour": _axis3(content["colour"]), "description": Description(**described)})
+    described["earlier"] = tuple(
+        Correction(t["clicks"], _openings(t["openings"])) for t in described.get("earlier", ())
+    )
+    return ObjectState(**{**content, "colour": _axis3(content["colour"]), "description": MaskInputs(**described)})
 
 
-def _openings(contents: "Iterable[Any]") -> tuple[Opening, ...]:
-    return tuple(Opening(_axis3(o["start"]), tuple(tuple(place) for place in o["placed"])) for o in contents)
+def _openings(contents: "Iterable[Any]") -> tuple[ClickWindow, ...]:
+    return tuple(ClickWindow(_axis3(o["start"]), tuple(tuple(place) for place in o["placed"])) for o in contents)
 
 
 def _step(content: "Iterable[Any]", items: list[ObjectState]) -> Step:
@@ -132,13 +134,13 @@ def _step(content: "Iterable[Any]", items: list[ObjectState]) -> Step:
     return Step(int(number), SessionState(tuple(items[index] for index in chosen)))
 
 
-def _restore(bench: Workbench, arrays: Mapping[str, NDArray[Any]], items: list[ObjectState]) -> None:
+def _restore(bench: OpenScan, arrays: Mapping[str, NDArray[Any]], items: list[ObjectState]) -> None:
     """Masks, automatic results and layers back on the bench."""
     for index, item in enumerate(items):
         start, class_id = item.description.start, item.description.class_id
         if f"layer{index}" in arrays:
             touched = _get(arrays, f"layer{index}.touched") if f"layer{index}.touched" in arrays else None
-            bench.restored[item.description] = Layer(_get(arrays, f"layer{index}"), touched)
+            bench.restored[item.description] = ObjectMask(_get(arrays, f"layer{index}"), touched)
         if start == AUTOMATIC and class_id is not None and f"automatic{class_id}" in arrays:
             bench.automatic[class_id] = _get(arrays, f"automatic{class_id}")
         elif start is not None and start != AUTOMATIC:
@@ -153,7 +155,7 @@ def _key(start: str) -> str:
     return start.replace(" ", "")
 
 
-def _put_layer(arrays: dict[str, NDArray[Any]], name: str, layer: Layer) -> None:
+def _put_layer(arrays: dict[str, NDArray[Any]], name: str, layer: ObjectMask) -> None:
     _put(arrays, name, layer.logits)
     if layer.touched is not None:
         _put(arrays, f"{name}.touched", layer.touched)

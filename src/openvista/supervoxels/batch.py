@@ -145,7 +145,7 @@ def do_jobs(
         jobs: with different targets.
         work: how.
         workers: jobs at a time; on a CPU each gets its share of the cores.
-        report: told about each step, from the worker's thread.
+        progress: told about each step, from the worker's thread.
         done: told about each outcome, in the order of jobs.
     """
     stop = Event()

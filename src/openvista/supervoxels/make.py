@@ -63,7 +63,7 @@ def make_supervoxels(
     scan: Scan,
     source: FeatureSource,
     clustering: Clustering,
-    report: Report = silent,
+    progress: Report = silent,
     most_voxels: int = MOST_VOXELS,
 ) -> Segmentation:
     """Cut a scan into supervoxels.
@@ -72,7 +72,7 @@ def make_supervoxels(
         scan: HU on its own grid; any orientation and spacing.
         source: where features come from.
         clustering: how many, how round, how smooth.
-        report: told about progress: stages ``"prepare"``, ``"encode"`` and ``"cluster"``.
+        progress: told about progress: stages ``"prepare"``, ``"encode"`` and ``"cluster"``.
         most_voxels: scans with more are clustered on a coarser grid and brought back, which bounds the memory.
 
     Returns:
@@ -92,12 +92,12 @@ def make_supervoxels(
     body_XYZ = resample(body_part_XYZ, part.grid.in_ras_order(), grid).numpy() > 0.5
     if not body_XYZ.any():  # thinner than the working voxels
         body_XYZ = np.ones(grid.shape, bool)
-    features = source.features(part, grid, report)
-    report(Progress("cluster", 0, 1))
+    features = source.features(part, grid, progress)
+    progress(Progress("cluster", 0, 1))
     coarse = cluster(features, body_XYZ, clustering)
     labels = np.zeros(scan.grid.shape, np.uint16)
     labels[box] = _on_scan(coarse, grid, part.grid, body[box])
-    report(Progress("cluster", 1, 1))
+    progress(Progress("cluster", 1, 1))
     logger.info("%s: %d supervoxels, worked on at %s", scan.name, labels.max(), grid.shape)
     return Segmentation(labels, scan.grid, {}, {}, scan, provenance(source, clustering))
 

@@ -48,7 +48,7 @@ class ModelFeatures:
             "overlap": PROFILE.overlap,
         }
 
-    def features(self, scan: Scan, grid: Grid, report: Report = silent) -> FeatureVolume:
+    def features(self, scan: Scan, grid: Grid, progress: Report = silent) -> FeatureVolume:
         """See :class:`FeatureSource`.
 
         Raises:
@@ -56,7 +56,7 @@ class ModelFeatures:
         """
         network = self.model.network
         preset, dtype = network.network.preset, network.compute.storage_dtype
-        report(Progress("prepare", 0, 1))
+        progress(Progress("prepare", 0, 1))
         prepared = prepare(scan, preset.spacing, preset.hu_window)
         box, plan = place_windows(prepared, preset, PROFILE)
         image_XYZ = pad(prepared.image_XYZ[box], plan, PROFILE.padding)
@@ -67,7 +67,7 @@ class ModelFeatures:
             gathering = Gathering(grid, preset.filters)
             importance_XYZ = importance_map(plan.window, PROFILE.weighting, device)
             storage = Storage(device, dtype)
-            for slab in stitch(image_XYZ, plan, importance_XYZ, network.features, preset.filters, storage, report):
+            for slab in stitch(image_XYZ, plan, importance_XYZ, network.features, preset.filters, storage, progress):
                 first = slab.first
                 for rows_XYZC in slab.values_XYZC.split(_ROWS_AT_ONCE, axis):
                     values_XYZC = rows_XYZC.float().cpu()

@@ -66,7 +66,7 @@ class SamFeatures:
     def describe(self) -> dict[str, object]:
         return {"features": "sam", "model": self.name, "hu_window": list(HU_WINDOW), "side": self.side}
 
-    def features(self, scan: Scan, grid: Grid, report: Report = silent) -> FeatureVolume:
+    def features(self, scan: Scan, grid: Grid, progress: Report = silent) -> FeatureVolume:
         """See :class:`FeatureSource`.
 
         Raises:
@@ -89,7 +89,7 @@ class SamFeatures:
                 values = along(back[1], along(back[0], maps_NCHW.cpu().float(), 2), 3)
                 gathering.add(values.permute(0, 2, 3, 1).movedim(0, axis), axis, across[axis][:, indices])
                 done += len(indices)
-                report(Progress("encode", done, total))
+                progress(Progress("encode", done, total))
         return gathering.volume()
 
     def _maps(self, slices_NHW: Tensor, spacing: Float3, axis: int) -> Tensor:

@@ -28,13 +28,13 @@ class FeatureSource(Protocol):
         """All that the features depend on: kept with the result, and compared when work is resumed."""
         ...
 
-    def features(self, scan: Scan, grid: Grid, report: Report) -> FeatureVolume:
+    def features(self, scan: Scan, grid: Grid, progress: Report) -> FeatureVolume:
         """The features of a scan on a grid in RAS order that covers it.
 
         Args:
             scan: HU, any orientation.
             grid: the working grid; not finer than the scan.
-            report: told after each step, as stage ``"encode"``.
+            progress: told after each step, as stage ``"encode"``.
         """
         ...
 
@@ -52,12 +52,12 @@ class IntensityFeatures:
     def describe(self) -> dict[str, object]:
         return {"features": "intensity", "hu_windows": [list(SOFT_TISSUE_WINDOW), list(WHOLE_WINDOW)]}
 
-    def features(self, scan: Scan, grid: Grid, report: Report = silent) -> FeatureVolume:
+    def features(self, scan: Scan, grid: Grid, progress: Report = silent) -> FeatureVolume:
         volume_XYZ = ras_voxels(scan)
         channels = []
         for done, window in enumerate((SOFT_TISSUE_WINDOW, WHOLE_WINDOW), 1):
             channels.append(resample(scale_hu(volume_XYZ, window), scan.grid.in_ras_order(), grid).half())
-            report(Progress("encode", done, 2))
+            progress(Progress("encode", done, 2))
         return FeatureVolume(torch.stack(channels, -1), grid)
 
 

@@ -50,35 +50,35 @@ _ANSWERS = problems(404, 409, 422, 429, 503) | {
 @router.post("/classes", responses=_ANSWERS, response_model=Change)
 async def classes(asked: AskClasses, kept: TheSession, service: TheService, how: HowTo) -> Response:
     """Segment by name. The scan is encoded once; a class asked for later answers from what is kept."""
-    return await _ask(service, kept, "classes", how, lambda workspace, report: workspace.segment(asked, report))
+    return await _ask(service, kept, "classes", how, lambda workspace, progress: workspace.segment(asked, progress))
 
 
 @router.post("/clicks", responses=_ANSWERS, response_model=Change)
 async def clicks(asked: AskClicks, kept: TheSession, service: TheService, how: HowTo) -> Response:
     """Clicks on one object: answered together and undone together."""
     _require_clicks(service, kept)
-    return await _ask(service, kept, "clicks", how, lambda workspace, report: workspace.clicks(asked, report))
+    return await _ask(service, kept, "clicks", how, lambda workspace, progress: workspace.clicks(asked, progress))
 
 
 @router.post("/boxes", responses=_ANSWERS, response_model=Change)
 async def boxes(asked: AskBox, kept: TheSession, service: TheService, how: HowTo) -> Response:
     """A box around an object, or around what does not belong to it."""
     _require_clicks(service, kept)
-    return await _ask(service, kept, "box", how, lambda workspace, report: workspace.box(asked, report))
+    return await _ask(service, kept, "box", how, lambda workspace, progress: workspace.box(asked, progress))
 
 
 @router.post("/lassos", responses=_ANSWERS, response_model=Change)
 async def lassos(asked: AskLasso, kept: TheSession, service: TheService, how: HowTo) -> Response:
     """A contour on a slice."""
     _require_clicks(service, kept)
-    return await _ask(service, kept, "lasso", how, lambda workspace, report: workspace.lasso(asked, report))
+    return await _ask(service, kept, "lasso", how, lambda workspace, progress: workspace.lasso(asked, progress))
 
 
 @router.post("/scribbles", responses=_ANSWERS, response_model=Change)
 async def scribbles(asked: AskScribble, kept: TheSession, service: TheService, how: HowTo) -> Response:
     """A stroke."""
     _require_clicks(service, kept)
-    return await _ask(service, kept, "scribble", how, lambda workspace, report: workspace.scribble(asked, report))
+    return await _ask(service, kept, "scribble", how, lambda workspace, progress: workspace.scribble(asked, progress))
 
 
 @router.get("/jobs/{job_id}", responses=problems(404))
@@ -105,9 +105,9 @@ async def events(kept: TheSession, service: TheService, request: Request) -> Str
 
 
 async def _ask(service: Service, kept: KeptSession, kind: str, how: How, ask: Ask) -> Response:
-    def run(workspace: Workspace, report: Report) -> Change:
+    def run(workspace: Workspace, progress: Report) -> Change:
         since = workspace.revision
-        notes = ask(workspace, report)
+        notes = ask(workspace, progress)
         return change_of(kept, workspace, since, notes, how.labels)
 
     job = kept.new_job(kind)
