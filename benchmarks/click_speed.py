@@ -139,7 +139,7 @@ def agreement(session: Session, theirs_XYZ: torch.Tensor, click: Click) -> None:
     opening = session.object("object").state.description.openings[0]
     placed = [GridClick(session.bench.to_model(click.voxel), click.positive)]
     part = engine.answer(opening, placed, special=False, zero_shot=False)
-    expected = theirs_XYZ[part.box].numpy()
+    expected = theirs_XYZ[part.slices].numpy()
     difference = np.abs(part.values_XYZ.astype(np.float32) - expected).max() / np.abs(expected).max()
     print(
         f"first answer: largest difference {difference:.1e} of the largest logit (answers are kept in half precision)"

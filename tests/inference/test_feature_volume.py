@@ -21,7 +21,7 @@ def test_answers_are_those_of_automatic_segmentation(tiny_windows, lps_affine, b
         expected = segment_scan(tiny_windows, scan, [class_id], profile) > 0
         shown = resample_crop(part, prepared.grid, scan.grid, -1.0, profile.mode)
         ours = np.zeros(scan.grid.shape, bool)
-        ours[shown.box] = shown.values_XYZ > 0
+        ours[shown.slices] = shown.values_XYZ > 0
         assert (ours == expected).mean() > 0.999
         assert 0 < ours.mean() < 1
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from openvista.geometry.box import Crop
+from openvista.geometry.box import Box, Crop
 from openvista.geometry.grid import Grid
 from openvista.inference.device import Compute
 from openvista.inference.profiles import BEST, BUNDLE
@@ -56,7 +56,7 @@ def test_logits_of_strays_turn_negative_and_the_rest_stays(labels):
     logits = np.where(labels == CORD, 2.5, -0.5).astype(np.float16)
     kept = largest_piece(Crop((7, 8, 9), logits), SPACING)
     expected = remove_strays(labels.copy(), SPACING, [CORD]) == CORD
-    assert np.array_equal(kept.on((7, 8, 9), (67, 38, 49), -1.0) > 0, expected)
+    assert np.array_equal(kept.on(Box((7, 8, 9), (67, 38, 49)), -1.0) > 0, expected)
     assert kept.values_XYZ.dtype == np.float16
     assert kept.values_XYZ.size < logits.size / 4
     whole = Crop((0, 0, 0), np.ones((3, 3, 3), np.float32))

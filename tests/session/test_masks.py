@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from openvista.anatomy import official_vocabulary
+from openvista.geometry.box import Box
 from openvista.inference.profiles import BEST, BUNDLE, Profile
 from openvista.io.session_file import read_session
 from openvista.network import ClickLabel
@@ -90,7 +91,7 @@ def test_known_clicks_on_a_mask_that_somebody_brought_hold_their_side():
     known = replace(item.state.description, clicks=(Click((10, 10, 12), True),))
     answering = session.bench.answering
     corrected = answering.add_clicks(known, [Click((24, 10, 12), False)], grow_limit=0).description
-    mask = answering.layer(corrected).mask.on((0, 0, 0), SHAPE, False)
+    mask = answering.layer(corrected).mask.on(Box.whole(SHAPE), False)
     assert np.array_equal(mask[:17], labels[:17] > 0)
     assert not mask[18:].any()
 

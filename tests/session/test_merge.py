@@ -313,9 +313,7 @@ def test_the_gaussian_is_narrower_where_windows_are_small():
 
 
 @pytest.mark.parametrize("voxel", [(-1, 2, 2), (24, 2, 2), (3, 3, 3)])
-    "place", [VoxelClick((-1, 2, 2), True), VoxelClick((24, 2, 2), True), VoxelClick((3, 3, 3), True)]
-)
-def test_clicks_where_no_window_has_answered_shift_nothing(place):
+def test_clicks_where_no_window_has_answered_shift_nothing(voxel):
     visited = EVERYWHERE.copy()
     visited[:8] = False
     answer = np.where(visited, np.float32(-2), np.float32(np.nan))
