@@ -74,7 +74,7 @@ def test_the_numbers_have_these_names(desk):
     assert {name for name in named if f"\n{name}" not in page and f" {name}" not in page} == set()
 
 
-@pytest.mark.parametrize("file", ["Dockerfile", "compose.yaml", "docs/serving.md"])
+@pytest.mark.parametrize("file", ["docker/Dockerfile", "docker/compose.yaml", "docs/serving.md"])
 def test_no_setting_is_named_that_there_is_not(file):
     text = (PAGE.parents[1] / file).read_text(encoding="utf-8")
     named = {name.lower() for name in re.findall(r"OPENVISTA_SERVE_([A-Z_]+)", text)}
