@@ -5,7 +5,7 @@
     python benchmarks/unchanged compare before.json --only http --only help
 
 Asks only what users see: the command line, ``import openvista``, HTTP. Numbers are compared exactly, so both runs must
-be on the same machine with the same torch; every process has one thread. Takes about four minutes on two cores.
+be on the same machine with the same torch; every process has one thread. Takes three minutes on two cores.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from typing import Any
 from differences import differences
 from items import challenge, demo, evaluation, files, help_texts, session, training, words
 from server_item import http
-from tools import machine
+from tools import ROOT, machine, package_folder
 
 ITEMS: dict[str, Callable[[Path], Any]] = {
     "training": training,
@@ -100,6 +100,10 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=list(ITEMS), help="only this item; repeatable")
     parser.add_argument("--together", type=int, default=2, help="items at the same time (default: 2)")
     asked = parser.parse_args()
+    package = package_folder()
+    print(f"asking {package}", file=sys.stderr)
+    if ROOT not in package.parents:
+        print(f"warning: this is not the package of {ROOT}; PYTHONPATH={ROOT / 'src'} takes that", file=sys.stderr)
     names = [name for name in ITEMS if not asked.only or name in asked.only]
     return {"write": write, "compare": compare}[asked.command](asked.file.resolve(), names, asked.together)
 

@@ -1,6 +1,7 @@
 """Processes, checksums, and texts without what differs from run to run."""
 
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -37,6 +38,8 @@ class Done:
 def environment(work: Path) -> dict[str, str]:
     """What processes get: this one's variables, so many threads, no colour, and a model folder of their own."""
     own = {key: value for key, value in os.environ.items() if not key.startswith("OPENVISTA_")}
+    if "PYTHONPATH" in own:  # processes start in another folder
+        own["PYTHONPATH"] = os.pathsep.join(os.path.abspath(part) for part in own["PYTHONPATH"].split(os.pathsep))
     threads = {name: str(THREADS) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     return own | PLAIN | threads | {"OPENVISTA_HOME": str(work / "home")}
 
@@ -48,6 +51,14 @@ def python(work: Path, *arguments: object) -> Done:
         command, capture_output=True, text=True, env=environment(work), cwd=work, timeout=900, check=False
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def package_folder() -> Path:
+    """Where the package lies that is asked."""
+    found = importlib.util.find_spec("openvista")
+    if found is None or found.origin is None:
+        raise SystemExit("openvista is not installed, and PYTHONPATH does not name it")
+    return Path(found.origin).resolve().parent
 
 
 def openvista(work: Path, *arguments: object) -> Done:
