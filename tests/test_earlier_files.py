@@ -78,6 +78,8 @@ def test_undo_and_redo_of_an_opened_session(starter, scans, kept):
     assert np.array_equal(session.segmentation().labels, kept["undone twice/label map"])
     assert session.redo()
     assert np.array_equal(session.segmentation().labels, kept["now/label map"])
+    assert session.redo()
+    assert session_view(session)["objects"] == json.loads((EARLIER / "case.json").read_text())["redone"]["objects"]
     while session.undo():
         pass
     assert session.objects == ()

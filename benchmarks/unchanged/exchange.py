@@ -47,8 +47,8 @@ class Player:
         asked = {"method": method, "path": self._text(path)}
         kept = {name: self._text(value) for name, value in answer.headers.items() if name not in _SILENT_HEADERS}
         kept |= {name: "<number>" for name in _NUMBER_HEADERS if name in kept}
-        if path.startswith("/datastore/") and "etag" in kept:
-            kept["etag"] = "<time and size of the file>"
+        if path.startswith(("/datastore/", "/?")) or path == "/":
+            kept |= {"etag": "<time and size of the file>"} if "etag" in kept else {}
         self.records.append(
             asked | {"status": answer.status_code, "headers": dict(sorted(kept.items())), "body": self._body(answer)}
         )
