@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ RECIPES = sorted(path.name for path in (EARLIER / "recipes").glob("*.yaml"))
 
 def openvista(*arguments, cwd, program=("-m", "openvista")):
     command = [sys.executable, *program, *map(str, arguments)]
-    environment = os.environ | {"COLUMNS": "160", "OMP_NUM_THREADS": "1"}
+    package = str(Path(ov.__file__).resolve().parents[1])  # the one that is tested, wherever the command starts
+    environment = os.environ | {"COLUMNS": "160", "OMP_NUM_THREADS": "1", "PYTHONPATH": package}
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300, check=False)
 
 
