@@ -62,7 +62,7 @@ MAPS = ["1=spinal cord", "2=right parotid", "3=brainstem"]
 
 def register() -> None:
     """Make the run's preset known to this process."""
-    from openvista.model import PRESETS, Preset
+    from openvista.network import PRESETS, Preset
 
     PRESETS["tiny-earlier"] = Preset(
         name="tiny-earlier",

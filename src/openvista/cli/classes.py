@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def classes(
-    query: Annotated[str, typer.Argument(help="Crop of a name or alias, or an id. Default: everything.")] = "",
+    query: Annotated[str, typer.Argument(help="Part of a name or alias, or an id. Default: everything.")] = "",
     model: Annotated[
         str | None, typer.Option("-m", "--model", help="Only what this model knows. Default: the official catalogue.")
     ] = None,

@@ -26,7 +26,7 @@ from openvista.session.session import Session
 
 _KEPT = 4
 _SHARE = 4
-"""Crop of the memory for sessions that those kept here may take, besides it."""
+"""Part of the memory for sessions that those kept here may take, besides it."""
 _LOOK_SECONDS = 0.5
 
 ObjectRef = int | str
