@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from peer_scores import score, write
 from torch import Tensor, nn
 
+from openvista.distributed import Ranks
 from openvista.evaluate.labelled_scan import LabelledScan
 from openvista.geometry.resample import resample_linear
 from openvista.inference.device import retain_heap
 from openvista.prepare import prepare
 from openvista.train.data import list_cases, load_data
-from openvista.train.distributed import Ranks
 from openvista.train.objective import dice_bce_loss
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import read_recipe

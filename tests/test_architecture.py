@@ -13,7 +13,7 @@ PACKAGE = Path(openvista.__file__).parent
 
 LEVELS = [
     {"errors", "_version"},
-    {"geometry", "anatomy", "network", "prompts"},
+    {"distributed", "geometry", "anatomy", "network", "prompts"},
     {"metrics", "simulate", "structures", "weights"},
     {"scan"},
     {"io", "prepare"},

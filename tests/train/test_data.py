@@ -7,9 +7,9 @@ import pytest
 import torch
 from tiny_training import TINY, load, make_list, tiny_recipe
 
+from openvista.distributed import Ranks
 from openvista.errors import DataListError, OutputError
 from openvista.train.data import MOST_REPEATS
-from openvista.train.distributed import Ranks
 
 
 @pytest.fixture

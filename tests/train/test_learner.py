@@ -6,8 +6,8 @@ import pytest
 import torch
 from tiny_training import JOINT, POINT, answer_the_same_everywhere, tiny_recipe
 
+from openvista.distributed import Ranks
 from openvista.errors import DeviceError, OpenVistaError
-from openvista.train.distributed import Ranks
 from openvista.train.learner import Learner, Schedule
 from openvista.train.samples import draw_sample
 from openvista.train.starting_network import check_device, starting_network

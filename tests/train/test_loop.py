@@ -4,8 +4,8 @@ import pytest
 import torch
 from tiny_training import tiny_recipe
 
+from openvista.distributed import Ranks
 from openvista.errors import DataListError, RecipeError
-from openvista.train.distributed import Ranks
 from openvista.train.export import export_model
 from openvista.train.loop import Trainer
 from openvista.train.recipe_file import read_recipe

@@ -1,6 +1,7 @@
-"""Several processes: they share the work of one, survive a death, and say it when they cannot meet."""
+"""Several processes share the work of one, survive a death, and go on with their own run only."""
 
 import csv
+import json
 import os
 import socket
 import subprocess
@@ -9,13 +10,26 @@ import sys
 import pytest
 import tiny_training
 import torch
-from tiny_training import JOINT, tiny_recipe, write_recipe
+from tiny_training import JOINT, make_list, tiny_recipe, write_recipe
 
 from openvista.train.checkpoint import load_checkpoint
 from openvista.train.loop import Trainer
 from openvista.weights import find_model
 
 RUN = JOINT | {"steps": 6, "save_every": 2, "patches_per_step": 1, "fold": 0, "average_decay": 0}
+
+
+def torchrun(processes, *command, **environment):
+    """Two attempts of the tiny ``openvista``."""
+    start = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "1")
+    return subprocess.run(
+        [*start, "--nproc-per-node", str(processes), tiny_training.__file__, *map(str, command)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
 
 
 def losses(folder):
@@ -26,13 +40,8 @@ def losses(folder):
 def test_two_processes_are_one_with_twice_the_accumulation(tmp_path, tiny_list):
     """And a process that is killed on the way is started anew, and all go on from the last checkpoint."""
     folder = tmp_path / "two"
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-        *("--max-restarts", "1", tiny_training.__file__, "train", str(write_recipe(tmp_path, tiny_list, **RUN))),
-        *("-o", str(folder)),
-    ]
-    dies = {"DIE_AT": "3", "DIE_RANK": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=os.environ | dies, capture_output=True, text=True, timeout=300, check=False)
+    recipe = write_recipe(tmp_path, tiny_list, **RUN)
+    done = torchrun(2, "train", recipe, "-o", folder, DIE_AT="3", DIE_RANK="1")
     assert done.returncode == 0, done.stderr
     assert "exitcode: -9" in done.stderr
     assert "going on from step 2" in (folder / "log.txt").read_text()
@@ -63,3 +72,32 @@ def test_a_busy_port_is_said(tmp_path, tiny_list):
     assert "is in use" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_restart_does_not_go_on_with_another_run(tmp_path, tiny_list):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.pt").write_bytes(b"of another run")
+    done = torchrun(1, "train", write_recipe(tmp_path, tiny_list), "-o", tmp_path / "run")
+    assert done.returncode != 0
+    assert done.stderr.count("holds a run already: go on with --resume") == 2
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["last.pt"]
+
+
+def test_a_fine_tune_goes_on_after_a_death(tmp_path):
+    listed = make_list(tmp_path)
+    content = json.loads(listed.read_text())
+    content["training"].append({"image": "lost.nii.gz", "label": "lost.nii.gz", "fold": 1})
+    listed.write_text(json.dumps(content))
+    command = ["finetune", listed, "--map", "1=mandible", "--map", "2=new", "--patch", "32,32,32", "--steps", 4]
+    settings = ["--branches", "automatic", "--set", "save_every=1", "-v", "-o", tmp_path / "run"]
+    done = torchrun(2, *command, *settings, DIE_AT="2", DIE_RANK="1")
+    assert done.returncode == 0, done.stderr
+    assert "exitcode: -9" in done.stderr
+    assert done.stderr.count("learning from 2 of 2 cases") == 1, "planned once"
+    assert "going on from step 2" in (tmp_path / "run" / "log.txt").read_text()
+    assert "the recipe has changed" not in done.stderr
+    assert "learnt from 2 of 2 scans, 1 held out, 1 skipped" in done.stdout
+    assert "skipped lost.nii.gz: image" in done.stdout
+    assert "dim ball: Dice" in done.stdout
+    card = find_model(tmp_path / "run" / "model").card
+    assert [card.provenance[key] for key in ("shots", "shots_of", "held_out", "base_model")] == [2, 2, 1, "starter"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tiny_training import tiny_recipe
 
+from openvista.distributed import Ranks
 from openvista.errors import OutputError
-from openvista.train.distributed import Ranks
 from openvista.train.run_folder import Events, RunFolder
 
 FULL = Path("/dev/full")

@@ -9,8 +9,8 @@ import sys
 import pytest
 from tiny_training import tiny_recipe
 
+from openvista.distributed import Ranks
 from openvista.errors import DataListError
-from openvista.train.distributed import Ranks
 from openvista.train.loop import Trainer
 from openvista.train.run_folder import RunFolder, drop_rows_after, git_revision
 

@@ -14,9 +14,9 @@ import nibabel as nib
 import numpy as np
 import torch
 
+from openvista.distributed import Ranks
 from openvista.network import PRESETS, Preset, Vista3D
 from openvista.train.data import TrainingData, list_cases, load_data
-from openvista.train.distributed import Ranks
 from openvista.train.learner import StepResult
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import make_recipe

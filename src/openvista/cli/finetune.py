@@ -109,8 +109,8 @@ def finetune(
 
 def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: int, quiet: bool) -> None:
     """The first process plans; all train; the first one exports. What torchrun starts anew goes on."""
+    from openvista.distributed import joined_ranks
     from openvista.inference.device import retain_heap
-    from openvista.train.distributed import joined_ranks
     from openvista.train.finetune.plan import export_finetuned, plan_finetune, planned_recipe
     from openvista.train.finetune.recipe import chosen_device
 

@@ -47,8 +47,8 @@ def train(
 
     A training that torchrun has started anew goes on from its last checkpoint by itself.
     """
+    from openvista.distributed import joined_ranks
     from openvista.inference.device import retain_heap
-    from openvista.train.distributed import joined_ranks
     from openvista.train.export import export_model
     from openvista.train.recipe_file import read_recipe
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from openvista.cli.console import bars
 
 if TYPE_CHECKING:
+    from openvista.distributed import Ranks
     from openvista.network import Vista3D
-    from openvista.train.distributed import Ranks
     from openvista.train.loop import StepReport
     from openvista.train.recipe import Recipe
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from openvista.datalist import AnyCase, DataList, UnlabelledCase, read_datalist
+from openvista.distributed import Ranks
 from openvista.errors import DataListError, GridError, ScanError
 from openvista.network import Preset
 from openvista.train.cache import cached_case, case_key
 from openvista.train.cases import TrainingCase, Use, load_case
-from openvista.train.distributed import Ranks
 from openvista.train.recipe import Recipe, Source
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
     training = [case for case, _ in usable]
     if all(len(places) == 0 for case in training for places in case.places.values()):
         _check_supervoxels(recipe, training)
-    held_out = loader.load(listed.validation[ranks.rank :: ranks.count], lambda case: bool(case.annotated))
+    held_out = loader.load(ranks.share(listed.validation), lambda case: bool(case.annotated))
     if ranks.is_first:
         for missing in _missing(recipe, training):
             logger.warning("%s", missing)
@@ -182,7 +182,7 @@ class _Loader:
         with ThreadPoolExecutor(self.threads) as pool:
             if self.folder is not None and self.ranks.count > 1:
                 # every process prepares its share, then all of them map the files of all
-                list(pool.map(self._case, entries[self.ranks.rank :: self.ranks.count]))
+                list(pool.map(self._case, self.ranks.share(entries)))
                 self.ranks.barrier()
             loaded = list(pool.map(self._case, entries))
         found = []

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -10,11 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from openvista.distributed import Ranks
 from openvista.errors import OpenVistaError
 from openvista.network import Vista3D
-from openvista.train.distributed import Ranks
 from openvista.train.muon import Muon
 from openvista.train.objective import Answer, Objective
 from openvista.train.recipe import Recipe
@@ -56,7 +58,7 @@ class Learner:
         self.average: AveragedModel | None = None
         if recipe.average_decay > 0:
             self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay))
-        self.objective = ranks.wrap(Objective(network, recipe), may_skip="point" in recipe.trained)
+        self.objective = _with_shared_gradients(Objective(network, recipe), ranks, may_skip="point" in recipe.trained)
 
     @property
     def result(self) -> Vista3D:
@@ -137,6 +139,21 @@ class Learner:
             self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
+
+
+def _with_shared_gradients(objective: nn.Module, ranks: Ranks, may_skip: bool) -> nn.Module:
+    """The objective, whose gradients become the mean over all processes; alone, nothing to do.
+
+    Args:
+        objective: what is minimised.
+        ranks: the processes.
+        may_skip: some parameters may be without effect in some steps. To notice costs a walk through the graph.
+    """
+    if ranks.count == 1:
+        return objective
+    # 1³ convolutions have the same order in memory in both layouts, torch only believes it has not
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    return DistributedDataParallel(objective, find_unused_parameters=may_skip)
 
 
 def _next_round(group: list[Sample], answer: Answer) -> list[Sample]:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
+from openvista.distributed import Ranks
 from openvista.errors import RecipeError
 from openvista.network import Vista3D, build
 from openvista.train.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
 from openvista.train.data import TrainingData, list_cases, load_data
-from openvista.train.distributed import Ranks
 from openvista.train.learner import Learner, Schedule
 from openvista.train.recipe import Recipe
 from openvista.train.run_folder import RunFolder, check_unused, is_restart

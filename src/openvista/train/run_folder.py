@@ -29,11 +29,11 @@ import numpy as np
 import torch
 
 from openvista._version import __version__
+from openvista.distributed import Ranks
 from openvista.errors import RecipeError
 from openvista.io.atomic import output_error, replacing
 from openvista.train.checkpoint import LAST
 from openvista.train.curves import draw_curves
-from openvista.train.distributed import Ranks
 from openvista.train.recipe import Recipe
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from openvista.anatomy.catalogue import SPECIAL_IDS
+from openvista.distributed import Ranks
 from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.windows import pad, plan_windows
 from openvista.metrics.masks import dice
@@ -14,7 +15,6 @@ from openvista.network import ClickLabel, Vista3D
 from openvista.simulate.class_prompts import class_target
 from openvista.simulate.user import first_user_click
 from openvista.train.cases import TrainingCase
-from openvista.train.distributed import Ranks
 from openvista.train.recipe import Recipe
 
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from openvista.datalist import read_datalist
+from openvista.distributed import Ranks
 from openvista.errors import AnatomyError, DataListError, OutputError, RecipeError
 from openvista.io import read_labels
 from openvista.network import STARTER, build
 from openvista.train.data import list_cases, load_data
-from openvista.train.distributed import Ranks
 from openvista.train.finetune.cases import one_value_each
 from openvista.train.finetune.plan import export_finetuned, model_name, plan_finetune, planned_recipe
 from openvista.train.finetune.recipe import FinetuneRequest

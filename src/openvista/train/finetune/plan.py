@@ -15,11 +15,11 @@ from typing import Any
 from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.datalist import Case, DataList, LabelMapping, map_labels, read_datalist, write_datalist
+from openvista.distributed import Ranks
 from openvista.errors import AnatomyError, DataListError, OutputError
 from openvista.io import replacing
 from openvista.network import Vista3D, build
 from openvista.train.data import warn_of_own_transforms
-from openvista.train.distributed import Ranks
 from openvista.train.export import export_model
 from openvista.train.finetune.cases import Shots, SkippedCase, choose_shots, merge_labels
 from openvista.train.finetune.classes import embedding_sources

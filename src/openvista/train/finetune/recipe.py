@@ -12,11 +12,11 @@ import torch
 
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
 from openvista.datalist import DataList
+from openvista.distributed import Ranks
 from openvista.errors import DeviceError, RecipeError
 from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.device import cpu_has_bfloat16, free_memory
 from openvista.network import PRESETS, Preset
-from openvista.train.distributed import Ranks
 from openvista.train.finetune.cases import one_value_each
 from openvista.train.finetune.classes import mirrored_ids, named_ids, one_piece_ids
 from openvista.train.finetune.sizes import CaseSizes, Work, measure_case, plan_patch, plan_spacing

@@ -1,20 +1,20 @@
-"""Several processes, one training: what torchrun sets up, in one small place."""
+"""Several processes, one piece of work: which of how many this one is, as torchrun says, and how they agree."""
 
 import os
 import socket
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import distributed
 
 from openvista.errors import DeviceError, InputError
+
+Item = TypeVar("Item")
 
 PATIENCE = timedelta(hours=6)
 """How long processes wait for each other: before a fine-tune the first one reads and checks every case alone."""
@@ -30,6 +30,7 @@ class Ranks:
         device: where this process computes.
         restarts: how often torchrun has started these processes anew after one of them died.
         launch: names the torchrun that started this process, see :func:`this_launch`; ``None`` without one.
+        local_rank: this process among those of its machine; ``None`` without torchrun.
     """
 
     rank: int = 0
@@ -37,23 +38,36 @@ class Ranks:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     restarts: int = 0
     launch: str | None = None
+    local_rank: int | None = None
+
+    @classmethod
+    def from_environment(cls) -> "Ranks":
+        """What torchrun says (``RANK``, ``WORLD_SIZE``, ...), on the CPU; alone without it. No group is joined.
+
+        The methods that let processes agree need a group, see :func:`joined_ranks`; ``share`` does not.
+
+        Raises:
+            InputError: the numbers do not fit.
+        """
+        rank, count = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+        if not (rank.isdigit() and count.isdigit() and int(rank) < int(count)):
+            raise InputError(f"RANK={rank} and WORLD_SIZE={count} do not fit: torchrun sets them; unset both otherwise")
+        local_rank = os.environ.get("LOCAL_RANK")
+        return cls(
+            int(rank),
+            int(count),
+            restarts=int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")),
+            launch=this_launch(),
+            local_rank=None if local_rank is None else int(local_rank),
+        )
 
     @property
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def wrap(self, objective: nn.Module, may_skip: bool) -> nn.Module:
-        """Make the gradients of all processes the same mean; alone, nothing to do.
-
-        Args:
-            objective: what is minimised.
-            may_skip: some parameters may be without effect in some steps. To notice costs a walk through the graph.
-        """
-        if self.count == 1:
-            return objective
-        # 1³ convolutions have the same order in memory in both layouts, torch only believes it has not
-        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-        return DistributedDataParallel(objective, find_unused_parameters=may_skip)
+    def share(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The items that are this process's: item i belongs to rank i % count."""
+        return items[self.rank :: self.count]
 
     def barrier(self) -> None:
         """Wait until every process is here."""
@@ -92,33 +106,32 @@ class Ranks:
 
 @contextmanager
 def joined_ranks(device: str = "auto") -> Iterator[Ranks]:
-    """Join the group torchrun started (``RANK``, ``WORLD_SIZE``, ...), or be alone; leave it at the end.
+    """Join the group torchrun started, or be alone; leave it at the end.
 
     Args:
         device: "auto" (CUDA if there is one), "cpu" or "cuda"; each process of a machine takes a GPU of its own.
 
     Raises:
         DeviceError: there is no such device, or there are more processes than GPUs.
-        InputError: the group's port is in use, or nobody answers there.
+        InputError: the group's port is in use, nobody answers there, or the environment makes no sense.
     """
-    mine = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-    if count == 1:
-        yield Ranks(device=mine, restarts=restarts, launch=this_launch())
+    ranks = Ranks.from_environment()
+    ranks = replace(ranks, device=_device(device, ranks.local_rank or 0))
+    if ranks.count == 1:
+        yield ranks
         return
     try:
         store, rank, count = next(distributed.rendezvous("env://"))
         if count == int(os.environ.get("LOCAL_WORLD_SIZE", "0")):
             # torchrun keeps its store over restarts; without a place of its own a new start finds dead addresses
-            store = distributed.PrefixStore(f"openvista-{restarts}", store)
+            store = distributed.PrefixStore(f"openvista-{ranks.restarts}", store)
         store.set_timeout(PATIENCE)  # NCCL's processes meet here, at the first thing they do together
-        backend = "nccl" if mine.type == "cuda" else "gloo"
+        backend = "nccl" if ranks.device.type == "cuda" else "gloo"
         distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
     except (distributed.DistError, RuntimeError, ValueError) as error:
         raise InputError(_no_group(error)) from None
     try:
-        yield Ranks(distributed.get_rank(), count, mine, restarts, this_launch())
+        yield replace(ranks, rank=distributed.get_rank(), count=count)
     finally:
         distributed.destroy_process_group()
 
