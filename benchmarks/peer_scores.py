@@ -29,7 +29,7 @@ def score(segment: Segment, recipe: Recipe) -> Iterator[Row]:
         for structure in labelled.structures:
             truth = labelled.truth(structure)
             if truth.any():
-                predicted = (found_XYZ == structure.class_id)[structure.region]
+                predicted = (found_XYZ == structure.class_id)[structure.region.slices()]
                 name = listed.label_names[next(iter(structure.values))]
                 yield labelled.name, name, round(float(dice(predicted, truth)), 4)
 

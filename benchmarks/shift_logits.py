@@ -73,7 +73,7 @@ def windows(network: Vista3D, image: Path, class_ids: Tensor) -> Iterator[tuple[
     plan = plan_windows((x, y, z), preset.window, overlap=0.5)
     padded_XYZ = pad(prepared.image_XYZ.float(), plan, "constant")
     for start in plan.starts[:: max(1, len(plan.starts) // WINDOWS)][:WINDOWS]:
-        mapped_NCXYZ = network.automatic_features(padded_XYZ[plan.box(start)][None, None])
+        mapped_NCXYZ = network.automatic_features(padded_XYZ[plan.slices(start)][None, None])
         logits_KXYZ = dot_logits(network.class_embeddings(class_ids), mapped_NCXYZ)[0]
         yield mapped_NCXYZ[0].flatten(1).T, logits_KXYZ.amax(0).flatten()
 

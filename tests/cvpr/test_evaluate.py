@@ -24,6 +24,7 @@ from openvista.datalist import read_datalist
 from openvista.evaluate.challenge import challenge_csv, challenge_line, challenge_rows
 from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.run import evaluate_case, plan_run
+from openvista.geometry.box import Box
 from small_challenge import two_balls, write_case
 from small_evaluation import CLASSES, PRESET, make_record, make_score, tiny_model, write_cases
 
@@ -132,7 +133,7 @@ def test_errors_beyond_what_is_known_are_not_seen():
         asked.append(request)
         return np.where(np.arange(9)[:, None, None] >= 7, 1, truth).astype(np.uint8)
 
-    known = (slice(4, 7), slice(0, 9), slice(0, 9))
+    known = Box((4, 0, 0), (7, 9, 9))
     list(iterate(respond, truth, (1,), None, clicks=2, regions=[known]))
     assert [len(request.clicks[0]) for request in asked] == [1, 1]
     assert asked[0].clicks[0][0].voxel == (5, 4, 4)

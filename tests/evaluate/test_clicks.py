@@ -9,15 +9,17 @@ from openvista.evaluate.clicks import Habit, check_habits, click_structure, next
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.protocol import Settings
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.metrics.masks import dice
 from openvista.scan import Scan
 
 SHAPE = (20, 18, 16)
+WHOLE = Box.whole(SHAPE)
 GRID = Grid(SHAPE, np.diag([1.0, 1.0, 2.0, 1.0]))
 
 
-def labelled(region=(slice(0, 20), slice(0, 18), slice(0, 16))):
+def labelled(region=WHOLE):
     labels = np.zeros(SHAPE, np.uint8)
     labels[3:9, 4:12, 5:12] = 4
     labels[12:17, 6:10, 5:9] = 4
@@ -102,7 +104,7 @@ def test_the_same_place_is_not_clicked_twice():
 
 
 def test_only_the_region_is_seen_and_scored():
-    region = (slice(0, 20), slice(0, 18), slice(6, 9))
+    region = Box((0, 0, 6), (20, 18, 9))
     asked = []
 
     def respond(click):

@@ -52,7 +52,7 @@ def test_the_range_limits_only_structures_that_go_on_unmarked(case):
     for class_id, structure in limited.items():
         assert (structure.open_axis == 2) == (class_id in (121, 11))
     first, last = case.label_slices[2]
-    assert limited[121].region[2] == slice(first, last + 1)
+    assert limited[121].region.slices()[2] == slice(first, last + 1)
 
 
 def test_several_labels_can_be_one_class_if_all_are_annotated(case):

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.geometry.resample import resample_linear, resample_nearest
 from openvista.inference.labelling import Decision, ExactLabels, SmoothLabels, agreed_places, label_table
@@ -36,10 +37,6 @@ def fed(way_back, grid, box, scan_grid, axis, features, cuts, embeddings=EMBEDDI
     return labels.result()
 
 
-def whole_box(shape):
-    return tuple(slice(0, n) for n in shape)
-
-
 def scan_grid_of(shape, spacing, order, signs):
     affine = np.eye(4)
     affine[:3, :3] = (np.diag(spacing) @ np.diag(signs))[:, list(order)]
@@ -63,7 +60,7 @@ def test_smooth_labels_are_those_of_interpolating_everything(scan_grid, axis, se
     features = smooth_features(grid.shape, seed)
     inner = data.draw(st.sets(st.integers(1, grid.shape[axis]), max_size=4))
     cuts = sorted({0, grid.shape[axis], *inner})
-    ours = fed(SmoothLabels, grid, whole_box(grid.shape), scan_grid, axis, features, cuts)
+    ours = fed(SmoothLabels, grid, Box.whole(grid.shape), scan_grid, axis, features, cuts)
     channels = [resample_linear(features[..., c], grid, scan_grid) for c in range(3)]
     logits = torch.stack(channels, -1) @ EMBEDDINGS.T
     top = logits.sort(-1).values
@@ -80,7 +77,7 @@ def test_exact_labels_are_the_nearest_of_the_model_grid(scan_grid, axis, seed, d
     features = smooth_features(grid.shape, seed)
     inner = data.draw(st.sets(st.integers(1, grid.shape[axis]), max_size=4))
     cuts = sorted({0, grid.shape[axis], *inner})
-    ours = fed(ExactLabels, grid, whole_box(grid.shape), scan_grid, axis, features, cuts)
+    ours = fed(ExactLabels, grid, Box.whole(grid.shape), scan_grid, axis, features, cuts)
     theirs = resample_nearest(torch.from_numpy(decide(features)), grid, scan_grid)
     assert np.array_equal(ours, theirs.numpy())
 
@@ -98,7 +95,7 @@ def test_the_shortcut_leaves_only_boundaries_to_interpolation(monkeypatch):
         "interpolate",
         lambda v, lookups, chosen: interpolated.append(len(chosen)) or interpolate(v, lookups, chosen),
     )
-    fed(SmoothLabels, grid, whole_box(grid.shape), fine, 0, features, [0, 15, 40])
+    fed(SmoothLabels, grid, Box.whole(grid.shape), fine, 0, features, [0, 15, 40])
     assert sum(interpolated) == 2 * 79 * 79  # the two planes between rows 19 and 20
 
 
@@ -106,7 +103,7 @@ def test_the_shortcut_leaves_only_boundaries_to_interpolation(monkeypatch):
 def test_outside_the_box_is_background(way_back):
     scan_grid = scan_grid_of((20, 20, 20), (1.5, 1.5, 1.5), (0, 1, 2), (-1.0, 1.0, 1.0))
     grid = model_grid(scan_grid, (1.5, 1.5, 1.5))
-    box = (slice(4, 12), slice(0, 20), slice(3, 20))
+    box = Box((4, 0, 3), (12, 20, 20))
     labels = fed(way_back, grid, box, scan_grid, 1, torch.ones(8, 20, 17, 3), [0, 7, 20])
     inside = np.zeros((20, 20, 20), dtype=bool)
     inside[8:16, :, 3:] = True  # the first axis runs the other way
@@ -116,7 +113,7 @@ def test_outside_the_box_is_background(way_back):
 def test_logits_as_channels_need_no_embeddings():
     grid = scan_grid_of((9, 8, 7), (1.5, 1.5, 1.5), (0, 1, 2), (1.0, 1.0, 1.0))
     features = smooth_features(grid.shape, 2)
-    box = whole_box(grid.shape)
+    box = Box.whole(grid.shape)
     by_features = fed(ExactLabels, grid, box, grid, 0, features, [0, 9])
     by_logits = fed(ExactLabels, grid, box, grid, 0, features @ EMBEDDINGS.T, [0, 4, 9], embeddings=None)
     assert np.array_equal(by_features, by_logits)

@@ -20,7 +20,7 @@ def test_windows_lie_where_monai_puts_them(volume, window, overlap):
     steps = [w if w == n else max(int(w * (1 - overlap)), 1) for n, w in zip(padded, window, strict=True)]
     plan = plan_windows(volume, window, overlap)
     assert plan.padded == tuple(padded)
-    assert [plan.box(start) for start in plan.starts] == dense_patch_slices(padded, window, steps)
+    assert [plan.slices(start) for start in plan.starts] == dense_patch_slices(padded, window, steps)
 
 
 @settings(max_examples=100, deadline=None)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from openvista.metrics.surface import _by_transform, _by_tree, bounding_box, element_areas, surface_distances
+from openvista.metrics.surface import _by_transform, _by_tree, element_areas, surface_distances
 
 SPACING = (0.8, 1.3, 2.7)
 
@@ -153,12 +153,6 @@ def test_cut_faces_are_no_surface():
     for other in ("elements", "voxels"):
         full = np.ones((4, 4, 3), bool)
         assert surface_distances(full, full, (1, 1, 1), other, open_axis=2).within(0) == 1
-
-
-def test_the_bounding_box_is_tight():
-    mask = np.zeros((7, 8, 9), bool)
-    mask[2:4, 0, 5:9] = True
-    assert bounding_box(mask) == (slice(2, 4), slice(0, 1), slice(5, 9))
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -89,7 +89,7 @@ def test_one_click_looks_at_the_window_around_the_middle_of_the_structure():
 @pytest.mark.parametrize(("place", "start"), [((0, 0, 0), 0), ((31, 31, 31), 16), ((16, 15, 17), 8)])
 def test_a_window_stays_inside(place, start):
     box = window_around(place, (16, 16, 16), (32, 32, 32))
-    assert box[0] == slice(start, start + 16)
+    assert box.slices()[0] == slice(start, start + 16)
 
 
 def test_means_are_over_the_cases_that_have_the_class():

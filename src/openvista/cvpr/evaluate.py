@@ -19,11 +19,12 @@ from openvista.cvpr.case_file import CaseFile, class_ids
 from openvista.cvpr.predict import RUNS, SECONDS_PER_CLASS
 from openvista.cvpr.request import ArrayClick, Labels, MiddleBox, Request
 from openvista.errors import PromptError, ScanError
-from openvista.geometry.components import label_components
+from openvista.geometry.box import Box, plus
+from openvista.geometry.components import largest_component
 from openvista.geometry.grid import Axis3, Float3
 from openvista.io import replacing
 from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, dice
-from openvista.metrics.surface import bounding_box, surface_distances
+from openvista.metrics.surface import surface_distances
 
 CLICKS = RUNS - 1
 NSD_FROM_DICE = 0.2
@@ -34,7 +35,6 @@ _LARGEST = 60_000_000
 _BOX_SHIFT, _BOX_SIDE = 6, 256
 
 Mask = NDArray[np.bool_]
-Box = tuple[slice, slice, slice]
 Respond = Callable[[Request], Labels]
 
 
@@ -121,7 +121,6 @@ def iterate(
     """
     shape: Axis3 = truth_ZYX.shape
     given: list[list[ArrayClick]] = [[] for _ in ids]
-    whole = (slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2]))
     labels_ZYX: Labels = np.zeros(shape, np.uint8)
     if boxes is not None:
         step = _run(respond, Request(shape, ids, boxes, ((),) * len(ids)), 0)
@@ -129,11 +128,10 @@ def iterate(
         yield step
     for count in range(1, clicks + 1):
         for index, value in enumerate(ids):
-            region = whole if regions is None else regions[index]
-            click = official_click(truth_ZYX[region] == value, labels_ZYX[region] == value)
+            region = Box.whole(shape) if regions is None else regions[index]
+            click = official_click(truth_ZYX[region.slices()] == value, labels_ZYX[region.slices()] == value)
             if click is not None:
-                z, y, x = (place + side.start for place, side in zip(click.voxel, region, strict=True))
-                given[index].append(ArrayClick((z, y, x), click.positive))
+                given[index].append(ArrayClick(plus(click.voxel, region.start), click.positive))
         step = _run(respond, Request(shape, ids, boxes, tuple(map(tuple, given)), labels_ZYX), count)
         labels_ZYX = step.labels_ZYX
         yield step
@@ -200,19 +198,14 @@ def official_click(truth_ZYX: Mask, predicted_ZYX: Mask) -> ArrayClick | None:
     Missing and superfluous voxels that touch are one error here. Of errors of the same size the first in the order of
     the array counts, and of voxels equally deep in it one is drawn, always with the same seed.
     """
-    wrong_ZYX = truth_ZYX != predicted_ZYX
-    if not wrong_ZYX.any():
+    component = largest_component(truth_ZYX != predicted_ZYX)
+    if component is None:
         return None
-    labels_ZYX, _ = label_components(wrong_ZYX)
-    sizes = np.bincount(labels_ZYX.ravel())
-    sizes[0] = 0
-    component_ZYX = labels_ZYX == sizes.argmax()
-    box = bounding_box(component_ZYX)
-    depth_ZYX = _depth(component_ZYX[box])
+    depth_ZYX = _depth(component.values_XYZ)
     deepest_N3 = np.argwhere(depth_ZYX == depth_ZYX.max())
     drawn = deepest_N3[np.random.RandomState(_SEED).choice(len(deepest_N3))]
-    z, y, x = (int(place) + side.start for place, side in zip(drawn, box, strict=True))
-    return ArrayClick((z, y, x), bool(truth_ZYX[z, y, x]))
+    voxel = plus(drawn.tolist(), component.start)
+    return ArrayClick(voxel, bool(truth_ZYX[voxel]))
 
 
 def _depth(component_ZYX: Mask) -> NDArray[np.float64]:
@@ -225,8 +218,8 @@ def _depth(component_ZYX: Mask) -> NDArray[np.float64]:
             depth = depth.repeat(2, axis=axis)
     else:
         depth = ndimage.distance_transform_edt(padded)
-    inner = tuple(slice(margin, margin + n) for margin, n in zip(margins, component_ZYX.shape, strict=True))
-    depth = depth[inner] * component_ZYX
+    inner = Box.whole(component_ZYX.shape).shifted(margins)
+    depth = depth[inner.slices()] * component_ZYX
     return depth if depth.any() else component_ZYX.astype(np.float64)
 
 

@@ -12,6 +12,7 @@ from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.protocol import Answer, Settings
 from openvista.evaluate.score import CaseRecord
+from openvista.geometry.box import Box
 from openvista.model import Model
 
 CHALLENGE_COLUMNS = ("case", "DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final")
@@ -28,7 +29,7 @@ def answer_challenge(model: Model, labelled: LabelledScan, settings: Settings, m
         return
     truth_XYZ = np.zeros(labelled.labels_XYZ.shape, np.uint8)
     for value, structure in enumerate(there, start=1):
-        truth_XYZ[structure.region][labelled.truth(structure)] = value
+        truth_XYZ[structure.region.slices()][labelled.truth(structure)] = value
     boxes = tuple(_box(labelled, structure, settings.seed) for structure in there)
     predictor = Predictor(model, settings.profile)
 
@@ -37,7 +38,7 @@ def answer_challenge(model: Model, labelled: LabelledScan, settings: Settings, m
             return predictor.answer(labelled.scan, request, Deadline(None))
 
     ids = tuple(range(1, len(there) + 1))
-    regions = [(z, y, x) for x, y, z in (structure.region for structure in there)]
+    regions = [Box.of_slices(structure.region.slices()[::-1]) for structure in there]
     for step in iterate(respond, truth_XYZ.transpose(2, 1, 0), ids, boxes, settings.clicks[-1], regions):
         if step.clicks in settings.clicks:
             labels_XYZ = step.labels_ZYX.transpose(2, 1, 0)
@@ -49,7 +50,7 @@ def _box(labelled: LabelledScan, structure: Structure, seed: int) -> MiddleBox:
     """The structure's box in voxels of the whole array."""
     random = np.random.default_rng([seed, zlib.crc32(labelled.name.encode()), structure.class_id])
     box = draw_box(labelled.truth(structure).transpose(2, 1, 0), random)
-    x, y, z = (side.start for side in structure.region)
+    x, y, z = structure.region.start
     return MiddleBox(
         (box.z[0] + z, box.z[1] + z), box.middle + z, (box.y[0] + y, box.y[1] + y), (box.x[0] + x, box.x[1] + x)
     )

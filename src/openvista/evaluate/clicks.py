@@ -14,6 +14,7 @@ from openvista.evaluate.meter import Meter
 from openvista.evaluate.oracle import unseen
 from openvista.evaluate.protocol import Answer, Settings
 from openvista.evaluate.windowed import NO_PROMPT, Window, WindowedScan
+from openvista.geometry.box import plus
 from openvista.geometry.components import component_near, label_components
 from openvista.geometry.grid import Axis3, Float3
 from openvista.metrics.masks import dice
@@ -71,7 +72,7 @@ def click_structure(
         meter: on while ``respond`` works.
         respond: answers one more click.
     """
-    truth, region = labelled.truth(structure), structure.region
+    truth, region = labelled.truth(structure), structure.region.slices()
     if not truth.any():
         return
     before = meter.seconds
@@ -109,13 +110,12 @@ def next_click(truth: Mask, predicted: Mask, spacing: Float3, given: list[Given]
 
 def _on_scan(click: Given, structure: Structure) -> Given:
     """From voxels of the region to voxels of the scan."""
-    x, y, z = (index + side.start for index, side in zip(click[0], structure.region, strict=True))
-    return (x, y, z), click[1]
+    return plus(click[0], structure.region.start), click[1]
 
 
 def _blanked(mask: Mask, truth: Mask, structure: Structure) -> Mask:
     kept = np.zeros_like(mask)
-    slices = np.flatnonzero(truth.any(axis=(0, 1))) + structure.region[2].start
+    slices = np.flatnonzero(truth.any(axis=(0, 1))) + structure.region.start[2]
     kept[:, :, slices] = mask[:, :, slices]
     return kept
 

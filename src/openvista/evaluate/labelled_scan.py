@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from openvista.datalist import Case
 from openvista.errors import DataListError
+from openvista.geometry.box import Box
 from openvista.io import read_labels, read_scan
 from openvista.scan import Scan
 from openvista.simulate.class_prompts import included_values
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class LabelledScan:
 
     def truth(self, structure: Structure) -> NDArray[np.bool_]:
         """The structure's mask inside its region [x, y, z]."""
-        return np.isin(self.labels_XYZ[structure.region], structure.values)
+        return np.isin(self.labels_XYZ[structure.region.slices()], structure.values)
 
 
 def read_case(
@@ -94,9 +93,10 @@ def read_case(
 def _structure(
     case: Case, values: tuple[int, ...], class_id: int, shape: tuple[int, ...], range_limited: Collection[int]
 ) -> Structure:
-    x, y, z = (slice(0, length) for length in shape)
+    whole = Box.whole(shape)
     ranges = [case.label_slices[value] for value in values if value in range_limited and value in case.label_slices]
     if not ranges:
-        return Structure(values, class_id, (x, y, z))
+        return Structure(values, class_id, whole)
     first, last = max(first for first, _ in ranges), min(last for _, last in ranges)
-    return Structure(values, class_id, (x, y, slice(max(first, 0), min(last + 1, shape[2]))), open_axis=2)
+    region = Box((0, 0, max(first, 0)), (shape[0], shape[1], min(last + 1, shape[2])))
+    return Structure(values, class_id, region, open_axis=2)

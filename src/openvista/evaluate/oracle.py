@@ -18,7 +18,8 @@ from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.protocol import Answer, Settings
 from openvista.evaluate.windowed import NO_PROMPT, Ask, Window, WindowedScan
-from openvista.geometry.components import label_components
+from openvista.geometry.box import Box
+from openvista.geometry.components import largest_component, nearest_voxel
 from openvista.geometry.grid import Axis3
 from openvista.metrics.masks import dice
 from openvista.model import Model
@@ -96,9 +97,7 @@ def unseen(model: Model, structure: Structure) -> bool:
 def centre(mask_XYZ: Mask) -> Axis3:
     """The voxel nearest to the centre of mass of the largest component of the eroded mask, or of a mask too thin."""
     inner = _largest_piece(mask_XYZ)
-    voxels_N3 = np.argwhere(inner if inner.any() else mask_XYZ)
-    x, y, z = voxels_N3[((voxels_N3 - voxels_N3.mean(axis=0)) ** 2).sum(axis=1).argmin()].tolist()
-    return x, y, z
+    return nearest_voxel(np.argwhere(inner if inner.any() else mask_XYZ))
 
 
 def _rounds(truth: Mask, predicted: Mask, random: np.random.Generator) -> Iterator[list[VoxelClick]]:
@@ -129,10 +128,8 @@ def _quality(logits: NDArray[np.float32], truth: Mask) -> float:
 def _largest_piece(mask: Mask) -> Mask:
     """The largest component of the mask eroded by 3³ voxels; may be empty."""
     eroded = ndimage.binary_erosion(mask, np.ones((3, 3, 3), bool), border_value=1)
-    labels, count = label_components(eroded)
-    if not count:
-        return np.asarray(eroded)
-    return np.asarray(labels == np.bincount(labels.ravel())[1:].argmax() + 1)
+    largest = largest_component(eroded)
+    return eroded if largest is None else largest.on(Box.whole(mask.shape), False)
 
 
 def _any_voxel(mask: Mask, random: np.random.Generator) -> Axis3:

@@ -190,7 +190,7 @@ def answer_slices(sam2: Sam2, labelled: LabelledScan, settings: Settings, meter:
         shown = np.arange(truth.shape[2])
         if Habit.NO_BACKGROUND in settings.habits:
             shown = np.flatnonzero(truth.any(axis=(0, 1)))
-        offset = structure.region[2].start
+        offset = structure.region.start[2]
         random = np.random.default_rng([settings.seed, zlib.crc32(labelled.name.encode()), structure.class_id])
         before, best = meter.seconds, np.zeros((*truth.shape[:2], len(shown)), bool)
         video = Video(sam2, labelled.scan, (shown + offset).tolist())

@@ -95,7 +95,7 @@ class Judge:
         """Compare a mask on the whole scan with the truth, inside the structure's region."""
         measures = measure_masks(
             labelled.truth(structure),
-            predicted_XYZ[structure.region],
+            predicted_XYZ[structure.region.slices()],
             labelled.scan.grid,
             self.tolerances.get(structure.class_id, self.tolerance_mm),
             self.surface,

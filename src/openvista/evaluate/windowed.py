@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
+from openvista.geometry.box import minus, plus
 from openvista.geometry.grid import Axis3, Float3
 from openvista.geometry.resample import resample_linear, resample_nearest
 from openvista.inference.automatic import place_windows
@@ -72,8 +73,8 @@ class WindowedScan:
         self.grid = prepared.grid
         self.box, self.plan = place_windows(prepared, preset, self.profile)
         labels = torch.from_numpy(np.ascontiguousarray(labelled.labels_XYZ).astype(np.int32))
-        labels_XYZ = resample_nearest(labels, self.scan_grid, self.grid)[self.box]
-        self.image_XYZ = pad(prepared.image_XYZ[self.box], self.plan, self.profile.padding)
+        labels_XYZ = resample_nearest(labels, self.scan_grid, self.grid)[self.box.slices()]
+        self.image_XYZ = pad(prepared.image_XYZ[self.box.slices()], self.plan, self.profile.padding)
         self.labels_XYZ = pad(labels_XYZ, self.plan, "constant")
 
     def segment(self, structures: Sequence[Structure], ask: Ask) -> dict[int, NDArray[np.bool_]]:
@@ -98,12 +99,9 @@ class WindowedScan:
 
     def __iter__(self) -> Iterator[tuple[Axis3, Window]]:
         for index, start in enumerate(self.plan.starts):
-            part = self.plan.box(start)
-            x, y, z = (
-                begin - before + side.start
-                for begin, before, side in zip(start, self.plan.pad_before, self.box, strict=True)
-            )
-            yield start, Window(index, (x, y, z), self.image_XYZ[part], self.labels_XYZ[part])
+            part = self.plan.slices(start)
+            first = plus(minus(start, self.plan.pad_before), self.box.start)
+            yield start, Window(index, first, self.image_XYZ[part], self.labels_XYZ[part])
 
     def on_model_grid(self, voxel: Axis3) -> Float3:
         """A voxel of the scan in voxels of the model grid, fractions allowed."""
@@ -117,12 +115,12 @@ class WindowedScan:
         total_XYZ = torch.zeros(self.plan.padded)
         sum_KXYZ = torch.zeros(len(structures), *self.plan.padded)
         for start, window in self:
-            part = self.plan.box(start)
+            part = self.plan.slices(start)
             sum_KXYZ[(slice(None), *part)] += ask(window, structures).float().cpu() * importance_XYZ
             total_XYZ[part] += importance_XYZ
         stitched_KXYZ = torch.where(total_XYZ > 0, sum_KXYZ / total_XYZ.clamp_min(1e-9), NO_PROMPT)
         for axis in range(3):
             stitched_KXYZ = stitched_KXYZ.narrow(axis + 1, self.plan.pad_before[axis], self.plan.volume[axis])
         whole_KXYZ = torch.full((len(structures), *self.grid.shape), _FLOOR)
-        whole_KXYZ[(slice(None), *self.box)] = stitched_KXYZ.clamp_min(_FLOOR)
+        whole_KXYZ[(slice(None), *self.box.slices())] = stitched_KXYZ.clamp_min(_FLOOR)
         return whole_KXYZ

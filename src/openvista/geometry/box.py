@@ -19,6 +19,18 @@ EDGE_MARGIN = 1
 """Rows to keep around positive voxels, so that their edge can be interpolated."""
 
 
+def plus(voxel: Sequence[int], by: Sequence[int]) -> Axis3:
+    """A voxel moved by some voxels; or the sum of two shapes."""
+    x, y, z = (a + b for a, b in zip(voxel, by, strict=True))
+    return (x, y, z)
+
+
+def minus(voxel: Sequence[int], by: Sequence[int]) -> Axis3:
+    """A voxel counted from another one; or the difference of two shapes."""
+    x, y, z = (a - b for a, b in zip(voxel, by, strict=True))
+    return (x, y, z)
+
+
 class Box(NamedTuple):
     """A half-open box of voxels; a pair (start, stop) for whoever wants one.
 
@@ -35,6 +47,11 @@ class Box(NamedTuple):
         """All voxels of an array of this shape."""
         x, y, z = shape
         return cls((0, 0, 0), (x, y, z))
+
+    @classmethod
+    def sized(cls, start: Axis3, shape: Sequence[int]) -> "Box":
+        """The box of this shape that starts at a voxel."""
+        return cls(start, plus(start, shape))
 
     @classmethod
     def of_slices(cls, slices: Sequence[slice]) -> "Box":
@@ -89,9 +106,12 @@ class Box(NamedTuple):
 
     def shifted(self, by: Sequence[int]) -> "Box":
         """The box moved by some voxels."""
-        x, y, z = (a + step for a, step in zip(self.start, by, strict=True))
-        u, v, w = (b + step for b, step in zip(self.stop, by, strict=True))
-        return Box((x, y, z), (u, v, w))
+        return Box(plus(self.start, by), plus(self.stop, by))
+
+    def scaled(self, by: int) -> "Box":
+        """The same voxels on a grid that cuts each of them into ``by``³."""
+        (x, y, z), (u, v, w) = self
+        return Box((x * by, y * by, z * by), (u * by, v * by, w * by))
 
     def widened(self, margin: int | Sequence[int], shape: Sequence[int]) -> "Box":
         """The box with a margin on every side (one number, or one per axis), within an array of this shape."""
@@ -125,8 +145,7 @@ class Crop:
     @property
     def box(self) -> Box:
         """The voxels it has values for."""
-        x, y, z = self.values_XYZ.shape
-        return Box((0, 0, 0), (x, y, z)).shifted(self.start)
+        return Box.sized(self.start, self.values_XYZ.shape)
 
     @property
     def slices(self) -> Slices:
@@ -148,8 +167,7 @@ class Crop:
 
     def at(self, voxel: Axis3, fill: float) -> float:
         """The value at one voxel."""
-        place = tuple(v - first for v, first in zip(voxel, self.start, strict=True))
-        return float(self.values_XYZ[place]) if self.box.contains(voxel) else fill
+        return float(self.values_XYZ[minus(voxel, self.start)]) if self.box.contains(voxel) else fill
 
     def cropped(self, needed_XYZ: NDArray[np.bool_], margin: int = 0) -> "Crop":
         """A copy of what is needed: the box around the True voxels.

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from openvista.anatomy.catalogue import ONE_PIECE_IDS
 from openvista.errors import DeviceError
-from openvista.inference.body import Box, find_body, whole
+from openvista.geometry.box import Box
+from openvista.inference.body import find_body, whole
 from openvista.inference.device import plan_slab_rows, plan_storage
 from openvista.inference.labelling import Decision, ExactLabels, SmoothLabels
 from openvista.inference.profiles import Profile
@@ -119,8 +120,7 @@ def place_windows(prepared: Prepared, preset: Preset, profile: Profile) -> tuple
         body = find_body(image_XYZ, prepared.grid.spacing, preset.hu_window, preset.window)
     else:
         body = whole(image_XYZ)
-    x, y, z = image_XYZ[body.box].shape
-    everywhere = plan_windows((x, y, z), preset.window, profile.overlap)
+    everywhere = plan_windows(body.box.shape, preset.window, profile.overlap)
     plan = without_air(everywhere, body)
     logger.info(
         "model grid %s at %s mm, %s of it looked at in %d windows of %s; %d in air left out",
@@ -147,7 +147,7 @@ def label_prepared(
     axis = streaming_axis(plan)
     way_back = SmoothLabels if profile.mode == "smooth" else ExactLabels
     labels = way_back(prepared.grid, box, prepared.scan_grid, axis, question.decision, question.class_ids)
-    image_XYZ = pad(prepared.image_XYZ[box], plan, profile.padding)
+    image_XYZ = pad(prepared.image_XYZ[box.slices()], plan, profile.padding)
     importance_XYZ = importance_map(plan.window, profile.weighting, storage.device)
     window_rows = plan.window[axis]
     rows = plan_slab_rows(

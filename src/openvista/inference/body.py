@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Axis3, Float3
 
 BODY_HU = -300.0
@@ -14,8 +15,6 @@ MARGIN_MM = 15.0
 """Kept around the body: the official bundle's 10 voxels of 1.5 mm (monai-bundle facts §4)."""
 CELL = 4
 """The mask has one value for 4³ voxels: quick, and air of less than 4 voxels does not matter."""
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +32,8 @@ class Body:
 
 def whole(image_XYZ: Tensor) -> Body:
     """All of it."""
-    x, y, z = image_XYZ.shape
-    return Body(
-        (slice(0, x), slice(0, y), slice(0, z)), torch.ones(1, 1, 1, dtype=torch.bool).expand(_cells((x, y, z)))
-    )
+    cells = [-(-length // CELL) for length in image_XYZ.shape]
+    return Body(Box.whole(image_XYZ.shape), torch.ones(1, 1, 1, dtype=torch.bool).expand(cells))
 
 
 def find_body(image_XYZ: Tensor, spacing: Float3, hu_window: tuple[float, float], window: Axis3) -> Body:
@@ -54,19 +51,18 @@ def find_body(image_XYZ: Tensor, spacing: Float3, hu_window: tuple[float, float]
     low, high = hu_window
     threshold = max((BODY_HU - low) / (high - low), 0.0)
     tissue = functional.max_pool3d(image_XYZ[None, None], CELL, ceil_mode=True)[0, 0] > threshold
-    if not tissue.any():
-        return whole(image_XYZ)
     counts = tissue.long().cumsum(0)
     body = (counts > 0) & ((counts[-1] > counts) | tissue)
+    found = Box.around(body.cpu().numpy())
+    if found is None:
+        return whole(image_XYZ)
     sides = []
-    for axis in range(3):
-        used = body.any(dim=[other for other in range(3) if other != axis]).nonzero()[:, 0]
-        margin = round(MARGIN_MM / spacing[axis])
-        first, stop = int(used[0]) * CELL - margin, (int(used[-1]) + 1) * CELL + margin
-        sides.append(_side(first, stop, window[axis], image_XYZ.shape[axis]))
+    for first, stop, length, mm, side in zip(*found.scaled(CELL), image_XYZ.shape, spacing, window, strict=True):
+        margin = round(MARGIN_MM / mm)
+        sides.append(_side(first - margin, stop + margin, side, length))
     reach = functional.max_pool3d(body[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0
     inside = tuple(slice(side.start // CELL, -(-side.stop // CELL)) for side in sides)
-    return Body((sides[0], sides[1], sides[2]), reach[inside])
+    return Body(Box.of_slices(sides), reach[inside])
 
 
 def _side(first: int, stop: int, at_least: int, length: int) -> slice:
@@ -74,8 +70,3 @@ def _side(first: int, stop: int, at_least: int, length: int) -> slice:
     wider = max(at_least - (stop - first), 0)
     first = min(max(first - wider // 2, 0), max(length - at_least, 0)) // CELL * CELL
     return slice(first, min(max(stop, first + at_least), length))
-
-
-def _cells(shape: Axis3) -> Axis3:
-    x, y, z = (-(-length // CELL) for length in shape)
-    return (x, y, z)

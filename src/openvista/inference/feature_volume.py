@@ -82,7 +82,7 @@ def compute_features(
     dtype = network.compute.storage_dtype
     shape = (*plan.volume, preset.filters)
     values_XYZC = _array(shape, torch.empty(0, dtype=dtype).numpy().dtype, budget)
-    image_XYZ = pad(prepared.image_XYZ[box], plan, profile.padding)
+    image_XYZ = pad(prepared.image_XYZ[box.slices()], plan, profile.padding)
     host = torch.device("cpu")
     importance_XYZ = importance_map(plan.window, profile.weighting, host)
     axis = plan.padded.index(max(plan.padded))
@@ -92,8 +92,7 @@ def compute_features(
         rows = [slice(None)] * 3
         rows[axis] = slice(slab.first, slab.first + slab.values_XYZC.shape[axis])
         values_XYZC[tuple(rows)] = slab.values_XYZC.numpy()
-    x, y, z = (side.start for side in box)
-    return FeatureVolume(values_XYZC, (x, y, z), network.compute.device)
+    return FeatureVolume(values_XYZC, box.start, network.compute.device)
 
 
 def _array(shape: tuple[int, ...], dtype: np.dtype[Any], budget: int | None) -> NDArray[Any]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.geometry.resample import axis_map, resample_nearest
-from openvista.inference.body import Box
 from openvista.inference.stitching import Slab
 
 _MIXED = -1
@@ -76,7 +76,7 @@ class ExactLabels:
     def add(self, slab: Slab) -> None:
         """Decide the next slab."""
         places_XYZ = self.decision.places_of_slab(slab.values_XYZC).cpu()
-        rows = self.labels_XYZ[self.box].narrow(self.axis, slab.first, places_XYZ.shape[self.axis])
+        rows = self.labels_XYZ[self.box.slices()].narrow(self.axis, slab.first, places_XYZ.shape[self.axis])
         rows.copy_(torch.from_numpy(self.table[places_XYZ.numpy()]))
 
     def result(self) -> NDArray[np.unsignedinteger]:
@@ -104,10 +104,8 @@ class SmoothLabels:
         self.labels = np.zeros(scan_grid.shape, dtype=self.table.dtype)
         self.labels_XYZ = self.labels.transpose(scan_axes)  # the same memory, seen along the model grid's axes
         self.lookups = [
-            AxisLookup.between(
-                mapping.positions(scan_axis, scan_grid.shape[scan_axis]), box[model_axis], grid.shape[model_axis]
-            )
-            for model_axis, scan_axis in enumerate(scan_axes)
+            AxisLookup.between(mapping.positions(scan_axis, scan_grid.shape[scan_axis]), side, length)
+            for scan_axis, side, length in zip(scan_axes, box.slices(), grid.shape, strict=True)
         ]
         self.last_row: tuple[Tensor, Tensor] | None = None
 

@@ -91,9 +91,9 @@ def stitch(
             for segment in covered:
                 if segment[0] not in active:
                     active[segment[0]] = _empty_slab(plan, axis, *segment, channels, storage)
-            weights_XYZ = importance_XYZ / total_XYZ[plan.box(start)].to(importance_XYZ.device)
+            weights_XYZ = importance_XYZ / total_XYZ[plan.slices(start)].to(importance_XYZ.device)
             slabs = [active[segment[0]] for segment in covered]
-            _add_window(slabs, plan, axis, start, encode(image_XYZ[plan.box(start)]), weights_XYZ)
+            _add_window(slabs, plan, axis, start, encode(image_XYZ[plan.slices(start)]), weights_XYZ)
             slabs.clear()
             done += 1
             progress(Progress("encode", done, len(plan.starts)))
@@ -127,7 +127,7 @@ def _add_window(
     for slab in slabs:
         length = slab.values_XYZC.shape[axis]
         offset = slab.first - start[axis]
-        box = list(plan.box(start))
+        box = list(plan.slices(start))
         box[axis] = slice(0, length)
         _add_weighted(
             slab.values_XYZC[tuple(box)],

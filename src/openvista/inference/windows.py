@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from openvista.geometry.box import Box, Slices, plus
 from openvista.geometry.grid import Axis3
 from openvista.inference.body import CELL, Body
 
@@ -41,13 +42,11 @@ class WindowPlan:
     @property
     def padded(self) -> Axis3:
         """Voxels of the padded volume."""
-        x, y, z = (sum(parts) for parts in zip(self.pad_before, self.volume, self.pad_after, strict=True))
-        return (x, y, z)
+        return plus(plus(self.pad_before, self.volume), self.pad_after)
 
-    def box(self, start: Axis3) -> tuple[slice, slice, slice]:
-        """The voxels of the window that starts here."""
-        x, y, z = (slice(first, first + side) for first, side in zip(start, self.window, strict=True))
-        return (x, y, z)
+    def slices(self, start: Axis3) -> Slices:
+        """The voxels of the window that starts here, as slices of the padded volume."""
+        return Box.sized(start, self.window).slices()
 
 
 def axis_starts(length: int, window: int, overlap: float) -> list[int]:
@@ -101,7 +100,7 @@ def total_weights(plan: WindowPlan, importance_XYZ: Tensor) -> Tensor:
     """Sum of the importance of all windows over each voxel of the padded volume; 0 where there is none."""
     total_XYZ = torch.zeros(plan.padded, device=importance_XYZ.device)
     for start in plan.starts:
-        total_XYZ[plan.box(start)] += importance_XYZ
+        total_XYZ[plan.slices(start)] += importance_XYZ
     return total_XYZ
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Float3
 
 Surface = Literal["elements", "voxels"]
@@ -83,13 +84,13 @@ def surface_distances(
         surface: the definition of surface, see above.
         open_axis: the masks are cut out of longer ones along this axis, so its two end faces are no surface.
     """
-    if not (truth_XYZ.any() and predicted_XYZ.any()):
+    box = Box.around(truth_XYZ | predicted_XYZ)
+    if box is None or not (truth_XYZ.any() and predicted_XYZ.any()):
         return None
-    box = bounding_box(truth_XYZ | predicted_XYZ)
     ends = _open_ends(box, truth_XYZ.shape, open_axis)
     pieces = []
     for mask in (truth_XYZ, predicted_XYZ):
-        padded = _pad(mask[box], ends)
+        padded = _pad(mask[box.slices()], ends)
         pieces.append(_elements(padded, spacing, ends) if surface == "elements" else _edge_voxels(padded))
     (truth_N3, truth_area), (predicted_M3, predicted_area) = pieces
     return SurfaceDistances(
@@ -101,17 +102,11 @@ def surface_distances(
     )
 
 
-def bounding_box(mask_XYZ: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
-    """The smallest box around a mask that is not empty."""
-    found = ndimage.find_objects(mask_XYZ.view(np.uint8))[0]
-    return found[0], found[1], found[2]
-
-
-def _open_ends(box: tuple[slice, ...], shape: tuple[int, ...], open_axis: int | None) -> list[tuple[int, int]]:
+def _open_ends(box: Box, shape: tuple[int, ...], open_axis: int | None) -> list[tuple[int, int]]:
     """``(axis, 0 or -1)`` of each face of the box beyond which the masks go on unseen."""
     if open_axis is None:
         return []
-    first, last = box[open_axis].start == 0, box[open_axis].stop == shape[open_axis]
+    first, last = box.start[open_axis] == 0, box.stop[open_axis] == shape[open_axis]
     return [(open_axis, end) for end, cut in ((0, first), (-1, last)) if cut]
 
 

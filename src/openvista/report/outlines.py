@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Axis3, Grid
 from openvista.report.slices import SOFT_TISSUE_WINDOW, in_ras_order, radiological
 
@@ -38,8 +39,9 @@ def compare_masks(
     hu = in_ras_order(hu_XYZ, grid)
     truth, predicted = (np.asarray(in_ras_order(mask, grid), dtype=bool) for mask in (truth_XYZ, predicted_XYZ))
     spacing = grid.in_ras_order().spacing
-    box = _box(truth | predicted, spacing)
-    hu, truth, predicted = hu[box], truth[box], predicted[box]
+    box = Box.around(truth | predicted, [round(_MARGIN_MM / mm) + 1 for mm in spacing]) or Box.whole(hu.shape)
+    shown = box.slices()
+    hu, truth, predicted = hu[shown], truth[shown], predicted[shown]
     window = _window(hu[truth | predicted])
     panels = []
     for axis, index in zip((2, 1, 0), _places(truth, predicted)[::-1], strict=True):
@@ -59,12 +61,6 @@ def png_bytes(image: NDArray[np.uint8]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
-
-
-def _box(content: NDArray[np.bool_], spacing: tuple[float, ...]) -> tuple[slice, ...]:
-    found = ndimage.find_objects(content.view(np.uint8))[0]
-    margins = [round(_MARGIN_MM / size) + 1 for size in spacing]
-    return tuple(slice(max(s.start - m, 0), s.stop + m) for s, m in zip(found, margins, strict=True))
 
 
 def _places(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Axis3:

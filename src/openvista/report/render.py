@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Float3
+from openvista.report.slices import span
 
 Rgb = tuple[int, int, int]
 
@@ -38,7 +40,7 @@ def render_labels(
     Returns:
         [row, column, 3], 0..1, square pixels; head up, the patient's right on the left.
     """
-    box = _box(labels_XYZ, spacing)
+    box = _box(labels_XYZ, spacing).slices()
     labels_XYZ = labels_XYZ[box]
     matrix, offset, shape, pixel_mm = _camera(labels_XYZ.shape, spacing, _VOXEL_BUDGET)
     rotated_UDV = ndimage.affine_transform(labels_XYZ, matrix, offset, shape, order=0, mode="grid-constant")
@@ -63,19 +65,15 @@ def _see_through(hu_XYZ: NDArray[Any], spacing: Float3, size: tuple[int, ...]) -
     return np.asarray(ndimage.zoom(through, factors, order=1, mode="nearest", grid_mode=True))
 
 
-def _box(labels: NDArray[np.unsignedinteger], spacing: Float3) -> tuple[slice, slice, slice]:
+def _box(labels: NDArray[np.unsignedinteger], spacing: Float3) -> Box:
     """The part of the volume with labels and a margin; everything when there is no label."""
-    sample = labels[::2, ::2, ::2] if min(labels.shape) > 64 else labels
-    step = 2 if sample is not labels else 1
-    slices = []
-    for axis in range(3):
-        present = np.flatnonzero(sample.any(axis=tuple(a for a in range(3) if a != axis))) * step
-        if not present.size:
-            return slice(None), slice(None), slice(None)
-        extent = float(present[-1] - present[0] + step)
-        margin = int(max(_MARGIN_MM / spacing[axis], 0.12 * extent)) + step
-        slices.append(slice(max(0, int(present[0]) - margin), int(present[-1]) + margin + step))
-    return slices[0], slices[1], slices[2]
+    step = 2 if min(labels.shape) > 64 else 1
+    found = Box.around(labels[::step, ::step, ::step] > 0)
+    if found is None:
+        return Box.whole(labels.shape)
+    box = found.scaled(step)
+    margins = [int(max(_MARGIN_MM / mm, 0.12 * extent)) + step for mm, extent in zip(spacing, box.shape, strict=True)]
+    return box.widened(margins, labels.shape)
 
 
 def _camera(
@@ -112,7 +110,8 @@ def _shade(
     background = total.copy()
     shadow = _depth_cue(ids > 0, depth)
     for key in np.unique(ids[ids > 0]).tolist():
-        rows, columns = _window_of(ids == key, round(4 * blur) + 2)
+        here, margin = ids == key, round(4 * blur) + 2
+        rows, columns = span(here.any(axis=1), margin), span(here.any(axis=0), margin)
         mask = (ids[rows, columns] == key).astype(np.float32)
         weight = ndimage.gaussian_filter(mask, blur)
         near = np.maximum(weight, 1e-4)
@@ -145,11 +144,3 @@ def _depth_cue(solid: NDArray[np.bool_], depth: NDArray[np.float32]) -> NDArray[
     around = ndimage.gaussian_filter(filled, max(depth.shape) / 90)
     shadow = ((filled - around) / max(far - near, 1.0) * 2.2).clip(0, 0.5)
     return (1 - 0.28 * (filled - near) / max(far - near, 1.0) - shadow).astype(np.float32)
-
-
-def _window_of(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (
-        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + margin + 1),
-        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + margin + 1),
-    )

@@ -65,10 +65,9 @@ def content_box(labels: NDArray[Any], hu: NDArray[Any] | None) -> tuple[slice, s
         content = content | (hu > _BODY_HU)
     if not content.any():
         return slice(None), slice(None)
-    spans = _span(content.any(axis=1)), _span(content.any(axis=0))
-    margins = [round(_MARGIN * (span.stop - span.start)) for span in spans]
-    rows, columns = (slice(max(0, s.start - m), s.stop + m) for s, m in zip(spans, margins, strict=True))
-    return rows, columns
+    rows, columns = content.any(axis=1), content.any(axis=0)
+    row_margin, column_margin = (round(_MARGIN * (side.stop - side.start)) for side in (span(rows), span(columns)))
+    return span(rows, row_margin), span(columns, column_margin)
 
 
 def colour_slice(
@@ -120,9 +119,9 @@ def _enlarge(
     winner = np.zeros(best.shape, labels.dtype)
     for key in np.unique(labels[labels > 0]):
         mask = labels == key
-        r, c = _span(np.any(mask, axis=1)), _span(np.any(mask, axis=0))
+        r, c = span(np.any(mask, axis=1)), span(np.any(mask, axis=0))
         # a structure reaches only the pixels that its own voxels weigh on
-        to_r, to_c = _span(rows[:, r].any(axis=1)), _span(columns[:, c].any(axis=1))
+        to_r, to_c = span(rows[:, r].any(axis=1)), span(columns[:, c].any(axis=1))
         share = rows[to_r, r] @ mask[r, c].astype(np.float32) @ columns[to_c, c].T
         better = share > best[to_r, to_c]
         winner[to_r, to_c][better] = key
@@ -130,10 +129,10 @@ def _enlarge(
     return winner
 
 
-def _span(present: Any) -> slice:
-    """From the first to the last true element."""
+def span(present: Any, margin: int = 0) -> slice:
+    """From the first to the last true element, at least one, and a margin on either side."""
     where = np.flatnonzero(present)
-    return slice(int(where[0]), int(where[-1]) + 1)
+    return slice(max(int(where[0]) - margin, 0), int(where[-1]) + margin + 1)
 
 
 def _outline(labels: NDArray[np.unsignedinteger]) -> NDArray[np.bool_]:

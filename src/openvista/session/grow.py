@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from openvista.geometry.components import label_components
+from openvista.geometry.box import Box, minus
+from openvista.geometry.components import components_at, deepest_voxels, label_components, nearest_voxel
 from openvista.geometry.grid import Axis3, Float3
 from openvista.session.lattice import Lattice
 from openvista.session.state import ClickWindow
@@ -43,13 +44,13 @@ def next_opening(
         return None
     labels_XYZ, count = label_components(rim_XYZ)
     largest = int(np.argmax(np.bincount(labels_XYZ.ravel(), minlength=count + 1)[1:])) + 1
-    centre = _middle_voxel(np.argwhere(labels_XYZ == largest))
+    centre = nearest_voxel(np.argwhere(labels_XYZ == largest))
     outward = _outward(np.argwhere(labels_XYZ == largest), visited_XYZ, origin, lattice.volume)
     x, y, z = (c + o + d * s for c, o, d, s in zip(centre, origin, outward, lattice.step, strict=True))
     start = lattice.start((x, y, z))
     placed = []
     for piece, found in enumerate(ndimage.find_objects(labels_XYZ), start=1):
-        middle = _middle_voxel(np.argwhere(labels_XYZ[found] == piece) + [side.start for side in found])
+        middle = nearest_voxel(np.argwhere(labels_XYZ[found] == piece) + [side.start for side in found])
         if lattice.holds(start, _plus(middle, origin)):
             placed.append(_plus(_deepest(mask_XYZ, middle, origin, start, lattice, spacing), origin))
     return ClickWindow(start, tuple(placed))
@@ -92,29 +93,15 @@ def _outward(voxels_N3: NDArray[np.intp], visited_XYZ: Mask, origin: Axis3, volu
     return total / longest if longest > 0 else total
 
 
-def _middle_voxel(voxels_N3: NDArray[np.intp]) -> Axis3:
-    """The voxel of a set that lies nearest to its mean."""
-    distance_N = ((voxels_N3 - voxels_N3.mean(axis=0)) ** 2).sum(axis=1)
-    x, y, z = voxels_N3[int(distance_N.argmin())].tolist()
-    return (x, y, z)
-
-
 def _deepest(mask_XYZ: Mask, near: Axis3, origin: Axis3, start: Axis3, lattice: Lattice, spacing: Float3) -> Axis3:
     """The voxel of the mask that lies deepest inside it, within a quarter of a side of ``near`` and in the window; of
     equally deep ones that nearest to ``near``."""
-    low = [max(n - s, first - o, 0) for n, s, first, o in zip(near, lattice.step, start, origin, strict=True)]
-    high = [
-        min(n + s + 1, stop - o, length)
-        for n, s, stop, o, length in zip(near, lattice.step, lattice.stop(start), origin, mask_XYZ.shape, strict=True)
-    ]
-    piece_XYZ = mask_XYZ[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    labels_XYZ, _ = label_components(piece_XYZ)
-    own_XYZ = labels_XYZ == labels_XYZ[tuple(n - a for n, a in zip(near, low, strict=True))]
-    depth_XYZ = ndimage.distance_transform_edt(np.pad(own_XYZ, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
-    best_N3 = np.argwhere(depth_XYZ >= depth_XYZ.max() - 1e-6) + low
-    distance_N = ((best_N3 - np.array(near)) ** 2).sum(axis=1)
-    x, y, z = best_N3[int(distance_N.argmin())].tolist()
-    return (x, y, z)
+    window = Box.sized(minus(start, origin), lattice.window)
+    box = Box.sized(near, (1, 1, 1)).widened(lattice.step, mask_XYZ.shape).intersect(window)
+    if box is None:
+        raise ValueError(f"voxel {near} does not lie in the window that starts at {start}")
+    own_XYZ = components_at(mask_XYZ[box.slices()], [minus(near, box.start)])
+    return nearest_voxel(deepest_voxels(own_XYZ, spacing) + box.start, near)
 
 
 def _plus(voxel: Sequence[int], origin: Axis3) -> Float3:

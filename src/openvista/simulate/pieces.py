@@ -2,13 +2,11 @@
 
 from functools import cached_property
 
-import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
-_TOUCHING = np.ones((3, 3, 3), dtype=bool)
-"""Voxels that share a corner belong to one piece (paper facts §5: 26-connected)."""
+from openvista.geometry.box import Box
+from openvista.geometry.components import largest_component
 
 
 def erode(mask_BXYZ: Tensor, side: int) -> Tensor:
@@ -43,30 +41,18 @@ def largest_piece(mask_XYZ: Tensor, opening: int, touching_XYZ: Tensor | None = 
         touching_XYZ: only pieces that have a voxel in this mask count.
     """
     result_XYZ = torch.zeros_like(mask_XYZ)
-    box = _box(mask_XYZ, margin=opening // 2)
+    box = Box.around(mask_XYZ.cpu().numpy(), margin=opening // 2)
     if box is None:
         return result_XYZ
-    eroded_XYZ = erode(mask_XYZ[box][None], opening)[0]
-    pieces, count = ndimage.label(eroded_XYZ.cpu().numpy(), structure=_TOUCHING)
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    if touching_XYZ is not None:
-        near = dilate(touching_XYZ[box], opening).cpu().numpy()  # once dilated again, a piece near it will touch it
-        sizes[np.bincount(pieces[near], minlength=count + 1) == 0] = 0
-    if sizes.max() > 0:
-        largest_XYZ = torch.from_numpy(pieces == sizes.argmax()).to(mask_XYZ.device)
-        result_XYZ[box] = dilate(largest_XYZ, opening)
+    eroded_XYZ = erode(mask_XYZ[box.slices()][None], opening)[0].cpu().numpy()
+    near_XYZ = None
+    if touching_XYZ is not None:  # once dilated again, a piece near it will touch it
+        near_XYZ = dilate(touching_XYZ[box.slices()], opening).cpu().numpy()
+    largest = largest_component(eroded_XYZ, near_XYZ)
+    if largest is not None:
+        largest_XYZ = torch.from_numpy(largest.on(Box.whole(box.shape), False)).to(mask_XYZ.device)
+        result_XYZ[box.slices()] = dilate(largest_XYZ, opening)
     return result_XYZ
-
-
-def _box(mask_XYZ: Tensor, margin: int) -> tuple[slice, slice, slice] | None:
-    """The smallest box with the whole mask and a margin inside the patch; None for an empty mask."""
-    places_N3 = mask_XYZ.nonzero()
-    if len(places_N3) == 0:
-        return None
-    first, last = places_N3.amin(dim=0).tolist(), places_N3.amax(dim=0).tolist()
-    x, y, z = (slice(max(low - margin, 0), high + margin + 1) for low, high in zip(first, last, strict=True))
-    return x, y, z
 
 
 class Supervoxels:

@@ -9,21 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from openvista.errors import PromptError
+from openvista.geometry.box import Crop, plus
+from openvista.geometry.components import deepest_voxels, largest_component, nearest_voxel
 from openvista.geometry.grid import Axis3, Float3
 from openvista.network.point_head import ClickLabel
 from openvista.simulate.clicks import Clicks, click_labels
 from openvista.simulate.objects import ClickObjects
-
-_TOUCHING = np.ones((3, 3, 3), dtype=bool)
-"""Voxels that share a corner belong to one component (paper facts §5: 26-connected)."""
-_SAME_DEPTH = 1e-6
-"""Depths that differ by less than this share are equal: distances are rounded."""
-
-Box = tuple[slice, slice, slice]
 
 
 def first_user_click(truth_XYZ: NDArray[np.bool_], spacing: Float3) -> Axis3:
@@ -36,10 +30,10 @@ def first_user_click(truth_XYZ: NDArray[np.bool_], spacing: Float3) -> Axis3:
     Raises:
         PromptError: the mask is empty.
     """
-    component = _largest_component(truth_XYZ)
+    component = largest_component(truth_XYZ)
     if component is None:
         raise PromptError("the structure has no voxel to click on: leave out cases without it")
-    return _middle(*component, spacing)
+    return _middle(component, spacing)
 
 
 def next_user_click(
@@ -63,58 +57,24 @@ def next_user_click(
         raise PromptError(
             f"truth {truth_XYZ.shape} and prediction {predicted_XYZ.shape} differ in shape: resample to one grid"
         )
-    missing = _largest_component(truth_XYZ & ~predicted_XYZ)
-    superfluous = _largest_component(predicted_XYZ & ~truth_XYZ)
-    if missing is not None and (superfluous is None or missing[0].sum() >= superfluous[0].sum()):
-        return _middle(*missing, spacing), True
+    missing = largest_component(truth_XYZ & ~predicted_XYZ)
+    superfluous = largest_component(predicted_XYZ & ~truth_XYZ)
+    if missing is not None and (superfluous is None or missing.values_XYZ.sum() >= superfluous.values_XYZ.sum()):
+        return _middle(missing, spacing), True
     if superfluous is not None:
-        return _middle(*superfluous, spacing), False
+        return _middle(superfluous, spacing), False
     return None
 
 
-def _largest_component(mask_XYZ: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Axis3] | None:
-    """The component with the most voxels in the smallest box that holds it, and the first voxel of that box.
-
-    None for an empty mask. The first of several that are equally large.
-    """
-    around = _box(mask_XYZ)
-    if around is None:
-        return None
-    labels, _ = ndimage.label(mask_XYZ[around], structure=_TOUCHING)
-    largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
-    box = ndimage.find_objects(labels, max_label=largest)[largest - 1]
-    first = (
-        around[0].start + box[0].start,
-        around[1].start + box[1].start,
-        around[2].start + box[2].start,
-    )
-    return labels[box] == largest, first
-
-
-def _box(mask_XYZ: NDArray[np.bool_]) -> Box | None:
-    """The smallest box that holds the mask; None when it is empty."""
-    sides = []
-    for axis in range(3):
-        used = np.flatnonzero(mask_XYZ.any(axis=tuple(other for other in range(3) if other != axis)))
-        if len(used) == 0:
-            return None
-        sides.append(slice(int(used[0]), int(used[-1]) + 1))
-    return sides[0], sides[1], sides[2]
-
-
-def _middle(component_XYZ: NDArray[np.bool_], first: Axis3, spacing: Float3) -> Axis3:
+def _middle(component: Crop, spacing: Float3) -> Axis3:
     """The deepest voxel of a component, in voxels of the scan.
 
     What lies beyond the scan counts as outside, so a structure that is cut off is clicked in the middle of what is
     seen. Of several deepest voxels, as along a tube, the one nearest to the centre of mass is taken.
     """
-    # one voxel of outside all around: the nearest voxel outside is never further away than that
-    depth_XYZ = ndimage.distance_transform_edt(np.pad(component_XYZ, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
-    deepest_N3 = np.argwhere(depth_XYZ >= depth_XYZ.max() * (1 - _SAME_DEPTH))
-    centre_3 = np.argwhere(component_XYZ).mean(axis=0)
-    distance_N = (((deepest_N3 - centre_3) * np.asarray(spacing)) ** 2).sum(axis=1)
-    x, y, z = (int(index) for index in deepest_N3[distance_N.argmin()])
-    return first[0] + x, first[1] + y, first[2] + z
+    centre_3 = np.argwhere(component.values_XYZ).mean(axis=0)
+    deepest_N3 = deepest_voxels(component.values_XYZ, spacing)
+    return plus(nearest_voxel(deepest_N3, centre_3, spacing), component.start)
 
 
 def first_user_clicks(objects: ClickObjects, spacing: Float3) -> Clicks:

@@ -1,6 +1,7 @@
 """Supervoxels of one scan, from HU to a label map on its own grid."""
 
 import logging
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.errors import ScanError
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.geometry.resample import resample_nearest
 from openvista.inference.progress import Progress, Report, silent
@@ -84,11 +86,12 @@ def make_supervoxels(
         MissingExtraError: scikit-image is not installed.
     """
     body = ~outside_air(scan.voxels, scan.grid)
-    if not body.any():
+    box = Box.around(body, [math.ceil(_MARGIN_MM / mm) for mm in scan.grid.spacing])
+    if box is None:
         raise ScanError(f"{scan.name}: nothing above {AIR_HU:g} HU; is it a CT in HU?")
-    part, box = crop(scan, body, _MARGIN_MM)
+    part, body = crop(scan, box), body[box.slices()]
     grid = working_grid(part.grid, most_voxels)
-    body_part_XYZ = ras_voxels(Scan(body[box].astype(np.uint8), part.grid))
+    body_part_XYZ = ras_voxels(Scan(body.astype(np.uint8), part.grid))
     body_XYZ = resample(body_part_XYZ, part.grid.in_ras_order(), grid).numpy() > 0.5
     if not body_XYZ.any():  # thinner than the working voxels
         body_XYZ = np.ones(grid.shape, bool)
@@ -96,7 +99,7 @@ def make_supervoxels(
     progress(Progress("cluster", 0, 1))
     coarse = cluster(features, body_XYZ, clustering)
     labels = np.zeros(scan.grid.shape, np.uint16)
-    labels[box] = _on_scan(coarse, grid, part.grid, body[box])
+    labels[box.slices()] = _on_scan(coarse, grid, part.grid, body)
     progress(Progress("cluster", 1, 1))
     logger.info("%s: %d supervoxels, worked on at %s", scan.name, labels.max(), grid.shape)
     return Segmentation(labels, scan.grid, {}, {}, scan, provenance(source, clustering))

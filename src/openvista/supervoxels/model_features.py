@@ -59,8 +59,9 @@ class ModelFeatures:
         progress(Progress("prepare", 0, 1))
         prepared = prepare(scan, preset.spacing, preset.hu_window)
         box, plan = place_windows(prepared, preset, PROFILE)
-        image_XYZ = pad(prepared.image_XYZ[box], plan, PROFILE.padding)
-        weights = [matrix[:, side] for matrix, side in zip(grid_weights(prepared.grid, grid), box, strict=True)]
+        image_XYZ = pad(prepared.image_XYZ[box.slices()], plan, PROFILE.padding)
+        matrices = grid_weights(prepared.grid, grid)
+        weights = [matrix[:, side] for matrix, side in zip(matrices, box.slices(), strict=True)]
         axis = streaming_axis(plan)
 
         def gather(device: torch.device) -> FeatureVolume:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.geometry.resample import axis_map
 from openvista.scan import Scan
@@ -43,18 +44,11 @@ def working_grid(scan_grid: Grid, most_voxels: int = MOST_VOXELS) -> Grid:
     return grid
 
 
-def crop(scan: Scan, mask: NDArray[np.bool_], margin_mm: float) -> tuple[Scan, tuple[slice, slice, slice]]:
-    """The part of a scan around a mask [X, Y, Z] that is true somewhere, and where that part lies in the scan."""
-    sides = []
-    for axis, spacing in enumerate(scan.grid.spacing):
-        used = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        margin = int(np.ceil(margin_mm / spacing))
-        sides.append(slice(max(int(used[0]) - margin, 0), min(int(used[-1]) + margin + 1, mask.shape[axis])))
-    box = (sides[0], sides[1], sides[2])
+def crop(scan: Scan, box: Box) -> Scan:
+    """The part of a scan in a box of its own voxels."""
     affine = scan.grid.affine.copy()
-    affine[:3, 3] = scan.grid.to_world(np.array([[side.start for side in box]]))[0]
-    voxels = scan.voxels[box]
-    return Scan(voxels, Grid(voxels.shape, affine), scan.name), box
+    affine[:3, 3] = scan.grid.to_world(np.array([box.start]))[0]
+    return Scan(scan.voxels[box.slices()], Grid(box.shape, affine), scan.name)
 
 
 def triangle_weights(positions: NDArray[np.float64], length: int, width: float = 1.0) -> Tensor:

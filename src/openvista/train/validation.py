@@ -8,6 +8,7 @@ from torch import Tensor
 
 from openvista.anatomy.catalogue import SPECIAL_IDS
 from openvista.distributed import Ranks
+from openvista.geometry.box import Box, minus, plus
 from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.windows import pad, plan_windows
 from openvista.metrics.masks import dice
@@ -44,7 +45,7 @@ def one_click_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int
         masks = _answers(network, padded_XYZ, clicks, boxes, [_label(class_id) for class_id in some])
         for class_id, box, mask in zip(some, boxes, masks, strict=True):
             whole = torch.zeros(plan.padded, dtype=torch.bool)
-            whole[box] = mask
+            whole[box.slices()] = mask
             a, b, c = plan.pad_before
             score = dice_where_known(whole[a : a + x, b : b + y, c : c + z], truths[class_id], case, class_id)
             if score is not None:
@@ -52,13 +53,12 @@ def one_click_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int
     return scores
 
 
-def window_around(place: Axis3, window: Axis3, volume: Axis3) -> tuple[slice, slice, slice]:
+def window_around(place: Axis3, window: Axis3, volume: Axis3) -> Box:
     """The window whose middle is the place, shifted to lie inside a volume that is at least as large."""
-    starts = [
+    x, y, z = (
         min(max(at - side // 2, 0), length - side) for at, side, length in zip(place, window, volume, strict=True)
-    ]
-    x, y, z = (slice(start, start + side) for start, side in zip(starts, window, strict=True))
-    return x, y, z
+    )
+    return Box.sized((x, y, z), window)
 
 
 def _label(class_id: int) -> ClickLabel:
@@ -66,26 +66,24 @@ def _label(class_id: int) -> ClickLabel:
 
 
 def _padded_click(truth_XYZ: Tensor, spacing: Float3, pad_before: Axis3) -> Axis3:
-    place = first_user_click(truth_XYZ.numpy(), spacing)
-    x, y, z = (at + before for at, before in zip(place, pad_before, strict=True))
-    return x, y, z
+    return plus(first_user_click(truth_XYZ.numpy(), spacing), pad_before)
 
 
 def _answers(
     network: Vista3D,
     padded_XYZ: Tensor,
     clicks: list[Axis3],
-    boxes: list[tuple[slice, slice, slice]],
+    boxes: list[Box],
     labels: list[ClickLabel],
 ) -> list[Tensor]:
     """The mask [X, Y, Z] of each click in its window."""
     device = next(network.parameters()).device
-    images_N1XYZ = torch.stack([padded_XYZ[box] for box in boxes])[:, None].to(device)
+    images_N1XYZ = torch.stack([padded_XYZ[box.slices()] for box in boxes])[:, None].to(device)
     images_N1XYZ = images_N1XYZ.contiguous(memory_format=torch.channels_last_3d)
     windows = network.point_head.prepare_all(network.point_decoder(network.encoder(images_N1XYZ)))
     masks = []
     for click, box, label, window in zip(clicks, boxes, labels, windows, strict=True):
-        place = torch.tensor([at - side.start for at, side in zip(click, box, strict=True)])
+        place = torch.tensor(minus(click, box.start))
         logits = network.point_logits(window, place[None, None], torch.tensor([[int(label)]]))
         masks.append((logits[0, 0] > 0).cpu())
     return masks
@@ -115,7 +113,7 @@ def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
     best_XYZ = torch.zeros(padded_XYZ.shape)
     index_XYZ = torch.zeros(padded_XYZ.shape, dtype=torch.int16)
     for first in range(0, len(plan.starts), TOGETHER):
-        boxes = [plan.box(start) for start in plan.starts[first : first + TOGETHER]]
+        boxes = [plan.slices(start) for start in plan.starts[first : first + TOGETHER]]
         images_N1XYZ = torch.stack([padded_XYZ[box] for box in boxes])[:, None].to(device)
         images_N1XYZ = images_N1XYZ.contiguous(memory_format=torch.channels_last_3d)
         best, index = network.class_logits(images_N1XYZ, ids.to(device)).max(1)

@@ -84,10 +84,11 @@ def find_pictures(folder: Path, records: Iterable[CaseRecord], clicks: int | Non
 def _draw(labelled: LabelledScan, answer: Answer, path: Path) -> None:
     from openvista.report.outlines import compare_masks, png_bytes
 
+    region = answer.structure.region.slices()
     truth = np.zeros(answer.mask_XYZ.shape, bool)
-    truth[answer.structure.region] = labelled.truth(answer.structure)
+    truth[region] = labelled.truth(answer.structure)
     predicted = np.zeros_like(truth)
-    predicted[answer.structure.region] = answer.mask_XYZ[answer.structure.region]
+    predicted[region] = answer.mask_XYZ[region]
     image = compare_masks(labelled.scan.voxels, truth, predicted, labelled.scan.grid)
     with replacing(path) as temporary:
         temporary.write_bytes(png_bytes(image))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.datalist import Case
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Axis3, Float3, Grid
 from openvista.inference.strays import stray_voxels
 from openvista.io import read_labels
@@ -88,8 +89,8 @@ def measure_case(case: Case, classes: Mapping[int, int]) -> CaseSizes:
 
 def thickness_mm(mask_XYZ: NDArray[np.bool_], grid: Grid) -> float:
     """Diameter of the largest ball inside a mask that has voxels: what is thin is thin, however long it is."""
-    box = ndimage.find_objects(mask_XYZ.astype(np.uint8))[0]
-    depth_mm = ndimage.distance_transform_edt(np.pad(mask_XYZ[box], 1), sampling=grid.spacing)
+    box = Box.around(mask_XYZ) or Box.whole(mask_XYZ.shape)
+    depth_mm = ndimage.distance_transform_edt(np.pad(mask_XYZ[box.slices()], 1), sampling=grid.spacing)
     return float(2 * depth_mm.max() - min(grid.spacing))  # depths run to the middle of the next voxel outside
 
 
