@@ -9,10 +9,11 @@ import time
 import torch
 from stand_ins import StandIn, made_up_scan
 
-from openvista.inference.automatic import Question, label_prepared, place_windows
+from openvista.inference.automatic import Question, label_windowed
 from openvista.inference.labelling import Decision
 from openvista.inference.profiles import BEST
 from openvista.inference.stitching import Storage
+from openvista.inference.windows import cut_windows
 from openvista.network import VISTA3D
 from openvista.prepare import prepare
 
@@ -26,7 +27,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     prepared = prepare(made_up_scan(tuple(arguments.shape), (1.0, 1.0, 2.0)), VISTA3D.spacing, VISTA3D.hu_window)
-    box, plan = place_windows(prepared, VISTA3D, BEST)
+    windowed = cut_windows(prepared, VISTA3D, BEST)
+    plan = windowed.plan
     stand_in = StandIn(plan, CHANNELS, torch.bfloat16)
     window_XYZC = stand_in.features(plan.starts[0])[0].permute(1, 2, 3, 0)
     storage = Storage(torch.device("cpu"), torch.float16)
@@ -35,10 +37,7 @@ def main() -> None:
     for classes in arguments.classes:
         embeddings_KC = torch.randn((classes, CHANNELS), generator=torch.Generator().manual_seed(1))
         questions = questions_of(window_XYZC, embeddings_KC)
-        seconds = [
-            best_time(lambda q=q: label_prepared(prepared, box, plan, q, BEST, storage), arguments.repeats)
-            for q in questions
-        ]
+        seconds = [best_time(lambda q=q: label_windowed(windowed, q, storage), arguments.repeats) for q in questions]
         print(f"{classes:>7} {seconds[0]:>9.2f} {seconds[1]:>9.2f} {seconds[0] / seconds[1]:>18.2f}")
 
 

@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from stand_ins import StandIn, made_up_scan
 
-from openvista.inference.automatic import Question, label_prepared, place_windows
+from openvista.inference.automatic import Question, label_windowed
 from openvista.inference.device import retain_heap
 from openvista.inference.labelling import Decision
 from openvista.inference.profiles import BEST
 from openvista.inference.stitching import Storage
+from openvista.inference.windows import cut_windows
 from openvista.network import VISTA3D
 from openvista.prepare import Prepared, prepare
 
@@ -106,8 +107,8 @@ def ours(
     profile = BEST.override(
         overlap=arguments.overlap, mode=arguments.design.removeprefix("ours-"), skip_air=not arguments.keep_air
     )
-    box, plan = place_windows(prepared, VISTA3D, profile)
-    stand_in = StandIn(plan, CHANNELS, torch.bfloat16)
+    windowed = cut_windows(prepared, VISTA3D, profile)
+    stand_in = StandIn(windowed.plan, CHANNELS, torch.bfloat16)
     spent = [0.0]
 
     def encode(_: torch.Tensor) -> torch.Tensor:
@@ -119,8 +120,8 @@ def ours(
     ids = tuple(range(1, len(embeddings_KC) + 1))
     question = Question(ids, encode, CHANNELS, Decision(embeddings_KC, 1 << 16))
     storage = Storage(CPU, getattr(torch, arguments.storage))
-    labels = label_prepared(prepared, box, plan, question, profile, storage)
-    return labels, len(plan.starts), spent[0]
+    labels = label_windowed(windowed, question, storage)
+    return labels, len(windowed.plan.starts), spent[0]
 
 
 def peer(
@@ -130,7 +131,7 @@ def peer(
     from monai.inferers import sliding_window_inference
     from monai.transforms import SpatialResample
 
-    _, plan = place_windows(prepared, VISTA3D, BEST.override(overlap=arguments.overlap, skip_air=False))
+    plan = cut_windows(prepared, VISTA3D, BEST.override(overlap=arguments.overlap, skip_air=False)).plan
     stand_in = StandIn(plan, CHANNELS, torch.float32)
     starts = iter(plan.starts)  # MONAI visits windows in this order
     spent = [0.0]

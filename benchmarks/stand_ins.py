@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from openvista.geometry.grid import Axis3, Float3, Grid
-from openvista.inference.stitching import streaming_axis
 from openvista.inference.windows import WindowPlan
 from openvista.scan import Scan
 
@@ -35,7 +34,7 @@ class StandIn:
     """
 
     def __init__(self, plan: WindowPlan, channels: int, dtype: torch.dtype) -> None:
-        axis = streaming_axis(plan)
+        axis = plan.streaming_axis
         self.starts: Iterator[Axis3] = iter(sorted(plan.starts, key=lambda start: start[axis]))
         self.window, self.dtype, self.seconds = plan.window, dtype, 0.0
         cells = [length // CELL + 3 for length in plan.padded]

@@ -1,12 +1,17 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from monai.inferers import sliding_window_inference
 
+from openvista.geometry.box import Box
+from openvista.geometry.grid import Grid
+from openvista.inference.profiles import BEST
 from openvista.inference.progress import Progress
-from openvista.inference.stitching import Slab, Storage, stitch, streaming_axis
-from openvista.inference.windows import importance_map, pad, plan_windows
+from openvista.inference.stitching import Slab, Storage, stitch
+from openvista.inference.windows import Windowed, pad, plan_windows
+from openvista.prepare import Prepared
 
 CPU = torch.device("cpu")
 WINDOW = (8, 12, 10)
@@ -17,13 +22,15 @@ def three_channels(window_XYZ):
     return torch.stack([window_XYZ, window_XYZ - window_XYZ.mean(), window_XYZ.cumsum(1)], -1)
 
 
-def stitched(image, plan, weighting="gaussian", dtype=torch.float32, padding="constant", **rest):
-    storage = Storage(CPU, dtype)
-    slabs = stitch(
-        pad(image, plan, padding), plan, importance_map(WINDOW, weighting), three_channels, 3, storage, **rest
-    )
-    slabs = list(slabs)
-    axis = streaming_axis(plan)
+def windowed(image, plan, weighting="gaussian", padding="constant"):
+    grid = Grid(tuple(image.shape), np.eye(4))
+    profile = BEST.override(weighting=weighting, padding=padding)
+    return Windowed(Prepared(image, grid, grid), profile, Box.whole(grid.shape), plan, pad(image, plan, padding))
+
+
+def stitched(image, plan, weighting="gaussian", dtype=torch.float32, padding="constant"):
+    slabs = list(stitch(windowed(image, plan, weighting, padding), three_channels, 3, Storage(CPU, dtype)))
+    axis = plan.streaming_axis
     firsts = [slab.first for slab in slabs]
     lengths = [slab.values_XYZC.shape[axis] for slab in slabs]
     assert firsts == [sum(lengths[:index]) for index in range(len(slabs))], "slabs must follow each other"
@@ -59,10 +66,8 @@ def test_half_storage_is_near_float32_even_where_weights_are_tiny():
 def test_a_slab_is_finished_before_windows_that_do_not_touch_it_are_encoded():
     image, encoded = torch.rand(80, 12, 10), []
     plan = plan_windows((80, 12, 10), WINDOW, 0.5)
-    slabs = stitch(
-        image, plan, importance_map(WINDOW, "gaussian"), three_channels, 3, Storage(CPU, torch.float32), encoded.append
-    )
-    for slab in slabs:
+    storage = Storage(CPU, torch.float32)
+    for slab in stitch(windowed(image, plan), three_channels, 3, storage, encoded.append):
         needed = [start for start in plan.starts if start[0] <= slab.first]
         assert len(encoded) == len(needed)
     assert encoded == [Progress("encode", n, 19) for n in range(1, 20)]

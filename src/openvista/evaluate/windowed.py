@@ -15,9 +15,8 @@ from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.geometry.box import minus, plus
 from openvista.geometry.grid import Axis3, Float3
 from openvista.geometry.resample import resample_linear, resample_nearest
-from openvista.inference.automatic import place_windows
 from openvista.inference.profiles import find_profile
-from openvista.inference.windows import importance_map, pad
+from openvista.inference.windows import cut_windows, pad
 from openvista.model import Model
 from openvista.prepare import prepare
 
@@ -71,10 +70,10 @@ class WindowedScan:
         self.scan_grid = labelled.scan.grid
         prepared = prepare(labelled.scan, preset.spacing, preset.hu_window)
         self.grid = prepared.grid
-        self.box, self.plan = place_windows(prepared, preset, self.profile)
+        self.windowed = cut_windows(prepared, preset, self.profile)
+        self.plan = self.windowed.plan
         labels = torch.from_numpy(np.ascontiguousarray(labelled.labels_XYZ).astype(np.int32))
-        labels_XYZ = resample_nearest(labels, self.scan_grid, self.grid)[self.box.slices()]
-        self.image_XYZ = pad(prepared.image_XYZ[self.box.slices()], self.plan, self.profile.padding)
+        labels_XYZ = resample_nearest(labels, self.scan_grid, self.grid)[self.windowed.box.slices()]
         self.labels_XYZ = pad(labels_XYZ, self.plan, "constant")
 
     def segment(self, structures: Sequence[Structure], ask: Ask) -> dict[int, NDArray[np.bool_]]:
@@ -100,8 +99,8 @@ class WindowedScan:
     def __iter__(self) -> Iterator[tuple[Axis3, Window]]:
         for index, start in enumerate(self.plan.starts):
             part = self.plan.slices(start)
-            first = plus(minus(start, self.plan.pad_before), self.box.start)
-            yield start, Window(index, first, self.image_XYZ[part], self.labels_XYZ[part])
+            first = plus(minus(start, self.plan.pad_before), self.windowed.box.start)
+            yield start, Window(index, first, self.windowed.image_XYZ[part], self.labels_XYZ[part])
 
     def on_model_grid(self, voxel: Axis3) -> Float3:
         """A voxel of the scan in voxels of the model grid, fractions allowed."""
@@ -111,7 +110,7 @@ class WindowedScan:
 
     def stitch(self, structures: Sequence[Structure], ask: Ask) -> Tensor:
         """Logits [K, X, Y, Z] on the whole model grid; where no window lies there is no prompt."""
-        importance_XYZ = importance_map(self.plan.window, self.profile.weighting)
+        importance_XYZ = self.windowed.importance()
         total_XYZ = torch.zeros(self.plan.padded)
         sum_KXYZ = torch.zeros(len(structures), *self.plan.padded)
         for start, window in self:
@@ -119,8 +118,7 @@ class WindowedScan:
             sum_KXYZ[(slice(None), *part)] += ask(window, structures).float().cpu() * importance_XYZ
             total_XYZ[part] += importance_XYZ
         stitched_KXYZ = torch.where(total_XYZ > 0, sum_KXYZ / total_XYZ.clamp_min(1e-9), NO_PROMPT)
-        for axis in range(3):
-            stitched_KXYZ = stitched_KXYZ.narrow(axis + 1, self.plan.pad_before[axis], self.plan.volume[axis])
+        stitched_KXYZ = stitched_KXYZ[(slice(None), *self.plan.inner.slices())]
         whole_KXYZ = torch.full((len(structures), *self.grid.shape), _FLOOR)
-        whole_KXYZ[(slice(None), *self.box.slices())] = stitched_KXYZ.clamp_min(_FLOOR)
+        whole_KXYZ[(slice(None), *self.windowed.box.slices())] = stitched_KXYZ.clamp_min(_FLOOR)
         return whole_KXYZ

@@ -5,7 +5,6 @@ bring back, slab by slab → drop strays. Nothing here has one value per class a
 """
 
 import logging
-import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,18 +15,15 @@ from numpy.typing import NDArray
 
 from openvista.anatomy.catalogue import ONE_PIECE_IDS
 from openvista.errors import DeviceError
-from openvista.geometry.box import Box
-from openvista.inference.body import find_body, whole
 from openvista.inference.device import plan_slab_rows, plan_storage
 from openvista.inference.labelling import Decision, ExactLabels, SmoothLabels
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
-from openvista.inference.stitching import Encode, Storage, stitch, streaming_axis
+from openvista.inference.stitching import Encode, Storage, stitch
 from openvista.inference.strays import remove_strays
 from openvista.inference.window_network import WindowNetwork
-from openvista.inference.windows import WindowPlan, importance_map, pad, plan_windows, without_air
-from openvista.network import Preset
-from openvista.prepare import Prepared, prepare
+from openvista.inference.windows import Windowed, cut_windows
+from openvista.prepare import prepare
 from openvista.scan import Scan
 
 logger = logging.getLogger(__name__)
@@ -102,71 +98,34 @@ def segment_scan(
     prepared = prepare(scan, preset.spacing, preset.hu_window)
     progress(Progress("prepare", 1, 1))
     question = ask(network, class_ids)
-    box, plan = place_windows(prepared, preset, profile)
+    windowed = cut_windows(prepared, preset, profile)
     dtype = network.compute.storage_dtype
-    device = plan_storage(network.compute, slab_bytes(plan, question.channels, dtype))
+    device = plan_storage(network.compute, windowed.slab_bytes(question.channels, dtype))
 
     def label(where: torch.device) -> NDArray[np.unsignedinteger]:
-        return label_prepared(prepared, box, plan, question, profile, Storage(where, dtype), progress)
+        return label_windowed(windowed, question, Storage(where, dtype), progress)
 
     labels = with_room_on_host(label, device)
     return remove_strays(labels, scan.grid.spacing, one_piece_ids) if profile.drop_strays else labels
 
 
-def place_windows(prepared: Prepared, preset: Preset, profile: Profile) -> tuple[Box, WindowPlan]:
-    """What part of the model grid to look at, and the windows on it."""
-    image_XYZ = prepared.image_XYZ
-    if profile.skip_air:
-        body = find_body(image_XYZ, prepared.grid.spacing, preset.hu_window, preset.window)
-    else:
-        body = whole(image_XYZ)
-    everywhere = plan_windows(body.box.shape, preset.window, profile.overlap)
-    plan = without_air(everywhere, body)
-    logger.info(
-        "model grid %s at %s mm, %s of it looked at in %d windows of %s; %d in air left out",
-        prepared.grid.shape,
-        tuple(round(length, 3) for length in prepared.grid.spacing),
-        plan.volume,
-        len(plan.starts),
-        plan.window,
-        len(everywhere.starts) - len(plan.starts),
-    )
-    return body.box, plan
-
-
-def label_prepared(
-    prepared: Prepared,
-    box: Box,
-    plan: WindowPlan,
-    question: Question,
-    profile: Profile,
-    storage: Storage,
-    progress: Report = silent,
+def label_windowed(
+    windowed: Windowed, question: Question, storage: Storage, progress: Report = silent
 ) -> NDArray[np.unsignedinteger]:
-    """A prepared scan to class ids on the scan's own grid: the loop over slabs."""
-    axis = streaming_axis(plan)
-    way_back = SmoothLabels if profile.mode == "smooth" else ExactLabels
-    labels = way_back(prepared.grid, box, prepared.scan_grid, axis, question.decision, question.class_ids)
-    image_XYZ = pad(prepared.image_XYZ[box.slices()], plan, profile.padding)
-    importance_XYZ = importance_map(plan.window, profile.weighting, storage.device)
-    window_rows = plan.window[axis]
-    rows = plan_slab_rows(
-        storage.device, slab_bytes(plan, question.channels, storage.dtype) // window_rows, window_rows
-    )
-    for slab in stitch(image_XYZ, plan, importance_XYZ, question.encode, question.channels, storage, progress):
+    """A scan cut into windows to class ids on the scan's own grid: the loop over slabs."""
+    prepared, plan = windowed.prepared, windowed.plan
+    axis = plan.streaming_axis
+    way_back = SmoothLabels if windowed.profile.mode == "smooth" else ExactLabels
+    labels = way_back(prepared.grid, windowed.box, prepared.scan_grid, axis, question.decision, question.class_ids)
+    row_bytes = windowed.slab_bytes(question.channels, storage.dtype) // plan.window[axis]
+    rows = plan_slab_rows(storage.device, row_bytes, plan.window[axis])
+    for slab in stitch(windowed, question.encode, question.channels, storage, progress):
         for part in slab.parts(axis, rows):
             labels.add(part)
             del part
         progress(Progress("label", slab.first + slab.values_XYZC.shape[axis], plan.volume[axis]))
         del slab  # or it would live on while the next one is filled
     return labels.result()
-
-
-def slab_bytes(plan: WindowPlan, channels: int, dtype: torch.dtype) -> int:
-    """Memory of the rows that are active at once: as many as a window has."""
-    rows = list(plan.padded)
-    rows[streaming_axis(plan)] = plan.window[streaming_axis(plan)]
-    return math.prod(rows) * channels * dtype.itemsize
 
 
 def with_room_on_host(run: Callable[[torch.device], T], device: torch.device) -> T:

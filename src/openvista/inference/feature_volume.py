@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from openvista.geometry.box import EDGE_MARGIN, Crop
 from openvista.geometry.grid import Axis3
-from openvista.inference.automatic import place_windows
 from openvista.inference.device import free_memory
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.stitching import Storage, stitch
 from openvista.inference.window_network import WindowNetwork
-from openvista.inference.windows import importance_map, pad
+from openvista.inference.windows import cut_windows
 from openvista.io.scratch import scratch_array
 from openvista.prepare import Prepared
 
@@ -78,21 +77,16 @@ def compute_features(
         OutputError: it goes to disk, and there is no space.
     """
     preset = network.network.preset
-    box, plan = place_windows(prepared, preset, profile)
+    windowed = cut_windows(prepared, preset, profile)
     dtype = network.compute.storage_dtype
-    shape = (*plan.volume, preset.filters)
+    shape = (*windowed.plan.volume, preset.filters)
     values_XYZC = _array(shape, torch.empty(0, dtype=dtype).numpy().dtype, budget)
-    image_XYZ = pad(prepared.image_XYZ[box.slices()], plan, profile.padding)
-    host = torch.device("cpu")
-    importance_XYZ = importance_map(plan.window, profile.weighting, host)
-    axis = plan.padded.index(max(plan.padded))
-    for slab in stitch(
-        image_XYZ, plan, importance_XYZ, network.features, preset.filters, Storage(host, dtype), progress
-    ):
+    axis, storage = windowed.plan.streaming_axis, Storage(torch.device("cpu"), dtype)
+    for slab in stitch(windowed, network.features, preset.filters, storage, progress):
         rows = [slice(None)] * 3
         rows[axis] = slice(slab.first, slab.first + slab.values_XYZC.shape[axis])
         values_XYZC[tuple(rows)] = slab.values_XYZC.numpy()
-    return FeatureVolume(values_XYZC, box.start, network.compute.device)
+    return FeatureVolume(values_XYZC, windowed.box.start, network.compute.device)
 
 
 def _array(shape: tuple[int, ...], dtype: np.dtype[Any], budget: int | None) -> NDArray[Any]:

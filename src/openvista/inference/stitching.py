@@ -12,7 +12,7 @@ from torch import Tensor
 
 from openvista.geometry.grid import Axis3
 from openvista.inference.progress import Progress, Report, silent
-from openvista.inference.windows import WindowPlan, total_weights
+from openvista.inference.windows import Windowed, WindowPlan, total_weights
 
 Encode = Callable[[Tensor], Tensor]
 """One window [X, Y, Z] to its channels [X, Y, Z, C]; any layout in memory, channels innermost is fastest."""
@@ -55,13 +55,7 @@ class Slab:
 
 
 def stitch(
-    image_XYZ: Tensor,
-    plan: WindowPlan,
-    importance_XYZ: Tensor,
-    encode: Encode,
-    channels: int,
-    storage: Storage,
-    progress: Report = silent,
+    windowed: Windowed, encode: Encode, channels: int, storage: Storage, progress: Report = silent
 ) -> Iterator[Slab]:
     """Encode every window, average where they overlap, and yield slabs from first to last row of the longest axis.
 
@@ -69,15 +63,14 @@ def stitch(
     most as many rows as a window has are held at once, whatever the length of the scan.
 
     Args:
-        image_XYZ: the padded volume, 0..1.
-        plan: where the windows lie.
-        importance_XYZ: weight of each voxel of a window.
+        windowed: the scan and its windows.
         encode: the network.
         channels: C of what ``encode`` returns.
         storage: where to keep sums.
         progress: told after every window.
     """
-    axis = streaming_axis(plan)
+    plan, importance_XYZ = windowed.plan, windowed.importance(storage.device)
+    axis = plan.streaming_axis
     # dividing by the total first keeps every sum within the range of the channels, which float16 needs
     total_XYZ = total_weights(plan, importance_XYZ.cpu())
     layers: dict[int, list[Axis3]] = {}
@@ -93,18 +86,13 @@ def stitch(
                     active[segment[0]] = _empty_slab(plan, axis, *segment, channels, storage)
             weights_XYZ = importance_XYZ / total_XYZ[plan.slices(start)].to(importance_XYZ.device)
             slabs = [active[segment[0]] for segment in covered]
-            _add_window(slabs, plan, axis, start, encode(image_XYZ[plan.slices(start)]), weights_XYZ)
+            _add_window(slabs, plan, axis, start, encode(windowed.image_XYZ[plan.slices(start)]), weights_XYZ)
             slabs.clear()
             done += 1
             progress(Progress("encode", done, len(plan.starts)))
         if first not in active:
             active[first] = _empty_slab(plan, axis, first, stop, channels, storage)
         yield _without_padding(active.pop(first), plan)  # no name keeps it here: it is freed once the caller is done
-
-
-def streaming_axis(plan: WindowPlan) -> int:
-    """The longest axis: slabs across it are smallest."""
-    return plan.padded.index(max(plan.padded))
 
 
 def _segments(plan: WindowPlan, axis: int) -> list[tuple[int, int]]:

@@ -1,9 +1,10 @@
-"""Windows: where they lie on a volume and how much each of their voxels counts. Pure functions.
+"""Windows: where they lie on a scan and how much each of their voxels counts.
 
 Placement and weights are the field's convention (MONAI's ``sliding_window_inference``), so that results can be
 compared window by window.
 """
 
+import logging
 import math
 from dataclasses import dataclass, replace
 from itertools import product
@@ -14,7 +15,12 @@ from torch.nn import functional
 
 from openvista.geometry.box import Box, Slices, plus
 from openvista.geometry.grid import Axis3
-from openvista.inference.body import CELL, Body
+from openvista.inference.body import CELL, Body, find_body, whole
+from openvista.inference.profiles import Profile
+from openvista.network import Preset
+from openvista.prepare import Prepared
+
+logger = logging.getLogger(__name__)
 
 SIGMA_SCALE = 0.125
 """Standard deviation of the Gaussian weights, as a share of the window's side (MONAI's default)."""
@@ -43,6 +49,16 @@ class WindowPlan:
     def padded(self) -> Axis3:
         """Voxels of the padded volume."""
         return plus(plus(self.pad_before, self.volume), self.pad_after)
+
+    @property
+    def inner(self) -> Box:
+        """The volume's own voxels in the padded volume."""
+        return Box.sized(self.pad_before, self.volume)
+
+    @property
+    def streaming_axis(self) -> int:
+        """The longest axis: slabs across it are smallest."""
+        return self.padded.index(max(self.padded))
 
     def slices(self, start: Axis3) -> Slices:
         """The voxels of the window that starts here, as slices of the padded volume."""
@@ -117,3 +133,53 @@ def without_air(plan: WindowPlan, body: Body) -> WindowPlan:
         if body.cells_XYZ[tuple(cells)].any():
             kept.append(start)
     return replace(plan, starts=tuple(kept))
+
+
+@dataclass(frozen=True, eq=False)
+class Windowed:
+    """A prepared scan cut into windows.
+
+    Attributes:
+        prepared: the scan on the model grid.
+        profile: the choices.
+        box: the part of the model grid that is looked at.
+        plan: the windows on that part.
+        image_XYZ: 0..1, that part with its padding.
+    """
+
+    prepared: Prepared
+    profile: Profile
+    box: Box
+    plan: WindowPlan
+    image_XYZ: Tensor
+
+    def importance(self, device: torch.device | str = "cpu") -> Tensor:
+        """Weight of each voxel of a window, see :func:`importance_map`."""
+        return importance_map(self.plan.window, self.profile.weighting, device)
+
+    def slab_bytes(self, channels: int, dtype: torch.dtype) -> int:
+        """Memory of the rows that are summed at once: as many as a window has."""
+        rows = list(self.plan.padded)
+        rows[self.plan.streaming_axis] = self.plan.window[self.plan.streaming_axis]
+        return math.prod(rows) * channels * dtype.itemsize
+
+
+def cut_windows(prepared: Prepared, preset: Preset, profile: Profile) -> Windowed:
+    """Cut a prepared scan into windows of the preset's size; where the profile says so, only what holds the body."""
+    image_XYZ = prepared.image_XYZ
+    if profile.skip_air:
+        body = find_body(image_XYZ, prepared.grid.spacing, preset.hu_window, preset.window)
+    else:
+        body = whole(image_XYZ)
+    everywhere = plan_windows(body.box.shape, preset.window, profile.overlap)
+    plan = without_air(everywhere, body)
+    logger.info(
+        "model grid %s at %s mm, %s of it looked at in %d windows of %s; %d in air left out",
+        prepared.grid.shape,
+        tuple(round(length, 3) for length in prepared.grid.spacing),
+        plan.volume,
+        len(plan.starts),
+        plan.window,
+        len(everywhere.starts) - len(plan.starts),
+    )
+    return Windowed(prepared, profile, body.box, plan, pad(image_XYZ[body.box.slices()], plan, profile.padding))

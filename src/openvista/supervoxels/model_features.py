@@ -6,12 +6,12 @@ import torch
 
 from openvista.errors import ModelError
 from openvista.geometry.grid import Grid
-from openvista.inference.automatic import place_windows, slab_bytes, with_room_on_host
+from openvista.inference.automatic import with_room_on_host
 from openvista.inference.device import plan_storage
 from openvista.inference.profiles import BEST
 from openvista.inference.progress import Progress, Report, silent
-from openvista.inference.stitching import Storage, stitch, streaming_axis
-from openvista.inference.windows import importance_map, pad
+from openvista.inference.stitching import Storage, stitch
+from openvista.inference.windows import cut_windows
 from openvista.model import Model
 from openvista.prepare import prepare
 from openvista.scan import Scan
@@ -58,17 +58,14 @@ class ModelFeatures:
         preset, dtype = network.network.preset, network.compute.storage_dtype
         progress(Progress("prepare", 0, 1))
         prepared = prepare(scan, preset.spacing, preset.hu_window)
-        box, plan = place_windows(prepared, preset, PROFILE)
-        image_XYZ = pad(prepared.image_XYZ[box.slices()], plan, PROFILE.padding)
+        windowed = cut_windows(prepared, preset, PROFILE)
         matrices = grid_weights(prepared.grid, grid)
-        weights = [matrix[:, side] for matrix, side in zip(matrices, box.slices(), strict=True)]
-        axis = streaming_axis(plan)
+        weights = [matrix[:, side] for matrix, side in zip(matrices, windowed.box.slices(), strict=True)]
+        axis = windowed.plan.streaming_axis
 
         def gather(device: torch.device) -> FeatureVolume:
             gathering = Gathering(grid, preset.filters)
-            importance_XYZ = importance_map(plan.window, PROFILE.weighting, device)
-            storage = Storage(device, dtype)
-            for slab in stitch(image_XYZ, plan, importance_XYZ, network.features, preset.filters, storage, progress):
+            for slab in stitch(windowed, network.features, preset.filters, Storage(device, dtype), progress):
                 first = slab.first
                 for rows_XYZC in slab.values_XYZC.split(_ROWS_AT_ONCE, axis):
                     values_XYZC = rows_XYZC.float().cpu()
@@ -80,4 +77,4 @@ class ModelFeatures:
                 del slab
             return gathering.volume()
 
-        return with_room_on_host(gather, plan_storage(network.compute, slab_bytes(plan, preset.filters, dtype)))
+        return with_room_on_host(gather, plan_storage(network.compute, windowed.slab_bytes(preset.filters, dtype)))

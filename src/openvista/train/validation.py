@@ -46,8 +46,7 @@ def one_click_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int
         for class_id, box, mask in zip(some, boxes, masks, strict=True):
             whole = torch.zeros(plan.padded, dtype=torch.bool)
             whole[box.slices()] = mask
-            a, b, c = plan.pad_before
-            score = dice_where_known(whole[a : a + x, b : b + y, c : c + z], truths[class_id], case, class_id)
+            score = dice_where_known(whole[plan.inner.slices()], truths[class_id], case, class_id)
             if score is not None:
                 scores[class_id] = score
     return scores
@@ -121,8 +120,7 @@ def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
             best_XYZ[box] = best[number].float().cpu()
             index_XYZ[box] = index[number].to(torch.int16).cpu()
     labels = torch.where(best_XYZ > 0, index_XYZ + 1, 0)
-    a, b, c = plan.pad_before
-    return labels[a : a + x, b : b + y, c : c + z]
+    return labels[plan.inner.slices()]
 
 
 def dice_where_known(predicted_XYZ: Tensor, truth_XYZ: Tensor, case: TrainingCase, class_id: int) -> float | None:
