@@ -1,4 +1,4 @@
-"""Single layers the ordinary way and ours: what the choices in ``openvista/model`` rest on.
+"""Single layers the ordinary way and ours: what the choices in ``openvista.network`` rest on.
 
 Random numbers in float32, medians of rounds in which the two ways take turns; the results are compared.
 
