@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openvista._version import __version__
 from openvista.serve import health, nim
-from openvista.serve.guard import OWNER_COOKIE, OWNER_HEADER, BodyLimit, Guard, new_secret, read_cookie, set_cookie
+from openvista.serve.guard import OWNER_HEADER, BodyLimit, Guard, give_owner
 from openvista.serve.monai_label import routes_datastore, routes_infer, routes_training
 from openvista.serve.monai_label.face import MonaiLabel
 from openvista.serve.native import about, prompts, results, scans, sessions
@@ -84,7 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _add_middleware(app: FastAPI, service: Service) -> None:
-    """From the inside out: size, strangers, other origins, observation."""
+    """From the inside out: size, who may ask, other origins, observation."""
     settings = service.settings
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Guard, settings=settings)
@@ -113,15 +113,14 @@ class Slashes:
 
 
 def _add_pages(app: FastAPI) -> None:
-    """The viewer, if it is there, and the cookie that says whose scans are whose."""
+    """The viewer, if it is there."""
     page = WEB_FOLDER / "index.html"
 
     @app.get("/", include_in_schema=False)
     async def viewer(request: Request) -> Response:
         answer: Response = FileResponse(page) if page.is_file() else HTMLResponse(_PLAIN_PAGE)
         answer.headers["Cache-Control"] = "no-cache"
-        if read_cookie(request.headers, OWNER_COOKIE) is None:
-            set_cookie(answer, OWNER_COOKIE, new_secret(), secure=request.url.scheme == "https")
+        give_owner(request, answer)
         return answer
 
     if page.is_file():

@@ -1,4 +1,4 @@
-"""Who may ask: the token, the page a browser asks from, and the name it asked under.
+"""What is refused before anybody reads it: who may ask (:class:`Guard`), and how much may come (:class:`BodyLimit`).
 
 The server usually listens on 127.0.0.1, where every web page that the user has open can send requests to it. So besides
 the token there are two checks that only browsers meet: ``Host`` must be a name of ours (DNS rebinding), and ``Origin``,
@@ -9,33 +9,43 @@ import contextlib
 import hashlib
 import hmac
 import re
-import secrets
-from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, QueryParams
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from openvista.serve.ids import new_secret
 from openvista.serve.problems import problem
 from openvista.serve.settings import MEGABYTE, Settings
 
-TOKEN_COOKIE = "openvista_token"
-OWNER_COOKIE = "openvista_owner"
 OWNER_HEADER = "X-OpenVISTA-Owner"
+_OWNER_COOKIE = "openvista_owner"
+_TOKEN_COOKIE = "openvista_token"
+_COOKIE_SECONDS = 30 * 24 * 3600
 _OPEN_PATHS = ("/v1/health/live", "/v1/health/ready", "/auth", "/auth/", "/auth/token")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
-_COOKIE_SECONDS = 30 * 24 * 3600
 _NO_TOKEN_PAGE = """<!doctype html><html lang="en"><title>OpenVISTA</title>
 <body style="font:16px system-ui;margin:4em auto;max-width:34em">
 <h1>OpenVISTA</h1><p>This server needs its token. Open the address that <code>openvista serve</code> printed:
 it ends with <code>?token=...</code>.</p></body></html>"""
+_SMALL = MEGABYTE
+"""Enough for every request without a file: a lasso of 4096 points takes 150 kB."""
+_UPLOADS = re.compile(
+    r"POST /(api/v1/scans|api/v1/sessions/import|v1/files|infer/[^/]+)/?|PUT /(session|datastore(/(image|label))?)/?"
+)
+"""Method and path of the routes that take files."""
 
 
 class Guard:
-    """ASGI middleware: refuses strangers before anything of the request is read."""
+    """ASGI middleware: refuses whoever may not ask, before anything of the request is read.
+
+    Host names are not left to starlette's ``TrustedHostMiddleware``: it answers 400 and plain text, where every
+    refusal of this server is JSON with a code, and it takes ``*`` for a wildcard.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -57,7 +67,8 @@ class Guard:
         origin = headers.get("origin")
         if origin and scope["method"] not in _SAFE_METHODS and not self._is_ours(origin, host):
             return problem(403, "origin", "requests from that web page are not allowed; see --cors-origin")
-        if self._token is None or scope["path"] in _OPEN_PATHS or _is_preflight(scope, headers):
+        is_preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        if self._token is None or scope["path"] in _OPEN_PATHS or is_preflight:
             return None
         return self._check_token(scope, headers)
 
@@ -65,7 +76,7 @@ class Guard:
         return origin in self._origins or (origin != "null" and urlsplit(origin).netloc.lower() == host.lower())
 
     def _check_token(self, scope: Scope, headers: Headers) -> Response | None:
-        if self._is_token(_bearer(headers)) or self._is_token(read_cookie(headers, TOKEN_COOKIE)):
+        if self._is_token(_bearer(headers)) or self._is_token(_read_cookie(headers, _TOKEN_COOKIE)):
             return None
         if scope["path"] == "/":
             given = QueryParams(scope["query_string"]).get("token")
@@ -80,77 +91,8 @@ class Guard:
     def _welcome(self, scope: Scope) -> Response:
         """The address with the token becomes a cookie, so that the token does not stay in the address bar."""
         answer = RedirectResponse("/", 303)
-        set_cookie(answer, TOKEN_COOKIE, self._token or "", secure=scope.get("scheme") == "https")
+        _set_cookie(answer, _TOKEN_COOKIE, self._token or "", secure=scope.get("scheme") == "https")
         return answer
-
-
-def new_secret() -> str:
-    """256 random bits, for tokens and owners; ids take half of that."""
-    return secrets.token_urlsafe(32)
-
-
-def new_id() -> str:
-    """128 random bits: an id that nobody guesses."""
-    return secrets.token_urlsafe(16)
-
-
-def same_secret(given: str, expected: str) -> bool:
-    """Comparison whose time tells nothing."""
-    return hmac.compare_digest(given.encode(), expected.encode())
-
-
-def owner_of(headers: Headers) -> str | None:
-    """Who asks: a hash of the owner secret in header or cookie; ``None`` when there is none."""
-    secret = headers.get(OWNER_HEADER) or read_cookie(headers, OWNER_COOKIE)
-    if not secret or len(secret) < 16:
-        return None
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def read_cookie(headers: Headers, name: str) -> str | None:
-    """One cookie of a request."""
-    jar: SimpleCookie = SimpleCookie()
-    try:
-        jar.load(headers.get("cookie", ""))
-    except CookieError:
-        return None
-    return jar[name].value if name in jar else None
-
-
-def set_cookie(answer: Response, name: str, value: str, secure: bool) -> None:
-    """A cookie that no script reads and no other site sends."""
-    answer.set_cookie(name, value, max_age=_COOKIE_SECONDS, httponly=True, samesite="strict", secure=secure)
-
-
-def _bearer(headers: Headers) -> str | None:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
-
-
-def _is_preflight(scope: Scope, headers: Headers) -> bool:
-    return scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-
-
-def _host_names(settings: Settings) -> frozenset[str] | None:
-    """Names under which we answer; ``None`` for any, where a server for others was not told its names."""
-    if not settings.local_only and not settings.allowed_hosts:
-        return None
-    own: Iterable[str] = (*_LOCAL_NAMES, settings.host, *settings.allowed_hosts)
-    return frozenset(name.lower() for name in own)
-
-
-def _without_port(host: str) -> str:
-    name, _, port = host.lower().rpartition(":")
-    return name if port.isdigit() else host.lower()
-
-
-_SMALL = MEGABYTE
-"""Enough for every request without a file: a lasso of 4096 points takes 150 kB."""
-
-_UPLOADS = re.compile(
-    r"POST /(api/v1/scans|api/v1/sessions/import|v1/files|infer/[^/]+)/?|PUT /(session|datastore(/(image|label))?)/?"
-)
-"""Method and path of the routes that take files."""
 
 
 class BodyLimit:
@@ -168,23 +110,18 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        limit = self._limit(scope["method"], scope["path"])
+        limit = self._upload_bytes if _UPLOADS.fullmatch(f"{scope['method']} {scope['path']}") else _SMALL
+        too_large = problem(
+            413, "too-large", f"the request is larger than the {limit // MEGABYTE} MB this server takes"
+        )
+        claimed = headers.get("content-length", "0")
         if headers.get("content-encoding", "identity").lower() != "identity":
             refusal = problem(415, "media-type", "compressed request bodies are not taken; send the file as it is")
             await refusal(scope, receive, send)
-            return
-        claimed = headers.get("content-length", "0")
-        if claimed.isdigit() and int(claimed) > limit:
-            await self._too_large(limit)(scope, receive, send)
-            return
-        await _Counted(self._app, limit, self._too_large(limit)).run(scope, receive, send)
-
-    def _limit(self, method: str, path: str) -> int:
-        return self._upload_bytes if _UPLOADS.fullmatch(f"{method} {path}") else _SMALL
-
-    @staticmethod
-    def _too_large(limit: int) -> ASGIApp:
-        return problem(413, "too-large", f"the request is larger than the {limit // MEGABYTE} MB this server takes")
+        elif claimed.isdigit() and int(claimed) > limit:
+            await too_large(scope, receive, send)
+        else:
+            await _Counted(self._app, limit, too_large).run(scope, receive, send)
 
 
 class _TooLarge(Exception):
@@ -223,3 +160,51 @@ class _Counted:
     @property
     def _exceeded(self) -> bool:
         return self._count > self._limit
+
+
+def same_secret(given: str, expected: str) -> bool:
+    """Comparison whose time tells nothing."""
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def owner_of(headers: Headers) -> str | None:
+    """Who asks: a hash of the owner secret in header or cookie; ``None`` when there is none."""
+    secret = headers.get(OWNER_HEADER) or _read_cookie(headers, _OWNER_COOKIE)
+    return hashlib.sha256(secret.encode()).hexdigest() if secret and len(secret) >= 16 else None
+
+
+def give_owner(request: Request, answer: Response) -> None:
+    """A browser that comes without an owner's cookie gets one: it says whose scans are whose."""
+    if _read_cookie(request.headers, _OWNER_COOKIE) is None:
+        _set_cookie(answer, _OWNER_COOKIE, new_secret(), secure=request.url.scheme == "https")
+
+
+def _read_cookie(headers: Headers, name: str) -> str | None:
+    jar: SimpleCookie = SimpleCookie()
+    try:
+        jar.load(headers.get("cookie", ""))
+    except CookieError:
+        return None
+    return jar[name].value if name in jar else None
+
+
+def _set_cookie(answer: Response, name: str, value: str, secure: bool) -> None:
+    """A cookie that no script reads and no other site sends."""
+    answer.set_cookie(name, value, max_age=_COOKIE_SECONDS, httponly=True, samesite="strict", secure=secure)
+
+
+def _bearer(headers: Headers) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _host_names(settings: Settings) -> frozenset[str] | None:
+    """Names under which we answer; ``None`` for any, where a server for others was not told its names."""
+    if not settings.local_only and not settings.allowed_hosts:
+        return None
+    return frozenset(name.lower() for name in (*_LOCAL_NAMES, settings.host, *settings.allowed_hosts))
+
+
+def _without_port(host: str) -> str:
+    name, _, port = host.lower().rpartition(":")
+    return name if port.isdigit() else host.lower()

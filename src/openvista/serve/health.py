@@ -1,17 +1,14 @@
 """Is it alive, is it ready, how is it doing."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from openvista.serve.problems import body, problems
-from openvista.serve.service import Service, service_of
+from openvista.serve.service import TheService
 
 router = APIRouter(tags=["health"])
-TheService = Annotated[Service, Depends(service_of)]
 
 
 class Health(BaseModel):

@@ -9,7 +9,7 @@ from enum import Enum
 from openvista.errors import OpenVistaError, ServiceError
 from openvista.inference.progress import Progress
 from openvista.serve import schemas
-from openvista.serve.guard import new_id
+from openvista.serve.ids import new_id
 from openvista.serve.problems import describe
 
 _TELL_SECONDS = 0.1

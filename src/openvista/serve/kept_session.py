@@ -10,42 +10,47 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
 from openvista.errors import ServiceError
 from openvista.io import replacing
 from openvista.io.session_file import SESSION_SUFFIX
 from openvista.serve.engine import Lane
+from openvista.serve.ids import no_such
 from openvista.serve.jobs import Job
 from openvista.serve.workspace import Workspace
 
+RECORD_FILE = "record.json"
+SAVED_FILE = f"session{SESSION_SUFFIX}"
+_JOBS = 32
 _MOST_LISTENERS = 16
 _MOST_WAITING = 200
-_HEARTBEAT_SECONDS = 15.0
+_HEARTBEAT_SECONDS = 15
 _LOOK_SECONDS = 0.5
 """So often a listener looks whether the server stops."""
 
 
 class Streams:
-    """The listeners of one session."""
+    """The listeners of one session, as server-sent events."""
 
     def __init__(self) -> None:
-        self._queues: set[asyncio.Queue[str]] = set()
+        self._queues: set[asyncio.Queue[ServerSentEvent]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def publish(self, event: str, data: dict[str, Any]) -> None:
         """Tell everybody; from any thread."""
-        if self._loop is None or not self._queues:
-            return
-        text = f"event: {event}\ndata: {json.dumps(data)}\n\n"
-        self._loop.call_soon_threadsafe(self._deliver, text)
+        if self._loop is not None and self._queues:
+            told = ServerSentEvent(json.dumps(data), event=event, sep="\n")
+            self._loop.call_soon_threadsafe(self._deliver, told)
 
-    def _deliver(self, text: str) -> None:
+    def _deliver(self, event: ServerSentEvent) -> None:
         for queue in self._queues:
             if queue.full():  # a listener that does not read loses the oldest, and the server no memory
                 queue.get_nowait()
-            queue.put_nowait(text)
+            queue.put_nowait(event)
 
-    def open(self, over: Callable[[], bool]) -> AsyncIterator[str]:
-        """A new listener's events, until it leaves or the server stops.
+    def open(self, over: Callable[[], bool]) -> EventSourceResponse:
+        """The answer to a new listener: events until it leaves or the server stops.
 
         Args:
             over: tells when to end.
@@ -57,29 +62,28 @@ class Streams:
             message = f"{_MOST_LISTENERS} listen to this session already"
             raise ServiceError(message, status=429, code="many-listeners", retry_after=5)
         self._loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[str] = asyncio.Queue(_MOST_WAITING)
+        queue: asyncio.Queue[ServerSentEvent] = asyncio.Queue(_MOST_WAITING)
         self._queues.add(queue)
-        return self._events(queue, over)
+        return EventSourceResponse(
+            self._events(queue, over),
+            ping=_HEARTBEAT_SECONDS,
+            ping_message_factory=lambda: _comment("still here"),
+        )
 
-    async def _events(self, queue: "asyncio.Queue[str]", over: Callable[[], bool]) -> AsyncIterator[str]:
-        heard = time.monotonic()
+    async def _events(
+        self, queue: "asyncio.Queue[ServerSentEvent]", over: Callable[[], bool]
+    ) -> AsyncIterator[ServerSentEvent]:
         try:
-            yield ": listening\n\n"
+            yield _comment("listening")
             while not over():
-                try:
+                with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
                     yield await asyncio.wait_for(queue.get(), _LOOK_SECONDS)
-                    heard = time.monotonic()
-                except (TimeoutError, asyncio.TimeoutError):
-                    if time.monotonic() - heard > _HEARTBEAT_SECONDS:
-                        heard = time.monotonic()
-                        yield ": still here\n\n"
         finally:
             self._queues.discard(queue)
 
 
-RECORD_FILE = "record.json"
-SAVED_FILE = f"session{SESSION_SUFFIX}"
-_JOBS = 32
+def _comment(text: str) -> ServerSentEvent:
+    return ServerSentEvent(comment=text, sep="\n")
 
 
 @dataclass(eq=False)
@@ -215,7 +219,7 @@ class KeptSession:
             ServiceError: 404.
         """
         if job_id not in self._jobs:
-            raise ServiceError("there is no such job", status=404, code="not-found")
+            raise no_such("job")
         return self._jobs[job_id]
 
     @property

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
@@ -21,18 +21,16 @@ from openvista.errors import ModelError, ServiceError
 from openvista.prompts import Click
 from openvista.scan import Segmentation
 from openvista.serve.etags import attachment
-from openvista.serve.oneshot import Answered, Asked
+from openvista.serve.oneshot import Question, Result
 from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
 from openvista.serve.schemas import MAX_CLICKS, Voxel
-from openvista.serve.service import Service, asker, service_of
-from openvista.serve.uploads import scan_from_form, scan_from_path, scan_from_url, scratch_folder
+from openvista.serve.service import Owner, Service, TheService
+from openvista.serve.uploads import scan_from_form, scan_from_path, scan_from_url
 from openvista.structures import present_ids
 
 router = APIRouter(prefix="/v1", tags=["NIM"])
 
-TheService = Annotated[Service, Depends(service_of)]
-Owner = Annotated[str | None, Depends(asker)]
 Extension = Literal[".nii.gz", ".nii", ".nrrd", ".seg.nrrd", ".mha"]
 _FILE_LIFE = timedelta(hours=1)
 _WARNING = "X-OpenVISTA-Warning"
@@ -171,7 +169,7 @@ async def metadata(service: TheService) -> dict[str, Any]:
     }
 
 
-def to_question(prompts: Prompts) -> Asked:
+def to_question(prompts: Prompts) -> Question:
     """NIM's prompts in our words.
 
     Raises:
@@ -184,8 +182,8 @@ def to_question(prompts: Prompts) -> Asked:
         raise ServiceError(f"point_labels has {sorted(unknown)[0]!r}, which points has not", code="prompt")
     clicks = {_key(key): _clicks(key, places, signs.get(key)) for key, places in points.items()}
     if not classes and not clicks:
-        return Asked(classes=None)
-    return Asked(classes=classes or (), clicks=clicks)
+        return Question(classes=None)
+    return Question(classes=classes or (), clicks=clicks)
 
 
 def _key(key: str) -> int | str:
@@ -215,11 +213,11 @@ async def _find_image(service: Service, image: str, owner: str | None) -> tuple[
     return await scan_from_path(service, image, None, owner), False
 
 
-async def _pack(service: Service, answered: Answered, asked: Inference, name: str) -> Response:
+async def _pack(service: Service, answered: Result, asked: Inference, name: str) -> Response:
     output = asked.output or Output()
     segmentation = answered.segmentation
     member = f"{name}_seg{output.extension}"
-    async with scratch_folder(service) as folder:
+    async with service.sandbox.scratch() as folder:
         content = await run_in_threadpool(_file, segmentation, folder / f"result{output.extension}")
     headers = {
         "X-OpenVISTA-Seconds": f"{answered.seconds:.3f}",
@@ -248,7 +246,7 @@ def _zip(member: str, content: bytes) -> bytes:
     return stream.getvalue()
 
 
-def _warnings(asked: Inference, answered: Answered) -> list[str]:
+def _warnings(asked: Inference, answered: Result) -> list[str]:
     found = list(answered.notes)
     if asked.prompts is not None and asked.prompts.labels is not None and asked.prompts.classes is None:
         found.append("prompts.labels was taken as prompts.classes")

@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from openvista.serve.guard import new_id
+from openvista.serve.ids import new_id
 
 logger = logging.getLogger(__name__)
 

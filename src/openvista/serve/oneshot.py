@@ -33,7 +33,7 @@ ObjectRef = int | str
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """A whole question.
 
     Attributes:
@@ -50,8 +50,8 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """The answer.
+class Result:
+    """The answer to a question.
 
     Attributes:
         segmentation: on the scan's grid.
@@ -87,7 +87,7 @@ class OneShots:
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         metrics.watch("openvista_oneshot_bytes", "Memory of scans asked without a session", self._nbytes)
 
-    async def ask(self, request: Request, record: ScanRecord, model: str | None, asked: Asked, kind: str) -> Answered:
+    async def ask(self, request: Request, record: ScanRecord, model: str | None, asked: Question, kind: str) -> Result:
         """Queue a question and wait; when the client goes away meanwhile, it is cancelled.
 
         Raises:
@@ -97,11 +97,11 @@ class OneShots:
         kept = self._keep(record, name)
         job = Job(kind)
 
-        def work(progress: Report) -> Answered:
+        def work(progress: Report) -> Result:
             with kept.lock:
                 segmentation, notes = answer(kept.session, asked, progress)
                 bound_caches(kept.session, self._most_bytes)
-            return Answered(segmentation, notes, 0.0)
+            return Result(segmentation, notes, 0.0)
 
         task = asyncio.ensure_future(self._engine.run(kept.lane, job, work))
         while not task.done():
@@ -109,7 +109,7 @@ class OneShots:
             if not task.done() and await request.is_disconnected():
                 job.cancel()
         found = await task
-        return Answered(found.segmentation, found.notes, job.seconds or 0.0)
+        return Result(found.segmentation, found.notes, job.seconds or 0.0)
 
     def forget(self, scan_id: str) -> None:
         """The scan is gone."""
@@ -133,7 +133,7 @@ class OneShots:
         return sum(session_bytes(kept.session) for kept in list(self._kept.values()))
 
 
-def answer(session: Session, asked: Asked, progress: Report) -> tuple[Segmentation, list[str]]:
+def answer(session: Session, asked: Question, progress: Report) -> tuple[Segmentation, list[str]]:
     """Ask an empty session, and leave it empty.
 
     Raises:
@@ -148,7 +148,7 @@ def answer(session: Session, asked: Asked, progress: Report) -> tuple[Segmentati
             pass
 
 
-def _answer(session: Session, asked: Asked, progress: Report) -> tuple[Segmentation, list[str]]:
+def _answer(session: Session, asked: Question, progress: Report) -> tuple[Segmentation, list[str]]:
     notes: list[str] = []
     if asked.existing is not None:
         session.start_from(asked.existing)

@@ -20,7 +20,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from openvista.errors import InputError
-from openvista.serve.guard import new_secret
+from openvista.serve.ids import new_secret
 from openvista.serve.settings import Settings
 
 logger = logging.getLogger(__name__)

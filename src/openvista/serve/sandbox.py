@@ -1,4 +1,4 @@
-"""TODO."""
+"""Reads untrusted files in a process of its own, with limits; see :mod:`openvista.serve.sandbox_child` for its side."""
 
 import asyncio
 import json
@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,25 +18,80 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from openvista.errors import ServiceError
-from openvista.serve.guard import new_id
-from openvista.serve.sandbox_child import ANSWER_FILE, SESSION_FILE, ParseRequest
+from openvista.serve.ids import new_id
+from openvista.serve.sandbox_child import ANSWER_FILE, ParseRequest
 from openvista.serve.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
-class Reader:
-    """Starts the process when it is first needed, and again after it broke. For one thread at a time."""
+class Sandbox:
+    """Makes folders for what comes in, reads it, and clears up.
 
-    def __init__(self) -> None:
+    The process is started when it is first needed, and again after it broke.
+
+    Args:
+        folder: ours alone; emptied at the start, since what lies there belongs to requests of an earlier life.
+        settings: the limits.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._settings = settings
         self._process: subprocess.Popen[str] | None = None
+        self._one = asyncio.Lock()  # files read at the same time would add up their memory
 
-    def read(self, request: ParseRequest, seconds: float) -> dict[str, Any]:
-        """The facts about a file; its array lies in the request's output folder then.
+    @asynccontextmanager
+    async def scratch(self) -> AsyncIterator[Path]:
+        """An empty folder that nobody else uses, and that is gone afterwards."""
+        folder = self._folder / new_id()
+        await run_in_threadpool(folder.mkdir)
+        try:
+            yield folder
+        finally:
+            await run_in_threadpool(shutil.rmtree, folder, True)
+
+    async def read(self, source: Path, scratch: Path, kind: str = "scan") -> tuple[Path, dict[str, Any]]:
+        """Read a file, or a folder of slices.
+
+        Args:
+            source: what came in.
+            scratch: a folder of :meth:`scratch`, for what is needed on the way and for the result.
+            kind: what it should be; see :class:`ParseRequest`.
+
+        Returns:
+            A folder with the array or the session file, and the facts about it.
 
         Raises:
-            ServiceError: 422 it is no scan, breaks its reader, or takes too long; 413 too large.
+            ServiceError: 422 it is not of that kind, breaks its reader, or takes too long; 413 too large.
         """
+        output, unpacked = scratch / "output", scratch / "unpacked"
+        output.mkdir()
+        unpacked.mkdir()
+        limits = self._settings
+        request = ParseRequest(
+            source=str(source),
+            output=str(output),
+            scratch=str(unpacked),
+            voxels=limits.voxels,
+            unpacked_bytes=8 * limits.voxels + limits.upload_bytes,
+            memory_bytes=limits.parse_bytes,
+            cpu_seconds=int(limits.parse_seconds) + 1,
+            kind=kind,
+        )
+        async with self._one:
+            return output, await run_in_threadpool(self._facts, request)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            _kill(self._process)
+            self._process = None
+
+    def _facts(self, request: ParseRequest) -> dict[str, Any]:
+        seconds = self._settings.parse_seconds
         status = self._ask(json.dumps(asdict(request)), seconds)
         if status is None:
             raise ServiceError(f"reading the file took longer than {seconds:g} s", code="slow-file")
@@ -75,12 +131,6 @@ class Reader:
             return None
         return int(answer) if answer else 1
 
-    def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            _kill(self._process)
-            self._process = None
-
 
 def _start() -> "subprocess.Popen[str]":
     return subprocess.Popen(
@@ -92,6 +142,13 @@ def _start() -> "subprocess.Popen[str]":
         env=_environment(),
         start_new_session=True,  # so that it can be ended together with its child, and Ctrl-C is ours
     )
+
+
+def _environment() -> dict[str, str]:
+    """As little as Python needs: no token, no proxies; one thread, for each reserves address space."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+    own = {name: os.environ[name] for name in kept if name in os.environ}
+    return own | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
 
 
 def _kill(process: "subprocess.Popen[str]") -> None:
@@ -108,82 +165,7 @@ def _kill(process: "subprocess.Popen[str]") -> None:
 
 
 def _without_folders(message: str, request: ParseRequest) -> str:
-    """A message for a stranger: where we keep their file does not concern them."""
+    """A message for a client: where we keep their file does not concern them."""
     for path in (request.scratch, str(Path(request.scratch).parent), request.source):
         message = message.replace(path + "/", "").replace(path, "the file")
     return message
-
-
-def _environment() -> dict[str, str]:
-    """As little as Python needs: no token, no proxies; one thread, for each reserves address space."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
-    own = {name: os.environ[name] for name in kept if name in os.environ}
-    return own | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
-
-
-class Workshop:
-    """Makes folders for what comes in, reads it, and clears up.
-
-    Args:
-        folder: ours alone; emptied at the start, since what lies there belongs to requests of an earlier life.
-        settings: the limits.
-    """
-
-    def __init__(self, folder: Path, settings: Settings) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        self._folder = folder
-        self._settings = settings
-        self._reader = Reader()
-        self._one = asyncio.Lock()  # files read at the same time would add up their memory
-
-    def new_folder(self) -> Path:
-        """An empty folder that nobody else uses; the caller removes it."""
-        folder = self._folder / new_id()
-        folder.mkdir()
-        return folder
-
-    async def parse(self, source: Path, scratch: Path, *, kind: str = "scan") -> tuple[Path, dict[str, Any]]:
-        """Read a file, or a folder of slices, in a process with limits.
-
-        Args:
-            source: what came in.
-            scratch: a folder of ours, for what is needed on the way and for the result.
-            kind: what it should be; see :class:`ParseRequest`.
-
-        Returns:
-            A folder with the array, and the facts; see :mod:`openvista.serve.sandbox_child`.
-
-        Raises:
-            ServiceError: 422 not a scan, 413 too large, 504 too slow.
-        """
-        output, unpacked = scratch / "output", scratch / "unpacked"
-        output.mkdir()
-        unpacked.mkdir()
-        limits = self._settings
-        request = ParseRequest(
-            source=str(source),
-            output=str(output),
-            scratch=str(unpacked),
-            voxels=limits.voxels,
-            unpacked_bytes=8 * limits.voxels + limits.upload_bytes,
-            memory_bytes=limits.parse_bytes,
-            cpu_seconds=int(limits.parse_seconds) + 1,
-            kind=kind,
-        )
-        async with self._one:
-            facts = await run_in_threadpool(self._reader.read, request, limits.parse_seconds)
-        return output, facts
-
-    async def check_session(self, source: Path, scratch: Path) -> Path:
-        """A stranger's session file, read and written anew in a process with limits.
-
-        Raises:
-            ServiceError: 422 not a session file, 413 too large.
-        """
-        output, _ = await self.parse(source, scratch, kind="session")
-        return output / SESSION_FILE
-
-    def close(self) -> None:
-        """End the reading process."""
-        self._reader.close()

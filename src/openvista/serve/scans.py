@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from openvista.errors import ServiceError
 from openvista.geometry.grid import Grid
 from openvista.io import write_scan
 from openvista.scan import NiftiGeometry, Scan
-from openvista.serve.guard import new_id
+from openvista.serve.ids import find_owned, list_owned, new_id, no_such, require_room
 from openvista.serve.sandbox_child import VOXELS_FILE
 
 logger = logging.getLogger(__name__)
@@ -96,13 +95,7 @@ class ScanStore:
         Raises:
             ServiceError: 429, the server keeps as many as it may.
         """
-        if len(self._records) >= self._most:
-            raise ServiceError(
-                f"the server keeps {self._most} scans, its most; delete one",
-                status=429,
-                code="many-scans",
-                retry_after=60,
-            )
+        require_room(len(self._records), self._most, "scans")
         voxels = np.load(parsed / VOXELS_FILE, mmap_mode="r", allow_pickle=False)
         now = datetime.now(timezone.utc)
         record = ScanRecord(
@@ -135,10 +128,7 @@ class ScanStore:
         Raises:
             ServiceError: 404, there is none, or it is somebody else's.
         """
-        record = self._records.get(scan_id)
-        if record is None or (record.owner is not None and record.owner != owner):
-            raise _no_such_scan()
-        return self.of_session(scan_id)
+        return self.of_session(find_owned(self._records, scan_id, owner, "scan").id)
 
     def of_session(self, scan_id: str) -> ScanRecord:
         """A scan whose session somebody may use.
@@ -149,7 +139,7 @@ class ScanStore:
         with self._lock:
             record = self._records.get(scan_id)
             if record is None or _is_over(record):
-                raise _no_such_scan()
+                raise no_such("scan")
             self._used[scan_id] = datetime.now(timezone.utc)
             return record
 
@@ -167,8 +157,7 @@ class ScanStore:
     def owned_by(self, owner: str | None) -> list[ScanRecord]:
         """The scans of an owner, newest first; none for nobody."""
         with self._lock:
-            mine = [record for record in self._records.values() if owner is not None and record.owner == owner]
-        return sorted(mine, key=lambda record: record.created, reverse=True)
+            return list_owned(self._records.values(), owner)
 
     def load(self, record: ScanRecord) -> Scan:
         """The scan, its voxels mapped from disk: the system keeps in memory what is looked at, and drops it under need.
@@ -179,7 +168,7 @@ class ScanStore:
         try:
             voxels = np.load(self._folder / record.id / VOXELS_FILE, mmap_mode="c", allow_pickle=False)
         except FileNotFoundError:
-            raise _no_such_scan() from None
+            raise no_such("scan") from None
         return Scan(np.asarray(voxels), record.grid, record.name, None, _geometry(record))
 
     def image_file(self, record: ScanRecord) -> Path:
@@ -210,10 +199,6 @@ class ScanStore:
 
     def __len__(self) -> int:
         return len(self._records)
-
-
-def _no_such_scan() -> ServiceError:
-    return ServiceError("there is no such scan", status=404, code="not-found")
 
 
 def _is_over(record: ScanRecord) -> bool:

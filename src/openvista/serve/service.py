@@ -1,4 +1,4 @@
-"""The parts of a running server, and their lives: start, housekeeping, stop."""
+"""The parts of a running server, and their lives: start, housekeeping, stop. And how routes get at them."""
 
 import asyncio
 import contextlib
@@ -7,9 +7,9 @@ import os
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from openvista.errors import InputError, OutputError
@@ -17,41 +17,14 @@ from openvista.serve.engine import Engine
 from openvista.serve.guard import owner_of
 from openvista.serve.observe import Metrics
 from openvista.serve.oneshot import OneShots
-from openvista.serve.sandbox import Workshop
+from openvista.serve.sandbox import Sandbox
 from openvista.serve.scans import ScanStore
 from openvista.serve.sessions import SessionStore
 from openvista.serve.settings import Settings
 
-_LOCK_FILE = "in-use"
-
-
-def claim(folder: Path) -> IO[str]:
-    """Make the folder and hold it until the returned file is closed, or the process ends in whatever way.
-
-    Raises:
-        OutputError: it cannot be made or written.
-        InputError: another server holds it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chmod(folder, 0o700)
-        file = (folder / _LOCK_FILE).open("a", encoding="ascii")
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be used: {error.strerror}; choose another folder with --state") from None
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock; two servers on one folder are then the operator's mistake
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise InputError(f"{folder}: another server uses it; stop that one or choose another --state") from None
-    return file
-
-
 logger = logging.getLogger(__name__)
 
+_LOCK_FILE = "in-use"
 _HOUSEKEEPING_SECONDS = 30.0
 
 
@@ -68,10 +41,10 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._claim = claim(settings.state)
+        self._claim = _claim(settings.state)
         self.metrics = Metrics()
         self.engine = Engine(settings, self.metrics)
-        self.workshop = Workshop(settings.state / "incoming", settings)
+        self.sandbox = Sandbox(settings.state / "incoming", settings)
         self.scans = ScanStore(settings.state / "scans", settings.scans)
         self.sessions = SessionStore(settings.state / "sessions", settings, self.engine, self.scans, self.metrics)
         self.oneshots = OneShots(settings, self.engine, self.scans, self.metrics)
@@ -120,16 +93,45 @@ class Service:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await run_in_threadpool(self.engine.close)
         await self.sessions.close()
-        await run_in_threadpool(self.workshop.close)
+        await run_in_threadpool(self.sandbox.close)
         self._claim.close()
 
 
-def service_of(request: Request) -> Service:
-    """The service of the app that got a request."""
+def _claim(folder: Path) -> IO[str]:
+    """Make the state folder and hold it until the returned file is closed, or the process ends in whatever way.
+
+    Raises:
+        OutputError: it cannot be made or written.
+        InputError: another server holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chmod(folder, 0o700)
+        file = (folder / _LOCK_FILE).open("a", encoding="ascii")
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be used: {error.strerror}; choose another folder with --state") from None
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock; two servers on one folder are then the operator's mistake
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise InputError(f"{folder}: another server uses it; stop that one or choose another --state") from None
+    return file
+
+
+def _service_of(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-def asker(request: Request) -> str | None:
-    """Hash of the owner's secret that came with a request."""
+def _asker(request: Request) -> str | None:
     return owner_of(request.headers)
+
+
+TheService = Annotated[Service, Depends(_service_of)]
+"""Of the app that got a request."""
+Owner = Annotated[str | None, Depends(_asker)]
+"""Hash of the owner's secret that came with a request; see :func:`openvista.serve.guard.owner_of`."""

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from openvista.errors import InputError, OutputError, ServiceError, SessionError
+from openvista.errors import InputError, OutputError, SessionError
 from openvista.inference.device import release_heap
 from openvista.inference.progress import Report
 from openvista.io.session_file import write_session
 from openvista.serve.engine import Engine
-from openvista.serve.guard import new_id
+from openvista.serve.ids import find_owned, list_owned, new_id, no_such, require_room
 from openvista.serve.jobs import Job
 from openvista.serve.kept_session import SAVED_FILE, KeptSession
 from openvista.serve.observe import Metrics
@@ -85,9 +85,7 @@ class SessionStore:
             SessionError: the file belongs to another scan or model.
         """
         name = self._engine.model(model).card.name
-        if len(self._kept) >= self._settings.sessions:
-            message = f"the server keeps {self._settings.sessions} sessions, its most; delete one"
-            raise ServiceError(message, status=429, code="many-sessions", retry_after=60)
+        require_room(len(self._kept), self._settings.sessions, "sessions")
         turns = self._settings.queue_per_session
         kept = KeptSession(new_id(), owner, scan.id, name, datetime.now(timezone.utc), self._folder, turns)
         self._kept[kept.id] = kept
@@ -108,15 +106,11 @@ class SessionStore:
         Raises:
             ServiceError: 404, there is none, or it is somebody else's.
         """
-        kept = self._kept.get(session_id)
-        if kept is None or (kept.owner is not None and kept.owner != owner):
-            raise ServiceError("there is no such session", status=404, code="not-found")
-        return kept
+        return find_owned(self._kept, session_id, owner, "session")
 
     def owned_by(self, owner: str | None) -> list[KeptSession]:
         """The sessions of an owner, newest first; none for nobody."""
-        mine = [kept for kept in self._kept.values() if owner is not None and kept.owner == owner]
-        return sorted(mine, key=lambda kept: kept.created, reverse=True)
+        return list_owned(self._kept.values(), owner)
 
     def scan_ids(self) -> set[str]:
         """The scans that sessions need."""
@@ -197,7 +191,7 @@ class SessionStore:
     async def _open_now(self, kept: KeptSession, file: Path | None) -> Workspace:
         """The session's workspace, from disk if need be. Only for who holds its lock."""
         if kept.gone:
-            raise ServiceError("there is no such session", status=404, code="not-found")
+            raise no_such("session")
         kept.used = time.monotonic()
         if kept.workspace is None:
             kept.lane = kept.lane or self._engine.quietest()

@@ -1,8 +1,6 @@
-"""A scan arrives: by form, by path, or from an address; it is read, checked and kept. Every face comes through here."""
+"""A scan arrives: by form, by path, or from an address; it is read, checked and kept. Every interface uses this."""
 
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +23,8 @@ from openvista.serve.service import Service
 _MOST_FILES = 5000
 _MOST_FIELDS = 20
 _FIELD_BYTES = 1 << 20
+_HEAD_BYTES = 400
+"""Of a file, to see what it is."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,116 @@ class Upload:
     def ending(self) -> str:
         """Of the file as it was written."""
         return "" if self.source is None else self.source.name.partition(".")[1] + self.source.name.partition(".")[2]
+
+
+# --- scans and label maps -----------------------------------------------------------------------------------------
+
+
+async def scan_from_form(
+    service: Service,
+    request: Request,
+    owner: str | None,
+    file_fields: tuple[str, ...] = ("file",),
+    expires_in: timedelta | None = None,
+) -> ScanRecord:
+    """Keep the scan that a form brings.
+
+    Raises:
+        ServiceError: 422 no file or not a scan, 413, 415, 429.
+    """
+    async with service.sandbox.scratch() as folder:
+        upload = await receive_form(request, folder, file_fields)
+        if upload.source is None:
+            raise ServiceError(f"the form brings no file; send it as field {file_fields[0]!r}", code="no-file")
+        return await scan_from_upload(service, upload, folder, owner, expires_in)
+
+
+async def scan_from_upload(
+    service: Service, upload: Upload, folder: Path, owner: str | None, expires_in: timedelta | None = None
+) -> ScanRecord:
+    """Keep the scan that was written to disk already; ``upload.source`` must not be ``None``."""
+    if upload.source is None:
+        raise ServiceError("no file came with the request", code="no-file")
+    name = upload.fields.get("name") or _display_name(upload.name)
+    return await _keep(service, upload.source, folder, name, owner, expires_in)
+
+
+async def scan_from_path(service: Service, path: str, name: str | None, owner: str | None) -> ScanRecord:
+    """Keep a copy of the scan at a path under an allowed folder.
+
+    Raises:
+        ServiceError: 403, 404 not there or not allowed; 422 not a scan; 413, 429.
+    """
+    source = await run_in_threadpool(confined, path, service.settings.roots)
+    return await keep_file(service, source, name or _display_name(source.name), owner, None)
+
+
+async def scan_from_url(service: Service, url: str, name: str | None, owner: str | None) -> ScanRecord:
+    """Keep the scan at an address, if addresses there are allowed.
+
+    Raises:
+        ServiceError: as :func:`openvista.serve.fetch.fetch`; 422 not a scan; 429.
+    """
+    async with service.sandbox.scratch() as folder:
+        raw = folder / "fetched"
+        original = await fetch(url, raw, service.settings)
+        with raw.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        source = raw.with_name(f"00000{_ending_of(original, head)}")
+        raw.rename(source)
+        return await _keep(service, source, folder, name or _display_name(original), owner, None)
+
+
+async def keep_file(
+    service: Service, path: Path, name: str, owner: str | None, expires_in: timedelta | None
+) -> ScanRecord:
+    """Keep a copy of a scan that lies where we put it, or where the operator did.
+
+    Raises:
+        ServiceError: 422 not a scan, 413, 429.
+    """
+    async with service.sandbox.scratch() as folder:
+        return await _keep(service, path, folder, name, owner, expires_in)
+
+
+async def _keep(
+    service: Service, source: Path, folder: Path, name: str, owner: str | None, expires_in: timedelta | None
+) -> ScanRecord:
+    parsed, facts = await service.sandbox.read(source, folder)
+    return await run_in_threadpool(service.scans.add, parsed, facts, safe_name(name), owner, expires_in)
+
+
+async def labels_from_form(service: Service, request: Request) -> Segmentation:
+    """The label map that a form brings in its field ``file``.
+
+    Raises:
+        ServiceError: 422 no file or not a label map, 413, 415.
+    """
+    async with service.sandbox.scratch() as folder:
+        upload = await receive_form(request, folder, ("file",))
+        if upload.source is None or upload.source.is_dir():
+            raise ServiceError("send one label map, as field 'file'", code="no-file")
+        return await read_labels(service, upload.source, folder)
+
+
+async def read_labels(service: Service, source: Path, folder: Path) -> Segmentation:
+    """An untrusted label map with its names.
+
+    Raises:
+        ServiceError: 422 not a label map, 413.
+    """
+    parsed, facts = await service.sandbox.read(source, folder, "labels")
+    labels = await run_in_threadpool(np.load, parsed / VOXELS_FILE, allow_pickle=False)
+    x, y, z = labels.shape
+    names = {int(key): str(name) for key, name in facts["names"].items()}
+    return Segmentation(labels, Grid((x, y, z), np.array(facts["affine"])), names)
+
+
+def _display_name(filename: str) -> str:
+    return scan_name(Path(safe_name(filename).removesuffix(".zip")))
+
+
+# --- forms --------------------------------------------------------------------------------------------------------
 
 
 async def receive_form(request: Request, folder: Path, file_fields: tuple[str, ...]) -> Upload:
@@ -94,24 +204,24 @@ def _store(form: FormData, folder: Path, file_fields: tuple[str, ...]) -> Upload
 
 def _save(file: UploadFile, folder: Path, index: int) -> Path:
     """The file under a number, with the ending that its content asks for when its own name has none that we know."""
-    head = file.file.read(400)
+    head = file.file.read(_HEAD_BYTES)
     file.file.seek(0)
-    ending = known_ending(file.filename or "") or ending_of(head)
-    target = folder / f"{index:05d}{ending}"
+    target = folder / f"{index:05d}{_ending_of(file.filename or '', head)}"
     with target.open("wb") as out:
         shutil.copyfileobj(file.file, out, 1 << 20)
     return target
 
 
-def known_ending(name: str) -> str:
-    """The ending of a file name, if it is one that we read."""
+def _ending_of(name: str, head: bytes) -> str:
+    """The ending of a file name, if it is one that we read; else what the file's first bytes say."""
     lower = name.lower()
     others = (".zip", ".dcm", ".ovsession")
-    return image_suffix(Path(lower)) or next((ending for ending in others if lower.endswith(ending)), "")
+    known = image_suffix(Path(lower)) or next((ending for ending in others if lower.endswith(ending)), "")
+    return known or _ending_by_content(head)
 
 
-def ending_of(head: bytes) -> str:
-    """What a file is by its first 400 bytes; ``".unknown"`` when none of ours."""
+def _ending_by_content(head: bytes) -> str:
+    """``".unknown"`` when it is none of ours."""
     if head[:4] == b"PK\x03\x04":
         return ".zip"
     if head[:2] == b"\x1f\x8b":
@@ -123,124 +233,3 @@ def ending_of(head: bytes) -> str:
     if head[:10] == b"ObjectType":
         return ".mha"
     return ".dcm" if head[128:132] == b"DICM" else ".unknown"
-
-
-@asynccontextmanager
-async def scratch_folder(service: Service) -> AsyncIterator[Path]:
-    """An empty folder that is gone afterwards."""
-    folder = await run_in_threadpool(service.workshop.new_folder)
-    try:
-        yield folder
-    finally:
-        await run_in_threadpool(shutil.rmtree, folder, True)
-
-
-async def scan_from_form(
-    service: Service,
-    request: Request,
-    owner: str | None,
-    file_fields: tuple[str, ...] = ("file",),
-    expires_in: timedelta | None = None,
-) -> ScanRecord:
-    """Keep the scan that a form brings.
-
-    Raises:
-        ServiceError: 422 no file or not a scan, 413, 415, 429.
-    """
-    async with scratch_folder(service) as folder:
-        upload = await receive_form(request, folder, file_fields)
-        if upload.source is None:
-            raise ServiceError(f"the form brings no file; send it as field {file_fields[0]!r}", code="no-file")
-        return await scan_from_upload(service, upload, folder, owner, expires_in)
-
-
-async def scan_from_upload(
-    service: Service, upload: Upload, folder: Path, owner: str | None, expires_in: timedelta | None = None
-) -> ScanRecord:
-    """Keep the scan that was written to disk already; ``upload.source`` must not be ``None``."""
-    if upload.source is None:
-        raise ServiceError("no file came with the request", code="no-file")
-    name = upload.fields.get("name") or _display_name(upload.name)
-    return await _keep(service, upload.source, folder, safe_name(name), owner, expires_in)
-
-
-async def scan_from_path(service: Service, path: str, name: str | None, owner: str | None) -> ScanRecord:
-    """Keep a copy of the scan at a path under an allowed folder.
-
-    Raises:
-        ServiceError: 403, 404 not there or not allowed; 422 not a scan; 413, 429.
-    """
-    source = await run_in_threadpool(confined, path, service.settings.roots)
-    async with scratch_folder(service) as folder:
-        return await _keep(service, source, folder, safe_name(name or _display_name(source.name)), owner, None)
-
-
-async def scan_from_url(service: Service, url: str, name: str | None, owner: str | None) -> ScanRecord:
-    """Keep the scan at an address, if addresses there are allowed.
-
-    Raises:
-        ServiceError: as :func:`openvista.serve.fetch.fetch`; 422 not a scan; 429.
-    """
-    async with scratch_folder(service) as folder:
-        raw = folder / "fetched"
-        original = await fetch(url, raw, service.settings)
-        head = await run_in_threadpool(_head, raw)
-        source = raw.with_name(f"00000{known_ending(original) or ending_of(head)}")
-        raw.rename(source)
-        return await _keep(service, source, folder, safe_name(name or _display_name(original)), owner, None)
-
-
-async def keep_file(
-    service: Service, path: Path, name: str, owner: str | None, expires_in: timedelta | None
-) -> ScanRecord:
-    """Keep a copy of a scan that lies where we put it, or where the operator did.
-
-    Raises:
-        ServiceError: 422 not a scan, 413, 429.
-    """
-    async with scratch_folder(service) as folder:
-        return await _keep(service, path, folder, safe_name(name), owner, expires_in)
-
-
-async def labels_from_form(
-    service: Service, request: Request, file_fields: tuple[str, ...] = ("file",)
-) -> Segmentation:
-    """The label map that a form brings, read in the process for strangers' files.
-
-    Raises:
-        ServiceError: 422 no file or not a label map, 413, 415.
-    """
-    async with scratch_folder(service) as folder:
-        upload = await receive_form(request, folder, file_fields)
-        if upload.source is None or upload.source.is_dir():
-            raise ServiceError(f"send one label map, as field {file_fields[0]!r}", code="no-file")
-        return await read_labels(service, upload.source, folder)
-
-
-async def read_labels(service: Service, source: Path, folder: Path) -> Segmentation:
-    """A stranger's label map with its names.
-
-    Raises:
-        ServiceError: 422 not a label map, 413.
-    """
-    parsed, facts = await service.workshop.parse(source, folder, kind="labels")
-    labels = await run_in_threadpool(np.load, parsed / VOXELS_FILE, allow_pickle=False)
-    x, y, z = labels.shape
-    names = {int(key): str(name) for key, name in facts["names"].items()}
-    return Segmentation(labels, Grid((x, y, z), np.array(facts["affine"])), names)
-
-
-async def _keep(
-    service: Service, source: Path, folder: Path, name: str, owner: str | None, expires_in: timedelta | None
-) -> ScanRecord:
-    parsed, facts = await service.workshop.parse(source, folder)
-    return await run_in_threadpool(service.scans.add, parsed, facts, name, owner, expires_in)
-
-
-def _display_name(filename: str) -> str:
-    return scan_name(Path(safe_name(filename).removesuffix(".zip")))
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(400)

@@ -13,7 +13,7 @@ _MAIN = "vista3d"
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedModel:
     """A model as one kind of client sees it.
 
     Attributes:
@@ -47,24 +47,24 @@ _WHAT: dict[Kind, str] = {
 }
 
 
-def listed_models(service: Service) -> dict[str, Listed]:
+def listed_models(service: Service) -> dict[str, ListedModel]:
     """Every model under its names; the server's default is ``vista3d``, the others have their own names.
 
     Raises:
         ServiceError: 503, not ready.
     """
-    found: dict[str, Listed] = {}
+    found: dict[str, ListedModel] = {}
     for number, (own_name, model) in enumerate(service.engine.models.items()):
         name = _MAIN if number == 0 else own_name
-        found[name] = Listed(name, "vista3d", model)
+        found[name] = ListedModel(name, "vista3d", model)
         if "automatic" in model.card.branches:
-            found[f"{name}_auto"] = Listed(f"{name}_auto", "segmentation", model)
+            found[f"{name}_auto"] = ListedModel(f"{name}_auto", "segmentation", model)
         if "point" in model.card.branches:
-            found[f"{name}_click"] = Listed(f"{name}_click", "deepgrow", model)
+            found[f"{name}_click"] = ListedModel(f"{name}_click", "deepgrow", model)
     return found
 
 
-def find_listed(service: Service, name: str) -> Listed:
+def find_listed(service: Service, name: str) -> ListedModel:
     """A model by its name in ``/info/``.
 
     Raises:

@@ -13,7 +13,7 @@ from openvista.serve.monai_label.datastore import SESSION_LIFE
 from openvista.serve.monai_label.face import MonaiLabel, TheFace
 from openvista.serve.monai_label.translate import read_params
 from openvista.serve.problems import body, form, problems
-from openvista.serve.uploads import Upload, keep_file, read_labels, receive_form, scratch_folder
+from openvista.serve.uploads import Upload, keep_file, read_labels, receive_form
 from openvista.weights.registry import sha256_of
 
 router = APIRouter(prefix="/datastore", tags=["MONAI Label"])
@@ -53,7 +53,7 @@ async def add_image(
 ) -> dict[str, str]:
     """Add an image; it is read first, and never replaces another."""
     store = face.store.datastore
-    async with scratch_folder(face.service) as folder:
+    async with face.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file",))
         source = _one_file(upload, "file")
         record = await keep_file(face.service, source, upload.name, None, SESSION_LIFE)
@@ -109,7 +109,7 @@ async def note_image(image: Id, request: Request, face: TheFace) -> dict[str, An
 async def save_label(image: Id, request: Request, face: TheFace, tag: Tag = _FINAL) -> dict[str, str]:
     """Keep a label of an image; it is read first."""
     store = face.store.datastore
-    async with scratch_folder(face.service) as folder:
+    async with face.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("label",))
         source = _one_file(upload, "label")
         found = await read_labels(face.service, source, folder)
@@ -172,7 +172,7 @@ def _one_file(upload: Upload, field: str) -> Path:
 
 
 async def _form_params(face: MonaiLabel, request: Request, field: str) -> dict[str, Any]:
-    async with scratch_folder(face.service) as folder:
+    async with face.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ())
         return read_params(upload.fields.get(field))
 

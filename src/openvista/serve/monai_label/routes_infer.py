@@ -19,7 +19,7 @@ from openvista.serve.monai_label.models import find_listed, listed_models
 from openvista.serve.monai_label.translate import read_params, to_question
 from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
-from openvista.serve.uploads import Upload, receive_form, scan_from_form, scan_from_upload, scratch_folder
+from openvista.serve.uploads import Upload, receive_form, scan_from_form, scan_from_upload
 
 router = APIRouter(tags=["MONAI Label"])
 
@@ -80,7 +80,7 @@ async def infer(
     listed = find_listed(face.service, model)
     if output is OutputKind.DICOM_SEG:
         raise ServiceError("this server writes no DICOM SEG; ask for 'image'", code="params")
-    async with scratch_folder(face.service) as folder:
+    async with face.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file", "label"))
         params = read_params(upload.fields.get("params"))
         ending = translate.wanted_ending(params)

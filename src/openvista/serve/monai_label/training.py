@@ -18,9 +18,9 @@ from openvista.datalist import Case, DataList, write_datalist
 from openvista.errors import AnatomyError, ServiceError
 from openvista.io import read_segmentation
 from openvista.scan import Segmentation
-from openvista.serve.guard import new_id
+from openvista.serve.ids import new_id
 from openvista.serve.monai_label.datastore import Datastore
-from openvista.serve.monai_label.models import Listed, find_listed
+from openvista.serve.monai_label.models import ListedModel, find_listed
 from openvista.serve.service import Service
 from openvista.structures import present_ids
 
@@ -76,7 +76,7 @@ class Training:
         async with self._starting:
             return await self._start(self._datastore, listed, minutes)
 
-    async def _start(self, datastore: Datastore, listed: Listed, minutes: float) -> dict[str, Any]:
+    async def _start(self, datastore: Datastore, listed: ListedModel, minutes: float) -> dict[str, Any]:
         folder = self._service.settings.state / "train" / new_id()
         try:
             datalist, mapping = await run_in_threadpool(make_list, datastore, folder / "data", listed.model.vocabulary)

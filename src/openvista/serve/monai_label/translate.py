@@ -13,9 +13,9 @@ import numpy as np
 from openvista.errors import ServiceError
 from openvista.prompts import Click
 from openvista.scan import Segmentation
-from openvista.serve.guard import new_id
-from openvista.serve.monai_label.models import Listed
-from openvista.serve.oneshot import Asked
+from openvista.serve.ids import new_id
+from openvista.serve.monai_label.models import ListedModel
+from openvista.serve.oneshot import Question
 from openvista.serve.schemas import MAX_CLICKS
 from openvista.structures import present_ids
 
@@ -26,7 +26,7 @@ _MOST_TEXT = 120
 
 
 @dataclass(frozen=True)
-class Question:
+class ClientQuestion:
     """What is asked, and how the answer is numbered.
 
     Attributes:
@@ -34,7 +34,7 @@ class Question:
         single: name of the only segment of the answer, whose value is then 1; ``None``: the engine's ids.
     """
 
-    asked: Asked
+    asked: Question
     single: str | None = None
 
 
@@ -53,7 +53,7 @@ def read_params(text: str | None) -> dict[str, Any]:
     return content
 
 
-def to_question(listed: Listed, params: Mapping[str, Any]) -> Question:
+def to_question(listed: ListedModel, params: Mapping[str, Any]) -> ClientQuestion:
     """What a client wants of a model.
 
     Raises:
@@ -61,18 +61,18 @@ def to_question(listed: Listed, params: Mapping[str, Any]) -> Question:
     """
     if listed.kind == "segmentation":
         classes = _names(params.get("classes"))
-        return Question(Asked(classes=classes or None))
+        return ClientQuestion(Question(classes=classes or None))
     if listed.kind == "deepgrow":
         return _clicks_on_segment(listed, params)
     return _prompts(listed, params)
 
 
-def _prompts(listed: Listed, params: Mapping[str, Any]) -> Question:
+def _prompts(listed: ListedModel, params: Mapping[str, Any]) -> ClientQuestion:
     """Type vista3d: ``label_prompt`` ids, ``points`` with ``point_labels``, or nothing for everything."""
     classes = _names(params.get("label_prompt"))
     points = _places(params.get("points"), "points")
     if not points:
-        return Question(Asked(classes=classes or None))
+        return ClientQuestion(Question(classes=classes or None))
     signs = params.get("point_labels")
     if signs is None:
         signs = [1] * len(points)
@@ -82,11 +82,11 @@ def _prompts(listed: Listed, params: Mapping[str, Any]) -> Question:
     if len(classes) > 1:
         raise ServiceError("points are for one class: give one label_prompt, or none", code="params")
     if classes:
-        return Question(Asked(clicks={classes[0]: clicks}))
-    return Question(Asked(clicks={_UNNAMED: clicks}, new=frozenset({_UNNAMED})), single=_UNNAMED)
+        return ClientQuestion(Question(clicks={classes[0]: clicks}))
+    return ClientQuestion(Question(clicks={_UNNAMED: clicks}, new=frozenset({_UNNAMED})), single=_UNNAMED)
 
 
-def _clicks_on_segment(listed: Listed, params: Mapping[str, Any]) -> Question:
+def _clicks_on_segment(listed: ListedModel, params: Mapping[str, Any]) -> ClientQuestion:
     """Type deepgrow: ``foreground`` and ``background`` on the segment called ``label``."""
     label = params.get("label")
     name = str(label).strip()[:_MOST_TEXT] if isinstance(label, str) and label.strip() else _UNNAMED
@@ -97,10 +97,10 @@ def _clicks_on_segment(listed: Listed, params: Mapping[str, Any]) -> Question:
         raise ServiceError("click on something first: 'foreground' is empty", code="params")
     known = {item.name.casefold(): item.id for item in listed.model.vocabulary.classes()}
     if name.casefold() in known:
-        return Question(Asked(clicks={known[name.casefold()]: clicks}), single=name)
+        return ClientQuestion(Question(clicks={known[name.casefold()]: clicks}), single=name)
     if name.isdecimal():
         name = f"segment {name}"
-    return Question(Asked(clicks={name: clicks}, new=frozenset({name})), single=name)
+    return ClientQuestion(Question(clicks={name: clicks}, new=frozenset({name})), single=name)
 
 
 def _names(value: Any) -> list[int | str]:

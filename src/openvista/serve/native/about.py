@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from openvista._version import __version__
@@ -14,13 +14,13 @@ from openvista.serve.etags import answer_with_etag
 from openvista.serve.problems import problems
 from openvista.serve.sandbox_child import DETACHED
 from openvista.serve.schemas import ClassInfo, ClassList, Features, GroupInfo, Limits, ModelInfo, ServerInfo
-from openvista.serve.service import Service, service_of
+from openvista.serve.service import TheService
 
 router = APIRouter(prefix="/api/v1", tags=["about"])
 
 
 @router.get("/info", responses=problems(503))
-def info(service: Annotated[Service, Depends(service_of)]) -> ServerInfo:
+def info(service: TheService) -> ServerInfo:
     """What this server has loaded, allows and bounds."""
     settings = service.settings
     models = service.engine.models
@@ -51,7 +51,7 @@ def info(service: Annotated[Service, Depends(service_of)]) -> ServerInfo:
 @router.get("/classes", responses=problems(422, 503), response_model=ClassList)
 def classes(
     request: Request,
-    service: Annotated[Service, Depends(service_of)],
+    service: TheService,
     model: Annotated[str | None, Query(max_length=200)] = None,
     query: Annotated[str, Query(max_length=120, description="name, beginning of a name, or id")] = "",
 ) -> Response:

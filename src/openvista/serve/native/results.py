@@ -11,11 +11,11 @@ from openvista.io.session_file import write_session
 from openvista.scan import Segmentation
 from openvista.serve.etags import answer_with_etag, has_it, not_modified
 from openvista.serve.kept_session import KeptSession
-from openvista.serve.native.sessions import ObjectId, TheService, TheSession, WithLabels, changed
+from openvista.serve.native.sessions import ObjectId, TheSession, WithLabels, changed
 from openvista.serve.problems import body, form, problems
 from openvista.serve.schemas import Change, ExportFormat, History, Table
-from openvista.serve.service import Service
-from openvista.serve.uploads import labels_from_form, scratch_folder
+from openvista.serve.service import Service, TheService
+from openvista.serve.uploads import labels_from_form
 from openvista.serve.workspace import Workspace
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["results"])
@@ -93,7 +93,7 @@ def _write_session(workspace: Workspace, path: Path) -> int:
 
 
 async def _nifti(service: Service, kept: KeptSession, request: Request, make: Make, suffix: str) -> Response:
-    async with scratch_folder(service) as folder:
+    async with service.sandbox.scratch() as folder:
         path = folder / "labels.nii.gz"
         revision = await service.sessions.change(kept, lambda workspace: _writer(make)(workspace, path))
         return answer_with_etag(request, path.read_bytes(), f"{kept.id}{suffix}-{revision}", "application/gzip")
@@ -102,7 +102,7 @@ async def _nifti(service: Service, kept: KeptSession, request: Request, make: Ma
 async def _send(
     service: Service, kept: KeptSession, request: Request, write: Write, name: str, ending: ExportFormat
 ) -> Response:
-    async with scratch_folder(service) as folder:
+    async with service.sandbox.scratch() as folder:
         path = folder / f"export.{ending.value}"
         revision = await service.sessions.change(kept, lambda workspace: write(workspace, path))
         tag = f"{kept.id}-{ending.value}-{revision}"

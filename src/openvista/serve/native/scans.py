@@ -1,8 +1,6 @@
 """Scans in: upload, path, address. Scans out: facts, image."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -10,13 +8,11 @@ from openvista.serve.etags import file_with_etag
 from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
 from openvista.serve.schemas import FromPath, FromUrl, ScanInfo, ScanList, ScanWarning
-from openvista.serve.service import Service, asker, service_of
+from openvista.serve.service import Owner, TheService
 from openvista.serve.uploads import scan_from_form, scan_from_path, scan_from_url
 
 router = APIRouter(prefix="/api/v1/scans", tags=["scans"])
 
-TheService = Annotated[Service, Depends(service_of)]
-Owner = Annotated[str | None, Depends(asker)]
 _FIELDS = {"name": "what to call it; default: the file's name"}
 
 

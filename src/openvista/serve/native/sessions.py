@@ -1,7 +1,6 @@
 """Sessions: open, look, close; objects; undo."""
 
 from collections.abc import Callable
-from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -9,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from openvista.errors import ServiceError
 from openvista.serve.kept_session import KeptSession
 from openvista.serve.problems import form, problems
+from openvista.serve.sandbox_child import SESSION_FILE
 from openvista.serve.schemas import (
     Change,
     ChangeObject,
@@ -17,14 +17,12 @@ from openvista.serve.schemas import (
     SessionInfo,
     SessionList,
 )
-from openvista.serve.service import Service, asker, service_of
-from openvista.serve.uploads import receive_form, scratch_folder
+from openvista.serve.service import Owner, Service, TheService
+from openvista.serve.uploads import receive_form
 from openvista.serve.workspace import Workspace
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 
-TheService = Annotated[Service, Depends(service_of)]
-Owner = Annotated[str | None, Depends(asker)]
 ObjectId = Annotated[int, Path(ge=1, le=65535)]
 WithLabels = Annotated[bool, Query(description="send the changed voxels along")]
 
@@ -55,12 +53,12 @@ async def import_session(
 ) -> SessionInfo:
     """Go on with a session that was exported as ``.ovsession``, on the same scan and model."""
     scan = service.scans.get(scan_id, owner)
-    async with scratch_folder(service) as folder:
+    async with service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file",))
         if upload.source is None or upload.source.is_dir():
             raise ServiceError("send one session file, as field 'file'", code="no-file")
-        checked: FilePath = await service.workshop.check_session(upload.source, folder)
-        return await session_info(service, await service.sessions.create(scan, model, owner, checked))
+        checked, _ = await service.sandbox.read(upload.source, folder, "session")
+        return await session_info(service, await service.sessions.create(scan, model, owner, checked / SESSION_FILE))
 
 
 @router.get("", responses=problems())
