@@ -1,4 +1,4 @@
-"""Fetching a scan from an address that a stranger named, without being sent where only we can reach.
+"""Fetching a scan from an address that a client named, without being sent where only we can reach.
 
 Off unless hosts are allowed. Every address, the first and each redirect's, is judged anew: scheme, host name, and all
 the numbers its name resolves to. The connection then goes to the number that was judged, so that a second look-up

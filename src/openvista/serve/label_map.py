@@ -11,8 +11,6 @@ from openvista.session.label_maps import Composer, by_hand
 from openvista.session.session import Session
 from openvista.session.state import ObjectState, SessionState
 
-"""First voxel, and the one after the last."""
-
 _REMEMBERED = 256
 """Changes whose boxes are kept; a client that is further behind gets the whole volume."""
 

@@ -1,4 +1,4 @@
-"""Paths that a stranger names, confined to the folders that the operator allowed."""
+"""Paths that a client names, confined to the folders that the operator allowed."""
 
 import os
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def _wholly_inside(path: Path, roots: Sequence[Path]) -> bool:
 
 
 def safe_name(given: str, fallback: str = "scan") -> str:
-    """A file name from a stranger: no folders, no control characters, at most 120 letters, never empty."""
+    """A client's file name, made harmless: no folders, no control characters, at most 120 letters, never empty."""
     base = given.replace("\\", "/").rsplit("/", 1)[-1]
     kept = "".join(letter for letter in base if letter.isprintable()).strip(" .")
     return kept[:120] or fallback

@@ -1,4 +1,4 @@
-"""Every refusal as JSON of one shape, whichever part of the server made it."""
+"""Every refusal as JSON of one shape, whichever part of the server made it; and how the API's description tells it."""
 
 import logging
 import math
@@ -30,7 +30,21 @@ _OUR_FAULT: dict[type[InputError], tuple[int, str, str]] = {
     OutputError: (507, "storage", "the server cannot write; its log says why"),
 }
 """What is the user's input in a command line, and is not when the machine is somebody else's."""
+_FOREIGN = ("HTTPValidationError", "ValidationError")
+"""What FastAPI calls its own refusals."""
 _STATUS_CODES = {404: "not-found", 405: "method", 413: "too-large", 415: "media-type"}
+_MEANINGS = {
+    401: "the server's token is missing",
+    403: "not allowed on this server",
+    404: "there is none, or it is somebody else's",
+    409: "not possible in this state",
+    413: "larger than this server takes",
+    415: "a kind of body that is not taken",
+    422: "the input cannot be used",
+    429: "the queue is full; Retry-After says when to ask again",
+    503: "starting, or about to stop; Retry-After says when to ask again",
+    504: "the address did not deliver in time",
+}
 
 
 def problem(status: int, code: str, detail: str, retry_after: float | None = None) -> Response:
@@ -53,7 +67,7 @@ def describe(error: OpenVistaError) -> tuple[int, str, str, float | None]:
 
 
 def without_paths(message: str, *paths: Path | None) -> str:
-    """A message for a stranger: our own folders do not concern them."""
+    """A message for a client: our own folders do not concern them."""
     for path in paths:
         if path is not None:
             message = message.replace(str(path), "the kept file")
@@ -93,20 +107,6 @@ def _first(error: RequestValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{where}: {first['msg']}{more}"
-
-
-_MEANINGS = {
-    401: "the server's token is missing",
-    403: "not allowed on this server",
-    404: "there is none, or it is somebody else's",
-    409: "not possible in this state",
-    413: "larger than this server takes",
-    415: "a kind of body that is not taken",
-    422: "the input cannot be used",
-    429: "the queue is full; Retry-After says when to ask again",
-    503: "starting, or about to stop; Retry-After says when to ask again",
-    504: "the address did not deliver in time",
-}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -158,9 +158,6 @@ def describe_refusals(app: FastAPI) -> None:
         return make()
 
     app.openapi = described  # type: ignore[method-assign]
-
-
-_FOREIGN = ("HTTPValidationError", "ValidationError")
 
 
 def _mend(answer: dict[str, Any] | None) -> None:

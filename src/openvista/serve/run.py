@@ -1,6 +1,6 @@
 """Running a server: a parent that holds the port and starts a worker, again and again if the worker dies.
 
-The parent loads nothing heavy and reads nothing of strangers. Since it holds the listening socket, clients that come
+The parent loads nothing heavy and reads nothing that clients send. Since it holds the listening socket, clients that come
 while the worker is away wait, then get 503 until the models are loaded, and go on: sessions are on disk.
 """
 

@@ -1,4 +1,4 @@
-"""Reads strangers' files, each in a process of its own: ``python -m openvista.serve.sandbox_child``.
+"""Reads untrusted files, each in a process of its own: ``python -m openvista.serve.sandbox_child``.
 
 One request per line on standard input. For each we fork, and the child reads the file: whatever a hostile file does to
 a decoder, it does it there, with bounded memory, time, open files and output, without the server's token, and without
@@ -70,7 +70,7 @@ def main() -> int:
         sys.stdout.write(f"{status}\n")
         sys.stdout.flush()
         if not hasattr(os, "fork"):
-            return 0  # a process that has read one stranger's file reads no other
+            return 0  # a process that has read one untrusted file reads no other
     return 0
 
 

@@ -30,18 +30,18 @@ class Settings(BaseSettings):
         devices: one queue each.
         state: folder for scans and sessions, readable by this user only.
         roots: folders whose files may be registered by path; none by default.
-        datastore: folder of the MONAI Label face, shared by everyone who may ask; off by default.
+        datastore: folder of the MONAI Label interface, shared by everyone who may ask; off by default.
         url_hosts: host names (``*.example.org``) that scans may be fetched from; none, so off, by default.
         url_private: fetch from private and loopback addresses as well. For a file server beside this one.
         upload_mb, voxels: the largest upload, and the largest scan.
-        parse_seconds, parse_memory_mb: limits of the process that reads strangers' files.
+        parse_seconds, parse_memory_mb: limits of the process that reads untrusted files.
         scans, sessions: how many are kept in all, on disk.
         open_sessions, session_memory_mb: how many sessions, and how much of them, stay in memory.
         queue, queue_per_session: jobs that wait or run, per device and per session, before 429.
         idle_minutes: a session nobody asks goes to disk after this.
         keep_hours: a scan or session nobody asks is deleted after this.
         drain_seconds: what running jobs get to finish when the server is told to stop.
-        train: let the MONAI Label face start fine-tuning.
+        train: let the MONAI Label interface start fine-tuning.
     """
 
     model_config = SettingsConfigDict(env_prefix="OPENVISTA_SERVE_", extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""A folder of images and labels that annotators share, in MONAI Label's layout.
+"""A folder of images and labels that annotators share, in MONAI Label's layout; and its images as scans of ours.
 
 ``labels/<tag>/<id>.<ending>`` for labels; images in ``images/`` if there is such a folder, else beside ``labels/``.
 What is known about them is in ``openvista_datastore.json``. An id is a file name without its ending.
@@ -25,10 +25,12 @@ from openvista.serve.scans import ScanRecord
 from openvista.serve.service import Service
 from openvista.serve.uploads import keep_file
 
-INDEX_FILE = "openvista_datastore.json"
+_INDEX_FILE = "openvista_datastore.json"
 _ENDINGS_BESIDES = (".zip",)
 _NAME = re.compile(r"[^\W_][\w .+=@,()-]{0,119}")  # no slash, no leading dot, nothing a shell or header would trip over
 _MOST_IMAGES = 100_000
+SESSION_LIFE = timedelta(hours=1)
+"""After the last question about a scan."""
 
 
 class Datastore:
@@ -49,7 +51,7 @@ class Datastore:
         root = self.folder.resolve()
         found: dict[str, Path] = {}
         for path in sorted(self._image_folder().iterdir())[:_MOST_IMAGES]:
-            ending = ending_of(path)
+            ending = _ending_of(path)
             if ending and path.is_file() and path.resolve().is_relative_to(root):
                 found.setdefault(_id_of(path), path)
         return found
@@ -60,7 +62,7 @@ class Datastore:
         Raises:
             ServiceError: 404.
         """
-        path = self.images().get(checked_id(image_id))
+        path = self.images().get(_checked_id(image_id))
         if path is None:
             raise ServiceError("there is no such image in the datastore", status=404, code="not-found")
         return path
@@ -71,7 +73,7 @@ class Datastore:
         Raises:
             ServiceError: 409, there is one of that id, which nobody may replace; 422, unusable id.
         """
-        image_id = checked_id(image_id)
+        image_id = _checked_id(image_id)
         with self._lock:
             if image_id in self.images():
                 raise ServiceError(f"there is an image {image_id!r} already", status=409, code="exists")
@@ -94,7 +96,7 @@ class Datastore:
                 self.remove_label(image_id, tag)
             path.unlink(missing_ok=True)
             with self._index(write=True) as index:
-                index.pop(checked_id(image_id), None)
+                index.pop(_checked_id(image_id), None)
 
     # --- labels -------------------------------------------------------------------------------------------------
 
@@ -104,8 +106,8 @@ class Datastore:
         Raises:
             ServiceError: 404.
         """
-        folder = self.folder / "labels" / checked_id(tag)
-        wanted = checked_id(image_id)
+        folder = self.folder / "labels" / _checked_id(tag)
+        wanted = _checked_id(image_id)
         found = [path for path in folder.glob("*") if path.is_file() and _id_of(path) == wanted]
         if not found or not found[0].resolve().is_relative_to(self.folder.resolve()):
             raise ServiceError("there is no such label in the datastore", status=404, code="not-found")
@@ -114,7 +116,7 @@ class Datastore:
     def tags(self, image_id: str) -> list[str]:
         """Which labels an image has."""
         folders = sorted(path for path in (self.folder / "labels").glob("*") if path.is_dir())
-        wanted = checked_id(image_id)
+        wanted = _checked_id(image_id)
         return [path.name for path in folders if any(_id_of(file) == wanted for file in path.iterdir())]
 
     def save_label(self, image_id: str, tag: str, source: Path, ending: str, info: dict[str, Any]) -> str:
@@ -123,7 +125,7 @@ class Datastore:
         Raises:
             ServiceError: 404, no such image; 422, unusable tag.
         """
-        image_id, tag = checked_id(image_id), checked_id(tag)
+        image_id, tag = _checked_id(image_id), _checked_id(tag)
         with self._lock:
             self.image(image_id)
             folder = self.folder / "labels" / tag
@@ -152,7 +154,7 @@ class Datastore:
     def entry(self, image_id: str) -> dict[str, Any]:
         """What is noted about an image."""
         with self._index() as index:
-            return dict(index.get(checked_id(image_id), {}))
+            return dict(index.get(_checked_id(image_id), {}))
 
     def update_info(self, image_id: str, info: dict[str, Any], tag: str | None = None) -> None:
         """Note something about an image, or about one of its labels.
@@ -188,10 +190,10 @@ class Datastore:
         for image_id, path in self.images().items():
             entry = known.get(image_id, {})
             labels = {
-                tag: {"ext": ending_of(self.label(image_id, tag)), "info": entry.get("labels", {}).get(tag, {})}
+                tag: {"ext": _ending_of(self.label(image_id, tag)), "info": entry.get("labels", {}).get(tag, {})}
                 for tag in self.tags(image_id)
             }
-            objects[image_id] = {"image": {"ext": ending_of(path), "info": entry.get("info", {})}, "labels": labels}
+            objects[image_id] = {"image": {"ext": _ending_of(path), "info": entry.get("info", {})}, "labels": labels}
         return {"name": "OpenVISTA", "description": "images and labels of this server", "objects": objects}
 
     def pairs(self) -> list[tuple[str, Path, Path, dict[str, Any]]]:
@@ -210,13 +212,13 @@ class Datastore:
 
     def _update(self, image_id: str, change: Any) -> None:
         with self._index(write=True) as index:
-            entry = index.setdefault(checked_id(image_id), {})
+            entry = index.setdefault(_checked_id(image_id), {})
             change(entry)
             entry["ts"] = int(time.time())
 
     @contextmanager
     def _index(self, write: bool = False) -> Iterator[dict[str, Any]]:
-        path = self.folder / INDEX_FILE
+        path = self.folder / _INDEX_FILE
         with self._lock:
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
@@ -229,32 +231,8 @@ class Datastore:
                     temporary.write_text(json.dumps({"objects": index}, indent=1), encoding="utf-8")
 
 
-def checked_id(given: str) -> str:
-    """An id or tag that can be a file name, and nothing else.
-
-    Raises:
-        ServiceError: 422.
-    """
-    if not _NAME.fullmatch(given) or ".." in given:
-        raise ServiceError("an id is a name of letters, digits, dots, dashes and blanks", status=422, code="id")
-    return given
-
-
-def ending_of(path: Path) -> str:
-    """The ending of an image that we read, else ``""``."""
-    ending = image_suffix(path) or next((end for end in _ENDINGS_BESIDES if path.name.lower().endswith(end)), "")
-    return "" if ending in DETACHED else ending
-
-
-def _id_of(path: Path) -> str:
-    return scan_name(Path(path.name.removesuffix(".zip")))
-
-
-SESSION_LIFE = timedelta(hours=1)
-
-
-class Images:
-    """The datastore's images as scans of ours: read once, kept for an hour after the last question.
+class Store:
+    """A datastore, and its images as scans of ours: read once, kept for an hour after the last question.
 
     Args:
         service: the server's parts.
@@ -262,7 +240,8 @@ class Images:
     """
 
     def __init__(self, service: Service, datastore: Datastore) -> None:
-        self._service, self._datastore = service, datastore
+        self.datastore = datastore
+        self._service = service
         self._known: dict[tuple[str, int, int], str] = {}
 
     async def scan(self, image_id: str) -> ScanRecord:
@@ -271,7 +250,7 @@ class Images:
         Raises:
             ServiceError: 404 no such image; 422, it is no scan.
         """
-        path = await run_in_threadpool(self._datastore.image, image_id)
+        path = await run_in_threadpool(self.datastore.image, image_id)
         stat = path.stat()
         key = (str(path), stat.st_mtime_ns, stat.st_size)
         scans = self._service.scans
@@ -282,3 +261,24 @@ class Images:
         self._known = {facts: scan_id for facts, scan_id in self._known.items() if scan_id in scans}
         self._known[key] = record.id
         return record
+
+
+def _checked_id(given: str) -> str:
+    """An id or tag that can be a file name, and nothing else.
+
+    Raises:
+        ServiceError: 422.
+    """
+    if not _NAME.fullmatch(given) or ".." in given:
+        raise ServiceError("an id is a name of letters, digits, dots, dashes and blanks", status=422, code="id")
+    return given
+
+
+def _ending_of(path: Path) -> str:
+    """The ending of an image that we read, else ``""``."""
+    ending = image_suffix(path) or next((end for end in _ENDINGS_BESIDES if path.name.lower().endswith(end)), "")
+    return "" if ending in DETACHED else ending
+
+
+def _id_of(path: Path) -> str:
+    return scan_name(Path(path.name.removesuffix(".zip")))

@@ -1,26 +1,17 @@
-"""What the MONAI Label face needs besides the service, and how its routes get at it."""
+"""What the MONAI Label interface needs besides the service, and how its routes get at it."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from openvista.errors import ServiceError
-from openvista.serve.monai_label.datastore import Datastore, Images
+from openvista.serve.monai_label.datastore import Datastore, Store
 from openvista.serve.monai_label.training import Training
 from openvista.serve.service import Service
 
 
-@dataclass(frozen=True)
-class Store:
-    """A datastore, and its images as scans."""
-
-    datastore: Datastore
-    images: Images
-
-
 class MonaiLabel:
-    """The face's own parts.
+    """The parts of this interface alone.
 
     Args:
         service: the server's.
@@ -35,7 +26,7 @@ class MonaiLabel:
         self.service = service
         folder = service.settings.datastore
         datastore = None if folder is None else Datastore(folder)
-        self.optional_store = None if datastore is None else Store(datastore, Images(service, datastore))
+        self.optional_store = None if datastore is None else Store(service, datastore)
         self.training = Training(service, datastore)
 
     @property
@@ -51,9 +42,10 @@ class MonaiLabel:
         return self.optional_store
 
 
-def _parts(request: Request) -> MonaiLabel:
-    parts: MonaiLabel = request.app.state.monai_label
-    return parts
+def _face_of(request: Request) -> MonaiLabel:
+    face: MonaiLabel = request.app.state.monai_label
+    return face
 
 
-TheFace = Annotated[MonaiLabel, Depends(_parts)]
+TheFace = Annotated[MonaiLabel, Depends(_face_of)]
+"""Of the app that got a request."""

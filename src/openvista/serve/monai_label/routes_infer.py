@@ -16,7 +16,6 @@ from openvista.serve.monai_label import translate
 from openvista.serve.monai_label.datastore import SESSION_LIFE
 from openvista.serve.monai_label.face import MonaiLabel, TheFace
 from openvista.serve.monai_label.models import find_listed, listed_models
-from openvista.serve.monai_label.translate import read_params, to_question
 from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
 from openvista.serve.uploads import Upload, receive_form, scan_from_form, scan_from_upload
@@ -82,20 +81,20 @@ async def infer(
         raise ServiceError("this server writes no DICOM SEG; ask for 'image'", code="params")
     async with face.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file", "label"))
-        params = read_params(upload.fields.get("params"))
+        params = translate.read_params(upload.fields.get("params"))
         ending = translate.wanted_ending(params)
-        question = to_question(listed, params)
+        asked = translate.to_question(listed, params)
         if "label" in upload.others:
             raise ServiceError("scribbles as a label map are not taken; send clicks", code="params")
         record, kept = await _find_scan(face, upload, folder, session_id, image)
         try:
             found = await face.service.oneshots.ask(
-                request, record, listed.model.card.name, question.asked, f"monai-{listed.kind}"
+                request, record, listed.model.card.name, asked.question, f"monai-{listed.kind}"
             )
         finally:
             if not kept:
                 await face.service.remove_scan(record.id)
-        segmentation = await run_in_threadpool(translate.numbered, found.segmentation, question.single)
+        segmentation = await run_in_threadpool(translate.numbered, found.segmentation, asked.single)
         told = translate.params_of(segmentation, found.seconds, found.notes)
         if output is OutputKind.JSON:
             return JSONResponse(told)
@@ -117,7 +116,7 @@ async def _find_scan(
     if session_id:
         return face.service.scans.prolong(face.service.scans.get(session_id, None).id, SESSION_LIFE), True
     if image:
-        return await face.store.images.scan(image), True
+        return await face.store.scan(image), True
     raise ServiceError("give an image id, a session_id, or a file", code="no-file")
 
 

@@ -1,4 +1,4 @@
-"""From the ``params`` of an inference request to what the engine is asked, for each type of model."""
+"""Between MONAI Label's words and ours: a request's ``params`` become a question, and its result an answer."""
 
 import gzip
 import json
@@ -23,6 +23,8 @@ _POSITIVE = (1, 3)
 """Values of ``point_labels`` that include; 0 and 2 exclude. 2 and 3 are VISTA3D's own for special classes."""
 _UNNAMED = "object"
 _MOST_TEXT = 120
+_ENDINGS = (".nrrd", ".seg.nrrd", ".nii.gz", ".nii", ".mha")
+_DEFAULT_ENDING = ".nii.gz"
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,15 @@ class ClientQuestion:
     """What is asked, and how the answer is numbered.
 
     Attributes:
-        asked: for the engine.
+        question: for the engine.
         single: name of the only segment of the answer, whose value is then 1; ``None``: the engine's ids.
     """
 
-    asked: Question
+    question: Question
     single: str | None = None
+
+
+# --- what is asked ------------------------------------------------------------------------------------------------
 
 
 def read_params(text: str | None) -> dict[str, Any]:
@@ -142,8 +147,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < 1e9
 
 
-_ENDINGS = (".nrrd", ".seg.nrrd", ".nii.gz", ".nii", ".mha")
-DEFAULT_ENDING = ".nii.gz"
+# --- what comes back ----------------------------------------------------------------------------------------------
 
 
 def numbered(segmentation: Segmentation, single: str | None) -> Segmentation:
@@ -168,7 +172,7 @@ def wanted_ending(params: dict[str, Any]) -> str:
     Raises:
         ServiceError: 422, one that we do not write.
     """
-    ending = params.get("result_extension") or DEFAULT_ENDING
+    ending = params.get("result_extension") or _DEFAULT_ENDING
     if ending not in _ENDINGS:
         raise ServiceError(f"result_extension must be one of {', '.join(_ENDINGS)}", code="params")
     return str(ending)
@@ -185,10 +189,10 @@ def label_file(segmentation: Segmentation, folder: Path, ending: str, compress: 
     """
     path = segmentation.save(folder / f"answer{ending}")
     content = path.read_bytes()
-    return content if compress or not ending.endswith(".nrrd") else unpacked_nrrd(content)
+    return content if compress or not ending.endswith(".nrrd") else _unpacked_nrrd(content)
 
 
-def unpacked_nrrd(content: bytes) -> bytes:
+def _unpacked_nrrd(content: bytes) -> bytes:
     """An NRRD whose voxels follow as they are: little-endian, first axis fastest."""
     header, _, data = content.partition(b"\n\n")
     if b"encoding: gzip" not in header:
