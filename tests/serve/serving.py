@@ -28,6 +28,7 @@ from openvista.weights.store import save_model
 
 AFFINE = np.diag([-2.0, -2.0, 2.5, 1.0])
 SECONDS = 240.0  # that tests wait at most: for a machine that does much else
+CLICK = {"voxel": [8.0, 7.0, 6.0]}
 SHAPE = (16, 15, 13)  # one window of the network: what is tested here is the server
 
 
@@ -101,19 +102,18 @@ def running(**choices: Any) -> Iterator[Running]:
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5)
     )
-    loop = asyncio.new_event_loop()
+    loops: list[asyncio.AbstractEventLoop] = []
 
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(server.serve(sockets=[listener]))
-        loop.close()
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        await server.serve(sockets=[listener])
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
         wait_until_ready(url)
-        yield Running(settings, url, app, loop)
+        yield Running(settings, url, app, loops[0])
     finally:
         server.should_exit = True
         thread.join(SECONDS)
@@ -159,3 +159,35 @@ def gzip_bytes(content: bytes) -> bytes:
     with gzip.GzipFile(fileobj=buffer, mode="wb") as stream:
         stream.write(content)
     return buffer.getvalue()
+
+
+def open_session(http: httpx.Client, ct: Path) -> str:
+    with ct.open("rb") as file:
+        scan = http.post("/api/v1/scans", files={"file": (ct.name, file)}).json()["id"]
+    return f"/api/v1/sessions/{http.post('/api/v1/sessions', json={'scan_id': scan}).json()['id']}"
+
+
+def work(http: httpx.Client, session: str, seed: int = 0) -> np.ndarray:
+    """A class, a click, something undone: a session with a past and a future."""
+    http.post(f"{session}/classes", json={"classes": ["liver", "brainstem"]}).raise_for_status()
+    click = {"voxel": [5.0 + seed, 7.0, 6.0]}
+    http.post(f"{session}/clicks", json={"object": 5, "clicks": [click]}).raise_for_status()
+    http.post(f"{session}/clicks", json={"object": 5, "clicks": [CLICK]}).raise_for_status()
+    http.post(f"{session}/undo").raise_for_status()
+    return labels(http, session)
+
+
+def labels(http: httpx.Client, session: str) -> np.ndarray:
+    answer = http.get(f"{session}/segmentation")
+    answer.raise_for_status()
+    return np.asarray(read_nifti(answer.content).dataobj)
+
+
+def wait_until_saved(http: httpx.Client, session: str) -> None:
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        time.sleep(1.2)  # asking keeps it from being quiet
+        info = http.get(session).json()
+        if info["saved_revision"] == info["revision"]:
+            return
+    raise AssertionError("the session was not saved")

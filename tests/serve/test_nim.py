@@ -1,4 +1,4 @@
-"""The NIM face, with the requests that NIM's clients send."""
+"""The NIM interface, with the requests that NIM's clients send."""
 
 import io
 import json

@@ -7,7 +7,7 @@ import pytest
 from serving import ct_file, running
 
 
-def test_every_face_is_described_with_readable_operations(server):
+def test_every_interface_is_described_with_readable_operations(server):
     schema = server.http.get("/openapi.json").json()
     tags = {tag for path in schema["paths"].values() for operation in path.values() for tag in operation["tags"]}
     assert {"about", "scans", "sessions", "prompts", "results", "NIM", "MONAI Label", "health"} <= tags
@@ -41,7 +41,7 @@ def test_the_page_at_the_root_says_what_this_is(server):
     not os.environ.get("OPENVISTA_E2E"), reason="takes minutes: pip install schemathesis, set OPENVISTA_E2E=1"
 )
 def test_nothing_that_fits_the_description_breaks_the_server(two_branches, tmp_path):
-    """schemathesis over all three faces, with a scan, a session and an image that exist put into the addresses."""
+    """schemathesis over all three interfaces, with a scan, a session and an image that exist put into the addresses."""
     schemathesis = pytest.importorskip("schemathesis")
     from hypothesis import HealthCheck, Phase, given, settings
 

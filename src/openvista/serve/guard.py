@@ -111,9 +111,8 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         limit = self._upload_bytes if _UPLOADS.fullmatch(f"{scope['method']} {scope['path']}") else _SMALL
-        too_large = problem(
-            413, "too-large", f"the request is larger than the {limit // MEGABYTE} MB this server takes"
-        )
+        message = f"the request is larger than the {limit // MEGABYTE} MB this server takes"
+        too_large = problem(413, "too-large", message)
         claimed = headers.get("content-length", "0")
         if headers.get("content-encoding", "identity").lower() != "identity":
             refusal = problem(415, "media-type", "compressed request bodies are not taken; send the file as it is")
@@ -121,45 +120,34 @@ class BodyLimit:
         elif claimed.isdigit() and int(claimed) > limit:
             await too_large(scope, receive, send)
         else:
-            await _Counted(self._app, limit, too_large).run(scope, receive, send)
+            await self._count(scope, receive, send, limit, too_large)
 
+    async def _count(self, scope: Scope, receive: Receive, send: Send, limit: int, too_large: ASGIApp) -> None:
+        """Pass a request on while its body is within the limit; the answer is ours whatever handlers make of it."""
+        count, started = 0, False
 
-class _TooLarge(Exception):
-    """Unwinds the reading of a body; the answer is ours whatever the handlers make of it."""
-
-
-class _Counted:
-    """One request whose body is counted."""
-
-    def __init__(self, app: ASGIApp, limit: int, refusal: ASGIApp) -> None:
-        self._app = app
-        self._limit = limit
-        self._refusal = refusal
-        self._count = 0
-        self._started = False
-
-    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def counted() -> Message:
+            nonlocal count
             message = await receive()
-            self._count += len(message.get("body", b""))
-            if self._exceeded:
+            count += len(message.get("body", b""))
+            if count > limit:
                 raise _TooLarge
             return message
 
         async def held(message: Message) -> None:
-            if self._exceeded and not self._started:
-                return  # some handler's own words for the same thing
-            self._started = True
-            await send(message)
+            nonlocal started
+            if count <= limit or started:  # else it is some handler's own words for the same thing
+                started = True
+                await send(message)
 
         with contextlib.suppress(_TooLarge):
             await self._app(scope, counted, held)
-        if self._exceeded and not self._started:
-            await self._refusal(scope, receive, send)
+        if count > limit and not started:
+            await too_large(scope, receive, send)
 
-    @property
-    def _exceeded(self) -> bool:
-        return self._count > self._limit
+
+class _TooLarge(Exception):
+    """Unwinds the reading of a body."""
 
 
 def same_secret(given: str, expected: str) -> bool:

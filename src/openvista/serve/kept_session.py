@@ -20,7 +20,7 @@ from openvista.serve.ids import no_such
 from openvista.serve.jobs import Job
 from openvista.serve.workspace import Workspace
 
-RECORD_FILE = "record.json"
+_RECORD_FILE = "record.json"
 SAVED_FILE = f"session{SESSION_SUFFIX}"
 _JOBS = 32
 _MOST_LISTENERS = 16
@@ -158,14 +158,14 @@ class KeptSession:
             "model": self.model,
             "created": self.created.isoformat(),
         }
-        with replacing(self.folder / RECORD_FILE) as temporary:
+        with replacing(self.folder / _RECORD_FILE) as temporary:
             temporary.write_text(json.dumps(record), encoding="utf-8")
 
     @classmethod
     def from_folder(cls, folder: Path, most_turns: int) -> "KeptSession | None":
         """The session that a folder holds; ``None`` if it holds none."""
         try:
-            record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+            record = json.loads((folder / _RECORD_FILE).read_text(encoding="utf-8"))
             created = datetime.fromisoformat(record["created"])
             owner, scan_id, model = record["owner"], record["scan_id"], record["model"]
         except (OSError, ValueError, KeyError, TypeError):

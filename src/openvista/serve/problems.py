@@ -2,7 +2,6 @@
 
 import logging
 import math
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -64,14 +63,6 @@ def describe(error: OpenVistaError) -> tuple[int, str, str, float | None]:
         kinds = [code for kind, code in _CODES.items() if isinstance(error, kind)]
         return 422, kinds[0] if kinds else type(error).__name__.removesuffix("Error").lower(), str(error), None
     return 500, "internal", "the server failed; its log says why", None
-
-
-def without_paths(message: str, *paths: Path | None) -> str:
-    """A message for a client: our own folders do not concern them."""
-    for path in paths:
-        if path is not None:
-            message = message.replace(str(path), "the kept file")
-    return message
 
 
 def install(app: FastAPI) -> None:

@@ -1,7 +1,11 @@
 """Running a server: a parent that holds the port and starts a worker, again and again if the worker dies.
 
-The parent loads nothing heavy and reads nothing that clients send. Since it holds the listening socket, clients that come
-while the worker is away wait, then get 503 until the models are loaded, and go on: sessions are on disk.
+The parent loads nothing heavy and reads nothing that clients send. Since it holds the listening socket, clients that
+come while the worker is away wait, then get 503 until the models are loaded, and go on: sessions are on disk.
+
+Not by ``uvicorn.supervisors.Multiprocess``: it starts a worker that cannot start again and again, without end; when it
+is killed its workers stay, and hold the port and the state folder; a second signal does not end a worker that drains;
+and a worker that does not answer for five seconds, which a network can keep it from, is killed.
 """
 
 import json
@@ -67,17 +71,24 @@ def supervise(settings: Settings, listener: socket.socket, verbose: int) -> int:
     Returns:
         Exit status: 0 stopped, else that of a worker which never got over its start.
     """
-    parent = _Parent(settings, listener, verbose)
+    content = settings.model_dump(mode="json")  # the token included: for our own worker's pipe, never for a log
+    content["token"] = None if settings.token is None else settings.token.get_secret_value()
+    parent = _Parent(listener.fileno(), {"fd": listener.fileno(), "verbose": verbose, "settings": content})
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, parent.stop)
     return parent.run()
 
 
 class _Parent:
-    """Starts workers and passes signals on."""
+    """Starts workers and passes signals on.
 
-    def __init__(self, settings: Settings, listener: socket.socket, verbose: int) -> None:
-        self._settings, self._listener, self._verbose = settings, listener, verbose
+    Args:
+        fd: of the listening socket.
+        message: what a worker reads from its standard input.
+    """
+
+    def __init__(self, fd: int, message: dict[str, Any]) -> None:
+        self._fd, self._message = fd, json.dumps(message).encode() + b"\n"
         self._worker: subprocess.Popen[bytes] | None = None
         self._stopping = False
 
@@ -95,7 +106,15 @@ class _Parent:
 
     def _live_once(self) -> int:
         """One worker's life; its exit status."""
-        with self._start() as worker:
+        with subprocess.Popen(
+            [sys.executable, "-m", "openvista.serve.worker"],
+            stdin=subprocess.PIPE,
+            pass_fds=(self._fd,),
+            start_new_session=True,  # Ctrl-C comes to us, and the worker gets it from us once
+        ) as worker:
+            if worker.stdin is not None:  # kept open: when we are killed, the worker sees its end and stops
+                worker.stdin.write(self._message)
+                worker.stdin.flush()
             self._worker = worker
             if self._stopping:  # the signal came while it was started
                 worker.terminate()
@@ -104,33 +123,12 @@ class _Parent:
             finally:
                 self._worker = None
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        fd = self._listener.fileno()
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "openvista.serve.worker"],
-            stdin=subprocess.PIPE,
-            pass_fds=(fd,),
-            start_new_session=True,  # Ctrl-C comes to us, and the worker gets it from us once
-        )
-        message = {"fd": fd, "verbose": self._verbose, "settings": plain(self._settings)}
-        if worker.stdin is not None:  # kept open: when we are killed, the worker sees its end and stops
-            worker.stdin.write(json.dumps(message).encode() + b"\n")
-            worker.stdin.flush()
-        return worker
-
     def stop(self, *_: object) -> None:
         """Signal handler: the worker drains, and we wait for it; the second time it must end at once."""
         worker = self._worker
         if worker is not None:
             worker.send_signal(signal.SIGKILL if self._stopping else signal.SIGTERM)
         self._stopping = True
-
-
-def plain(settings: Settings) -> dict[str, Any]:
-    """Settings as JSON can hold them, the token included: for our own worker's pipe, never for a log."""
-    content = settings.model_dump(mode="json")
-    content["token"] = None if settings.token is None else settings.token.get_secret_value()
-    return content
 
 
 class DrainingServer(uvicorn.Server):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from openvista.geometry.grid import Grid
 from openvista.io import write_scan
@@ -20,8 +21,8 @@ from openvista.serve.sandbox_child import VOXELS_FILE
 
 logger = logging.getLogger(__name__)
 
-RECORD_FILE = "record.json"
-IMAGE_FILE = "image.nii.gz"
+_RECORD_FILE = "record.json"
+_IMAGE_FILE = "image.nii.gz"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class ScanRecord:
         return Grid(self.shape, np.array(self.affine))
 
 
+_RECORD = TypeAdapter(ScanRecord)
+
+
 class ScanStore:
     """All scans of a server.
 
@@ -74,13 +78,13 @@ class ScanStore:
         self._lock = threading.Lock()
         self._records: dict[str, ScanRecord] = {}
         self._used: dict[str, datetime] = {}
-        for path in sorted(folder.glob(f"*/{RECORD_FILE}")):
+        for path in sorted(folder.glob(f"*/{_RECORD_FILE}")):
             self._restore(path)
 
     def _restore(self, path: Path) -> None:
         try:
-            record = _from_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, TypeError, KeyError):
+            record = _RECORD.validate_json(path.read_bytes())
+        except (OSError, ValueError):
             logger.warning("a kept scan is damaged and is deleted")
             shutil.rmtree(path.parent, ignore_errors=True)
             return
@@ -116,7 +120,7 @@ class ScanStore:
         folder = self._folder / record.id
         folder.mkdir()
         shutil.move(str(parsed / VOXELS_FILE), folder / VOXELS_FILE)
-        (folder / RECORD_FILE).write_text(json.dumps(asdict(record), default=str), encoding="utf-8")
+        (folder / _RECORD_FILE).write_text(json.dumps(asdict(record), default=str), encoding="utf-8")
         with self._lock:
             self._records[record.id] = record
             self._used[record.id] = now
@@ -173,7 +177,7 @@ class ScanStore:
 
     def image_file(self, record: ScanRecord) -> Path:
         """The scan as gzip NIfTI, made when first asked for."""
-        path = self._folder / record.id / IMAGE_FILE
+        path = self._folder / record.id / _IMAGE_FILE
         if not path.exists():
             write_scan(self.load(record), path)
         return path
@@ -217,13 +221,3 @@ def _geometry(record: ScanRecord) -> NiftiGeometry | None:
     if record.geometry is None:
         return None
     return {key: np.array(values, dtype=np.dtype(kind)) for key, (kind, values) in record.geometry.items()}
-
-
-def _from_json(text: str) -> ScanRecord:
-    content = json.loads(text)
-    content["created"] = datetime.fromisoformat(content["created"])
-    if content["expires"] is not None:
-        content["expires"] = datetime.fromisoformat(content["expires"])
-    for name in ("shape", "hu_range"):
-        content[name] = tuple(content[name])
-    return ScanRecord(**content)

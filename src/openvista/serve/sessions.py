@@ -26,7 +26,6 @@ from openvista.serve.ids import find_owned, list_owned, new_id, no_such, require
 from openvista.serve.jobs import Job
 from openvista.serve.kept_session import SAVED_FILE, KeptSession
 from openvista.serve.observe import Metrics
-from openvista.serve.problems import without_paths
 from openvista.serve.scans import ScanRecord, ScanStore
 from openvista.serve.settings import MEGABYTE, Settings
 from openvista.serve.workspace import Workspace
@@ -204,7 +203,8 @@ class SessionStore:
             try:
                 kept.workspace = await run_in_threadpool(Workspace, model, scan, profile, self._most_bytes, saved)
             except SessionError as error:
-                raise SessionError(without_paths(str(error), saved)) from None
+                # where we keep it does not concern the client
+                raise SessionError(str(error).replace(str(saved), "the kept file")) from None
             kept.revision = kept.workspace.revision
             if file is None:
                 kept.saved_revision = kept.revision

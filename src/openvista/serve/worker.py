@@ -21,7 +21,7 @@ from openvista.serve.settings import make_settings
 logger = logging.getLogger(__name__)
 
 
-def stop_with_parent() -> None:
+def _stop_with_parent() -> None:
     """Stop as if told to (SIGTERM) once our parent is gone, whatever became of it.
 
     The parent holds the other end of our standard input, which ends with it; nobody else may read from there.
@@ -39,7 +39,7 @@ def serve() -> int:
     os.umask(0o077)
     message: dict[str, Any] = json.loads(sys.stdin.readline())
     set_up_logging(message["verbose"])
-    stop_with_parent()
+    _stop_with_parent()
     try:
         serve_here(make_settings(**message["settings"]), socket.socket(fileno=message["fd"]))
     except OpenVistaError as error:
@@ -50,7 +50,7 @@ def serve() -> int:
 
 def run_command() -> None:
     """The command of ``openvista`` that our arguments name."""
-    stop_with_parent()
+    _stop_with_parent()
     runpy.run_module("openvista", run_name="__main__", alter_sys=True)
 
 

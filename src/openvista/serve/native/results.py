@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from openvista.io.session_file import write_session
-from openvista.scan import Segmentation
 from openvista.serve.etags import answer_with_etag, has_it, not_modified
 from openvista.serve.kept_session import KeptSession
 from openvista.serve.native.sessions import ObjectId, TheSession, WithLabels, changed
@@ -21,7 +20,7 @@ from openvista.serve.workspace import Workspace
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["results"])
 
 _NIFTI = body("application/gzip", "gzip NIfTI on the scan's own grid, with names and colours inside")
-_FILE = body("application/octet-stream", "the file")
+_ANY_FILE = body("application/octet-stream", "the file")
 
 
 @router.get("/segmentation", responses=problems(404, 429, 503) | _NIFTI, response_class=Response)
@@ -30,16 +29,20 @@ async def segmentation(kept: TheSession, service: TheService, request: Request) 
     revision = await service.sessions.change(kept, lambda workspace: workspace.revision)
     if has_it(request, tag := f"{kept.id}-{revision}"):
         return not_modified(tag)
-    return await _nifti(service, kept, request, Workspace.segmentation, "")
+    return await _file(service, kept, request, _save_labels)
 
 
 @router.get("/objects/{object_id}/mask", responses=problems(404, 422, 429, 503) | _NIFTI, response_class=Response)
 async def mask(object_id: ObjectId, kept: TheSession, service: TheService, request: Request) -> Response:
     """One object as 0 and 1, whatever lies over it."""
-    return await _nifti(service, kept, request, lambda workspace: workspace.object_mask(object_id), f"-{object_id}")
+
+    def save(workspace: Workspace, path: Path) -> None:
+        workspace.object_mask(object_id).save(path)
+
+    return await _file(service, kept, request, save, f"-{object_id}")
 
 
-@router.get("/export", responses=problems(404, 422, 429, 503) | _FILE, response_class=Response)
+@router.get("/export", responses=problems(404, 422, 429, 503) | _ANY_FILE, response_class=Response)
 async def export(
     kept: TheSession,
     service: TheService,
@@ -47,10 +50,10 @@ async def export(
     format: Annotated[ExportFormat, Query()] = ExportFormat.NII_GZ,
 ) -> Response:
     """A file to keep: the label map, or the whole session with its history."""
-    name = f"{service.scans.of_session(kept.scan_id).name}_seg"
+    name, ending = service.scans.of_session(kept.scan_id).name, format.value
     if format is ExportFormat.OVSESSION:
-        return await _send(service, kept, request, _write_session, name.removesuffix("_seg"), format)
-    return await _send(service, kept, request, _writer(Workspace.segmentation), name, format)
+        return await _file(service, kept, request, _save_session, f"-{ending}", ending, name)
+    return await _file(service, kept, request, _save_labels, f"-{ending}", ending, f"{name}_seg")
 
 
 @router.get("/table", responses=problems(404, 429, 503))
@@ -74,36 +77,40 @@ async def start_from(request: Request, kept: TheSession, service: TheService, la
     return await changed(service, kept, lambda workspace: workspace.start_from(existing), labels)
 
 
-Make = Callable[[Workspace], Segmentation]
-Write = Callable[[Workspace, Path], int]
-"""Writes a file and tells the revision that it shows."""
+def _save_labels(workspace: Workspace, path: Path) -> None:
+    workspace.segmentation().save(path)
 
 
-def _writer(make: Make) -> Write:
-    def write(workspace: Workspace, path: Path) -> int:
-        make(workspace).save(path)
-        return workspace.revision
-
-    return write
-
-
-def _write_session(workspace: Workspace, path: Path) -> int:
+def _save_session(workspace: Workspace, path: Path) -> None:
     write_session(workspace.pack(), path)
-    return workspace.revision
 
 
-async def _nifti(service: Service, kept: KeptSession, request: Request, make: Make, suffix: str) -> Response:
-    async with service.sandbox.scratch() as folder:
-        path = folder / "labels.nii.gz"
-        revision = await service.sessions.change(kept, lambda workspace: _writer(make)(workspace, path))
-        return answer_with_etag(request, path.read_bytes(), f"{kept.id}{suffix}-{revision}", "application/gzip")
-
-
-async def _send(
-    service: Service, kept: KeptSession, request: Request, write: Write, name: str, ending: ExportFormat
+async def _file(
+    service: Service,
+    kept: KeptSession,
+    request: Request,
+    write: Callable[[Workspace, Path], object],
+    suffix: str = "",
+    ending: str = "nii.gz",
+    name: str | None = None,
 ) -> Response:
+    """A file that shows a session as it is now.
+
+    Args:
+        service, kept, request: of the route.
+        write: makes the file.
+        suffix: what tells its tag from those of the session's other files.
+        ending: of the file.
+        name: to save it under; ``None`` for a gzip NIfTI that a program reads.
+    """
     async with service.sandbox.scratch() as folder:
-        path = folder / f"export.{ending.value}"
-        revision = await service.sessions.change(kept, lambda workspace: write(workspace, path))
-        tag = f"{kept.id}-{ending.value}-{revision}"
-        return answer_with_etag(request, path.read_bytes(), tag, "application/octet-stream", f"{name}.{ending.value}")
+        path = folder / f"labels.{ending}"
+
+        def run(workspace: Workspace) -> int:
+            write(workspace, path)
+            return workspace.revision
+
+        tag = f"{kept.id}{suffix}-{await service.sessions.change(kept, run)}"
+        if name is None:
+            return answer_with_etag(request, path.read_bytes(), tag, "application/gzip")
+        return answer_with_etag(request, path.read_bytes(), tag, "application/octet-stream", f"{name}.{ending}")

@@ -1,4 +1,4 @@
-"""The MONAI Label face's datastore: images, labels, what comes next, and the training list that is made of them."""
+"""The datastore of the MONAI Label interface: images, labels, what comes next, and the training list."""
 
 from urllib.parse import quote_plus
 

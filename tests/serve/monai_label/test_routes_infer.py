@@ -1,4 +1,4 @@
-"""The MONAI Label face: the bytes that stock clients send, and the stock Python client itself where it is installed."""
+"""The MONAI Label interface: the bytes of stock clients, and the stock Python client itself where it is installed."""
 
 import json
 import warnings
