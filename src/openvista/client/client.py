@@ -90,7 +90,7 @@ class Client:
 
         Raises:
             ScanError: there is no such file.
-            ServiceError: the server takes it not; the message says why.
+            ServiceError: the server refuses it; the message says why.
         """
         with contextlib.ExitStack() as opened:
             files = []

@@ -64,18 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service
     app.state.monai_label = MonaiLabel(service)
     install_problems(app)
-    for part in (
-        health,
-        about,
-        scans,
-        sessions,
-        prompts,
-        results,
-        nim,
-        routes_infer,
-        routes_datastore,
-        routes_training,
-    ):
+    native = (about, scans, sessions, prompts, results)
+    for part in (health, *native, nim, routes_infer, routes_datastore, routes_training):
         app.include_router(part.router)
     describe_refusals(app)
     _add_pages(app)

@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from openvista.errors import ModelError, OpenVistaError, ServiceError
@@ -132,7 +133,8 @@ class Engine:
         self.lanes = [Lane(device, settings, metrics) for device in settings.devices]
         self._loaded = False
         self.draining = False
-        metrics.watch_many("openvista_queue_length", "Jobs that wait or run", "device", self._lengths)
+        pending = {lane.device: partial(getattr, lane, "pending") for lane in self.lanes}
+        metrics.watch_each("openvista_queue_length", "Jobs that wait or run", "device", pending)
 
     async def load(self) -> None:
         """Load the models on every device; until that is done every question gets 503."""
@@ -199,9 +201,6 @@ class Engine:
         """Stop all lanes, after the job that runs."""
         for lane in self.lanes:
             lane.close(wait=True)
-
-    def _lengths(self) -> dict[str, float]:
-        return {lane.device: lane.pending for lane in self.lanes}
 
 
 def _stopping() -> ServiceError:

@@ -1,8 +1,8 @@
 """Fetching a scan from an address that a client named, without being sent where only we can reach.
 
-Off unless hosts are allowed. Every address, the first and each redirect's, is judged anew: scheme, host name, and all
-the numbers its name resolves to. The connection then goes to the number that was judged, so that a second look-up
-cannot give another one (DNS rebinding); the certificate is still checked against the name.
+Off unless hosts are allowed. Every address, the first and each redirect's, is checked anew: scheme, host name, and all
+IP addresses that the name resolves to. The connection then goes to the IP address that was checked, so that a second
+look-up cannot give another one (DNS rebinding); the certificate is still checked against the name.
 """
 
 import asyncio
@@ -20,14 +20,15 @@ from openvista.serve.settings import MEGABYTE, Settings
 _MOST_REDIRECTS = 4
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CONNECT_SECONDS = 10
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True)
 class _Target:
-    """An address that was judged: what to connect to, and as whom."""
+    """An address that was checked: what to connect to, and as whom."""
 
     url: httpx.URL
-    number: str
+    ip: str
 
 
 async def fetch(url: str, target: Path, settings: Settings) -> str:
@@ -57,26 +58,26 @@ async def _follow(url: str, target: Path, settings: Settings) -> str:
     # no proxy from the environment, which would resolve names behind our back
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=_CONNECT_SECONDS) as client:
         for _ in range(_MOST_REDIRECTS + 1):
-            judged = await _judge(url, settings)
+            checked = await _check(url, settings)
             request = client.build_request(
                 "GET",
-                judged.url.copy_with(host=judged.number),
-                headers={"Host": judged.url.netloc.decode(), "Accept-Encoding": "identity"},
-                extensions={"sni_hostname": judged.url.host},
+                checked.url.copy_with(host=checked.ip),
+                headers={"Host": checked.url.netloc.decode(), "Accept-Encoding": "identity"},
+                extensions={"sni_hostname": checked.url.host},
             )
             answer = await client.send(request, stream=True)
             try:
                 if answer.status_code in _REDIRECTS and "location" in answer.headers:
-                    url = str(judged.url.join(answer.headers["location"]))
+                    url = str(checked.url.join(answer.headers["location"]))
                     continue
                 await _save(answer, target, settings)
-                return judged.url.path.rsplit("/", 1)[-1]
+                return checked.url.path.rsplit("/", 1)[-1]
             finally:
                 await answer.aclose()
     raise ServiceError(f"more than {_MOST_REDIRECTS} redirects; give the final address", status=422, code="url")
 
 
-async def _judge(url: str, settings: Settings) -> _Target:
+async def _check(url: str, settings: Settings) -> _Target:
     """An address we may connect to.
 
     Raises:
@@ -91,10 +92,10 @@ async def _judge(url: str, settings: Settings) -> _Target:
     host = parsed.host.lower().rstrip(".")
     if not any(fnmatch.fnmatchcase(host, pattern.lower()) for pattern in settings.url_hosts):
         raise ServiceError(f"addresses at {host} are not allowed; see --url-host", status=403, code="url-host")
-    numbers = await _resolve(host, parsed.port or (443 if parsed.scheme == "https" else 80))
-    if not settings.url_private and not all(map(_is_public, numbers)):
+    ips = await _resolve(host, parsed.port or (443 if parsed.scheme == "https" else 80))
+    if not settings.url_private and not all(map(_is_public, ips)):
         raise ServiceError(f"{host} is a private address; see --url-private", status=403, code="url-private")
-    return _Target(parsed, numbers[0])
+    return _Target(parsed, ips[0])
 
 
 async def _resolve(host: str, port: int) -> list[str]:
@@ -105,18 +106,15 @@ async def _resolve(host: str, port: int) -> list[str]:
     return [str(item[4][0]) for item in found]
 
 
-def _is_public(number: str) -> bool:
-    """Whether anybody could reach it, as far as its number tells; one inside IPv6 is judged itself."""
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(number.split("%")[0])
+def _is_public(ip: str) -> bool:
+    """Whether an IP address is public; for an IPv4 address inside an IPv6 one, whether the inner one is."""
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(ip.split("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         address = inner or address
     return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 async def _save(answer: httpx.Response, target: Path, settings: Settings) -> None:

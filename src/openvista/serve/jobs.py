@@ -43,7 +43,8 @@ class Job:
         id, kind, session_id, created, state, progress, seconds: as in the API's ``JobInfo``.
         problem: detail and code of what went wrong, for people. Not the error itself: that holds on to the frames it
             came through, and so to a session that went to disk meanwhile.
-        accepted: its asker was told that it will be done (202), so it is done even when the server is about to stop.
+        accepted: whoever asked was told that it will be done (202), so it is done even when the server is about to
+            stop.
     """
 
     def __init__(

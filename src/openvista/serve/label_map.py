@@ -18,7 +18,7 @@ _REMEMBERED = 256
 class LabelMap:
     """What the viewer shows: later objects on top, as :meth:`Session.segmentation` with policy "order" has it.
 
-    Composing is a matter of single voxels, so it may be done on a box.
+    Labels are decided voxel by voxel, so it can be done on a box.
 
     Args:
         session: whose objects; nothing is computed before :meth:`update`.

@@ -6,10 +6,9 @@ never the address, and the numbers are labelled with routes only.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,17 +58,11 @@ class Metrics:
         """A number that is read when somebody asks for it."""
         Gauge(name, text, registry=self.registry).set_function(read)
 
-    def watch_many(self, name: str, text: str, label: str, read: Callable[[], dict[str, float]]) -> None:
-        """Several such numbers with a label, which may come and go."""
-
-        class Family:
-            def collect(self) -> list[Metric]:
-                family = GaugeMetricFamily(name, text, labels=[label])
-                for key, value in read().items():
-                    family.add_metric([key], value)
-                return [family]
-
-        self.registry.register(Family())
+    def watch_each(self, name: str, text: str, label: str, reads: Mapping[str, Callable[[], float]]) -> None:
+        """Several such numbers, by the value of a label."""
+        gauge = Gauge(name, text, [label], registry=self.registry)
+        for value, read in reads.items():
+            gauge.labels(value).set_function(read)
 
     def page(self) -> bytes:
         """The text that Prometheus reads."""

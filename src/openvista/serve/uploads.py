@@ -46,7 +46,7 @@ class Upload:
     @property
     def ending(self) -> str:
         """Of the file as it was written."""
-        return "" if self.source is None else self.source.name.partition(".")[1] + self.source.name.partition(".")[2]
+        return "" if self.source is None else "".join(self.source.name.partition(".")[1:])
 
 
 # --- scans and label maps -----------------------------------------------------------------------------------------

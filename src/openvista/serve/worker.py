@@ -26,12 +26,12 @@ def _stop_with_parent() -> None:
 
     The parent holds the other end of our standard input, which ends with it; nobody else may read from there.
     """
-    threading.Thread(target=_follow, daemon=True).start()
 
+    def follow() -> None:
+        sys.stdin.read()
+        os.kill(os.getpid(), signal.SIGTERM)
 
-def _follow() -> None:
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def serve() -> int:

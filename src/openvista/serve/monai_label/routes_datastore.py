@@ -93,11 +93,7 @@ async def image_info(image: Id, face: TheFace) -> dict[str, Any]:
     return dict(face.store.datastore.entry(image).get("info", {}))
 
 
-@router.put(
-    "/image/info",
-    responses=problems(404, 415, 422),
-    openapi_extra=_INFO,
-)
+@router.put("/image/info", responses=problems(404, 415, 422), openapi_extra=_INFO)
 async def note_image(image: Id, request: Request, face: TheFace) -> dict[str, Any]:
     """Note something about an image."""
     info = await _form_params(face, request, "info")
@@ -151,11 +147,7 @@ async def label_info(label: Id, face: TheFace, tag: Tag = _FINAL) -> dict[str, A
     return dict(face.store.datastore.entry(label).get("labels", {}).get(tag, {}))
 
 
-@router.put(
-    "/label/info",
-    responses=problems(404, 415, 422),
-    openapi_extra=_INFO,
-)
+@router.put("/label/info", responses=problems(404, 415, 422), openapi_extra=_INFO)
 async def note_label(label: Id, request: Request, face: TheFace, tag: Tag = _FINAL) -> dict[str, Any]:
     """Note something about a label."""
     info = await _form_params(face, request, "info")

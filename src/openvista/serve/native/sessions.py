@@ -28,7 +28,7 @@ WithLabels = Annotated[bool, Query(description="send the changed voxels along")]
 
 
 def session_of(session_id: str, service: TheService, owner: Owner) -> KeptSession:
-    """The session in the address, if it is the asker's."""
+    """The session in the address, if its owner asks."""
     return service.sessions.get(session_id, owner)
 
 
@@ -42,12 +42,7 @@ async def open_session(asked: OpenSession, service: TheService, owner: Owner) ->
     return await session_info(service, await service.sessions.create(scan, asked.model, owner))
 
 
-@router.post(
-    "/import",
-    status_code=201,
-    responses=problems(404, 413, 415, 422, 429, 503),
-    openapi_extra=form("file"),
-)
+@router.post("/import", status_code=201, responses=problems(404, 413, 415, 422, 429, 503), openapi_extra=form("file"))
 async def import_session(
     request: Request, scan_id: str, service: TheService, owner: Owner, model: str | None = None
 ) -> SessionInfo:
