@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
-sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
 
 from serving import Running, ct_file, make_model, running
 
