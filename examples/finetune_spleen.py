@@ -52,7 +52,7 @@ from openvista.metrics.masks import measure_masks
 from openvista.network.class_head import dot_logits
 from openvista.report.slices import in_ras_order, radiological
 from openvista.train.augment import Augmentation, draw_patch
-from openvista.train.cases import Use, load_case
+from openvista.train.cases import LabelUse, load_case
 from openvista.train.objective import dice_bce_loss
 from openvista.train.starting_network import start_embeddings
 from openvista.train.validation import class_dice
@@ -117,8 +117,8 @@ preset = network.preset
 window = tuple(options.patch or preset.window)
 device = next(network.parameters()).device
 
-training_cases = [load_case(case, preset, Use({value: class_id})) for case in training]
-validation_cases = [load_case(case, preset, Use({value: class_id})) for case in validation]
+training_cases = [load_case(case, preset, LabelUse({value: class_id})) for case in training]
+validation_cases = [load_case(case, preset, LabelUse({value: class_id})) for case in validation]
 
 augmentation = Augmentation(mirror=False)
 random = torch.Generator().manual_seed(0)

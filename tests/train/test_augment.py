@@ -44,12 +44,12 @@ def test_a_smaller_window_stays_inside():
 def test_patches_that_are_not_bent_are_cut_along_the_voxels():
     case = make_case((20, 18, 22))
     image = case.image_XYZ.float()
-    never = Augmentation(chance=0, bend=0, mirror=False)
+    never = Augmentation(chance=0, spatial_share=0, mirror=False)
     for seed in range(5):
         patch = draw_patch(case, (8, 8, 8), never, {}, random(seed))
         corners = image.unfold(0, 8, 1).unfold(1, 8, 1).unfold(2, 8, 1)
         assert (corners - patch.image_XYZ).abs().amax((3, 4, 5)).min() < 1e-4
-    share = replace(never, bend=0.5)
+    share = replace(never, spatial_share=0.5)
     cuts = [draw_patch(case, (20, 18, 22), share, {}, random(seed)).image_XYZ for seed in range(20)]
     assert 4 <= sum(torch.allclose(cut, image, atol=1e-4) for cut in cuts) <= 16
 

@@ -10,9 +10,9 @@ from tiny_training import TINY
 from openvista.datalist import read_datalist
 from openvista.errors import OutputError
 from openvista.train.cache import cached_case, case_key
-from openvista.train.cases import KnownRange, TrainingCase, Use
+from openvista.train.cases import KnownRange, LabelUse, TrainingCase
 
-USE = Use({1: 133, 2: 134})
+USE = LabelUse({1: 133, 2: 134})
 
 
 def made_up(supervoxels=True):

@@ -13,7 +13,7 @@ from openvista.errors import DataListError
 from openvista.geometry.grid import Grid
 from openvista.io import read_labels
 from openvista.network import STARTER
-from openvista.train.cases import KnownRange, Use, known_range, load_case, resample_labels
+from openvista.train.cases import KnownRange, LabelUse, known_range, load_case, resample_labels
 
 
 def grid(shape, spacing, flip=False):
@@ -62,7 +62,7 @@ def test_several_values_can_be_one_class():
 
 def test_the_example_case(example_datalist):
     case = read_datalist(example_datalist).training[0]
-    use = Use({1: 133, 2: 121, 3: 134, 4: 135, 5: 11, 6: 136, 7: 137}, frozenset({121, 11}))
+    use = LabelUse({1: 133, 2: 121, 3: 134, 4: 135, 5: 11, 6: 136, 7: 137}, frozenset({121, 11}))
     loaded = load_case(case, STARTER, use)
     assert loaded.annotated == (11, 121, 133, 134, 135, 136, 137)
     assert set(loaded.known) == {121, 11}
@@ -86,39 +86,39 @@ def mapped_case(tiny_list):
 
 def test_pseudo_labels_fill_in_what_nobody_marked(mapped_case):
     case = replace(mapped_case, annotated=frozenset({1}))
-    loaded = load_case(case, TINY, Use({1: 133, 2: 3}, pseudo=frozenset({133, 3})))
+    loaded = load_case(case, TINY, LabelUse({1: 133, 2: 3}, pseudo=frozenset({133, 3})))
     assert (loaded.annotated, loaded.pseudo) == ((3, 133), frozenset({3}))
-    plain = load_case(mapped_case, TINY, Use({1: 133, 2: 134}))
+    plain = load_case(mapped_case, TINY, LabelUse({1: 133, 2: 134}))
     assert torch.equal(loaded.labels_XYZ == 133, plain.labels_XYZ == 133)
     assert torch.equal(loaded.labels_XYZ == 3, plain.labels_XYZ == 134)
 
 
 def test_what_a_pseudo_label_does_not_show_is_unknown_and_not_absent(mapped_case):
     case = replace(mapped_case, annotated=frozenset({1}))
-    loaded = load_case(case, TINY, Use({1: 133, 2: 3}, pseudo=frozenset({133, 3, 26})))
+    loaded = load_case(case, TINY, LabelUse({1: 133, 2: 3}, pseudo=frozenset({133, 3, 26})))
     assert loaded.annotated == (3, 133)
 
 
 def test_an_unreliable_pseudo_label_is_left_alone(mapped_case):
     case = replace(mapped_case, annotated=frozenset({1}), pseudo_label_reliable=False)
-    assert load_case(case, TINY, Use({1: 133, 2: 3}, pseudo=frozenset({3}))).annotated == (133,)
+    assert load_case(case, TINY, LabelUse({1: 133, 2: 3}, pseudo=frozenset({3}))).annotated == (133,)
 
 
 def test_supervoxels_lie_on_the_model_grid(mapped_case):
-    loaded = load_case(mapped_case, TINY, Use({1: 133, 2: 134}, supervoxels=True))
+    loaded = load_case(mapped_case, TINY, LabelUse({1: 133, 2: 134}, supervoxels=True))
     assert torch.equal(loaded.supervoxels_XYZ == 300, loaded.labels_XYZ == 133)
-    assert load_case(mapped_case, TINY, Use({1: 133})).supervoxels_XYZ is None
+    assert load_case(mapped_case, TINY, LabelUse({1: 133})).supervoxels_XYZ is None
 
 
 def test_a_map_on_another_grid_is_refused(mapped_case, tiny_list):
     small = tiny_list.parent / "maps" / "small.nii.gz"
     nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)), small)
     with pytest.raises(DataListError, match="not on the grid"):
-        load_case(replace(mapped_case, label=small), TINY, Use({1: 133}))
+        load_case(replace(mapped_case, label=small), TINY, LabelUse({1: 133}))
 
 
 def test_a_class_of_two_values_is_known_where_both_are(mapped_case):
-    use = Use({1: 133, 2: 133}, frozenset({133}))
+    use = LabelUse({1: 133, 2: 133}, frozenset({133}))
     half = replace(mapped_case, annotated=frozenset({1}))
     assert load_case(half, TINY, use).annotated == ()
     limited = replace(mapped_case, label_slices={1: (2, 15), 2: (5, 20)})

@@ -1,6 +1,5 @@
 """Recipes: names become ids, mistakes become one line."""
 
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -76,11 +75,47 @@ def test_missing_and_garbled_files(tmp_path):
         read_recipe(bad)
 
 
-def test_a_list_beside_the_recipe_is_found(tmp_path, starter_recipe):
-    copy = tmp_path / "r.yaml"
-    copy.write_text(Path(starter_recipe).read_text().replace("openkbp/dataset.json", "here.json"))
+def test_a_list_beside_the_recipe_is_found(tmp_path):
+    file = tmp_path / "r.yaml"
+    file.write_text("name: x\ndatalist: here.json\nclasses: {1: liver}")
+    assert read_recipe(file).datalist == Path("here.json")
     (tmp_path / "here.json").write_text("{}")
-    assert read_recipe(copy).datalist == tmp_path / "here.json"
+    assert read_recipe(file).datalist == tmp_path / "here.json"
+
+
+def test_a_recipe_has_the_keys_of_the_file_it_includes_and_its_own_win(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "more.yaml").write_text("include: ../base.yaml\nseed: 5")
+    (tmp_path / "base.yaml").write_text("datalist: d.json\nextra_names: {133: thing}\nclasses: {1: thing}\nseed: 4")
+    file = tmp_path / "r.yaml"
+    file.write_text("include: sub/more.yaml\nname: x\nfold: 2")
+    recipe = read_recipe(file)
+    assert (recipe.classes, recipe.seed, recipe.fold) == ({1: 133}, 5, 2)
+    assert read_recipe(file, seed=6).seed == 6
+    assert "include" not in recipe.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("include: r.yaml", "includes r.yaml, which leads back to it"),
+        ("include: other.yaml", "includes r.yaml, which leads back to it"),
+        ("include: none.yaml", "none.yaml does not exist"),
+        ("include: [a.yaml]", "name one file"),
+    ],
+)
+def test_an_include_that_cannot_be_followed_is_one_line(tmp_path, content, words):
+    (tmp_path / "r.yaml").write_text(content)
+    (tmp_path / "other.yaml").write_text("include: r.yaml")
+    with pytest.raises(RecipeError, match=words) as caught:
+        read_recipe(tmp_path / "r.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_of_before_is_read(starter_recipe):
+    """Its share of zoomed and turned patches had another name."""
+    recipe = read_recipe(starter_recipe, augmentation={"bend": 0.25, "chance": 0.1})
+    assert (recipe.augmentation.spatial_share, recipe.augmentation.chance) == (0.25, 0.1)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -88,17 +123,15 @@ def test_a_stage_gives_the_defaults_and_the_recipe_overrides_them(tmp_path, stag
     file = tmp_path / "r.yaml"
     file.write_text(f"name: x\ndatalist: d.json\nclasses: {{1: liver}}\nstage: {stage}\nstart_from: starter\n")
     recipe = read_recipe(file)
-    defaults = asdict(STAGES[stage]())
-    assert {key: getattr(recipe, key) for key in defaults if key != "name"} == {
-        key: value for key, value in defaults.items() if key != "name"
-    }
+    defaults = STAGES[stage]().model_dump()
+    assert {key: getattr(recipe, key) for key in defaults} == defaults
     assert read_recipe(file, learning_rate=0.5, steps=7).learning_rate == 0.5
     assert read_recipe(file, steps=7).epochs is None
 
 
 def test_paper_stages_differ_as_in_the_paper():
-    assert replace(stage2(), name="stage1", supervoxels=True, oversample=None) == stage1()
-    assert replace(stage4(), name="stage3", oversample=None) == stage3()
+    assert stage2().model_copy(update={"stage": "stage1", "supervoxels": True, "oversample": None}) == stage1()
+    assert stage4().model_copy(update={"stage": "stage3", "oversample": None}) == stage3()
     assert stage1().trained == ("encoder", "point")
     assert stage3().trained == ("automatic",)
 
@@ -106,7 +139,7 @@ def test_paper_stages_differ_as_in_the_paper():
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ({"augmentation": {"bend": 1.5}}, "bend is 1.5: give a share"),
+        ({"augmentation": {"spatial_share": 1.5}}, "spatial_share is 1.5: give a share"),
         ({"augmentation": {"zom": 1}}, "augmentation.zoom"),
         ({"mixing": {"unlabeled": 1}}, "mixing.unlabelled"),
         ({"mixing": {"plain": 0.9}}, "sum to 1.3"),
@@ -159,8 +192,8 @@ def test_more_data_lists_by_names(starter_recipe):
 
 
 @pytest.mark.parametrize("stage", [name for name in STAGES if name != "automatic"])
-def test_every_stage_of_the_paper_has_a_recipe(starter_recipe, stage):
-    recipe = read_recipe(starter_recipe.parent / f"{stage}.yaml")
-    assert recipe.stage == stage
+def test_the_recipe_of_the_paper_has_every_stage(starter_recipe, stage):
+    recipe = read_recipe(starter_recipe.parent / "paper.yaml", stage=stage, start_from="starter")
+    assert recipe.stage == recipe.name == stage
     assert recipe.trained == STAGES[stage]().trained
     assert (recipe.learning_rate, recipe.epochs) == (STAGES[stage]().learning_rate, STAGES[stage]().epochs)

@@ -59,7 +59,7 @@ def test_weights_draw_cases(data, tiny_list):
 
 
 def test_repeats_centre_patches(data, tiny_list):
-    recipe = tiny_recipe(tiny_list, window=(16, 16, 16), augmentation={"around_structure": 1, "bend": 0})
+    recipe = tiny_recipe(tiny_list, window=(16, 16, 16), augmentation={"around_structure": 1, "spatial_share": 0})
 
     def voxels(repeats):
         """Of the class itself in 40 patches: the more, the more often it lies in the middle."""

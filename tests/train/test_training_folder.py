@@ -88,7 +88,7 @@ import logging
 logging.basicConfig(level="INFO", format="%(message)s")
 from pathlib import Path
 from openvista.train.curves import draw_curves
-from openvista.train.events import Events
+from openvista.train.run_folder import Events
 events = Events(Path(sys.argv[1]) / "tensorboard", None)
 events.add(1, {"loss": 1.0})
 events.close()

@@ -47,7 +47,7 @@ def train_with_bar(recipe: "Recipe", folder: Path, ranks: "Ranks", quiet: bool, 
     with bars(quiet) as bar:
         task = bar.add_task("training", total=1.0)
 
-        def report(step: "StepReport") -> None:
+        def progress(step: "StepReport") -> None:
             bar.update(task, completed=step.fraction, description=f"step {step.step}, loss {step.loss:.3f}")
 
-        return Trainer(recipe, folder, ranks, report, resume).run()
+        return Trainer(recipe, folder, ranks, progress, resume).run()

@@ -1,4 +1,4 @@
-"""Patches for training: where to cut, how to bend, how to change the intensities.
+"""Patches for training: where to cut, how to zoom and turn, how to change the intensities.
 
 The recipe's augmentation (paper facts §6): zoom, low-resolution simulation, smoothing, intensity scale, shift and
 noise, each with its own chance; ours adds a rotation and a left-right mirror that swaps paired structures.
@@ -23,26 +23,26 @@ class Augmentation:
 
     Attributes:
         chance: probability of each intensity change.
-        bend: share of the patches that are zoomed and rotated, and so interpolated; the others are cut out along the
-            voxels, as inference sees them.
+        spatial_share: share of the patches that are zoomed and rotated, and so interpolated; the others are cut out
+            along the voxels, as inference sees them.
         zoom: size factor is drawn from 1/(1+zoom)..1+zoom.
         rotation_degrees: largest rotation around each axis.
         mirror: mirror left and right half of the time (paired structures change their label).
         around_structure: share of patches centred on a voxel of a random annotated structure that the scan shows.
 
     Raises:
-        RecipeError: ``chance``, ``bend`` or ``around_structure`` is not a share, or ``zoom`` is negative.
+        RecipeError: ``chance``, ``spatial_share`` or ``around_structure`` is not a share, or ``zoom`` is negative.
     """
 
     chance: float = 0.2
-    bend: float = 1.0
+    spatial_share: float = 1.0
     zoom: float = 0.2
     rotation_degrees: float = 12.0
     mirror: bool = True
     around_structure: float = 0.8
 
     def __post_init__(self) -> None:
-        for key in ("chance", "bend", "around_structure"):
+        for key in ("chance", "spatial_share", "around_structure"):
             if not 0 <= getattr(self, key) <= 1:
                 raise RecipeError(f"augmentation: {key} is {getattr(self, key):g}: give a share from 0 to 1")
         if self.zoom < 0:
@@ -139,7 +139,7 @@ def _voxel_map(
     room = (shape - size).clamp(min=0) / 2
     middle = (shape - 1) / 2
     centre = torch.maximum(torch.minimum(centre, middle + room), middle - room)
-    if augmentation.bend < 1 and _uniform(random) >= augmentation.bend:
+    if augmentation.spatial_share < 1 and _uniform(random) >= augmentation.spatial_share:
         first = (centre - (size - 1) / 2).round()
         return torch.cat((_mirrored(torch.eye(3), mirror), (first + (size - 1) / 2)[:, None]), dim=1)
     angles = [math.radians(augmentation.rotation_degrees) * (2 * _uniform(random) - 1) for _ in range(3)]

@@ -20,13 +20,13 @@ from torch import Tensor
 from openvista.datalist import AnyCase, Case
 from openvista.io.atomic import output_error
 from openvista.network import Preset
-from openvista.train.cases import KnownRange, TrainingCase, Use
+from openvista.train.cases import KnownRange, LabelUse, TrainingCase
 
 _LAYOUT = 2
 """Of the files in the folder, and how they are made of a case; raise it when either changes."""
 
 
-def case_key(case: AnyCase, preset: Preset, use: Use) -> str:
+def case_key(case: AnyCase, preset: Preset, use: LabelUse) -> str:
     """What a prepared case is called: a digest of everything it depends on."""
     label = case.label if isinstance(case, Case) else None
     content = {

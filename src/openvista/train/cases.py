@@ -36,7 +36,7 @@ class KnownRange:
 
 
 @dataclass(frozen=True)
-class Use:
+class LabelUse:
     """What a run takes from the cases of one data list.
 
     Attributes:
@@ -84,7 +84,7 @@ class TrainingCase:
         return self.places[class_id] if class_id in self.places else some_voxels(self.labels_XYZ == class_id)
 
 
-def load_case(case: AnyCase, preset: Preset, use: Use) -> TrainingCase:
+def load_case(case: AnyCase, preset: Preset, use: LabelUse) -> TrainingCase:
     """Read and prepare one case.
 
     Args:

@@ -14,7 +14,7 @@ from openvista.distributed import Ranks
 from openvista.errors import DataListError, GridError, ScanError
 from openvista.network import Preset
 from openvista.train.cache import cached_case, case_key
-from openvista.train.cases import TrainingCase, Use, load_case
+from openvista.train.cases import LabelUse, TrainingCase, load_case
 from openvista.train.recipe import Recipe, Source
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class _Entry:
     """A case of a list before it is read."""
 
     case: AnyCase
-    use: Use
+    use: LabelUse
     weight: float
 
 
@@ -222,8 +222,8 @@ def _is_useful(case: UnlabelledCase, recipe: Recipe) -> bool:
     return with_pseudo_label or (recipe.supervoxels and case.supervoxels is not None)
 
 
-def _use_of(source: Source, recipe: Recipe) -> Use:
-    return Use(
+def _use_of(source: Source, recipe: Recipe) -> LabelUse:
+    return LabelUse(
         source.classes,
         frozenset(source.only_in_label_slices),
         frozenset(recipe.class_ids) if recipe.labels == "manual+pseudo" else frozenset(),

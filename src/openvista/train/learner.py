@@ -18,7 +18,7 @@ from openvista.distributed import Ranks
 from openvista.errors import OpenVistaError
 from openvista.network import Vista3D
 from openvista.train.muon import Muon
-from openvista.train.objective import Answer, Objective
+from openvista.train.objective import Objective, PassResult
 from openvista.train.recipe import Recipe
 from openvista.train.samples import Sample
 
@@ -95,13 +95,13 @@ class Learner:
 
     def _learn(
         self, group: list[Sample], groups: list[list[Sample]], pyramid: list[Tensor] | None, number: int
-    ) -> Answer:
+    ) -> PassResult:
         """Add a group's gradient; processes exchange theirs with the last group."""
         exchange: AbstractContextManager[Any] = nullcontext()
         if group is not groups[-1] and self.ranks.count > 1:
             exchange = self.objective.no_sync()  # type: ignore[operator]
         with exchange:
-            answer: Answer = self.objective(group, pyramid)
+            answer: PassResult = self.objective(group, pyramid)
             if not torch.isfinite(answer.loss):
                 raise OpenVistaError(f"the loss became {answer.loss.item()} at step {number} on {_names([group])}")
             self.scaler.scale(answer.loss / len(groups)).backward()
@@ -156,7 +156,7 @@ def _with_shared_gradients(objective: nn.Module, ranks: Ranks, may_skip: bool) -
     return DistributedDataParallel(objective, find_unused_parameters=may_skip)
 
 
-def _next_round(group: list[Sample], answer: Answer) -> list[Sample]:
+def _next_round(group: list[Sample], answer: PassResult) -> list[Sample]:
     """The same patches with the clicks that the answers call for; classes are asked once."""
     return [replace(sample, classes=None, clicks=more) for sample, more in zip(group, answer.later, strict=True)]
 

@@ -17,6 +17,7 @@ from openvista.train.checkpoint import BEST, LAST, load_checkpoint, save_checkpo
 from openvista.train.data import TrainingData, list_cases, load_data
 from openvista.train.learner import Learner, Schedule
 from openvista.train.recipe import Recipe
+from openvista.train.recipe_file import with_current_keys
 from openvista.train.run_folder import RunFolder, check_unused, is_restart
 from openvista.train.samples import SampleLoader, draw_sample, sample_groups
 from openvista.train.starting_network import check_device, starting_network
@@ -51,7 +52,7 @@ class Trainer:
         recipe: everything that decides the run.
         folder: run folder, see :mod:`openvista.train.run_folder`; the first process writes it.
         ranks: which of how many processes this is.
-        report: called after each step.
+        progress: called after each step.
         resume: go on from the folder's last checkpoint, exactly as if the run had not stopped (to the bit where the
             machine computes the same numbers again; with ``minutes`` the learning rate follows the clock). A folder
             without checkpoint starts anew. Processes that torchrun has started anew resume their own run anyway.
@@ -67,13 +68,13 @@ class Trainer:
         recipe: Recipe,
         folder: Path,
         ranks: Ranks | None = None,
-        report: Callable[[StepReport], None] | None = None,
+        progress: Callable[[StepReport], None] | None = None,
         resume: bool = False,
     ) -> None:
         self.recipe = recipe
         self.folder = folder
         self.ranks = ranks or Ranks()
-        self.report = report or (lambda _: None)
+        self.progress = progress or (lambda _: None)
         wanted = self.ranks.any(resume or is_restart(folder, self.ranks))
         self.resumes = wanted and bool(self.ranks.agree((folder / LAST).exists()))
         if not self.resumes:
@@ -85,7 +86,7 @@ class Trainer:
         self.learner = Learner(network, recipe, self.ranks)
         self.step = 0
         self.best = -1.0
-        self.without_better = 0
+        self.stale_validations = 0  # in a row, none of them the best
         self.elapsed = 0.0
         self.ended = False  # the last step of the run is done and validated
         self.changed: list[str] = []  # keys of the recipe, since the checkpoint
@@ -136,7 +137,7 @@ class Trainer:
                 self.step += 1
                 waiting = loader.waited / max(schedule.elapsed - began, 1e-6)
                 self._note_step(schedule.elapsed, result.loss, learning_rate, result.gradient, waiting)
-                self.report(StepReport(self.step, min(fraction, 1.0), result.loss, learning_rate, waiting))
+                self.progress(StepReport(self.step, min(fraction, 1.0), result.loss, learning_rate, waiting))
                 self._validate_and_save(data, schedule)
             logger.info("%d steps; %.1f %% of the time went into waiting for patches", self.step, 100 * waiting)
 
@@ -159,7 +160,7 @@ class Trainer:
     def _is_over(self, schedule: Schedule) -> bool:
         """Whether nothing is left to do. A run that goes on with more steps or minutes than before is not over."""
         patience = self.recipe.patience
-        if self.step >= schedule.steps or (patience is not None and self.without_better >= patience):
+        if self.step >= schedule.steps or (patience is not None and self.stale_validations >= patience):
             return True
         return self.ended and self.ranks.agree(schedule.time_over) >= 1
 
@@ -181,7 +182,7 @@ class Trainer:
         for kind, dice in scores.items() if held_out else ():
             logger.info("step %d: %s %s", self.step, kind, {class_id: round(one, 3) for class_id, one in dice.items()})
         better = mean > self.best or not held_out
-        self.without_better = 0 if better else self.without_better + 1
+        self.stale_validations = 0 if better else self.stale_validations + 1
         self.best = max(self.best, mean)
         if self.run_folder is None:
             return
@@ -196,7 +197,7 @@ class Trainer:
             **self.learner.state(),
             "step": self.step,
             "best": self.best,
-            "without_better": self.without_better,
+            "stale_validations": self.stale_validations,
             "elapsed": elapsed,
             "ended": self.ended,
             "recipe": self.recipe.model_dump_json(),
@@ -207,9 +208,10 @@ class Trainer:
         try:
             self.learner.load_state(state)
             self.step, self.best = int(state["step"]), float(state["best"])
-            self.without_better, self.elapsed = int(state["without_better"]), float(state["elapsed"])
+            stale = "stale_validations" if "stale_validations" in state else "without_better"  # its name before
+            self.stale_validations, self.elapsed = int(state[stale]), float(state["elapsed"])
             self.ended = bool(state.get("ended", False))  # older checkpoints have none
-            before = json.loads(state["recipe"])
+            before = with_current_keys(json.loads(state["recipe"]))
         except (KeyError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise RecipeError(

@@ -48,7 +48,7 @@ RADIUS_SHARE = 5
 
 
 @dataclass(frozen=True)
-class Answer:
+class PassResult:
     """What one pass gives.
 
     Attributes:
@@ -83,7 +83,7 @@ class Objective(nn.Module):
         self.blend = recipe.blend
         self.encoder_learns = "encoder" in recipe.trained
 
-    def forward(self, samples: Sequence[Sample], pyramid: list[Tensor] | None = None) -> Answer:
+    def forward(self, samples: Sequence[Sample], pyramid: list[Tensor] | None = None) -> PassResult:
         """Loss of what is asked.
 
         Args:
@@ -91,7 +91,7 @@ class Objective(nn.Module):
             pyramid: of an earlier pass of the same patches through a frozen encoder.
         """
         if all(sample.classes is None and sample.clicks is None for sample in samples):
-            return self._no_answer(len(samples))
+            return self._nothing_asked(len(samples))
         device = next(self.network.parameters()).device
         with torch.autocast(device.type, self.autocast, enabled=self.autocast != torch.float32):
             if pyramid is None:
@@ -104,12 +104,12 @@ class Objective(nn.Module):
             ]
             click_losses, later = self._click_losses(samples, pyramid, mapped)
         loss = torch.stack([*class_losses, *click_losses]).sum() / len(samples)
-        return Answer(loss, later, pyramid)
+        return PassResult(loss, later, pyramid)
 
-    def _no_answer(self, samples: int) -> Answer:
+    def _nothing_asked(self, samples: int) -> PassResult:
         """A process without any question still takes part, or the others wait for its gradients for ever."""
         nothing = [0 * parameter.sum() for parameter in parameters_of(self.network, self.trained)]
-        return Answer(torch.stack(nothing).sum(), (None,) * samples, None)
+        return PassResult(torch.stack(nothing).sum(), (None,) * samples, None)
 
     def _pyramid(self, samples: Sequence[Sample], device: torch.device) -> list[Tensor]:
         images_N1XYZ = torch.stack([sample.image_XYZ for sample in samples])[:, None].to(device)

@@ -1,13 +1,13 @@
 """A training recipe: everything that decides a run, in one frozen object."""
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from openvista.anatomy.catalogue import CATALOGUE, LAST_OFFICIAL_ID, SUPPORTED_IDS
+from openvista.anatomy.catalogue import CATALOGUE, LAST_OFFICIAL_ID
 from openvista.anatomy.sides import mirrored_pairs, sided
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import AnatomyError, ModelError
@@ -15,7 +15,7 @@ from openvista.geometry.grid import Axis3, Float3
 from openvista.network import PRESETS, Preset
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
-from openvista.train.stages import STAGES
+from openvista.train.stages import STAGES, Stage
 from openvista.weights.card import check_name
 
 PATCHES_PER_CASE = 2
@@ -27,7 +27,7 @@ class Source(BaseModel):
 
     Attributes:
         datalist: JSON data list.
-        classes: label value of the list to class id of the model; in the file also by name.
+        classes: label value of the list to class id of the model.
         only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
             as another structure: they are not there.
     """
@@ -39,14 +39,15 @@ class Source(BaseModel):
     only_in_label_slices: tuple[int, ...] = ()
 
 
-class Recipe(BaseModel):
+class Recipe(Stage):
     """What to train, on what, and how.
 
     The keys of :class:`openvista.train.stages.Stage` are keys here too; what a recipe leaves out the stage decides.
+    Classes are ids here; recipe files may name them, see :mod:`openvista.train.recipe_file`.
 
     Attributes:
         datalist: JSON data list; a relative path is looked up from the recipe's folder, then from here.
-        name: name of the model that comes out.
+        name: name of the model that comes out; the stage's, if the recipe gives none.
         preset: network size, spacing and window ("starter", "vista3d").
         spacing: mm per voxel along X, Y, Z instead of the preset's.
         window: voxels of a patch along X, Y, Z instead of the preset's.
@@ -58,19 +59,13 @@ class Recipe(BaseModel):
         extra_names: ids above 132, the model's own, and their names.
         extra_aliases: other names users may type for them.
         one_piece: those of ``extra_names`` that are one connected thing; inference drops stray pieces of them.
-        classes: label value of the data list to class id of the model; in the file also by name. Several values may
-            be one class.
+        classes: label value of the data list to class id of the model. Several values may be one class.
         more_data: further data lists, each with its own ``datalist``, ``classes`` and ``only_in_label_slices``.
         pseudo_classes: further classes to take from pseudo-labels, for ``labels: manual+pseudo``.
         mirrored: pairs of classes that swap when left and right are mirrored; ``None`` pairs them by their names.
         only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
             as another structure: they are not there.
         fold: held out for validation; ``None`` trains on every training case.
-        stage: name of the stage whose defaults hold, one of ``STAGES``.
-        trained, class_probability, most_present, most_absent, click_probability, most_objects, rounds,
-        step_every_round, user_share, user_rounds, blend, supervoxels, labels, oversample, balance, epochs, steps,
-        learning_rate, warmup_steps, schedule: see :class:`openvista.train.stages.Stage`. Steps and epochs exclude each
-            other.
         minutes: stop earlier when this much time has passed (the learning rate follows whichever is nearer).
         optimiser: "adamw", or "muon" for the kernels and AdamW for the rest, see :mod:`openvista.train.muon`.
         weight_decay: the optimiser's, decoupled.
@@ -92,8 +87,6 @@ class Recipe(BaseModel):
         data: origin and licence of the data, for the card.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     datalist: Path
     name: str
     preset: str = "starter"
@@ -101,9 +94,9 @@ class Recipe(BaseModel):
     window: Axis3 | None = None
     start_from: str | None = None
     start_share: float = Field(default=1.0, ge=0, le=1)
-    embeddings_from: dict[int, tuple[int, ...]] = {}
-    extra_names: dict[int, str] = {}
-    extra_aliases: dict[int, tuple[str, ...]] = {}
+    embeddings_from: dict[int, tuple[int, ...]] = Field(default={})
+    extra_names: dict[int, str] = Field(default={})
+    extra_aliases: dict[int, tuple[str, ...]] = Field(default={})
     one_piece: tuple[int, ...] = ()
     classes: dict[int, int]
     more_data: tuple[Source, ...] = ()
@@ -111,28 +104,6 @@ class Recipe(BaseModel):
     mirrored: tuple[tuple[int, int], ...] | None = None
     only_in_label_slices: tuple[int, ...] = ()
     fold: int | None = 0
-
-    stage: str = "automatic"
-    trained: tuple[Literal["encoder", "automatic", "point"], ...] = Field(min_length=1)
-    class_probability: float = Field(ge=0, le=1)
-    most_present: int = Field(ge=0)
-    most_absent: int = Field(ge=0)
-    click_probability: float = Field(ge=0, le=1)
-    most_objects: int = Field(ge=1)
-    rounds: int = Field(ge=0)
-    step_every_round: bool
-    user_share: float = Field(ge=0, le=1)
-    user_rounds: int = Field(ge=1)
-    blend: bool
-    supervoxels: bool
-    labels: Literal["manual", "manual+pseudo"]
-    oversample: float | None = Field(gt=0)
-    balance: bool
-    epochs: float | None = Field(gt=0)
-    steps: int | None = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    warmup_steps: int = Field(ge=0)
-    schedule: Literal["cosine", "constant"]
 
     minutes: float | None = Field(default=None, gt=0)
     optimiser: Literal["adamw", "muon"] = "adamw"
@@ -162,22 +133,10 @@ class Recipe(BaseModel):
             raise ValueError(f"unknown stage {name!r}; there are {', '.join(STAGES)}")
         if content.get("steps") is not None and content.get("epochs") is not None:
             raise ValueError("steps and epochs exclude each other: give one of them")
-        defaults = asdict(STAGES[name]())
-        del defaults["name"]
+        defaults = {"name": name} | STAGES[name]().model_dump()
         if content.get("steps") is not None or content.get("epochs") is not None:
             defaults |= {"steps": None, "epochs": None}
         return defaults | content
-
-    @model_validator(mode="before")
-    @classmethod
-    def _names_to_ids(cls, content: dict[str, Any]) -> dict[str, Any]:
-        try:
-            extra = {int(class_id): str(name) for class_id, name in content.get("extra_names", {}).items()}
-            return content | _resolved(content, Vocabulary(SUPPORTED_IDS, extra))
-        except AnatomyError as error:
-            raise ValueError(str(error)) from None
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ValueError(f"classes and what else names classes cannot be read ({error})") from None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
@@ -286,25 +245,3 @@ class Recipe(BaseModel):
         """Class id to class id after a mirror."""
         pairs = mirrored_pairs(self.class_names) if self.mirrored is None else self.mirrored
         return dict(pairs) | {b: a for a, b in pairs}
-
-
-def _resolved(content: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
-    """The keys that name classes, with ids."""
-    resolve = vocabulary.resolve
-    resolved: dict[str, Any] = {
-        "classes": {value: resolve(item) for value, item in (content.get("classes") or {}).items()},
-    }
-    if content.get("mirrored") is not None:
-        resolved["mirrored"] = [[resolve(item) for item in pair] for pair in content["mirrored"]]
-    for key in ("only_in_label_slices", "pseudo_classes", "one_piece"):
-        resolved[key] = [resolve(item) for item in content.get(key, ())]
-    if "more_data" in content:
-        resolved["more_data"] = [
-            dict(source) | _resolved_source(dict(source), vocabulary) for source in content["more_data"]
-        ]
-    return resolved
-
-
-def _resolved_source(source: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
-    resolved = _resolved(source, vocabulary)
-    return {key: resolved[key] for key in ("classes", "only_in_label_slices")}

@@ -1,22 +1,24 @@
 """The stages of the paper's recipe (paper facts §6): what is trained, what is asked, for how long.
 
-A stage is a set of defaults for the recipe's keys of the same names; a recipe names one and overrides what it wants.
-The stages differ from each other by ``replace``, so that the difference is what one reads.
+A stage is a set of defaults; a recipe has the same keys, names a stage and overrides what it wants.
+The stages are written as changes of each other, so that the difference is what one reads.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
-PARTS = ("encoder", "automatic", "point")
+from pydantic import BaseModel, ConfigDict, Field
+
+Part = Literal["encoder", "automatic", "point"]
+PARTS: tuple[Part, ...] = get_args(Part)
 """What can be trained or frozen: the encoder; decoder and head of class prompts; decoder and head of clicks."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """Defaults of one stage.
+class Stage(BaseModel):
+    """The keys of a recipe that a stage decides.
 
     Attributes:
-        name: what recipes call it.
+        stage: its name.
         trained: the parts that learn, of ``PARTS``; the others are frozen.
         class_probability: share of patches that are asked by class.
         most_present, most_absent: class prompts per patch at most, of each kind.
@@ -45,54 +47,56 @@ class Stage:
         schedule: "cosine" to zero, or "constant".
     """
 
-    name: str
-    trained: tuple[str, ...]
-    class_probability: float = 0.0
-    most_present: int = 32
-    most_absent: int = 4
-    click_probability: float = 0.0
-    most_objects: int = 4
-    rounds: int = 4
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str = "automatic"
+    trained: tuple[Part, ...] = Field(min_length=1)
+    class_probability: float = Field(default=0.0, ge=0, le=1)
+    most_present: int = Field(default=32, ge=0)
+    most_absent: int = Field(default=4, ge=0)
+    click_probability: float = Field(default=0.0, ge=0, le=1)
+    most_objects: int = Field(default=4, ge=1)
+    rounds: int = Field(default=4, ge=0)
     step_every_round: bool = True
-    user_share: float = 0.0
-    user_rounds: int = 9
+    user_share: float = Field(default=0.0, ge=0, le=1)
+    user_rounds: int = Field(default=9, ge=1)
     blend: bool = False
     supervoxels: bool = False
-    labels: str = "manual"
-    oversample: float | None = None
+    labels: Literal["manual", "manual+pseudo"] = "manual"
+    oversample: float | None = Field(default=None, gt=0)
     balance: bool = False
-    epochs: float | None = None
-    steps: int | None = None
-    learning_rate: float = 2e-5
-    warmup_steps: int = 0
-    schedule: str = "cosine"
+    epochs: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=1)
+    learning_rate: float = Field(default=2e-5, gt=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
 
 
 def stage1() -> Stage:
     """Clicks on every scan, with supervoxels: the network learns what an object is."""
-    return Stage("stage1", ("encoder", "point"), click_probability=1.0, supervoxels=True, epochs=300)
+    return Stage(stage="stage1", trained=("encoder", "point"), click_probability=1.0, supervoxels=True, epochs=300)
 
 
 def stage2() -> Stage:
     """The same on labelled scans, small data sets drawn more often."""
-    return replace(stage1(), name="stage2", supervoxels=False, oversample=100.0)
+    return _changed(stage1(), stage="stage2", supervoxels=False, oversample=100.0)
 
 
 def stage3() -> Stage:
     """Class prompts with pseudo-labels; the encoder is frozen."""
-    return Stage("stage3", ("automatic",), class_probability=1.0, labels="manual+pseudo", epochs=200)
+    return Stage(stage="stage3", trained=("automatic",), class_probability=1.0, labels="manual+pseudo", epochs=200)
 
 
 def stage4() -> Stage:
     """The same, labelled scans drawn more often."""
-    return replace(stage3(), name="stage4", oversample=100.0)
+    return _changed(stage3(), stage="stage4", oversample=100.0)
 
 
 def finetune() -> Stage:
     """The encoder learns too, every class of a scan is asked."""
-    return replace(
+    return _changed(
         stage3(),
-        name="finetune",
+        stage="finetune",
         trained=("encoder", "automatic"),
         labels="manual",
         most_present=512,
@@ -103,9 +107,9 @@ def finetune() -> Stage:
 
 def joint() -> Stage:
     """Both branches at once, each left out of a quarter of the patches, as the bundle fine-tunes."""
-    return replace(
+    return _changed(
         finetune(),
-        name="joint",
+        stage="joint",
         trained=PARTS,
         class_probability=0.75,
         click_probability=0.75,
@@ -118,8 +122,13 @@ def joint() -> Stage:
 def automatic() -> Stage:
     """From random weights: encoder and class prompts, with a learning rate for small networks."""
     return Stage(
-        "automatic", ("encoder", "automatic"), class_probability=1.0, steps=10_000, learning_rate=1e-3, warmup_steps=200
+        trained=("encoder", "automatic"), class_probability=1.0, steps=10_000, learning_rate=1e-3, warmup_steps=200
     )
+
+
+def _changed(stage: Stage, /, **changes: Any) -> Stage:
+    """A stage that differs in some keys."""
+    return Stage.model_validate(stage.model_dump() | changes)
 
 
 STAGES: dict[str, Callable[[], Stage]] = {

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from openvista.datalist import Case
 from openvista.geometry.grid import Grid
 from openvista.network import STARTER, VISTA3D
-from openvista.train.finetune.sizes import CaseSizes, Work, measure_case, plan_patch, plan_spacing, thickness_mm
+from openvista.train.finetune.sizes import CaseSizes, StepMemory, measure_case, plan_patch, plan_spacing, thickness_mm
 
-AUTOMATIC = Work(classes=1, patches=1, clicks=False, half=False)
+AUTOMATIC = StepMemory(classes=1, patches=1, clicks=False, half=False)
 CLICKS = replace(AUTOMATIC, clicks=True)
 
 

@@ -27,7 +27,7 @@ from openvista.inference.device import find_device
 from openvista.network import Vista3D
 from openvista.network.class_head import dot_logits
 from openvista.train.augment import Augmentation, Patch, draw_patch
-from openvista.train.cases import Use, load_case
+from openvista.train.cases import LabelUse, load_case
 from openvista.train.finetune.sizes import CaseSizes
 from openvista.train.objective import dice_bce_loss
 from openvista.train.recipe import Recipe
@@ -87,7 +87,7 @@ def _patches(cases: Sequence[Case], recipe: Recipe, untrained: Mapping[int, int]
         wanted = [value for value in untrained if value in case.annotated and seen[value] < _CASES]
         if not wanted:
             continue
-        loaded = load_case(case, recipe.network_preset, Use({value: value for value in wanted}))
+        loaded = load_case(case, recipe.network_preset, LabelUse({value: value for value in wanted}))
         for value in wanted:
             shows = bool((loaded.labels_XYZ == value).any())
             seen[value] += shows

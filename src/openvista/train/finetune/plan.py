@@ -25,6 +25,7 @@ from openvista.train.finetune.cases import Shots, SkippedCase, choose_shots, mer
 from openvista.train.finetune.classes import embedding_sources
 from openvista.train.finetune.recipe import HELD_OUT, LEARN, FinetuneRequest, check_request, plan_recipe
 from openvista.train.recipe import Recipe
+from openvista.train.recipe_file import make_recipe
 from openvista.train.run_folder import is_restart, note_launch
 from openvista.weights import ModelCard, ModelFolder, find_model, write_card
 from openvista.weights.card import CARD_FILE, check_name
@@ -106,7 +107,8 @@ def plan_finetune(
 
 def planned_recipe(folder: Path) -> Recipe:
     """The recipe that :func:`plan_finetune` wrote, for the other processes of a run."""
-    return Recipe.model_validate_json((folder / RECIPE_FILE).read_text(encoding="utf-8"))
+    path = folder / RECIPE_FILE
+    return make_recipe(json.loads(path.read_text(encoding="utf-8")), str(path))
 
 
 def export_finetuned(network: Vista3D, plan: FinetunePlan, folder: Path, keep_classes: bool = False) -> ModelFolder:

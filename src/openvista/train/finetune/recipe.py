@@ -19,7 +19,7 @@ from openvista.inference.device import cpu_has_bfloat16, free_memory
 from openvista.network import PRESETS, Preset
 from openvista.train.finetune.cases import one_value_each
 from openvista.train.finetune.classes import mirrored_ids, named_ids, one_piece_ids
-from openvista.train.finetune.sizes import CaseSizes, Work, measure_case, plan_patch, plan_spacing
+from openvista.train.finetune.sizes import CaseSizes, StepMemory, measure_case, plan_patch, plan_spacing
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import make_recipe
 from openvista.train.stages import automatic, finetune
@@ -215,8 +215,8 @@ def _patches(
     spacing = plan_spacing(preset, sizes, request.spacing)
     logger.info("spacing %s mm: %s", spacing.value, spacing.reason)
     count = 2 if math.prod(preset.window) < _SEVERAL_PATCHES_BELOW else 1
-    work = Work(classes, count, clicks, precision != "float32")
-    window = _window(request.patch, preset, spacing.value, sizes, work, device)
+    memory = StepMemory(classes, count, clicks, precision != "float32")
+    window = _window(request.patch, preset, spacing.value, sizes, memory, device)
     return {"spacing": spacing.value, "window": window, "patches_per_step": count, "precision": precision}
 
 
@@ -288,13 +288,18 @@ def _pace(steps: int, minutes: float | None, from_scratch: bool, least: int) -> 
 
 
 def _window(
-    patch: str | Axis3, preset: Preset, spacing: Float3, sizes: Sequence[CaseSizes], work: Work, device: torch.device
+    patch: str | Axis3,
+    preset: Preset,
+    spacing: Float3,
+    sizes: Sequence[CaseSizes],
+    memory: StepMemory,
+    device: torch.device,
 ) -> Axis3:
     if not isinstance(patch, str):
         return patch
     free = free_memory(device)
-    window = plan_patch(preset, spacing, sizes, free, work)
-    needed = work.bytes(preset, math.prod(window.value))
+    window = plan_patch(preset, spacing, sizes, free, memory)
+    needed = memory.bytes(preset, math.prod(window.value))
     if free is not None and needed > free:
         raise DeviceError(
             f"training on patches of {window.value} voxels needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are "

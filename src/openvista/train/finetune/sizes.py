@@ -56,7 +56,7 @@ class CaseSizes:
 
 
 @dataclass(frozen=True)
-class Choice(Generic[T]):
+class Decision(Generic[T]):
     """A decision and why."""
 
     value: T
@@ -94,7 +94,7 @@ def thickness_mm(mask_XYZ: NDArray[np.bool_], grid: Grid) -> float:
     return float(2 * depth_mm.max() - min(grid.spacing))  # depths run to the middle of the next voxel outside
 
 
-def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3 = "auto") -> Choice[Float3]:
+def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3 = "auto") -> Decision[Float3]:
     """Voxel size for a fine-tune, in mm along R, A, S.
 
     ``"auto"`` keeps the model's own unless the structures are far outside of what it resolves, because all that it
@@ -107,11 +107,11 @@ def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3
         wanted: ``"auto"``, ``"keep"`` or the spacing itself.
     """
     if not isinstance(wanted, str):
-        return Choice(wanted, "as asked for")
+        return Decision(wanted, "as asked for")
     x, y, z = (statistics.median(case.spacing[axis] for case in cases) for axis in range(3))
     data = (x, y, z)
     if wanted == "keep":
-        return Choice(_rounded(data), "that of the data, as asked for")
+        return Decision(_rounded(data), "that of the data, as asked for")
     thinnest = _thinnest(cases)
     own = model.spacing
     across = thinnest / _mean(own)
@@ -121,13 +121,13 @@ def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3
     if thinnest > THICKEST * window_mm:
         factor = thinnest / (ROOMY * window_mm)
         reason = f"coarser than the model's {_text(own)} mm: the thinnest structure is {thinnest:.3g} mm across"
-        return Choice(_rounded(_times(own, factor)), f"{reason}, over half of the model's window")
-    return Choice(own, f"the model's own: the thinnest structure is {across:.2g} voxels across")
+        return Decision(_rounded(_times(own, factor)), f"{reason}, over half of the model's window")
+    return Decision(own, f"the model's own: the thinnest structure is {across:.2g} voxels across")
 
 
 def plan_patch(
-    model: Preset, spacing: Float3, cases: Sequence[CaseSizes], free_bytes: int | None, work: "Work"
-) -> Choice[Axis3]:
+    model: Preset, spacing: Float3, cases: Sequence[CaseSizes], free_bytes: int | None, memory: "StepMemory"
+) -> Decision[Axis3]:
     """Voxels of a patch, along R, A, S; it becomes the window of the model that comes out.
 
     The model's own window, cut to the largest scan where even that is shorter (not with clicks, whose positions are
@@ -138,11 +138,11 @@ def plan_patch(
         spacing: mm per voxel.
         cases: at least one.
         free_bytes: memory that is free where the network trains; ``None`` where nobody can tell.
-        work: what is kept for the backward pass.
+        memory: what is kept for the backward pass.
     """
     window, reasons = list(model.window), ["the model's own"]
     multiple = model.window_multiple
-    if not work.clicks:
+    if not memory.clicks:
         for axis in range(3):
             longest = max(case.extent_mm[axis] for case in cases) / spacing[axis]
             window[axis] = min(window[axis], max(math.ceil(longest / multiple), 2) * multiple)
@@ -150,18 +150,18 @@ def plan_patch(
             reasons = [f"the model's own ({_text(model.window)}), no longer than the largest scan"]
     budget = math.inf if free_bytes is None else free_bytes * MEMORY_SHARE
     before = tuple(window)
-    while work.bytes(model, math.prod(window)) > budget and max(window) > 2 * multiple:
+    while memory.bytes(model, math.prod(window)) > budget and max(window) > 2 * multiple:
         longest_axis = max(range(3), key=lambda axis: window[axis])
         window[longest_axis] -= multiple
     if tuple(window) != before:
-        needed = work.bytes(model, math.prod(before)) / 1e9
+        needed = memory.bytes(model, math.prod(before)) / 1e9
         reasons.append(f"cut from {_text(before)}, which needs {needed:.1f} GB of {(free_bytes or 0) / 1e9:.1f} GB")
     a, b, c = window
-    return Choice((a, b, c), "; ".join(reasons))
+    return Decision((a, b, c), "; ".join(reasons))
 
 
 @dataclass(frozen=True)
-class Work:
+class StepMemory:
     """What a training step keeps in memory.
 
     Attributes:
@@ -194,7 +194,7 @@ def _weights(model: Preset) -> int:
     return sum(parameter.numel() for parameter in build_empty(model).parameters())
 
 
-def _finer(own: Float3, data: Float3, thinnest: float) -> Choice[Float3]:
+def _finer(own: Float3, data: Float3, thinnest: float) -> Decision[Float3]:
     """Between the model's spacing and that of the data, axis by axis: there is nothing to see below the latter."""
     factor = thinnest / (COMFORTABLE * _mean(own))
     x, y, z = (min(mine, max(mine * factor, theirs)) for mine, theirs in zip(own, data, strict=True))
@@ -202,8 +202,8 @@ def _finer(own: Float3, data: Float3, thinnest: float) -> Choice[Float3]:
         f"the thinnest structure is {thinnest:.3g} mm across, {thinnest / _mean(own):.2g} voxels of {_text(own)} mm"
     )
     if (x, y, z) == own:
-        return Choice(own, f"the model's own: {across}, but the scans are no finer")
-    return Choice(_rounded((x, y, z)), f"finer than the model's: {across}")
+        return Decision(own, f"the model's own: {across}, but the scans are no finer")
+    return Decision(_rounded((x, y, z)), f"finer than the model's: {across}")
 
 
 def _thinnest(cases: Sequence[CaseSizes]) -> float:
