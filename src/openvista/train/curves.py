@@ -19,22 +19,11 @@ _SMOOTHED = 50
 def draw_curves(folder: Path) -> None:
     """Write ``curves.png`` from ``train.csv`` and ``validation.csv``; without matplotlib nothing but a message."""
     try:
-        draw(folder)
-    except MissingExtraError as error:
-        logger.info("no curves.png: %s", error)
-
-
-def draw(folder: Path) -> None:
-    """Write ``curves.png``.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtraError("matplotlib", "report", "draw the curves of a run") from None
+        logger.info("no curves.png: %s", MissingExtraError("matplotlib", "report", "draw the curves of a run"))
+        return
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)

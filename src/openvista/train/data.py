@@ -15,15 +15,13 @@ from openvista.errors import DataListError, GridError, ScanError
 from openvista.network import Preset
 from openvista.train.cache import cached_case, case_key
 from openvista.train.cases import LabelUse, TrainingCase, load_case
-from openvista.train.recipe import Recipe, Source
+from openvista.train.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
 MOST_REPEATS = 4.0
 """How many times as often as others a case with a rare structure is drawn at most, and a patch centred on it, where
 draws are balanced: one tumour among fifty cases must not be half of what is learned."""
-
-_UNMARKED = "nobody marked a structure of the recipe in it"
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,12 @@ def list_cases(recipe: Recipe) -> ListedCases:
         source_list = read_datalist(source.datalist).naming({v: f"class {i}" for v, i in source.classes.items()})
         warn_of_own_transforms(source_list)
         learned, held_out = _split(source_list, recipe, first=number == 0)
-        use = _use_of(source, recipe)
+        use = LabelUse(
+            source.classes,
+            frozenset(source.only_in_label_slices),
+            frozenset(recipe.class_ids) if recipe.labels == "manual+pseudo" else frozenset(),
+            recipe.supervoxels,
+        )
         weight = 1.0 if recipe.oversample is None else max(1.0, recipe.oversample / max(len(learned), 1))
         training += [_Entry(case, use, weight) for case in learned]
         validation += [_Entry(case, use, 1.0) for case in held_out]
@@ -107,8 +110,11 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
     if not usable:
         raise DataListError(_nothing_to_learn(recipe, loader.skipped))
     training = [case for case, _ in usable]
-    if all(len(places) == 0 for case in training for places in case.places.values()):
-        _check_supervoxels(recipe, training)
+    if not any(_shown(case) or case.supervoxels_XYZ is not None for case in training):
+        raise DataListError(
+            f"{recipe.datalist}: no voxel of any training case has a label of the recipe: check its classes "
+            f"({', '.join(map(str, recipe.classes))}) against the label maps with openvista datalist check"
+        )
     held_out = loader.load(ranks.share(listed.validation), lambda case: bool(case.annotated))
     if ranks.is_first:
         for missing in _missing(recipe, training):
@@ -190,7 +196,7 @@ class _Loader:
             if isinstance(case, TrainingCase) and is_usable(case):
                 found.append((case, entry))
                 continue
-            reason = _UNMARKED if isinstance(case, TrainingCase) else case
+            reason = "nobody marked a structure of the recipe in it" if isinstance(case, TrainingCase) else case
             logger.warning("skipped %s: %s", entry.case.name, reason)
             self.skipped.append(f"{entry.case.name} ({reason})")
         return found
@@ -222,15 +228,6 @@ def _is_useful(case: UnlabelledCase, recipe: Recipe) -> bool:
     return with_pseudo_label or (recipe.supervoxels and case.supervoxels is not None)
 
 
-def _use_of(source: Source, recipe: Recipe) -> LabelUse:
-    return LabelUse(
-        source.classes,
-        frozenset(source.only_in_label_slices),
-        frozenset(recipe.class_ids) if recipe.labels == "manual+pseudo" else frozenset(),
-        recipe.supervoxels,
-    )
-
-
 def _nothing_to_learn(recipe: Recipe, skipped: Sequence[str]) -> str:
     if skipped:
         return f"{recipe.datalist}: every case was skipped, first {skipped[0]}; run openvista datalist check"
@@ -252,12 +249,3 @@ def _missing(recipe: Recipe, cases: Sequence[TrainingCase]) -> Iterator[str]:
     unknown = [name for class_id, name in recipe.class_names.items() if class_id not in known]
     if unknown:
         yield f"no training case is annotated for {', '.join(unknown)}: nothing will be learned about it"
-
-
-def _check_supervoxels(recipe: Recipe, cases: Sequence[TrainingCase]) -> None:
-    """Without a single labelled voxel there must at least be supervoxels to ask for."""
-    if not any(case.supervoxels_XYZ is not None for case in cases):
-        raise DataListError(
-            f"{recipe.datalist}: no voxel of any training case has a label of the recipe: check its classes "
-            f"({', '.join(map(str, recipe.classes))}) against the label maps with openvista datalist check"
-        )

@@ -1,4 +1,7 @@
-"""One optimiser step after the other: forward, backward, clip, update; and never a step on numbers that are none."""
+"""One optimiser step after the other: forward, backward, clip, update; and the learning rate of each.
+
+No step is ever made on numbers that are none.
+"""
 
 import logging
 import math
@@ -83,12 +86,12 @@ class Learner:
         for turn in range(self.recipe.rounds + 1 if self.recipe.step_every_round else 1):
             if turn > 0 and not self.ranks.any(any(sample.clicks is not None for group in groups for sample in group)):
                 break
-            answers = [self._learn(group, groups, kept, number) for group, kept in zip(groups, pyramids, strict=True)]
-            losses.append(torch.stack([answer.loss.detach() for answer in answers]).mean())
+            passes = [self._learn(group, groups, kept, number) for group, kept in zip(groups, pyramids, strict=True)]
+            losses.append(torch.stack([one.loss.detach() for one in passes]).mean())
             gradient = self._update(groups, number)
             if "encoder" not in self.recipe.trained:
-                pyramids = [answer.pyramid for answer in answers]
-            groups = [_next_round(group, answer) for group, answer in zip(groups, answers, strict=True)]
+                pyramids = [one.pyramid for one in passes]
+            groups = [_next_round(group, one) for group, one in zip(groups, passes, strict=True)]
         if self.average is not None:
             self.average.update_parameters(self.network)
         return StepResult(self.ranks.mean(float(torch.stack(losses).mean())), gradient)
@@ -101,11 +104,11 @@ class Learner:
         if group is not groups[-1] and self.ranks.count > 1:
             exchange = self.objective.no_sync()  # type: ignore[operator]
         with exchange:
-            answer: PassResult = self.objective(group, pyramid)
-            if not torch.isfinite(answer.loss):
-                raise OpenVistaError(f"the loss became {answer.loss.item()} at step {number} on {_names([group])}")
-            self.scaler.scale(answer.loss / len(groups)).backward()
-        return answer
+            result: PassResult = self.objective(group, pyramid)
+            if not torch.isfinite(result.loss):
+                raise OpenVistaError(f"the loss became {result.loss.item()} at step {number} on {_names([group])}")
+            self.scaler.scale(result.loss / len(groups)).backward()
+        return result
 
     def _update(self, groups: list[list[Sample]], number: int) -> float:
         """One optimiser step; returns the gradient's norm."""
@@ -139,30 +142,6 @@ class Learner:
             self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
-
-
-def _with_shared_gradients(objective: nn.Module, ranks: Ranks, may_skip: bool) -> nn.Module:
-    """The objective, whose gradients become the mean over all processes; alone, nothing to do.
-
-    Args:
-        objective: what is minimised.
-        ranks: the processes.
-        may_skip: some parameters may be without effect in some steps. To notice costs a walk through the graph.
-    """
-    if ranks.count == 1:
-        return objective
-    # 1³ convolutions have the same order in memory in both layouts, torch only believes it has not
-    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-    return DistributedDataParallel(objective, find_unused_parameters=may_skip)
-
-
-def _next_round(group: list[Sample], answer: PassResult) -> list[Sample]:
-    """The same patches with the clicks that the answers call for; classes are asked once."""
-    return [replace(sample, classes=None, clicks=more) for sample, more in zip(group, answer.later, strict=True)]
-
-
-def _names(groups: list[list[Sample]]) -> str:
-    return ", ".join(sample.case for group in groups for sample in group)
 
 
 class Schedule:
@@ -206,3 +185,24 @@ class Schedule:
         over = min(max(step / self.steps, time_over), 1.0)
         falls = 0.5 * (1 + math.cos(math.pi * over)) if self.recipe.schedule == "cosine" else 1.0
         return self.recipe.learning_rate * warm * falls
+
+
+def _with_shared_gradients(objective: nn.Module, ranks: Ranks, may_skip: bool) -> nn.Module:
+    """The objective, whose gradients become the mean over all processes; alone, nothing to do.
+
+    To notice that parameters are without effect in a step (``may_skip``) costs a walk through the graph.
+    """
+    if ranks.count == 1:
+        return objective
+    # 1³ convolutions have the same order in memory in both layouts, torch only believes it has not
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    return DistributedDataParallel(objective, find_unused_parameters=may_skip)
+
+
+def _next_round(group: list[Sample], result: PassResult) -> list[Sample]:
+    """The same patches with the clicks that the answers call for; classes are asked once."""
+    return [replace(sample, classes=None, clicks=more) for sample, more in zip(group, result.later, strict=True)]
+
+
+def _names(groups: list[list[Sample]]) -> str:
+    return ", ".join(sample.case for group in groups for sample in group)

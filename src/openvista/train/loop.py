@@ -136,26 +136,13 @@ class Trainer:
                 result = self.learner.step(loader.take(self.step), learning_rate, self.step)
                 self.step += 1
                 waiting = loader.waited / max(schedule.elapsed - began, 1e-6)
-                self._note_step(schedule.elapsed, result.loss, learning_rate, result.gradient, waiting)
+                if self.run_folder is not None:
+                    self.run_folder.add_step(
+                        self.step, schedule.elapsed, result.loss, learning_rate, result.gradient, waiting
+                    )
                 self.progress(StepReport(self.step, min(fraction, 1.0), result.loss, learning_rate, waiting))
                 self._validate_and_save(data, schedule)
             logger.info("%d steps; %.1f %% of the time went into waiting for patches", self.step, 100 * waiting)
-
-    def _note_step(self, seconds: float, loss: float, learning_rate: float, gradient: float, waiting: float) -> None:
-        if self.run_folder is not None:
-            self.run_folder.add_step(
-                step=self.step,
-                seconds=round(seconds, 2),
-                loss=loss,
-                learning_rate=learning_rate,
-                gradient=gradient,
-                waited=round(waiting, 4),
-            )
-
-    @property
-    def _patches(self) -> int:
-        """Patches of one step, of all processes."""
-        return self.recipe.patches_per_step * self.recipe.accumulate * self.ranks.count
 
     def _is_over(self, schedule: Schedule) -> bool:
         """Whether nothing is left to do. A run that goes on with more steps or minutes than before is not over."""

@@ -16,40 +16,13 @@ from openvista.train.recipe import Recipe
 from openvista.train.samples import ClassPrompts, ClickPrompts, Sample, random_source
 from openvista.train.starting_network import parameters_of
 
-
-def dice_bce_loss(
-    logits_KXYZ: Tensor, target_KXYZ: Tensor, known_KXYZ: Tensor | None = None, weights_K: Tensor | None = None
-) -> Tensor:
-    """Mean over K prompts of Dice loss (squared denominator, smooth 0 / 1e-5) plus cross-entropy.
-
-    Args:
-        logits_KXYZ: float32 logits, one volume per prompt.
-        target_KXYZ: 0 or 1, same shape. An absent structure is all 0: its Dice term is constant, its
-            cross-entropy pushes the logits down.
-        known_KXYZ: where the truth is known (1) or not (0); ``None`` is known everywhere. Unknown voxels
-            contribute nothing.
-        weights_K: how much each prompt counts; ``None`` is 1 each.
-    """
-    logits = logits_KXYZ.flatten(1)
-    target = target_KXYZ.flatten(1).to(logits.dtype)
-    weight = torch.ones_like(target) if known_KXYZ is None else known_KXYZ.flatten(1).to(logits.dtype)
-    probability = torch.sigmoid(logits) * weight
-    target = target * weight
-    overlap = (probability * target).sum(1)
-    dice = 1 - 2 * overlap / (probability.square().sum(1) + target.square().sum(1) + 1e-5)
-    entropy = functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="none")
-    entropy = entropy.sum(1) / weight.sum(1).clamp(min=1)
-    loss_K = dice + entropy
-    return (loss_K if weights_K is None else loss_K * weights_K).mean()
-
-
 RADIUS_SHARE = 5
 """The patch's shortest side divided by the radius within which clicks replace the class (paper facts §5)."""
 
 
 @dataclass(frozen=True)
 class PassResult:
-    """What one pass gives.
+    """What one pass through the network gives.
 
     Attributes:
         loss: sum over all questions, divided by the number of samples; 0 where nothing could be asked.
@@ -74,14 +47,8 @@ class Objective(nn.Module):
     def __init__(self, network: Vista3D, recipe: Recipe) -> None:
         super().__init__()
         self.network = network
-        self.trained = recipe.trained
+        self.recipe = recipe
         self.autocast = getattr(torch, recipe.precision)
-        self.step_every_round = recipe.step_every_round
-        self.rounds = recipe.rounds
-        self.user_rounds = recipe.user_rounds
-        self.spacing = recipe.network_preset.spacing
-        self.blend = recipe.blend
-        self.encoder_learns = "encoder" in recipe.trained
 
     def forward(self, samples: Sequence[Sample], pyramid: list[Tensor] | None = None) -> PassResult:
         """Loss of what is asked.
@@ -108,12 +75,12 @@ class Objective(nn.Module):
 
     def _nothing_asked(self, samples: int) -> PassResult:
         """A process without any question still takes part, or the others wait for its gradients for ever."""
-        nothing = [0 * parameter.sum() for parameter in parameters_of(self.network, self.trained)]
+        nothing = [0 * parameter.sum() for parameter in parameters_of(self.network, self.recipe.trained)]
         return PassResult(torch.stack(nothing).sum(), (None,) * samples, None)
 
     def _pyramid(self, samples: Sequence[Sample], device: torch.device) -> list[Tensor]:
         images_N1XYZ = torch.stack([sample.image_XYZ for sample in samples])[:, None].to(device)
-        with torch.set_grad_enabled(self.encoder_learns and torch.is_grad_enabled()):
+        with torch.set_grad_enabled("encoder" in self.recipe.trained and torch.is_grad_enabled()):
             pyramid: list[Tensor] = self.network.encoder(images_N1XYZ.contiguous(memory_format=torch.channels_last_3d))
         return pyramid
 
@@ -150,7 +117,7 @@ class Objective(nn.Module):
             if sample.clicks is None:
                 later.append(None)
                 continue
-            both = self.blend and sample.classes is not None and features_1CXYZ is not None
+            both = self.recipe.blend and sample.classes is not None and features_1CXYZ is not None
             loss, more = self._rounds(sample.clicks, window, features_1CXYZ if both else None)
             losses.append(loss)
             later.append(more)
@@ -173,7 +140,7 @@ class Objective(nn.Module):
                 device = logits_BXYZ.device
                 truth = (objects.targets_BXYZ.to(device), objects.known_BXYZ.to(device))
                 losses.append(dice_bce_loss(logits_BXYZ, *truth))
-            following = with_further_clicks(asked, (logits_BXYZ.detach() > 0).cpu(), self.spacing)
+            following = with_further_clicks(asked, (logits_BXYZ.detach() > 0).cpu(), self.recipe.network_preset.spacing)
             if following is None:
                 break
             asked = following
@@ -181,11 +148,11 @@ class Objective(nn.Module):
 
     def _rounds_together(self, prompts: ClickPrompts) -> int:
         """Rounds after the first one that belong to the same optimiser step."""
-        if self.step_every_round:
+        if self.recipe.step_every_round:
             return 0
         if not prompts.by_user:
-            return self.rounds
-        return int(torch.randint(1, self.user_rounds + 1, (1,), generator=random_source(prompts.seed)))
+            return self.recipe.rounds
+        return int(torch.randint(1, self.recipe.user_rounds + 1, (1,), generator=random_source(prompts.seed)))
 
     def _click_logits(self, prompts: ClickPrompts, window: PointFeatures, of_class_BXYZ: Tensor | None) -> Tensor:
         """[B, X, Y, Z], in float32; blended with the logits of the class where these are given."""
@@ -195,6 +162,32 @@ class Objective(nn.Module):
         return (
             logits_BXYZ if of_class_BXYZ is None else blended(of_class_BXYZ, logits_BXYZ, clicks, objects.class_ids_B)
         )
+
+
+def dice_bce_loss(
+    logits_KXYZ: Tensor, target_KXYZ: Tensor, known_KXYZ: Tensor | None = None, weights_K: Tensor | None = None
+) -> Tensor:
+    """Mean over K prompts of Dice loss (squared denominator, smooth 0 / 1e-5) plus cross-entropy.
+
+    Args:
+        logits_KXYZ: float32 logits, one volume per prompt.
+        target_KXYZ: 0 or 1, same shape. An absent structure is all 0: its Dice term is constant, its
+            cross-entropy pushes the logits down.
+        known_KXYZ: where the truth is known (1) or not (0); ``None`` is known everywhere. Unknown voxels
+            contribute nothing.
+        weights_K: how much each prompt counts; ``None`` is 1 each.
+    """
+    logits = logits_KXYZ.flatten(1)
+    target = target_KXYZ.flatten(1).to(logits.dtype)
+    weight = torch.ones_like(target) if known_KXYZ is None else known_KXYZ.flatten(1).to(logits.dtype)
+    probability = torch.sigmoid(logits) * weight
+    target = target * weight
+    overlap = (probability * target).sum(1)
+    dice = 1 - 2 * overlap / (probability.square().sum(1) + target.square().sum(1) + 1e-5)
+    entropy = functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="none")
+    entropy = entropy.sum(1) / weight.sum(1).clamp(min=1)
+    loss_K = dice + entropy
+    return (loss_K if weights_K is None else loss_K * weights_K).mean()
 
 
 def blended(of_class_BXYZ: Tensor, of_clicks_BXYZ: Tensor, clicks: Clicks, class_ids_B: Tensor) -> Tensor:

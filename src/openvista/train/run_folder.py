@@ -36,102 +36,6 @@ from openvista.train.checkpoint import LAST
 from openvista.train.curves import draw_curves
 from openvista.train.recipe import Recipe
 
-
-def describe_environment(ranks: Ranks) -> dict[str, Any]:
-    """Versions, device, processes and git revision, as plain values."""
-    return {
-        "openvista": __version__,
-        "git_revision": git_revision(Path(__file__).parent),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "cuda": torch.version.cuda,
-        "platform": platform.platform(),
-        "device": torch.cuda.get_device_name(ranks.device) if ranks.device.type == "cuda" else _cpu_name(),
-        "processors": os.cpu_count(),
-        "threads_per_process": torch.get_num_threads(),
-        "processes": ranks.count,
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-    }
-
-
-def git_revision(folder: Path) -> str | None:
-    """Commit of the checkout a folder lies in, with "+changes" if files differ from it; ``None`` outside of one."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    if not commit:
-        return None
-    return f"{commit}+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no", ".") else commit
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
-
-
-logger = logging.getLogger(__name__)
-
-
-class Events:
-    """Writes numbers by step; without the package ``tensorboard`` it writes nothing and says so once.
-
-    Args:
-        folder: where the event files go.
-        purge_after: step after which earlier events are not shown any more; ``None`` for a new run.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-
-    def __init__(self, folder: Path, purge_after: int | None) -> None:
-        self._folder = folder
-        self._writer = None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            logger.info("no events for TensorBoard: pip install 'openvista[train]' brings it")
-            return
-        purge_step = None if purge_after is None else purge_after + 1
-        try:
-            self._writer = SummaryWriter(str(folder), purge_step=purge_step)
-        except OSError as error:
-            raise output_error(folder, error) from error
-
-    def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Numbers of a step by name.
-
-        Raises:
-            OutputError: the system refused to write these, or earlier ones.
-        """
-        if self._writer is None:
-            return
-        try:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, step)
-        except OSError as error:
-            raise output_error(self._folder, error) from error
-
-    def close(self) -> None:
-        """Write what is left; where the system refuses, say so: the run itself is safe."""
-        if self._writer is None:
-            return
-        try:
-            self._writer.close()
-        except OSError as error:
-            logger.warning("%s", output_error(self._folder, error))
-
-
 logger = logging.getLogger(__name__)
 
 LAUNCH = "launch.txt"
@@ -157,12 +61,11 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             note_launch(path, ranks)
             self._log = _LogFile(path / "log.txt", encoding="utf-8")
-            if resume_at is None:
-                for table in ("train.csv", "validation.csv"):
-                    (path / table).unlink(missing_ok=True)
-            else:
-                drop_rows_after(path / "train.csv", resume_at)
-                drop_rows_after(path / "validation.csv", resume_at)
+            for table in (path / "train.csv", path / "validation.csv"):
+                if resume_at is None:
+                    table.unlink(missing_ok=True)
+                else:
+                    drop_rows_after(table, resume_at)
         except OSError as error:
             raise output_error(path, error) from error
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -172,11 +75,13 @@ class RunFolder:
         self._write_json("environment.json" if resume_at is None else f"environment-{resume_at}.json", environment)
         self._events = Events(path / "tensorboard", resume_at)
 
-    def add_step(self, **values: float) -> None:
-        """One row of ``train.csv``; the values are those of ``TRAIN_COLUMNS``."""
-        self._append("train.csv", TRAIN_COLUMNS, [values[column] for column in TRAIN_COLUMNS])
-        shown = {f"train/{name}": values[name] for name in ("loss", "learning_rate", "gradient")}
-        self._events.add(int(values["step"]), shown)
+    def add_step(
+        self, step: int, seconds: float, loss: float, learning_rate: float, gradient: float, waited: float
+    ) -> None:
+        """One row of ``train.csv``; ``waited`` is the share of the time that went into waiting for patches."""
+        row = (step, round(seconds, 2), loss, learning_rate, gradient, round(waited, 4))
+        self._append("train.csv", TRAIN_COLUMNS, row)
+        self._events.add(step, {"train/loss": loss, "train/learning_rate": learning_rate, "train/gradient": gradient})
 
     def add_validation(self, step: int, seconds: float, mean: float, scores: Mapping[str, Mapping[int, float]]) -> None:
         """One row of ``validation.csv``, and the curves."""
@@ -271,3 +176,95 @@ def drop_rows_after(table: Path, step: int) -> None:
     kept = [row for row in rows if row and row[0].isdigit() and int(row[0]) <= step and len(row) == len(header)]
     with replacing(table) as partial, partial.open("w", newline="") as file:
         csv.writer(file).writerows([header, *kept])
+
+
+class Events:
+    """Writes numbers by step; without the package ``tensorboard`` it writes nothing and says so once.
+
+    Args:
+        folder: where the event files go.
+        purge_after: step after which earlier events are not shown any more; ``None`` for a new run.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, purge_after: int | None) -> None:
+        self._folder = folder
+        self._writer = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            logger.info("no events for TensorBoard: pip install 'openvista[train]' brings it")
+            return
+        purge_step = None if purge_after is None else purge_after + 1
+        try:
+            self._writer = SummaryWriter(str(folder), purge_step=purge_step)
+        except OSError as error:
+            raise output_error(folder, error) from error
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Numbers of a step by name.
+
+        Raises:
+            OutputError: the system refused to write these, or earlier ones.
+        """
+        if self._writer is None:
+            return
+        try:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, step)
+        except OSError as error:
+            raise output_error(self._folder, error) from error
+
+    def close(self) -> None:
+        """Write what is left; where the system refuses, say so: the run itself is safe."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.close()
+        except OSError as error:
+            logger.warning("%s", output_error(self._folder, error))
+
+
+def describe_environment(ranks: Ranks) -> dict[str, Any]:
+    """Versions, device, processes and git revision, as plain values."""
+    return {
+        "openvista": __version__,
+        "git_revision": git_revision(Path(__file__).parent),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "cuda": torch.version.cuda,
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(ranks.device) if ranks.device.type == "cuda" else _cpu_name(),
+        "processors": os.cpu_count(),
+        "threads_per_process": torch.get_num_threads(),
+        "processes": ranks.count,
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def git_revision(folder: Path) -> str | None:
+    """Commit of the checkout a folder lies in, with "+changes" if files differ from it; ``None`` outside of one."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if not commit:
+        return None
+    return f"{commit}+changes" if _git(folder, "status", "--porcelain", "--untracked-files=no", ".") else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()

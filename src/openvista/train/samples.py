@@ -2,7 +2,7 @@
 
 A sample is a function of the recipe's seed, the step and its index in the step, and of nothing else: not of what was
 drawn before, not of the process or thread that draws it. So a run that goes on after a break, or on another number of
-processes, sees the same samples.
+processes, sees the same samples; and threads can draw them ahead of time.
 """
 
 import time
@@ -22,6 +22,9 @@ from openvista.simulate.user import first_user_clicks
 from openvista.train.augment import Patch, draw_patch
 from openvista.train.data import TrainingData
 from openvista.train.recipe import Recipe
+
+AHEAD = 2
+"""Steps whose samples are drawn before they are needed."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def draw_sample(data: TrainingData, recipe: Recipe, step: int, index: int) -> Sa
 
     Args:
         data: all training cases, and how often each is drawn.
-        recipe: what to ask, how to bend, and the seed.
+        recipe: what to ask, how to augment, and the seed.
         step: steps done before.
         index: place among all samples of the step, of all processes.
     """
@@ -159,8 +162,16 @@ def _kinds(recipe: Recipe, random: torch.Generator) -> tuple[bool, bool]:
     return by_class, by_click or (not by_class and recipe.click_probability > 0)
 
 
-AHEAD = 2
-"""Steps that are prepared before they are needed."""
+def sample_groups(rank: int, ranks: int, patches_per_step: int, accumulate: int) -> list[list[int]]:
+    """Which samples of a step a process takes: the same ones, altogether, however many processes share them.
+
+    Args:
+        rank, ranks: this process, of how many.
+        patches_per_step: samples that go through the network together.
+        accumulate: groups of them per step and process.
+    """
+    groups = [(turn * ranks + rank) * patches_per_step for turn in range(accumulate)]
+    return [list(range(first, first + patches_per_step)) for first in groups]
 
 
 class SampleLoader:
@@ -201,15 +212,3 @@ class SampleLoader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
-
-
-def sample_groups(rank: int, ranks: int, patches_per_step: int, accumulate: int) -> list[list[int]]:
-    """Which samples of a step a process takes: the same ones, altogether, however many processes share them.
-
-    Args:
-        rank, ranks: this process, of how many.
-        patches_per_step: samples that go through the network together.
-        accumulate: groups of them per step and process.
-    """
-    groups = [(turn * ranks + rank) * patches_per_step for turn in range(accumulate)]
-    return [list(range(first, first + patches_per_step)) for first in groups]

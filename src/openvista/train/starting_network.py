@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from openvista.errors import DeviceError, RecipeError
 from openvista.network import Preset, Vista3D, build
@@ -16,7 +16,7 @@ from openvista.weights.store import load_network
 
 logger = logging.getLogger(__name__)
 
-_SAME = ("filters", "blocks_per_level", "class_rows", "hu_window")
+SIZE_FIELDS = ("filters", "blocks_per_level", "class_rows", "hu_window")
 """Fields in which a model must agree with the recipe's preset to pass its weights on."""
 
 
@@ -74,22 +74,16 @@ def starting_network(recipe: Recipe) -> Vista3D:
         _check_same_size(model, recipe)
         missing = network.load_state_dict(load_network(model).state_dict(), strict=False).missing_keys
         if missing:
-            logger.info(
-                "%s has no %s branch: its head starts from random weights", model.path, _lacking(branches, inherited)
-            )
+            lacking = " and no ".join(branch for branch in branches if branch not in inherited)
+            logger.info("%s has no %s branch: its head starts from random weights", model.path, lacking)
             _share_decoder(network, inherited)
     if fresh is not None:
-        _mix(learning, fresh, 1 - recipe.start_share)
+        with torch.no_grad():
+            for parameter, random in zip(learning, fresh, strict=True):
+                parameter.lerp_(random, 1 - recipe.start_share)
     start_embeddings(network, recipe.embeddings_from)
     freeze_all_but(network, recipe.trained)
     return network
-
-
-@torch.no_grad()
-def _mix(parameters: Sequence[nn.Parameter], others: Sequence[Tensor], share: float) -> None:
-    """Move parameters towards others, by so much of the way."""
-    for parameter, other in zip(parameters, others, strict=True):
-        parameter.lerp_(other, share)
 
 
 def _share_decoder(network: Vista3D, inherited: tuple[str, ...]) -> None:
@@ -114,7 +108,7 @@ def start_embeddings(network: Vista3D, sources: Mapping[int, Sequence[int]]) -> 
 
 def _check_same_size(model: ModelFolder, recipe: Recipe) -> None:
     preset: Preset = recipe.network_preset
-    fields = (*_SAME, "spacing") if recipe.spacing is None else _SAME
+    fields = (*SIZE_FIELDS, "spacing") if recipe.spacing is None else SIZE_FIELDS
     for field in fields:
         theirs, ours = getattr(model.card, field), getattr(preset, field)
         if theirs != ours:
@@ -122,7 +116,3 @@ def _check_same_size(model: ModelFolder, recipe: Recipe) -> None:
             raise RecipeError(
                 f"start_from {model.path} has {field} {theirs}, the recipe's preset {preset.name} has {ours}: {hint}"
             )
-
-
-def _lacking(branches: tuple[str, ...], inherited: tuple[str, ...]) -> str:
-    return " and no ".join(branch for branch in branches if branch not in inherited)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from openvista.anatomy.catalogue import SPECIAL_IDS
 from openvista.distributed import Ranks
-from openvista.geometry.box import Box, minus, plus
-from openvista.geometry.grid import Axis3, Float3
-from openvista.inference.windows import pad, plan_windows
+from openvista.geometry.box import Box, Slices
+from openvista.geometry.grid import Axis3
+from openvista.inference.windows import WindowPlan, pad, plan_windows
 from openvista.metrics.masks import dice
 from openvista.network import ClickLabel, Vista3D
 from openvista.simulate.class_prompts import class_target
@@ -18,124 +18,10 @@ from openvista.simulate.user import first_user_click
 from openvista.train.cases import TrainingCase
 from openvista.train.recipe import Recipe
 
-
-@torch.no_grad()
-def one_click_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int]) -> dict[int, float]:
-    """Dice after one click by class id, of every class the case is annotated for and has.
-
-    Args:
-        network: with a point branch; in any mode, left as it was.
-        case: a prepared case.
-        class_ids: classes to click on.
-    """
-    x, y, z = case.image_XYZ.shape
-    plan = plan_windows((x, y, z), network.preset.window, overlap=0)
-    padded_XYZ = pad(case.image_XYZ.float(), plan, "constant")
-    truths = {
-        class_id: class_target(case.labels_XYZ, class_id, {one: one for one in class_ids})
-        for class_id in case.annotated
-        if class_id in class_ids and class_id not in case.pseudo
-    }
-    present = [class_id for class_id, truth in truths.items() if bool(truth.any())]
-    scores = {}
-    for first in range(0, len(present), TOGETHER):
-        some = present[first : first + TOGETHER]
-        clicks = [_padded_click(truths[class_id], case.spacing, plan.pad_before) for class_id in some]
-        boxes = [window_around(click, plan.window, plan.padded) for click in clicks]
-        masks = _answers(network, padded_XYZ, clicks, boxes, [_label(class_id) for class_id in some])
-        for class_id, box, mask in zip(some, boxes, masks, strict=True):
-            whole = torch.zeros(plan.padded, dtype=torch.bool)
-            whole[box.slices()] = mask
-            score = dice_where_known(whole[plan.inner.slices()], truths[class_id], case, class_id)
-            if score is not None:
-                scores[class_id] = score
-    return scores
-
-
-def window_around(place: Axis3, window: Axis3, volume: Axis3) -> Box:
-    """The window whose middle is the place, shifted to lie inside a volume that is at least as large."""
-    x, y, z = (
-        min(max(at - side // 2, 0), length - side) for at, side, length in zip(place, window, volume, strict=True)
-    )
-    return Box.sized((x, y, z), window)
-
-
-def _label(class_id: int) -> ClickLabel:
-    return ClickLabel.SPECIAL_POSITIVE if class_id in SPECIAL_IDS else ClickLabel.POSITIVE
-
-
-def _padded_click(truth_XYZ: Tensor, spacing: Float3, pad_before: Axis3) -> Axis3:
-    return plus(first_user_click(truth_XYZ.numpy(), spacing), pad_before)
-
-
-def _answers(
-    network: Vista3D,
-    padded_XYZ: Tensor,
-    clicks: list[Axis3],
-    boxes: list[Box],
-    labels: list[ClickLabel],
-) -> list[Tensor]:
-    """The mask [X, Y, Z] of each click in its window."""
-    device = next(network.parameters()).device
-    images_N1XYZ = torch.stack([padded_XYZ[box.slices()] for box in boxes])[:, None].to(device)
-    images_N1XYZ = images_N1XYZ.contiguous(memory_format=torch.channels_last_3d)
-    windows = network.point_head.prepare_all(network.point_decoder(network.encoder(images_N1XYZ)))
-    masks = []
-    for click, box, label, window in zip(clicks, boxes, labels, windows, strict=True):
-        place = torch.tensor(minus(click, box.start))
-        logits = network.point_logits(window, place[None, None], torch.tensor([[int(label)]]))
-        masks.append((logits[0, 0] > 0).cpu())
-    return masks
-
+Scores = dict[str, dict[int, float]]
 
 TOGETHER = 4
 """Windows that go through the network at once."""
-
-
-def class_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int]) -> dict[int, float]:
-    """Dice by class id of every class the case is annotated for and has."""
-    predicted = predict_labels(network, case.image_XYZ, torch.tensor(class_ids))
-    found = {  # a voxel is predicted as one class, so an organ is judged without the tumour in it
-        class_id: dice_where_known(predicted == index + 1, case.labels_XYZ == class_id, case, class_id)
-        for index, class_id in enumerate(class_ids)
-    }
-    return {class_id: score for class_id, score in found.items() if score is not None}
-
-
-@torch.no_grad()
-def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
-    """Index of the winning class plus one, 0 for background, [X, Y, Z]; windows side by side, for speed."""
-    x, y, z = image_XYZ.shape
-    device = next(network.parameters()).device
-    plan = plan_windows((x, y, z), network.preset.window, overlap=0)
-    padded_XYZ = pad(image_XYZ.float(), plan, "constant")
-    best_XYZ = torch.zeros(padded_XYZ.shape)
-    index_XYZ = torch.zeros(padded_XYZ.shape, dtype=torch.int16)
-    for first in range(0, len(plan.starts), TOGETHER):
-        boxes = [plan.slices(start) for start in plan.starts[first : first + TOGETHER]]
-        images_N1XYZ = torch.stack([padded_XYZ[box] for box in boxes])[:, None].to(device)
-        images_N1XYZ = images_N1XYZ.contiguous(memory_format=torch.channels_last_3d)
-        best, index = network.class_logits(images_N1XYZ, ids.to(device)).max(1)
-        for number, box in enumerate(boxes):
-            best_XYZ[box] = best[number].float().cpu()
-            index_XYZ[box] = index[number].to(torch.int16).cpu()
-    labels = torch.where(best_XYZ > 0, index_XYZ + 1, 0)
-    return labels[plan.inner.slices()]
-
-
-def dice_where_known(predicted_XYZ: Tensor, truth_XYZ: Tensor, case: TrainingCase, class_id: int) -> float | None:
-    """Dice of one class where it is known; ``None`` where it is not annotated or nothing of it is there."""
-    if class_id not in case.annotated or class_id in case.pseudo:
-        return None
-    if class_id in case.known:
-        known = case.known[class_id]
-        length = max(known.last - known.first + 1, 0)
-        predicted_XYZ = predicted_XYZ.narrow(known.axis, known.first, length)
-        truth_XYZ = truth_XYZ.narrow(known.axis, known.first, length)
-    return dice(predicted_XYZ.numpy(), truth_XYZ.numpy()) if truth_XYZ.any() else None
-
-
-Scores = dict[str, dict[int, float]]
 
 
 def validate_all(network: Vista3D, cases: Sequence[TrainingCase], recipe: Recipe, ranks: Ranks) -> Scores:
@@ -171,3 +57,114 @@ def overall(scores: Scores) -> float:
     """One number to compare checkpoints by: the mean over the branches' means; 0 where nothing was held out."""
     means = [float(np.mean([*dice.values()])) for dice in scores.values() if dice]
     return float(np.mean(means)) if means else 0.0
+
+
+def class_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int]) -> dict[int, float]:
+    """Dice by class id of every class the case is annotated for and has."""
+    predicted = predict_labels(network, case.image_XYZ, torch.tensor(class_ids))
+    found = {  # a voxel is predicted as one class, so an organ is judged without the tumour in it
+        class_id: dice_where_known(predicted == index + 1, case.labels_XYZ == class_id, case, class_id)
+        for index, class_id in enumerate(class_ids)
+    }
+    return {class_id: score for class_id, score in found.items() if score is not None}
+
+
+@torch.no_grad()
+def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
+    """Index of the winning class plus one, 0 for background, [X, Y, Z]; windows side by side, for speed."""
+    x, y, z = image_XYZ.shape
+    device = next(network.parameters()).device
+    plan = plan_windows((x, y, z), network.preset.window, overlap=0)
+    padded_XYZ = pad(image_XYZ.float(), plan, "constant")
+    best_XYZ = torch.zeros(padded_XYZ.shape)
+    index_XYZ = torch.zeros(padded_XYZ.shape, dtype=torch.int16)
+    for first in range(0, len(plan.starts), TOGETHER):
+        boxes = [plan.box(start) for start in plan.starts[first : first + TOGETHER]]
+        best, index = network.class_logits(_stacked(padded_XYZ, boxes, device), ids.to(device)).max(1)
+        for number, box in enumerate(boxes):
+            best_XYZ[box] = best[number].float().cpu()
+            index_XYZ[box] = index[number].to(torch.int16).cpu()
+    return torch.where(best_XYZ > 0, index_XYZ + 1, 0)[_unpadded(plan)]
+
+
+@torch.no_grad()
+def one_click_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int]) -> dict[int, float]:
+    """Dice after one click by class id, of every class the case is annotated for and has.
+
+    Args:
+        network: with a point branch; in any mode, left as it was.
+        case: a prepared case.
+        class_ids: classes to click on.
+    """
+    x, y, z = case.image_XYZ.shape
+    plan = plan_windows((x, y, z), network.preset.window, overlap=0)
+    padded_XYZ = pad(case.image_XYZ.float(), plan, "constant")
+    truths = {
+        class_id: class_target(case.labels_XYZ, class_id, {one: one for one in class_ids})
+        for class_id in case.annotated
+        if class_id in class_ids and class_id not in case.pseudo
+    }
+    present = [class_id for class_id, truth in truths.items() if bool(truth.any())]
+    scores = {}
+    for first in range(0, len(present), TOGETHER):
+        some = present[first : first + TOGETHER]
+        clicks = {class_id: first_user_click(truths[class_id].numpy(), case.spacing) for class_id in some}
+        for class_id, mask_XYZ in _click_masks(network, padded_XYZ, plan, clicks).items():
+            score = dice_where_known(mask_XYZ, truths[class_id], case, class_id)
+            if score is not None:
+                scores[class_id] = score
+    return scores
+
+
+def window_around(place: Sequence[int], window: Axis3, volume: Axis3) -> Slices:
+    """The window whose middle is the place, shifted to lie inside a volume that is at least as large."""
+    starts = [
+        min(max(at - side // 2, 0), length - side) for at, side, length in zip(place, window, volume, strict=True)
+    ]
+    x, y, z = (slice(start, start + side) for start, side in zip(starts, window, strict=True))
+    return x, y, z
+
+
+def dice_where_known(predicted_XYZ: Tensor, truth_XYZ: Tensor, case: TrainingCase, class_id: int) -> float | None:
+    """Dice of one class where it is known; ``None`` where it is not annotated or nothing of it is there."""
+    if class_id not in case.annotated or class_id in case.pseudo:
+        return None
+    if class_id in case.known:
+        known = case.known[class_id]
+        length = max(known.last - known.first + 1, 0)
+        predicted_XYZ = predicted_XYZ.narrow(known.axis, known.first, length)
+        truth_XYZ = truth_XYZ.narrow(known.axis, known.first, length)
+    return dice(predicted_XYZ.numpy(), truth_XYZ.numpy()) if truth_XYZ.any() else None
+
+
+def _click_masks(
+    network: Vista3D, padded_XYZ: Tensor, plan: WindowPlan, clicks: Mapping[int, Axis3]
+) -> dict[int, Tensor]:
+    """Class id to the mask [X, Y, Z] after one click, at a voxel of the volume."""
+    device = next(network.parameters()).device
+    places = [
+        tuple(at + before for at, before in zip(click, plan.pad_before, strict=True)) for click in clicks.values()
+    ]
+    boxes = [window_around(place, plan.window, plan.padded) for place in places]
+    pyramid = network.encoder(_stacked(padded_XYZ, boxes, device))
+    windows = network.point_head.prepare_all(network.point_decoder(pyramid))
+    masks = {}
+    for class_id, place, box, window in zip(clicks, places, boxes, windows, strict=True):
+        label = ClickLabel.SPECIAL_POSITIVE if class_id in SPECIAL_IDS else ClickLabel.POSITIVE
+        place_3 = torch.tensor([at - side.start for at, side in zip(place, box, strict=True)])
+        logits = network.point_logits(window, place_3[None, None], torch.tensor([[int(label)]]))
+        whole_XYZ = torch.zeros(plan.padded, dtype=torch.bool)
+        whole_XYZ[box] = (logits[0, 0] > 0).cpu()
+        masks[class_id] = whole_XYZ[_unpadded(plan)]
+    return masks
+
+
+def _stacked(padded_XYZ: Tensor, boxes: Sequence[Slices], device: torch.device) -> Tensor:
+    """Windows as a network takes them, [N, 1, X, Y, Z]."""
+    images_N1XYZ = torch.stack([padded_XYZ[box] for box in boxes])[:, None].to(device)
+    return images_N1XYZ.contiguous(memory_format=torch.channels_last_3d)
+
+
+def _unpadded(plan: WindowPlan) -> Slices:
+    """Where the volume lies in the padded one."""
+    return Box.whole(plan.volume).shifted(plan.pad_before).slices()

@@ -1,4 +1,7 @@
-"""Which cases a fine-tune learns from, which it validates on, and which it leaves out and why."""
+"""Which cases a fine-tune learns from, which it validates on, which it leaves out and why; and its own label maps.
+
+In the data list of a run each class has one label value; where the user maps several to it, label maps are rewritten.
+"""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -100,6 +103,41 @@ def choose_shots(
     )
 
 
+def merge_labels(listed: DataList, classes: Mapping[int, int], folder: Path) -> DataList:
+    """A list in which each class has one value, the lowest of its values.
+
+    A class counts as annotated in a case where all its values are, and as known where all of them are.
+
+    Args:
+        listed: its label maps are left as they are; the changed ones go to ``<folder>/labels``.
+        classes: label value to class id.
+        folder: of the run.
+
+    Raises:
+        ScanError: a label map cannot be read.
+        OutputError: one cannot be written.
+    """
+    kept = one_value_each(classes)
+    if len(kept) == len(classes):
+        return listed
+    groups = {value: [one for one in classes if classes[one] == class_id] for value, class_id in kept.items()}
+    (folder / "labels").mkdir(parents=True, exist_ok=True)
+    names = {value: listed.label_names[value] for value in groups if value in listed.label_names}
+    training = tuple(
+        _merged(case, groups, names, folder / "labels" / f"{number:04d}.nii.gz")
+        for number, case in enumerate(listed.training)
+    )
+    return replace(listed, training=training, label_names=names)
+
+
+def one_value_each(classes: Mapping[int, int]) -> dict[int, int]:
+    """Label value to class id, with the lowest value of each class alone."""
+    lowest: dict[int, int] = {}
+    for value in sorted(classes):
+        lowest.setdefault(classes[value], value)
+    return {value: class_id for class_id, value in lowest.items()}
+
+
 def _read(listed: DataList, cases: Sequence[Case], begin: Callable[[int], Callable[[], None]]) -> list[CaseReport]:
     """Reports on these cases; their pseudo-labels and supervoxels are not needed here."""
     plain = tuple(replace(case, pseudo_label=None, supervoxels=None) for case in cases)
@@ -199,41 +237,6 @@ def _reason(report: CaseReport) -> str:
 def _shown(case: AnyCase, listed: DataList) -> str:
     image = case.image
     return image.relative_to(listed.folder).as_posix() if image.is_relative_to(listed.folder) else str(image)
-
-
-def one_value_each(classes: Mapping[int, int]) -> dict[int, int]:
-    """Label value to class id, with the lowest value of each class alone."""
-    lowest: dict[int, int] = {}
-    for value in sorted(classes):
-        lowest.setdefault(classes[value], value)
-    return {value: class_id for class_id, value in lowest.items()}
-
-
-def merge_labels(listed: DataList, classes: Mapping[int, int], folder: Path) -> DataList:
-    """A list in which each class has one value, the lowest of its values.
-
-    A class counts as annotated in a case where all its values are, and as known where all of them are.
-
-    Args:
-        listed: its label maps are left as they are; the changed ones go to ``<folder>/labels``.
-        classes: label value to class id.
-        folder: of the run.
-
-    Raises:
-        ScanError: a label map cannot be read.
-        OutputError: one cannot be written.
-    """
-    kept = one_value_each(classes)
-    if len(kept) == len(classes):
-        return listed
-    groups = {value: [one for one in classes if classes[one] == class_id] for value, class_id in kept.items()}
-    (folder / "labels").mkdir(parents=True, exist_ok=True)
-    names = {value: listed.label_names[value] for value in groups if value in listed.label_names}
-    training = tuple(
-        _merged(case, groups, names, folder / "labels" / f"{number:04d}.nii.gz")
-        for number, case in enumerate(listed.training)
-    )
-    return replace(listed, training=training, label_names=names)
 
 
 def _merged(case: Case, groups: Mapping[int, list[int]], names: Mapping[int, str], target: Path) -> Case:

@@ -1,9 +1,9 @@
-"""Where the embedding of a class starts that a model was never trained on.
+"""The classes of a fine-tune: what the options say of them, and where the embedding of a new one starts.
 
-Its row of the table is noise, as it was before training. A row the network understands is a better start: that of the
-known class whose answer fits the new structure best; but no two classes of a run start from the same one, or they would
-have to part before either is learnt. With learning rates of fine-tuning a row hardly moves from where it starts, so the
-choice lasts.
+The row of a class that a model was never trained on is noise, as it was before training. A row the network understands
+is a better start: that of the known class whose answer fits the new structure best; but no two classes of a run start
+from the same one, or they would have to part before either is learnt. With learning rates of fine-tuning a row hardly
+moves from where it starts, so the choice lasts.
 
 Tried with the starter: for a structure like one it knows (its own mandible under a new name) Dice on a held-out scan is
 0.79 before the first step, and 0.00 from noise. For one that is like none (sarcoma) it does not matter much: the loss
@@ -40,80 +40,6 @@ logger = logging.getLogger(__name__)
 _CASES, _PATCHES = 3, 6
 """Looked at for each new class: at most so many of the cases that show it, about so many patches in all."""
 _CLASSES_AT_ONCE = 16
-
-
-def embedding_sources(
-    base: ModelFolder, recipe: Recipe, cases: Sequence[Case], untrained: Mapping[int, int]
-) -> dict[int, tuple[int, ...]]:
-    """For each class that is new to a model, the known class that it starts from.
-
-    Args:
-        base: the model, with class prompts.
-        recipe: gives spacing and patch.
-        cases: to learn from.
-        untrained: label value to class id, of the new classes.
-
-    Returns:
-        Class id to the ids whose embeddings' mean it starts from: one class each, such that the mean loss is least.
-        Without an entry, and so with noise, are classes that no patch shows, and those for which no class is left.
-    """
-    known = [class_id for class_id in base.card.class_ids if class_id not in recipe.class_ids]
-    if not known:
-        return {}
-    network = load_network(base, find_device(recipe.device))
-    losses: dict[int, list[torch.Tensor]] = {value: [] for value in untrained}
-    for value, patch in _patches(cases, recipe, untrained):
-        losses[value].append(_losses(network, patch, value, known))
-    shown = [value for value, some in losses.items() if some]
-    sources: dict[int, tuple[int, ...]] = {}
-    if shown:
-        rows, places = linear_sum_assignment(
-            torch.stack([torch.stack(losses[value]).mean(0) for value in shown]).numpy()
-        )
-        sources = {untrained[shown[row]]: (known[place],) for row, place in zip(rows, places, strict=True)}
-    for class_id in untrained.values():
-        logger.info(
-            "class %d is new to the model: its embedding starts as %s", class_id, sources.get(class_id, "noise")
-        )
-    return sources
-
-
-def _patches(cases: Sequence[Case], recipe: Recipe, untrained: Mapping[int, int]) -> Iterator[tuple[int, Patch]]:
-    """Patches around each new structure of the first cases that show it, as they are: nothing bent, nothing noisy."""
-    plain = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=False, around_structure=1)
-    marked = {value: sum(value in case.annotated for case in cases) for value in untrained}
-    seen = dict.fromkeys(untrained, 0)
-    for number, case in enumerate(cases):
-        wanted = [value for value in untrained if value in case.annotated and seen[value] < _CASES]
-        if not wanted:
-            continue
-        loaded = load_case(case, recipe.network_preset, LabelUse({value: value for value in wanted}))
-        for value in wanted:
-            shows = bool((loaded.labels_XYZ == value).any())
-            seen[value] += shows
-            alone = replace(loaded, annotated=(value,))  # the patch is drawn around an annotated structure
-            for index in range(math.ceil(_PATCHES / min(_CASES, marked[value])) if shows else 0):
-                random = random_source(recipe.seed, number, value, index)
-                patch = draw_patch(alone, recipe.network_preset.window, plain, {}, random)
-                if (patch.labels_XYZ == value).any():
-                    yield value, patch
-
-
-@torch.no_grad()
-def _losses(network: Vista3D, patch: Patch, value: int, known: Sequence[int]) -> torch.Tensor:
-    """Loss of each known class's answer on a patch, if it were asked for the new structure."""
-    device = next(network.parameters()).device
-    target_1XYZ = (patch.labels_XYZ == value)[None].to(device)
-    features_1CXYZ = network.automatic_features(patch.image_XYZ[None, None].to(device))
-    losses = []
-    for first in range(0, len(known), _CLASSES_AT_ONCE):
-        embeddings_KC = network.class_embeddings(torch.tensor(known[first : first + _CLASSES_AT_ONCE], device=device))
-        logits_KXYZ = dot_logits(embeddings_KC, features_1CXYZ)[0]
-        losses += [float(dice_bce_loss(logits_XYZ[None], target_1XYZ)) for logits_XYZ in logits_KXYZ]
-    return torch.tensor(losses)
-
-
-logger = logging.getLogger(__name__)
 
 
 def mirrored_ids(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
@@ -187,5 +113,76 @@ def one_piece_ids(
     return tuple(sorted(chosen))
 
 
+def embedding_sources(
+    base: ModelFolder, recipe: Recipe, cases: Sequence[Case], untrained: Mapping[int, int]
+) -> dict[int, tuple[int, ...]]:
+    """For each class that is new to a model, the known class that it starts from.
+
+    Args:
+        base: the model, with class prompts.
+        recipe: gives spacing and patch.
+        cases: to learn from.
+        untrained: label value to class id, of the new classes.
+
+    Returns:
+        Class id to the ids whose embeddings' mean it starts from: one class each, such that the mean loss is least.
+        Without an entry, and so with noise, are classes that no patch shows, and those for which no class is left.
+    """
+    known = [class_id for class_id in base.card.class_ids if class_id not in recipe.class_ids]
+    if not known:
+        return {}
+    network = load_network(base, find_device(recipe.device))
+    losses: dict[int, list[torch.Tensor]] = {value: [] for value in untrained}
+    for value, patch in _patches(cases, recipe, untrained):
+        losses[value].append(_losses(network, patch, value, known))
+    shown = [value for value, some in losses.items() if some]
+    sources: dict[int, tuple[int, ...]] = {}
+    if shown:
+        rows, places = linear_sum_assignment(
+            torch.stack([torch.stack(losses[value]).mean(0) for value in shown]).numpy()
+        )
+        sources = {untrained[shown[row]]: (known[place],) for row, place in zip(rows, places, strict=True)}
+    for class_id in untrained.values():
+        logger.info(
+            "class %d is new to the model: its embedding starts as %s", class_id, sources.get(class_id, "noise")
+        )
+    return sources
+
+
 def _new(names: Mapping[int, str]) -> dict[int, str]:
     return {class_id: name for class_id, name in names.items() if class_id > LAST_OFFICIAL_ID}
+
+
+def _patches(cases: Sequence[Case], recipe: Recipe, untrained: Mapping[int, int]) -> Iterator[tuple[int, Patch]]:
+    """Patches around each new structure of the first cases that show it, unaugmented."""
+    plain = Augmentation(chance=0, zoom=0, rotation_degrees=0, mirror=False, around_structure=1)
+    marked = {value: sum(value in case.annotated for case in cases) for value in untrained}
+    seen = dict.fromkeys(untrained, 0)
+    for number, case in enumerate(cases):
+        wanted = [value for value in untrained if value in case.annotated and seen[value] < _CASES]
+        if not wanted:
+            continue
+        loaded = load_case(case, recipe.network_preset, LabelUse({value: value for value in wanted}))
+        for value in wanted:
+            shows = bool((loaded.labels_XYZ == value).any())
+            seen[value] += shows
+            alone = replace(loaded, annotated=(value,))  # the patch is drawn around an annotated structure
+            for index in range(math.ceil(_PATCHES / min(_CASES, marked[value])) if shows else 0):
+                random = random_source(recipe.seed, number, value, index)
+                patch = draw_patch(alone, recipe.network_preset.window, plain, {}, random)
+                if (patch.labels_XYZ == value).any():
+                    yield value, patch
+
+
+@torch.no_grad()
+def _losses(network: Vista3D, patch: Patch, value: int, known: Sequence[int]) -> torch.Tensor:
+    """Loss of each known class's answer on a patch, if it were asked for the new structure."""
+    device = next(network.parameters()).device
+    target_1XYZ = (patch.labels_XYZ == value)[None].to(device)
+    features_1CXYZ = network.automatic_features(patch.image_XYZ[None, None].to(device))
+    losses = []
+    for first in range(0, len(known), _CLASSES_AT_ONCE):
+        embeddings_KC = network.class_embeddings(torch.tensor(known[first : first + _CLASSES_AT_ONCE], device=device))
+        logits_KXYZ = dot_logits(embeddings_KC, features_1CXYZ)[0]
+        losses += [float(dice_bce_loss(logits_XYZ[None], target_1XYZ)) for logits_XYZ in logits_KXYZ]
+    return torch.tensor(losses)

@@ -23,7 +23,14 @@ from openvista.train.data import warn_of_own_transforms
 from openvista.train.export import export_model
 from openvista.train.finetune.cases import Shots, SkippedCase, choose_shots, merge_labels
 from openvista.train.finetune.classes import embedding_sources
-from openvista.train.finetune.recipe import HELD_OUT, LEARN, FinetuneRequest, check_request, plan_recipe
+from openvista.train.finetune.recipe import (
+    HELD_OUT,
+    LEARN,
+    FinetuneRequest,
+    plan_recipe,
+    preset_of_size,
+    trained_parts,
+)
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import make_recipe
 from openvista.train.run_folder import is_restart, note_launch
@@ -82,7 +89,8 @@ def plan_finetune(
     base = find_model(request.model)
     if restarted and (folder / PLAN_FILE).exists():
         return _read_plan(request, base, folder)
-    check_request(request, base)
+    preset_of_size(base)  # refuses what it can before any file is read
+    trained_parts(request.branches, base)
     listed, mapping, names = _read_list(request, base)
     warn_of_own_transforms(listed)
     if not restarted:

@@ -23,6 +23,7 @@ from openvista.train.finetune.sizes import CaseSizes, StepMemory, measure_case, 
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import make_recipe
 from openvista.train.stages import automatic, finetune
+from openvista.train.starting_network import SIZE_FIELDS
 from openvista.weights import ModelFolder
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,6 @@ _PASSES_OF_A_STEP = 3
 """A patch to learn from costs about so many forward passes: one, and two for the gradient."""
 _AVERAGED_SHARE = 20
 """The average of weights looks back over about one in so many steps of the run."""
-_SIZE = ("filters", "blocks_per_level", "class_rows", "hu_window")
 _PLANNED = frozenset(
     {"datalist", "name", "preset", "spacing", "window", "start_from", "classes", "extra_names", "fold"}
 )
@@ -98,16 +98,6 @@ class FinetuneRequest:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def check_request(request: FinetuneRequest, base: ModelFolder) -> None:
-    """What can be refused before any file is read.
-
-    Raises:
-        RecipeError: the model's network is no preset's, or there are no such branches.
-    """
-    preset_of_size(base)
-    trained_parts(request.branches, base)
-
-
 def chosen_device(request: FinetuneRequest) -> str:
     """Where to train: "auto", "cpu" or "cuda".
 
@@ -128,7 +118,7 @@ def preset_of_size(base: ModelFolder) -> str:
     """
     card = base.card
     for name, preset in PRESETS.items():
-        if all(getattr(card, key) == getattr(preset, key) for key in _SIZE):
+        if all(getattr(card, key) == getattr(preset, key) for key in SIZE_FIELDS):
             return name
     raise RecipeError(
         f"model {card.name!r} has {card.filters} filters, blocks {card.blocks_per_level}, {card.class_rows} embeddings "
@@ -247,11 +237,11 @@ def _with_settings(content: dict[str, Any], request: FinetuneRequest, cases: int
         raise RecipeError(
             f"{planned[0]} cannot be set: fine-tuning plans it from model, data and the options for it; leave it out"
         )
-    bending = settings.pop("augmentation", {})
-    if not isinstance(bending, dict):
-        raise RecipeError(f"augmentation must be keys and values, as in '{{zoom: 0.1}}', not {bending!r}")
+    augmentation = settings.pop("augmentation", {})
+    if not isinstance(augmentation, dict):
+        raise RecipeError(f"augmentation must be keys and values, as in '{{zoom: 0.1}}', not {augmentation!r}")
     content = {"name": "finetuned"} | content | settings
-    content["augmentation"] = {"mirror": request.mirror, **bending}
+    content["augmentation"] = {"mirror": request.mirror, **augmentation}
     recipe = make_recipe(content, "fine-tuning")
     _check_from_labels(recipe)
     pace = _pace(recipe.steps_for(cases, processes), recipe.minutes, request.from_scratch, least)

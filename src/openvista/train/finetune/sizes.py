@@ -63,6 +63,34 @@ class Decision(Generic[T]):
     reason: str
 
 
+@dataclass(frozen=True)
+class StepMemory:
+    """What a training step keeps in memory.
+
+    Attributes:
+        classes: class prompts at once.
+        patches: patches at once.
+        clicks: the point branch is trained too.
+        half: activations have 16 bits.
+    """
+
+    classes: int
+    patches: int
+    clicks: bool
+    half: bool
+
+    def bytes(self, model: Preset, voxels: int) -> int:
+        """Memory for patches of so many voxels.
+
+        Per voxel and filter, autograd keeps 111 bytes with class prompts alone and 161 with clicks as well (66 and 95
+        in bfloat16): summed over the tensors it saves, for both presets, at 32³ to 64³. Each class prompt costs
+        logits, probabilities, targets and products. Weights count five times: gradient, AdamW's two, average.
+        """
+        per_filter = (95 if self.clicks else 66) if self.half else (161 if self.clicks else 111)
+        per_voxel = model.filters * per_filter + self.classes * 24
+        return _weights(model) * 4 * 5 + voxels * self.patches * per_voxel
+
+
 def measure_case(case: Case, classes: Mapping[int, int]) -> CaseSizes:
     """Sizes of the structures of a case.
 
@@ -121,12 +149,13 @@ def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3
     if thinnest > THICKEST * window_mm:
         factor = thinnest / (ROOMY * window_mm)
         reason = f"coarser than the model's {_text(own)} mm: the thinnest structure is {thinnest:.3g} mm across"
-        return Decision(_rounded(_times(own, factor)), f"{reason}, over half of the model's window")
+        x, y, z = (length * factor for length in own)
+        return Decision(_rounded((x, y, z)), f"{reason}, over half of the model's window")
     return Decision(own, f"the model's own: the thinnest structure is {across:.2g} voxels across")
 
 
 def plan_patch(
-    model: Preset, spacing: Float3, cases: Sequence[CaseSizes], free_bytes: int | None, memory: "StepMemory"
+    model: Preset, spacing: Float3, cases: Sequence[CaseSizes], free_bytes: int | None, memory: StepMemory
 ) -> Decision[Axis3]:
     """Voxels of a patch, along R, A, S; it becomes the window of the model that comes out.
 
@@ -160,34 +189,6 @@ def plan_patch(
     return Decision((a, b, c), "; ".join(reasons))
 
 
-@dataclass(frozen=True)
-class StepMemory:
-    """What a training step keeps in memory.
-
-    Attributes:
-        classes: class prompts at once.
-        patches: patches at once.
-        clicks: the point branch is trained too.
-        half: activations have 16 bits.
-    """
-
-    classes: int
-    patches: int
-    clicks: bool
-    half: bool
-
-    def bytes(self, model: Preset, voxels: int) -> int:
-        """Memory for patches of so many voxels.
-
-        Per voxel and filter, autograd keeps 111 bytes with class prompts alone and 161 with clicks as well (66 and 95
-        in bfloat16): summed over the tensors it saves, for both presets, at 32³ to 64³. Each class prompt costs
-        logits, probabilities, targets and products. Weights count five times: gradient, AdamW's two, average.
-        """
-        per_filter = (95 if self.clicks else 66) if self.half else (161 if self.clicks else 111)
-        per_voxel = model.filters * per_filter + self.classes * 24
-        return _weights(model) * 4 * 5 + voxels * self.patches * per_voxel
-
-
 @cache
 def _weights(model: Preset) -> int:
     """Number of parameters."""
@@ -217,11 +218,6 @@ def _thinnest(cases: Sequence[CaseSizes]) -> float:
 
 def _mean(spacing: Float3) -> float:
     return math.prod(spacing) ** (1 / 3)
-
-
-def _times(spacing: Float3, factor: float) -> Float3:
-    x, y, z = (length * factor for length in spacing)
-    return (x, y, z)
 
 
 def _rounded(spacing: Float3) -> Float3:
