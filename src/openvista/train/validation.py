@@ -8,7 +8,7 @@ from torch import Tensor
 
 from openvista.anatomy.catalogue import SPECIAL_IDS
 from openvista.distributed import Ranks
-from openvista.geometry.box import Box, Slices
+from openvista.geometry.box import Box, Slices, minus, plus
 from openvista.geometry.grid import Axis3
 from openvista.inference.windows import WindowPlan, pad, plan_windows
 from openvista.metrics.masks import dice
@@ -79,12 +79,12 @@ def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
     best_XYZ = torch.zeros(padded_XYZ.shape)
     index_XYZ = torch.zeros(padded_XYZ.shape, dtype=torch.int16)
     for first in range(0, len(plan.starts), TOGETHER):
-        boxes = [plan.box(start) for start in plan.starts[first : first + TOGETHER]]
+        boxes = [plan.slices(start) for start in plan.starts[first : first + TOGETHER]]
         best, index = network.class_logits(_stacked(padded_XYZ, boxes, device), ids.to(device)).max(1)
         for number, box in enumerate(boxes):
             best_XYZ[box] = best[number].float().cpu()
             index_XYZ[box] = index[number].to(torch.int16).cpu()
-    return torch.where(best_XYZ > 0, index_XYZ + 1, 0)[_unpadded(plan)]
+    return torch.where(best_XYZ > 0, index_XYZ + 1, 0)[plan.inner.slices()]
 
 
 @torch.no_grad()
@@ -116,13 +116,12 @@ def one_click_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int
     return scores
 
 
-def window_around(place: Sequence[int], window: Axis3, volume: Axis3) -> Slices:
+def window_around(place: Axis3, window: Axis3, volume: Axis3) -> Box:
     """The window whose middle is the place, shifted to lie inside a volume that is at least as large."""
-    starts = [
+    x, y, z = (
         min(max(at - side // 2, 0), length - side) for at, side, length in zip(place, window, volume, strict=True)
-    ]
-    x, y, z = (slice(start, start + side) for start, side in zip(starts, window, strict=True))
-    return x, y, z
+    )
+    return Box.sized((x, y, z), window)
 
 
 def dice_where_known(predicted_XYZ: Tensor, truth_XYZ: Tensor, case: TrainingCase, class_id: int) -> float | None:
@@ -142,20 +141,18 @@ def _click_masks(
 ) -> dict[int, Tensor]:
     """Class id to the mask [X, Y, Z] after one click, at a voxel of the volume."""
     device = next(network.parameters()).device
-    places = [
-        tuple(at + before for at, before in zip(click, plan.pad_before, strict=True)) for click in clicks.values()
-    ]
+    places = [plus(click, plan.pad_before) for click in clicks.values()]
     boxes = [window_around(place, plan.window, plan.padded) for place in places]
-    pyramid = network.encoder(_stacked(padded_XYZ, boxes, device))
+    pyramid = network.encoder(_stacked(padded_XYZ, [box.slices() for box in boxes], device))
     windows = network.point_head.prepare_all(network.point_decoder(pyramid))
     masks = {}
     for class_id, place, box, window in zip(clicks, places, boxes, windows, strict=True):
         label = ClickLabel.SPECIAL_POSITIVE if class_id in SPECIAL_IDS else ClickLabel.POSITIVE
-        place_3 = torch.tensor([at - side.start for at, side in zip(place, box, strict=True)])
+        place_3 = torch.tensor(minus(place, box.start))
         logits = network.point_logits(window, place_3[None, None], torch.tensor([[int(label)]]))
         whole_XYZ = torch.zeros(plan.padded, dtype=torch.bool)
-        whole_XYZ[box] = (logits[0, 0] > 0).cpu()
-        masks[class_id] = whole_XYZ[_unpadded(plan)]
+        whole_XYZ[box.slices()] = (logits[0, 0] > 0).cpu()
+        masks[class_id] = whole_XYZ[plan.inner.slices()]
     return masks
 
 
@@ -163,8 +160,3 @@ def _stacked(padded_XYZ: Tensor, boxes: Sequence[Slices], device: torch.device) 
     """Windows as a network takes them, [N, 1, X, Y, Z]."""
     images_N1XYZ = torch.stack([padded_XYZ[box] for box in boxes])[:, None].to(device)
     return images_N1XYZ.contiguous(memory_format=torch.channels_last_3d)
-
-
-def _unpadded(plan: WindowPlan) -> Slices:
-    """Where the volume lies in the padded one."""
-    return Box.whole(plan.volume).shifted(plan.pad_before).slices()
