@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -202,9 +203,7 @@ class _Loader:
         return found
 
     def _case(self, entry: _Entry) -> TrainingCase | str:
-        def make() -> TrainingCase:
-            return load_case(entry.case, self.preset, entry.use)
-
+        make = partial(load_case, entry.case, self.preset, entry.use)
         try:
             if self.folder is None:
                 return make()

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from openvista.anatomy.catalogue import CATALOGUE
-from openvista.network import Preset, Vista3D
+from openvista.network import Vista3D
 from openvista.train.recipe import Recipe
 from openvista.weights import ModelCard, ModelFolder
 from openvista.weights.store import save_model
 
 
 def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFolder:
-    """Write ``<run>/model``: float16 weights and the card.
+    """Write ``<run>/model``: float16 weights and the card, with the validation scores of the best checkpoint.
 
     Args:
         network: what training returned.
@@ -22,14 +22,9 @@ def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFol
     Raises:
         OutputError: the folder cannot be written.
     """
-    return save_model(network, model_card(network.preset, recipe, run_folder), run_folder / "model")
-
-
-def model_card(preset: Preset, recipe: Recipe, run_folder: Path) -> ModelCard:
-    """The card of a finished run, with the validation scores of its best checkpoint."""
     ids = recipe.class_ids
-    return ModelCard.from_preset(
-        preset,
+    card = ModelCard.from_preset(
+        network.preset,
         name=recipe.name,
         classes=tuple(class_id for class_id in ids if class_id in CATALOGUE),
         extra_classes={class_id: recipe.extra_names[class_id] for class_id in ids if class_id not in CATALOGUE},
@@ -39,6 +34,7 @@ def model_card(preset: Preset, recipe: Recipe, run_folder: Path) -> ModelCard:
         provenance={"data": recipe.data, "recipe": _portable(recipe)},
         metrics=_validation(run_folder),
     )
+    return save_model(network, card, run_folder / "model")
 
 
 def _portable(recipe: Recipe) -> dict[str, Any]:

@@ -80,21 +80,9 @@ def _update_other(parameter: Tensor, gradient: Tensor, state: dict[str, Any], gr
         state["step"] = torch.tensor(0.0)
         state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
     beta1, beta2 = group["betas"]
-    adamw(
-        [parameter],
-        [gradient],
-        [state["mean"]],
-        [state["square"]],
-        [],
-        [state["step"]],
-        amsgrad=False,
-        beta1=beta1,
-        beta2=beta2,
-        lr=group["lr"],
-        weight_decay=group["weight_decay"],
-        eps=group["epsilon"],
-        maximize=False,
-    )
+    rates = {"lr": group["lr"], "weight_decay": group["weight_decay"], "eps": group["epsilon"]}
+    moments: tuple[list[Tensor], ...] = ([state["mean"]], [state["square"]], [], [state["step"]])
+    adamw([parameter], [gradient], *moments, amsgrad=False, maximize=False, beta1=beta1, beta2=beta2, **rates)
 
 
 def orthogonal(matrix_AB: Tensor) -> Tensor:

@@ -19,21 +19,18 @@ logger = logging.getLogger(__name__)
 SIZE_FIELDS = ("filters", "blocks_per_level", "class_rows", "hu_window")
 """Fields in which a model must agree with the recipe's preset to pass its weights on."""
 
-
-def modules_of(network: Vista3D, part: str) -> list[nn.Module]:
-    """The modules of a part that this network has; of a branch it lacks, none."""
-    if part == "encoder":
-        return [network.encoder]
-    if part not in network.preset.branches:
-        return []
-    if part == "automatic":
-        return [network.automatic_decoder, network.class_head]
-    return [network.point_decoder, network.point_head]
+_MODULES = {
+    "encoder": ("encoder",),
+    "automatic": ("automatic_decoder", "class_head"),
+    "point": ("point_decoder", "point_head"),
+}
 
 
 def parameters_of(network: Vista3D, parts: tuple[str, ...]) -> list[nn.Parameter]:
-    """All parameters of these parts."""
-    return [parameter for part in parts for module in modules_of(network, part) for parameter in module.parameters()]
+    """All parameters of these parts; of a branch the network lacks, none."""
+    there = [part for part in parts if part == "encoder" or part in network.preset.branches]
+    modules = [getattr(network, name) for part in there for name in _MODULES[part]]
+    return [parameter for module in modules for parameter in module.parameters()]
 
 
 def freeze_all_but(network: Vista3D, trained: tuple[str, ...]) -> None:

@@ -158,7 +158,11 @@ def _hold_out(
     folds = sorted({case.fold for case in listed.training if case.fold is not None})
     if not folds and fold == "auto":
         return _hold_out_by_seed(listed, reports, seed)
-    number = 0 if fold == "auto" and 0 in folds else folds[0] if fold == "auto" else _number(fold)
+    if fold == "auto":
+        fold = "0" if 0 in folds else str(folds[0])
+    elif not fold.isdecimal():
+        raise DataListError(f"--fold {fold}: give a number from 0, 'auto' or 'none'")
+    number = int(fold)
     if number not in folds:
         known = f"the list has folds {folds}" if folds else "the list has no folds; leave --fold out"
         raise DataListError(f"{listed.path}: no training case has fold {number}; {known}")
@@ -184,12 +188,6 @@ def _hold_out_by_seed(
     random.Random(seed).shuffle(order)
     out = max(1, round(HELD_OUT_SHARE * len(order)))
     return order[:out], order[out:]
-
-
-def _number(fold: str) -> int:
-    if not fold.isdecimal():
-        raise DataListError(f"--fold {fold}: give a number from 0, 'auto' or 'none'")
-    return int(fold)
 
 
 def _choose(

@@ -205,9 +205,19 @@ def _patches(
     spacing = plan_spacing(preset, sizes, request.spacing)
     logger.info("spacing %s mm: %s", spacing.value, spacing.reason)
     count = 2 if math.prod(preset.window) < _SEVERAL_PATCHES_BELOW else 1
-    memory = StepMemory(classes, count, clicks, precision != "float32")
-    window = _window(request.patch, preset, spacing.value, sizes, memory, device)
-    return {"spacing": spacing.value, "window": window, "patches_per_step": count, "precision": precision}
+    content = {"spacing": spacing.value, "window": request.patch, "patches_per_step": count, "precision": precision}
+    if not isinstance(request.patch, str):
+        return content
+    memory, free = StepMemory(classes, count, clicks, precision != "float32"), free_memory(device)
+    window = plan_patch(preset, spacing.value, sizes, free, memory)
+    needed = memory.bytes(preset, math.prod(window.value))
+    if free is not None and needed > free:
+        raise DeviceError(
+            f"training on patches of {window.value} voxels needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
+            "free: close other programs, or start from a smaller model"
+        )
+    logger.info("patch %s: %s", window.value, window.reason)
+    return content | {"window": window.value}
 
 
 def _steps_between(held_out: int, sizes: Sequence[CaseSizes], content: Mapping[str, Any]) -> int:
@@ -243,19 +253,14 @@ def _with_settings(content: dict[str, Any], request: FinetuneRequest, cases: int
     content = {"name": "finetuned"} | content | settings
     content["augmentation"] = {"mirror": request.mirror, **augmentation}
     recipe = make_recipe(content, "fine-tuning")
-    _check_from_labels(recipe)
-    pace = _pace(recipe.steps_for(cases, processes), recipe.minutes, request.from_scratch, least)
-    return make_recipe({**pace, **content}, "fine-tuning")
-
-
-def _check_from_labels(recipe: Recipe) -> None:
-    """Refuse what would be without effect."""
     for key, plain in _FROM_LABELS.items():
         if getattr(recipe, key) != plain:
             raise RecipeError(
                 f"{key} cannot be {getattr(recipe, key)!r}: fine-tuning learns from label maps alone; write a recipe "
                 "and use 'openvista train'"
             )
+    pace = _pace(recipe.steps_for(cases, processes), recipe.minutes, request.from_scratch, least)
+    return make_recipe({**pace, **content}, "fine-tuning")
 
 
 def _stage(parts: tuple[str, ...]) -> dict[str, Any]:
@@ -275,28 +280,6 @@ def _pace(steps: int, minutes: float | None, from_scratch: bool, least: int) -> 
         return pace | {"validate_every": max(_FEWEST_STEPS_BETWEEN, least), "average_decay": 0.98}
     decay = min(0.999, max(0.0, 1 - _AVERAGED_SHARE / steps))
     return pace | {"validate_every": max(math.ceil(steps / _VALIDATIONS), least), "average_decay": decay}
-
-
-def _window(
-    patch: str | Axis3,
-    preset: Preset,
-    spacing: Float3,
-    sizes: Sequence[CaseSizes],
-    memory: StepMemory,
-    device: torch.device,
-) -> Axis3:
-    if not isinstance(patch, str):
-        return patch
-    free = free_memory(device)
-    window = plan_patch(preset, spacing, sizes, free, memory)
-    needed = memory.bytes(preset, math.prod(window.value))
-    if free is not None and needed > free:
-        raise DeviceError(
-            f"training on patches of {window.value} voxels needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
-            "free: close other programs, or start from a smaller model"
-        )
-    logger.info("patch %s: %s", window.value, window.reason)
-    return window.value
 
 
 def _precision(device: torch.device) -> str:
