@@ -106,7 +106,7 @@ class Ranks:
 
 @contextmanager
 def joined_ranks(device: str = "auto") -> Iterator[Ranks]:
-    """Join the group torchrun started, or be alone; leave it at the end.
+    """Join the group of processes that torchrun started, or be alone; leave it at the end.
 
     Args:
         device: "auto" (CUDA if there is one), "cpu" or "cuda"; each process of a machine takes a GPU of its own.

@@ -1,21 +1,26 @@
-"""The run folder holds what is needed to understand the run and to make it again."""
+"""The run folder holds what is needed to understand the run and to make it again; a full disk ends it with one line."""
 
 import csv
 import json
 import logging
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tiny_training import tiny_recipe
 
 from openvista.distributed import Ranks
-from openvista.errors import DataListError
+from openvista.errors import DataListError, OutputError
 from openvista.train.loop import Trainer
-from openvista.train.run_folder import RunFolder, drop_rows_after, git_revision
+from openvista.train.run_folder import Events, RunFolder, drop_rows_after, git_revision
 
 STEP = {"seconds": 1.5, "loss": 0.5, "learning_rate": 1e-3, "gradient": 2.0, "waited": 0.1}
 SCORES = {"validation_dice": {133: 0.5, 134: 0.25}}
+FULL = Path("/dev/full")
+NO_SPACE = "No space left on device; free some space"
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="no /dev/full")
 
 
 def rows(path):
@@ -110,3 +115,43 @@ def test_a_wrong_list_leaves_no_folder(tmp_path, tiny_list):
     with pytest.raises(DataListError, match=r"none\.json"):
         trainer.run()
     assert not (tmp_path / "run").exists()
+
+
+class FullWriter:
+    """TensorBoard's writer, as it is on a full disk."""
+
+    def __init__(self, *_, **__):
+        self.add_scalar("loss", 0, 0)
+
+    def add_scalar(self, *_):
+        with FULL.open("wb") as file:
+            file.write(b"1")
+
+    def close(self):
+        self.add_scalar("loss", 0, 0)
+
+
+@needs_full
+def test_the_error_of_the_run_is_the_one_that_is_seen(tmp_path, tiny_list, monkeypatch, capfd, caplog):
+    (tmp_path / "log.txt").symlink_to(FULL)
+    folder = RunFolder(tmp_path, tiny_recipe(tiny_list), Ranks(), None)
+    monkeypatch.setattr(folder._events, "_writer", object.__new__(FullWriter))
+    (tmp_path / "train.csv").symlink_to(FULL)
+    logging.getLogger("openvista.train").warning("said into a file that takes nothing")
+    with pytest.raises(OutputError, match=rf"train\.csv: cannot be written: {NO_SPACE}"), folder:
+        folder.add_step(step=1, **STEP)
+    assert f"{tmp_path / 'log.txt'}: cannot be written: {NO_SPACE}" in caplog.text
+    assert f"{tmp_path / 'tensorboard'}: cannot be written: {NO_SPACE}" in caplog.text
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@needs_full
+def test_events_that_cannot_be_written(tmp_path, monkeypatch):
+    tensorboard = pytest.importorskip("torch.utils.tensorboard")
+    events = Events(tmp_path, None)
+    monkeypatch.setattr(events, "_writer", object.__new__(FullWriter))
+    with pytest.raises(OutputError, match=NO_SPACE):
+        events.add(1, {"loss": 0.5})
+    monkeypatch.setattr(tensorboard, "SummaryWriter", FullWriter)
+    with pytest.raises(OutputError, match=f"{os.fspath(tmp_path)}: .*{NO_SPACE}"):
+        Events(tmp_path, None)

@@ -1,4 +1,4 @@
-"""Patches for training: where to cut, how to zoom and turn, how to change the intensities.
+"""Patches for training: where to cut, how to zoom and rotate, how to change the intensities.
 
 The recipe's augmentation (paper facts §6): zoom, low-resolution simulation, smoothing, intensity scale, shift and
 noise, each with its own chance; ours adds a rotation and a left-right mirror that swaps paired structures.
@@ -53,7 +53,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Patch:
-    """A piece of a case, changed.
+    """A patch cut out of a case and augmented.
 
     Attributes:
         image_XYZ: float32, about 0..1.
@@ -80,7 +80,7 @@ def draw_patch(
     random: torch.Generator,
     repeats: Mapping[int, float] | None = None,
 ) -> Patch:
-    """Cut a random, changed patch out of a case.
+    """Cut a random patch out of a case and augment it.
 
     Args:
         case: the prepared scan.
@@ -110,7 +110,7 @@ def draw_patch(
 def centre_of_interest(
     case: TrainingCase, augmentation: Augmentation, random: torch.Generator, repeats: Mapping[int, float] | None = None
 ) -> Tensor:
-    """A voxel of a random annotated class, or (sometimes) of anywhere in the scan; [3], float."""
+    """A voxel of a random annotated class, or sometimes any voxel of the scan; [3], float."""
     present = {class_id: places for class_id in case.annotated if len(places := case.places_of(class_id))}
     if present and _uniform(random) < augmentation.around_structure:
         if repeats:
@@ -151,7 +151,7 @@ def _voxel_map(
 
 
 def _mirrored(linear: Tensor, mirror: bool) -> Tensor:
-    """A linear map of offsets in voxels, [3, 3]; left and right swapped in it where ``mirror``."""
+    """A linear map of offsets in voxels, [3, 3], that also swaps left and right if ``mirror``."""
     return linear * torch.tensor([-1.0, 1.0, 1.0]) if mirror else linear
 
 
@@ -198,7 +198,7 @@ def _rotation(angles: list[float]) -> Tensor:
 
 
 def _known_volume(case: TrainingCase, class_id: int) -> Tensor:
-    """Where a class is known; takes no memory but one line of voxels."""
+    """Where a class is known, expanded from a single line of voxels: it takes no more memory than that."""
     known = case.known[class_id]
     line = torch.zeros(case.image_XYZ.shape[known.axis])
     line[known.first : known.last + 1] = 1

@@ -17,7 +17,7 @@ from openvista.network import Preset
 from openvista.prepare import prepare
 
 MOST_PLACES = 4096
-"""Voxels remembered per class to centre patches on; of a larger structure every so manieth."""
+"""Voxels remembered per class to centre patches on; of a larger structure these are evenly spread."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Checkpoints: what a run needs to go on exactly as if it had never stopped, there whole or not at all.
+"""Checkpoints: what a run needs to go on exactly as if it had never stopped, written whole or not at all.
 
 No state of random numbers is in them: every sample is a function of seed, step and index (see ``samples``).
 """
@@ -50,7 +50,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
 
 
 def _reason(error: RuntimeError, path: Path) -> OSError | OutputError:
-    """Ask the system itself: can this folder take another megabyte?"""
+    """Why a checkpoint could not be written: ask the system whether this folder can take another megabyte."""
     probe = path.with_name(f".{path.name}.probe")
     try:
         probe.write_bytes(bytes(1 << 20))

@@ -87,7 +87,7 @@ def list_cases(recipe: Recipe) -> ListedCases:
 
 
 def warn_of_own_transforms(listed: DataList) -> None:
-    """Say that transforms which a research list brings for its cases are not applied."""
+    """Warn that the transforms a research list brings along are not applied."""
     given = listed.extra.get("training_transform") or []
     steps = given if isinstance(given, list) else [given]
     names = [str(step.get("_target_", step)) if isinstance(step, dict) else str(step) for step in steps]
@@ -132,7 +132,7 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
 
 
 def rarities(weights_N: Tensor, cases: Sequence[TrainingCase]) -> dict[int, float]:
-    """How many times as often as others structures are to be drawn that not every case shows.
+    """How many times as often as the others to draw each structure that not every case shows.
 
     Args:
         weights_N: how often each case is drawn as it is, float64.
@@ -152,7 +152,7 @@ def rarities(weights_N: Tensor, cases: Sequence[TrainingCase]) -> dict[int, floa
 
 
 def balanced(weights_N: Tensor, cases: Sequence[TrainingCase], repeats: Mapping[int, float]) -> Tensor:
-    """Weights with which cases that show a rarely marked structure are drawn more often.
+    """Weights that draw cases with a rarely marked structure more often.
 
     Each case counts as often as the rarest structure that it shows. A structure that is rare alone is so shown by half
     of the draws or more. Cases that show none keep their weights, and the others keep theirs together.
@@ -239,7 +239,7 @@ def _nothing_to_learn(recipe: Recipe, skipped: Sequence[str]) -> str:
 
 
 def _missing(recipe: Recipe, cases: Sequence[TrainingCase]) -> Iterator[str]:
-    """What the recipe asks for and no training case has."""
+    """What the recipe asks for but no training case has."""
     if recipe.supervoxels and all(case.supervoxels_XYZ is None for case in cases):
         yield "no training case has supervoxels (label_sv): the run goes without; make them with openvista supervoxels"
     if recipe.labels == "manual+pseudo" and not any(case.pseudo for case in cases):

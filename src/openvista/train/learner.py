@@ -1,6 +1,6 @@
 """One optimiser step after the other: forward, backward, clip, update; and the learning rate of each.
 
-No step is ever made on numbers that are none.
+A loss or gradient that is not finite stops the run before the weights change.
 """
 
 import logging
@@ -188,13 +188,13 @@ class Schedule:
 
 
 def _with_shared_gradients(objective: nn.Module, ranks: Ranks, may_skip: bool) -> nn.Module:
-    """The objective, whose gradients become the mean over all processes; alone, nothing to do.
+    """The objective, wrapped so that all processes get the mean gradient; unchanged where there is only one.
 
-    To notice that parameters are without effect in a step (``may_skip``) costs a walk through the graph.
+    ``may_skip`` allows for parameters without effect in a step; finding them costs a walk through the graph.
     """
     if ranks.count == 1:
         return objective
-    # 1³ convolutions have the same order in memory in both layouts, torch only believes it has not
+    # 1³ kernels have the same order in memory in both layouts; torch only believes that they differ
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     return DistributedDataParallel(objective, find_unused_parameters=may_skip)
 

@@ -1,4 +1,4 @@
-"""The training loop: recipe in, network out; and it can be stopped and resumed at any time."""
+"""The training loop: recipe in, network out; a run can be stopped and resumed at any time."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StepReport:
-    """What the caller hears after each step.
+    """What ``progress`` is told after each step.
 
     Attributes:
         step: steps done.
@@ -86,10 +86,10 @@ class Trainer:
         self.learner = Learner(network, recipe, self.ranks)
         self.step = 0
         self.best = -1.0
-        self.stale_validations = 0  # in a row, none of them the best
+        self.stale_validations = 0  # how many in a row have not been the best
         self.elapsed = 0.0
         self.ended = False  # the last step of the run is done and validated
-        self.changed: list[str] = []  # keys of the recipe, since the checkpoint
+        self.changed: list[str] = []  # keys of the recipe that differ from the checkpoint
         if self.resumes:
             self._restore()
         self.run_folder: RunFolder | None = None
@@ -195,7 +195,7 @@ class Trainer:
         try:
             self.learner.load_state(state)
             self.step, self.best = int(state["step"]), float(state["best"])
-            stale = "stale_validations" if "stale_validations" in state else "without_better"  # its name before
+            stale = "stale_validations" if "stale_validations" in state else "without_better"  # its earlier name
             self.stale_validations, self.elapsed = int(state[stale]), float(state["elapsed"])
             self.ended = bool(state.get("ended", False))  # older checkpoints have none
             before = with_current_keys(json.loads(state["recipe"]))

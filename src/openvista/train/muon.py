@@ -1,4 +1,4 @@
-"""Muon: momentum whose directions all count the same.
+"""Muon: an optimiser whose momentum counts the same in every direction.
 
 Kernels learn from a momentum that is made orthogonal before each step, so that rare directions move as far as frequent
 ones (K. Jordan et al., Muon, 2024); everything else learns by AdamW. Each step is scaled to about the size of AdamW's,
@@ -81,8 +81,9 @@ def _update_other(parameter: Tensor, gradient: Tensor, state: dict[str, Any], gr
         state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
     beta1, beta2 = group["betas"]
     rates = {"lr": group["lr"], "weight_decay": group["weight_decay"], "eps": group["epsilon"]}
-    moments: tuple[list[Tensor], ...] = ([state["mean"]], [state["square"]], [], [state["step"]])
-    adamw([parameter], [gradient], *moments, amsgrad=False, maximize=False, beta1=beta1, beta2=beta2, **rates)
+    means, squares, steps = [state["mean"]], [state["square"]], [state["step"]]
+    betas = {"beta1": beta1, "beta2": beta2}
+    adamw([parameter], [gradient], means, squares, [], steps, amsgrad=False, maximize=False, **betas, **rates)
 
 
 def orthogonal(matrix_AB: Tensor) -> Tensor:

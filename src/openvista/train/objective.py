@@ -1,4 +1,4 @@
-"""What is minimised: samples go in together, one number comes out."""
+"""What training minimises: a group of samples in, one number out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class PassResult:
     """What one pass through the network gives.
 
     Attributes:
-        loss: sum over all questions, divided by the number of samples; 0 where nothing could be asked.
+        loss: sum over all prompts, divided by the number of samples; 0 where nothing could be asked.
         later: the click prompts of each sample with the clicks that the answer calls for; ``None`` for a sample
             without clicks or without a need for more.
         pyramid: the encoder's features, worth keeping while the encoder is frozen; ``None`` if it did not run.
@@ -74,7 +74,7 @@ class Objective(nn.Module):
         return PassResult(loss, later, pyramid)
 
     def _nothing_asked(self, samples: int) -> PassResult:
-        """A process without any question still takes part, or the others wait for its gradients for ever."""
+        """A process with nothing to ask still takes part, or the others would wait for its gradients for ever."""
         nothing = [0 * parameter.sum() for parameter in parameters_of(self.network, self.recipe.trained)]
         return PassResult(torch.stack(nothing).sum(), (None,) * samples, None)
 

@@ -46,7 +46,8 @@ class Recipe(Stage):
     Classes are ids here; recipe files may name them, see :mod:`openvista.train.recipe_file`.
 
     Attributes:
-        datalist: JSON data list; a relative path is looked up from the recipe's folder, then from here.
+        datalist: JSON data list; a relative path is looked up from the recipe's folder, then from the working
+            directory.
         name: name of the model that comes out; the stage's, if the recipe gives none.
         preset: network size, spacing and window ("starter", "vista3d").
         spacing: mm per voxel along X, Y, Z instead of the preset's.
@@ -160,7 +161,7 @@ class Recipe(Stage):
 
     @model_validator(mode="after")
     def _makes_a_model(self) -> "Recipe":
-        """What the card would refuse after the training is refused before it."""
+        """Refuse before the training what the card would refuse after it."""
         rows = self.network_preset.class_rows
         beyond = [one for one in self.extra_names if not LAST_OFFICIAL_ID < one < rows]
         if beyond:
@@ -230,7 +231,7 @@ class Recipe(Stage):
 
     @property
     def class_ids(self) -> tuple[int, ...]:
-        """Every class id that is trained, rising."""
+        """Every class id that is trained, in ascending order."""
         return tuple(
             sorted({one for source in self.sources for one in source.classes.values()} | {*self.pseudo_classes})
         )

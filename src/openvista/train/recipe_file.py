@@ -1,4 +1,4 @@
-"""Recipes from files and settings: YAML with names of classes in, ids out, one line where something is wrong.
+"""Recipes from files and settings: YAML in, names of classes become ids, and a mistake becomes one line.
 
 A recipe may say ``include: FILE``, relative to itself: it then has the keys of that file too, and its own win.
 """
@@ -21,7 +21,7 @@ from openvista.train.recipe import Recipe
 def read_recipe(path: Path, **overrides: Any) -> Recipe:
     """Read a YAML recipe and replace some of its keys.
 
-    A relative path of a data list is looked up from the recipe's folder, then from here.
+    A relative path of a data list is looked up from the recipe's folder, then from the working directory.
 
     Raises:
         RecipeError: missing file, not YAML, unknown key, or a value out of range.
@@ -98,7 +98,7 @@ def _read_keys(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _beside(recipe: Path, datalist: Path) -> Path:
-    """The data list where it is: relative to the recipe if there is one, else to where we are."""
+    """The data list beside the recipe if there is one, else the path as it is, relative to the working directory."""
     return recipe.parent / datalist if (recipe.parent / datalist).is_file() else datalist
 
 
@@ -129,7 +129,7 @@ def _names_to_ids(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _problem(item: Any) -> str:
-    """One of pydantic's complaints as part of a line; a misspelt key gets the nearest one."""
+    """One of pydantic's complaints as part of a line; for a misspelt key, with the nearest one there is."""
     key = ".".join(map(str, item["loc"]))
     if item["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         text = str(item["msg"]).removeprefix("Value error, ")

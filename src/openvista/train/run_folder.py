@@ -5,12 +5,12 @@
     recipe.json         the resolved recipe: every key, names as ids
     plan.json           of a fine-tune: the classes' names, and which cases were skipped and why
     environment.json    versions, device, git revision, command
-    log.txt             what was said
+    log.txt             the log
     train.csv           every step            validation.csv   every validation
     curves.png          both as a picture     tensorboard/     both for TensorBoard
-    last.pt             to go on from         best.pt, best.json   weights of the best validation
+    last.pt             to resume from        best.pt, best.json   weights of the best validation
     model/              the result, as --model takes it
-    launch.txt          the torchrun that works here, so that processes it starts anew know their own run
+    launch.txt          which torchrun works here, so that processes it restarts recognise their own run
 """
 
 import csv
@@ -43,7 +43,7 @@ TRAIN_COLUMNS = ("step", "seconds", "loss", "learning_rate", "gradient", "waited
 
 
 class RunFolder:
-    """Writes what a run has to say; the first process has one.
+    """Writes the files of a run; the first process has one.
 
     Args:
         path: made if it does not exist.
@@ -124,7 +124,7 @@ class RunFolder:
         logging.getLogger("openvista").removeHandler(self._log)
         try:
             self._log.close()
-        except OSError as refusal:  # of words it still had; the error that ended the run says more
+        except OSError as refusal:  # its last lines are lost; the error that ended the run says more
             logger.warning("%s", output_error(self.path / "log.txt", refusal))
         self._events.close()
 
@@ -204,7 +204,7 @@ class Events:
             raise output_error(folder, error) from error
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Numbers of a step by name.
+        """Write numbers of a step, by name.
 
         Raises:
             OutputError: the system refused to write these, or earlier ones.

@@ -156,14 +156,14 @@ def ask_by_clicks(patch: Patch, recipe: Recipe, random: torch.Generator) -> Clic
 
 
 def _kinds(recipe: Recipe, random: torch.Generator) -> tuple[bool, bool]:
-    """Whether to ask by class and by clicks. What would be asked neither is asked by clicks, as in the bundle."""
+    """Whether to ask by class and by clicks; a patch drawn for neither is asked by clicks, as in the bundle."""
     shares = torch.tensor([recipe.class_probability, recipe.click_probability])
     by_class, by_click = (torch.rand(2, generator=random) < shares).tolist()
     return by_class, by_click or (not by_class and recipe.click_probability > 0)
 
 
 def sample_groups(rank: int, ranks: int, patches_per_step: int, accumulate: int) -> list[list[int]]:
-    """Which samples of a step a process takes: the same ones, altogether, however many processes share them.
+    """Which samples of a step a process takes; all processes together take the same ones, however many they are.
 
     Args:
         rank, ranks: this process, of how many.

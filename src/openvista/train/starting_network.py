@@ -34,7 +34,7 @@ def parameters_of(network: Vista3D, parts: tuple[str, ...]) -> list[nn.Parameter
 
 
 def freeze_all_but(network: Vista3D, trained: tuple[str, ...]) -> None:
-    """Let only these parts learn. The norms keep no running state, so nothing else is to freeze."""
+    """Let only these parts learn. The norms keep no running state, so there is nothing else to freeze."""
     for part in PARTS:
         for parameter in parameters_of(network, (part,)):
             parameter.requires_grad_(part in trained)
@@ -84,7 +84,7 @@ def starting_network(recipe: Recipe) -> Vista3D:
 
 
 def _share_decoder(network: Vista3D, inherited: tuple[str, ...]) -> None:
-    """Let the decoder of a new branch begin as that of the branch the start model has."""
+    """Start the decoder of a new branch as a copy of the one that the start model has."""
     if inherited == ("automatic",):
         network.point_decoder.load_state_dict(network.automatic_decoder.state_dict())
     elif inherited == ("point",):
@@ -92,7 +92,7 @@ def _share_decoder(network: Vista3D, inherited: tuple[str, ...]) -> None:
 
 
 def start_embeddings(network: Vista3D, sources: Mapping[int, Sequence[int]]) -> None:
-    """Let the embeddings of classes start where others are.
+    """Start the embeddings of some classes as the mean of others.
 
     Args:
         network: with class prompts, if there are sources.

@@ -54,7 +54,7 @@ def mean_scores(of_cases: Sequence[Mapping[int, float]]) -> dict[int, float]:
 
 
 def overall(scores: Scores) -> float:
-    """One number to compare checkpoints by: the mean over the branches' means; 0 where nothing was held out."""
+    """One number to compare checkpoints by: the mean of the branches' means; 0 where nothing was held out."""
     means = [float(np.mean([*dice.values()])) for dice in scores.values() if dice]
     return float(np.mean(means)) if means else 0.0
 

@@ -1,4 +1,4 @@
-"""Which cases a fine-tune learns from, which it validates on, which it leaves out and why; and its own label maps.
+"""Which cases a fine-tune learns from, which it validates on, which it leaves out and why; and their label maps.
 
 In the data list of a run each class has one label value; where the user maps several to it, label maps are rewritten.
 """
@@ -193,7 +193,7 @@ def _hold_out_by_seed(
 def _choose(
     reports: Sequence[CaseReport], classes: Mapping[int, int], count: int, seed: int, listed: DataList
 ) -> list[CaseReport]:
-    """First those that together show every structure, then by the seed: one shot should show as much as it can."""
+    """First cases that together show every structure, then by the seed: even one shot should show as much as it can."""
     if not 1 <= count <= len(reports):
         raise DataListError(
             f"--shots {count}: {listed.path} has {len(reports)} usable training cases with these structures outside "

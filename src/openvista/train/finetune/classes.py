@@ -176,7 +176,7 @@ def _patches(cases: Sequence[Case], recipe: Recipe, untrained: Mapping[int, int]
 
 @torch.no_grad()
 def _losses(network: Vista3D, patch: Patch, value: int, known: Sequence[int]) -> torch.Tensor:
-    """Loss of each known class's answer on a patch, if it were asked for the new structure."""
+    """Loss of each known class's answer on a patch, taken as an answer for the new structure."""
     device = next(network.parameters()).device
     target_1XYZ = (patch.labels_XYZ == value)[None].to(device)
     features_1CXYZ = network.automatic_features(patch.image_XYZ[None, None].to(device))

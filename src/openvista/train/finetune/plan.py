@@ -143,12 +143,12 @@ def export_finetuned(network: Vista3D, plan: FinetunePlan, folder: Path, keep_cl
 
 
 def model_name(folder: Path) -> str:
-    """The run folder's name, with what a model's name cannot have replaced."""
+    """The run folder's name without the characters that a model's name cannot have."""
     return check_name(re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip(".-_")[:64] or "finetuned")
 
 
 def _write_plan(plan: FinetunePlan, folder: Path) -> None:
-    """What neither recipe nor data list of the run tell. Written last: with this file the plan is whole."""
+    """What neither recipe nor data list of the run says. Written last: with this file the plan is complete."""
     skipped = [asdict(case) for case in plan.shots.skipped]
     content = {"names": dict(plan.names), "available": plan.shots.available, "skipped": skipped}
     with replacing(folder / PLAN_FILE) as temporary:
@@ -221,7 +221,7 @@ def _run_list(listed: DataList, shots: Shots, folder: Path) -> DataList:
 
 
 def _embeddings(recipe: Recipe, base: ModelFolder, used: DataList) -> dict[str, Any]:
-    """What the embeddings of classes start from that the model was never trained on."""
+    """Where the embeddings of classes start that are new to the model."""
     untrained = {value: class_id for value, class_id in recipe.classes.items() if class_id not in base.card.class_ids}
     inherits = recipe.start_from is not None and "automatic" in base.card.branches
     if not untrained or not inherits or "automatic" not in recipe.trained or recipe.embeddings_from:

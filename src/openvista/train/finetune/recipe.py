@@ -1,4 +1,4 @@
-"""What a user asks of a fine-tune, and the recipe that follows from it and from the data."""
+"""What a user asks of a fine-tune, and the recipe that follows from it and the data."""
 
 import logging
 import math
@@ -39,7 +39,7 @@ _MOST_MEASURED = 20
 _SEVERAL_PATCHES_BELOW = 64**3
 """Voxels of a patch below which two go into a step, as in the starter's own training; else one (paper facts §6)."""
 _VALIDATIONS, _FEWEST_STEPS_BETWEEN = 10, 50
-"""Validations of a run whose number of steps is known; steps between them at least where only the time is known."""
+"""How many validations a run has whose number of steps is known; the fewest steps between two where only time is."""
 _VALIDATION_SHARE = 0.25
 """Validating takes at most this share of the work of training."""
 _PASSES_OF_A_STEP = 3
@@ -49,9 +49,9 @@ _AVERAGED_SHARE = 20
 _PLANNED = frozenset(
     {"datalist", "name", "preset", "spacing", "window", "start_from", "classes", "extra_names", "fold"}
 )
-"""Keys of a recipe that are planned; choices among them have options of their own."""
+"""Keys of a recipe that are planned and cannot be set; some have options of their own."""
 _FROM_LABELS = {"labels": "manual", "pseudo_classes": (), "supervoxels": False}
-"""What a recipe says that learns from label maps alone: the list of a fine-tune leads to nothing else."""
+"""A fine-tune's data list has label maps only, so these keys have one possible value each."""
 _BRANCHES = {"automatic": ("automatic",), "point": ("point",), "both": ("automatic", "point")}
 
 

@@ -1,4 +1,4 @@
-"""How large structures are, and what spacing and patch that asks of a model."""
+"""How large structures are, and which spacing and patch follow from that."""
 
 import math
 import statistics
@@ -221,7 +221,7 @@ def _mean(spacing: Float3) -> float:
 
 
 def _rounded(spacing: Float3) -> Float3:
-    """Three digits: a spacing is for people too."""
+    """To three digits: people read it."""
     x, y, z = (float(f"{length:.3g}") for length in spacing)
     return (x, y, z)
 

@@ -1,4 +1,4 @@
-"""The point branch on top of a frozen encoder: starts random, learns, and leaves the rest as it was."""
+"""Networks a run starts from: a new point branch on a frozen encoder learns and leaves the rest as it was."""
 
 from dataclasses import replace
 
