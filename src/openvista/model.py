@@ -1,6 +1,5 @@
 """Model: weights loaded once, ready to segment scans. What users of the library hold in their hands."""
 
-import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ from openvista.inference.window_network import WindowNetwork
 from openvista.network import Vista3D
 from openvista.scan import Scan, Segmentation
 from openvista.weights import ModelCard, find_model
-from openvista.weights.store import load_network
+from openvista.weights.store import fingerprint, load_network
 
 if TYPE_CHECKING:
     from openvista.session.open_scan import SessionModel
@@ -131,7 +130,7 @@ class Model:
 
         return SessionModel(
             name=self.card.name,
-            fingerprint=self.card.weights_sha256 or _fingerprint(self.network.network),
+            fingerprint=self.card.weights_sha256 or fingerprint(self.network.network),
             preset=self.network.network.preset,
             vocabulary=self.vocabulary,
             one_piece_ids=self.card.one_piece_ids,
@@ -157,15 +156,6 @@ class Model:
             "version": __version__,
             "prompts": {"classes": list(ids)},
         }
-
-
-def _fingerprint(network: Vista3D) -> str:
-    """SHA-256 of weights that came from no file."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def load_model(name_or_path: str | Path = "starter", device: str = "auto", precision: str = "auto") -> Model:

@@ -3,7 +3,7 @@ from dataclasses import FrozenInstanceError, asdict
 import pytest
 
 from openvista.errors import InputError
-from openvista.inference.profiles import BEST, BUNDLE, PROFILES, RESEARCH, find_profile
+from openvista.inference.profiles import BEST, BUNDLE, PROFILES, RESEARCH, Profile, find_profile
 
 
 def test_profiles_differ_in_named_choices_only():
@@ -18,7 +18,7 @@ def test_profiles_differ_in_named_choices_only():
         "grow",
         "click_weighting",
         "local_clicks",
-        "heed_clicks",
+        "enforce_clicks",
         "drop_strays",
     }
     assert not BUNDLE.grow
@@ -61,3 +61,13 @@ def test_unknown_profiles_name_the_known_ones():
     assert find_profile(BEST) is BEST
     with pytest.raises(InputError, match="no profile 'fast': there is best, bundle, research"):
         find_profile("fast")
+
+
+def test_session_files_keep_their_keys():
+    stored = BEST.stored()
+    assert stored["heed_clicks"] is True
+    assert "enforce_clicks" not in stored
+    assert Profile.from_stored(stored) == BEST
+    assert Profile.from_stored(asdict(BEST)) == BEST
+    del stored["heed_clicks"]  # of before there was a choice
+    assert not Profile.from_stored(stored).enforce_clicks

@@ -42,7 +42,7 @@ def test_a_click_in_air_is_told_but_not_in_the_gas_of_a_body():
 
 
 def test_an_empty_mask_and_a_lone_negative_click_are_told():
-    session = bright_session(two_balls(), profile=replace(BEST, heed_clicks=False))
+    session = bright_session(two_balls(), profile=replace(BEST, enforce_clicks=False))
     answer = session.click((20, 20, 15), positive=False)
     assert answer.unseen == (Click((20, 20, 15), False),)
     assert "lies outside every window of 'object'" in answer.notes[0]

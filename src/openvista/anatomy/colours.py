@@ -26,6 +26,21 @@ def colour_for(class_id: int) -> Colour:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
+def to_hex(colour: Colour) -> str:
+    """Red, green, blue (0..255) as ``"#rrggbb"``."""
+    return "#" + "".join(f"{channel:02x}" for channel in colour)
+
+
+def from_hex(text: str) -> Colour:
+    """``"#rrggbb"``, the ``#`` optional, to red, green, blue.
+
+    Raises:
+        ValueError: it is not three bytes in hex.
+    """
+    red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    return red, green, blue
+
+
 def right_of(left: Colour) -> Colour:
     """The colour of a right structure, given that of its left twin: the same hue, darker."""
     red, green, blue = (round(_RIGHT_SIDE * part) for part in left)

@@ -28,9 +28,9 @@ from openvista.evaluate.meter import Meter
 from openvista.evaluate.protocol import Answer, Settings
 from openvista.geometry.components import label_components
 from openvista.metrics.masks import dice
-from openvista.model import _fingerprint
 from openvista.scan import Scan
 from openvista.supervoxels.sam_features import PIXEL_DEVIATION, PIXEL_MEAN, Family, load_pretrained
+from openvista.weights.store import fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Sam2:
     def __init__(self, model: Any, name: str, device: torch.device) -> None:
         self.model = model.eval().requires_grad_(False).to(device)
         self.device = device
-        self.card = Sam2Card(name, _fingerprint(model))
+        self.card = Sam2Card(name, fingerprint(model))
         size = model.config.image_size
         self.side = size if isinstance(size, int) else int(size[0])
 

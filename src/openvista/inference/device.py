@@ -11,6 +11,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from openvista.errors import DeviceError
@@ -146,12 +147,11 @@ def free_memory(device: torch.device) -> int | None:
     """Free bytes on a device; on the host what can be had without swapping. ``None`` where nobody can tell."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    if device.type != "cpu" or not Path("/proc/meminfo").is_file():
+    if device.type != "cpu":
         return None
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    free = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+    free = int(psutil.virtual_memory().available)
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if free is not None and limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():
+    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():
         free = min(free, int(text) - int(used.read_text()))
     return free
 

@@ -4,14 +4,18 @@ Two profiles differ in what the ``replace`` below shows and in nothing else.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from openvista.errors import InputError
 
 WEIGHTINGS = ("gaussian", "constant")
 MODES = ("smooth", "exact")
 PADDINGS = ("constant", "replicate")
+
+_FIELDS = {"heed_clicks": "enforce_clicks"}
+"""Key in session files to field, where they differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +36,8 @@ class Profile:
         local_clicks: a later click changes only what lies nearer to it than to the object's other clicks and is
             connected with it (:func:`openvista.session.merge.correct_nearby`). Otherwise all clicks are answered
             together every time, as in the paper, and each may change all of the object.
-        heed_clicks: a click is always right: where the network's answer contradicts one, its logits are shifted
-            around it (:func:`openvista.session.merge.heed_clicks`). Otherwise a click may do nothing, as in the paper.
+        enforce_clicks: a click is always right: where the network's answer contradicts one, its logits are shifted
+            around it (see :mod:`openvista.session.merge`). Otherwise a click may do nothing, as in the paper.
         drop_strays: class prompts leave out what lies far from the rest of a structure that is in one piece
             (:func:`openvista.inference.strays.remove_strays`), such as spinal cord in an upper arm.
 
@@ -51,7 +55,7 @@ class Profile:
     click_weighting: str = "gaussian"
     local_clicks: bool = True
     drop_strays: bool = True
-    heed_clicks: bool = False  # so that session files from before this choice stay what they were
+    enforce_clicks: bool = False  # so that session files from before this choice stay what they were
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
@@ -64,6 +68,16 @@ class Profile:
         ):
             if value not in allowed:
                 raise InputError(f"{field} must be {' or '.join(allowed)}, not {value!r}")
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> "Profile":
+        """The profile that a session file holds, see :meth:`stored`."""
+        return cls(**{_FIELDS.get(key, key): value for key, value in stored.items()})
+
+    def stored(self) -> dict[str, Any]:
+        """The profile as session files hold it. Some of their keys are older than the names of the fields."""
+        keys = {field: key for key, field in _FIELDS.items()}
+        return {keys.get(field, field): value for field, value in asdict(self).items()}
 
     def override(self, **choices: object) -> "Profile":
         """This profile with explicit choices; those that are ``None`` keep the profile's."""
@@ -78,7 +92,7 @@ BEST = Profile(
     mode="smooth",
     skip_air=True,
     padding="replicate",
-    heed_clicks=True,
+    enforce_clicks=True,
 )
 """Ours. Every voxel away from the border is seen by eight windows, at 2.7 times the windows of overlap 0.3 and 0.4
 times those of 0.625. Edges are decided on the scan's own grid. Air costs nothing: looking only at the body moves
@@ -93,7 +107,7 @@ BUNDLE = replace(
     grow=False,
     click_weighting="constant",
     local_clicks=False,
-    heed_clicks=False,
+    enforce_clicks=False,
     drop_strays=False,
 )
 """What the official bundle's configuration says (overlap 0.3, Gaussian, replicate padding since 0.5.7; paper facts

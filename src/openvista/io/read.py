@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from openvista.anatomy.colours import from_hex
 from openvista.errors import ScanError
 from openvista.geometry.grid import Grid
 from openvista.io.label_table import LabelTable
@@ -107,12 +108,7 @@ def _table_of(side: dict[str, object]) -> LabelTable:
     try:
         return LabelTable(
             {int(key): str(name) for key, name in names.items()},
-            {int(key): _from_hex(str(colour)) for key, colour in colours.items()},
+            {int(key): from_hex(str(colour)) for key, colour in colours.items()},
         )
     except ValueError as error:
         raise ScanError(f"the names in the .json beside the label map are broken: {error}") from error
-
-
-def _from_hex(colour: str) -> tuple[int, int, int]:
-    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    return red, green, blue

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from openvista._version import __version__
+from openvista.anatomy.colours import to_hex
 from openvista.errors import OutputError
 from openvista.io.atomic import output_error, replacing
 from openvista.io.paths import NIFTI_SUFFIXES, image_suffix, result_path, sidecar_path
@@ -88,7 +89,7 @@ def describe(segmentation: Segmentation) -> str:
     """The text of the ``.json`` beside a label map: provenance, names, and colours as ``#rrggbb``."""
     content: dict[str, object] = {"version": __version__} | dict(segmentation.provenance)
     content["labels"] = {str(key): name for key, name in sorted(segmentation.names.items())}
-    content["colours"] = {str(key): _hex(segmentation.colours[key]) for key in sorted(segmentation.names)}
+    content["colours"] = {str(key): to_hex(segmentation.colours[key]) for key in sorted(segmentation.names)}
     return json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n"
 
 
@@ -117,10 +118,6 @@ def _is_ours(side: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and isinstance(content.get("labels"), dict)
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#" + "".join(f"{channel:02x}" for channel in colour)
 
 
 def _plain(value: Any) -> object:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from openvista.anatomy.colours import from_hex, to_hex
 from openvista.errors import ServiceError
 from openvista.geometry.box import Box
 from openvista.inference.progress import Report
@@ -94,13 +95,17 @@ class Workspace:
 
     def new_object(self, asked: schemas.NewObject) -> list[str]:
         """An empty object."""
-        self.session.new_object(asked.name, _rgb(asked.colour))
+        self.session.new_object(asked.name, None if asked.colour is None else from_hex(asked.colour))
         return self._changed()
 
     def change(self, which: ObjectRef, asked: schemas.ChangeObject) -> list[str]:
         """Rename, recolour, lock, hide, move."""
         self.session.change(
-            which, name=asked.name, colour=_rgb(asked.colour), locked=asked.locked, visible=asked.visible
+            which,
+            name=asked.name,
+            colour=None if asked.colour is None else from_hex(asked.colour),
+            locked=asked.locked,
+            visible=asked.visible,
         )
         if asked.position is not None:
             self.session.move(which, min(asked.position, len(self.session.objects) - 1))
@@ -152,7 +157,7 @@ class Workspace:
             id=item.id,
             name=item.name,
             class_id=item.description.class_id,
-            colour="#" + "".join(f"{channel:02x}" for channel in item.colour),
+            colour=to_hex(item.colour),
             locked=item.locked,
             visible=item.visible,
             voxels=self.labels.voxels.get(item.id, 0),
@@ -222,10 +227,3 @@ def pack_box(labels_XYZ: NDArray[np.unsignedinteger], box: Box) -> schemas.Label
         dtype="uint8" if values.itemsize == 1 else "uint16",
         data=base64.b64encode(data).decode("ascii"),
     )
-
-
-def _rgb(colour: str | None) -> tuple[int, int, int] | None:
-    if colour is None:
-        return None
-    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    return red, green, blue

@@ -123,7 +123,7 @@ class OpenScan:
             lambda description: bench.start_part(description),
             self.prepared.grid.spacing,
             local=self.profile.local_clicks,
-            heed=self.profile.heed_clicks,
+            heed=self.profile.enforce_clicks,
             restored=self.restored,
         )
 

@@ -60,7 +60,7 @@ def pack(session: Session) -> SessionContents:
         "version": __version__,
         "scan": {"name": session.scan.name, "shape": list(session.scan.grid.shape), "sha256": scan_hash(session.scan)},
         "model": {"name": bench.model.name, "sha256": bench.model.fingerprint, "precision": bench.model.precision},
-        "profile": asdict(session.profile),
+        "profile": session.profile.stored(),
         "items": [asdict(item) for item in items],
         "past": [[step.number, [number[item] for item in step.state.objects]] for step in history.past],
         "future": [[step.number, [number[item] for item in step.state.objects]] for step in history.future],
@@ -80,7 +80,7 @@ def unpack(contents: SessionContents, model: SessionModel, scan: Scan, feature_b
         raise SessionError(f"the session file has format {manifest.get('format')!r}: this version reads {FORMAT}")
     try:
         _check(manifest, model, scan)
-        session = Session(model, scan, Profile(**manifest["profile"]), feature_budget)
+        session = Session(model, scan, Profile.from_stored(manifest["profile"]), feature_budget)
         items = [_item(item) for item in manifest["items"]]
         session.history.past = [_step(step, items) for step in manifest["past"]]
         session.history.future = [_step(step, items) for step in manifest["future"]]

@@ -1,11 +1,12 @@
 """Save and load a model folder: network and card, checked by SHA-256."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from openvista.errors import OutputError, WeightsError
 from openvista.network import Vista3D, build_empty
@@ -52,6 +53,15 @@ def save_tensors(tensors: Mapping[str, Tensor], card: ModelCard, folder: Path) -
     model = ModelFolder(folder, card.with_weights(sha256_of(folder / WEIGHTS_FILE)))
     write_card(model.card, folder / CARD_FILE)
     return model
+
+
+def fingerprint(network: nn.Module) -> str:
+    """SHA-256 of a network's weights as float32, for weights that came from no file; see :func:`sha256_of`."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def check_sum(model: ModelFolder) -> None:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from openvista._version import __version__
 from openvista.anatomy.catalogue import EVERYTHING_IDS, GROUPS, LAST_OFFICIAL_ID, AnatomyClass
+from openvista.anatomy.colours import to_hex
 from openvista.io.paths import IMAGE_SUFFIXES, OUTPUT_SUFFIXES
 from openvista.model import Model
 from openvista.serve.etags import answer_with_etag
@@ -86,7 +87,7 @@ def _class_info(item: AnatomyClass) -> ClassInfo:
         name=item.name,
         group=item.group,
         aliases=list(item.aliases),
-        colour=hex_colour(item.colour),
+        colour=to_hex(item.colour),
         snomed=item.snomed,
         special=item.special,
         everything=item.id in EVERYTHING_IDS or item.id > LAST_OFFICIAL_ID,
@@ -97,8 +98,3 @@ def _groups(model: Model) -> list[GroupInfo]:
     known = set(model.vocabulary.ids)
     groups = {group: [part for part in parts if part in known] for group, parts in GROUPS.items()}
     return [GroupInfo(id=key, name=model.vocabulary.name(key), members=parts) for key, parts in groups.items() if parts]
-
-
-def hex_colour(colour: tuple[int, int, int]) -> str:
-    """(red, green, blue) as "#rrggbb"."""
-    return "#" + "".join(f"{channel:02x}" for channel in colour)
