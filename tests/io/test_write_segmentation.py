@@ -240,7 +240,7 @@ SHORT_OF_SPACE = """
 import resource, sys
 import numpy as np
 from openvista.errors import OutputError, ScanError
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.scan import Segmentation
 labels = np.random.default_rng(0).integers(0, 200, (64, 64, 64)).astype(np.uint8)
 seg = Segmentation(labels, Grid(labels.shape, np.eye(4)), {})
@@ -272,7 +272,7 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts without
 import sys
 import numpy as np
-from openvista.grid import Grid
+from openvista.geometry.grid import Grid
 from openvista.scan import Segmentation
 labels = np.random.default_rng(0).integers(0, 200, (320, 320, 320)).astype(np.uint8)
 Segmentation(labels, Grid(labels.shape, np.eye(4)), {}).save(sys.argv[1])
