@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.anatomy.colours import colour_for
+from openvista.anatomy.colours import Colour, colour_for
 from openvista.errors import AnatomyError, GridError
 from openvista.geometry.grid import Grid
 from openvista.structures import StructureRow, measure
 
 NiftiGeometry = Mapping[str, NDArray[np.generic]]
 """The fields of a NIfTI header that say where voxels lie, as stored."""
-
-Rgb = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +60,7 @@ class Segmentation:
     labels: NDArray[np.unsignedinteger]
     grid: Grid
     names: dict[int, str]
-    colours: dict[int, Rgb] = field(default_factory=dict)
+    colours: dict[int, Colour] = field(default_factory=dict)
     scan: Scan | None = None
     provenance: dict[str, object] = field(default_factory=dict)
 

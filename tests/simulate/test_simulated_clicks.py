@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from openvista.network.point_head import ClickLabel
-from openvista.simulate.clicks import ClickRules, first_clicks, further_clicks
+from openvista.simulate.clicks import ClickRules, first_clicks, further_clicks, joined
 from openvista.simulate.pieces import erode
 
 RULES = ClickRules()
@@ -235,6 +235,6 @@ def test_clicks_join_over_rounds():
     targets = blobs(0, objects=2)
     one = first(targets, rules=replace(RULES, from_supervoxels=True))
     two = further(~targets, targets)
-    rounds = one.joined(two)
+    rounds = joined([one, two])
     assert rounds.labels_BN.shape == (2, 5)
     assert torch.equal(rounds.places_BN3[:, 3:], two.places_BN3)

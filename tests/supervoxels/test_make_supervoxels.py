@@ -16,7 +16,7 @@ from openvista.supervoxels import Clustering
 from openvista.supervoxels.cluster import main_directions, smooth_inside
 from openvista.supervoxels.make import make_supervoxels
 from openvista.supervoxels.source import IntensityFeatures
-from openvista.supervoxels.volume import FeatureVolume
+from openvista.supervoxels.volume import GridFeatures
 
 FORTY = Clustering(segments=40, compactness=0.1, sigma_mm=2.0)
 
@@ -118,9 +118,9 @@ def test_smoothing_sees_the_body_only(phantom):
     values = torch.rand((*body.shape, 3), generator=torch.Generator().manual_seed(0)).half()
     wild = values.clone()
     wild[torch.as_tensor(~body)] = 1000
-    one, other = (smooth_inside(FeatureVolume(v, phantom.grid), body, 6.0) for v in (values, wild))
+    one, other = (smooth_inside(GridFeatures(v, phantom.grid), body, 6.0) for v in (values, wild))
     assert np.array_equal(one, other)
-    constant = smooth_inside(FeatureVolume(torch.full_like(values, 0.5), phantom.grid), body, 6.0)
+    constant = smooth_inside(GridFeatures(torch.full_like(values, 0.5), phantom.grid), body, 6.0)
     assert np.allclose(constant, 0.5, atol=1e-5)
 
 

@@ -1,4 +1,7 @@
-"""When two spellings mean the same name: case, separators, plural, word order, British and American do not count."""
+"""When two spellings mean the same name, and which names are nearest to a wrong one.
+
+Case, separators, plural, word order, and British or American spelling do not count.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -33,6 +36,8 @@ _SAME_WORD = {
     "r": "right",
     "rt": "right",
 }
+_LONGEST_QUERY = 80
+"""Characters that are compared; no name is longer, and comparing costs time with the square of the length."""
 _FILLERS = frozenset({"the", "of"})
 _SEPARATORS = re.compile(r"[\W_]+")
 _CAMEL_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Z])")
@@ -72,20 +77,6 @@ def reading_keys(text: str) -> list[WordKey]:
     return [key for key in dict.fromkeys(keys) if key]
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in _SEPARATORS.split(text.casefold()) if word]
-
-
-_LONGEST_QUERY = 80
-"""Characters that are compared; no name is longer, and comparing costs time with the square of the length."""
-
-
-def _likeness(query: list[str], label: list[str]) -> float:
-    """0 to 2: how alike the letters are, plus which share of the query's words the label has."""
-    letters = SequenceMatcher(None, " ".join(query), " ".join(label)).ratio()
-    return letters + sum(word in label for word in query) / max(len(query), 1)
-
-
 def nearest(text: str, labels: Mapping[int, Iterable[str]], count: int = 3) -> list[int]:
     """The ids whose labels are most like ``text``, best first; equally good ones in order of id.
 
@@ -108,7 +99,7 @@ def labels_of(item: AnatomyClass) -> tuple[str, ...]:
 
 
 class NameIndex:
-    """Names and aliases of some classes, filed so that spelling habits do not matter.
+    """Names and aliases of some classes, filed so that the spelling does not matter.
 
     Raises:
         AnatomyError: two classes share a name, or a name has no letter or digit.
@@ -140,3 +131,13 @@ class NameIndex:
             )
         for joined in joined_keys(label):
             self._by_joined.setdefault(joined, item)
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _SEPARATORS.split(text.casefold()) if word]
+
+
+def _likeness(query: list[str], label: list[str]) -> float:
+    """0 to 2: how alike the letters are, plus which share of the query's words the label has."""
+    letters = SequenceMatcher(None, " ".join(query), " ".join(label)).ratio()
+    return letters + sum(word in label for word in query) / max(len(query), 1)

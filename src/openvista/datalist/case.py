@@ -1,6 +1,6 @@
 """What a data list says: its cases, and the names of their label values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,16 @@ class DataList:
             raise DataListError(f"{self.path}: no case has fold {fold}; the list has folds {folds}")
         return tuple(case for case in self.training if fold is None or case.fold != fold), inside
 
+    def changed(self, change: Callable[[AnyCase], AnyCase | None]) -> "DataList":
+        """The same list with what ``change`` makes of each case; where that is ``None`` the case is left out."""
+        learnt: list[AnyCase] = [*self.training, *self.unlabelled]
+        scored: list[AnyCase] = [*self.testing, *self.testing_unlabelled]
+        training, unlabelled = by_label(map(change, learnt))
+        testing, testing_unlabelled = by_label(map(change, scored))
+        return replace(
+            self, training=training, testing=testing, unlabelled=unlabelled, testing_unlabelled=testing_unlabelled
+        )
+
     def naming(self, names: Mapping[int, str]) -> "DataList":
         """The same list with names for values it does not name itself, as in lists of image and label alone.
 
@@ -132,8 +142,22 @@ class DataList:
         """
         complete = dict(names) | self.label_names
 
-        def named(case: Case) -> Case:
-            return case if case.annotated_listed else replace(case, annotated=frozenset(complete))
+        def named(case: AnyCase) -> AnyCase:
+            if isinstance(case, Case) and not case.annotated_listed:
+                return replace(case, annotated=frozenset(complete))
+            return case
 
-        training, testing = (tuple(named(case) for case in cases) for cases in (self.training, self.testing))
-        return replace(self, label_names=complete, training=training, testing=testing)
+        return replace(self.changed(named), label_names=complete)
+
+
+def by_label(cases: Iterable[AnyCase | None]) -> tuple[tuple[Case, ...], tuple[UnlabelledCase, ...]]:
+    """Those with a label map and those without, each in the order given; ``None`` is left out."""
+    every = list(cases)
+    labelled = tuple(case for case in every if isinstance(case, Case))
+    return labelled, tuple(case for case in every if isinstance(case, UnlabelledCase))
+
+
+def some_of(items: Iterable[object], most: int = 8) -> str:
+    """The first few, separated by commas, and how many more there are: for messages of one line."""
+    texts = [str(item) for item in items]
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.datalist.case import AnyCase, Case, DataList, UnlabelledCase
+from openvista.datalist.case import AnyCase, Case, DataList, some_of
 from openvista.datalist.parallel import in_parallel
 from openvista.datalist.whole_list import list_problems
 from openvista.errors import OpenVistaError
@@ -86,6 +86,23 @@ class ListReport:
         return not self.unusable and not any(problem.fatal for problem in self.problems)
 
 
+@dataclass(frozen=True)
+class StructureSummary:
+    """One label value over the whole list.
+
+    Attributes:
+        value: label value.
+        name: its name, "" where the list has none.
+        annotated: number of cases in which it counts as marked.
+        volumes_ml: its volume in millilitres in each case that has it.
+    """
+
+    value: int
+    name: str
+    annotated: int
+    volumes_ml: tuple[float, ...]
+
+
 def check_datalist(
     listed: DataList, *, strict: bool = False, workers: int | None = None, done: Callable[[], None] = lambda: None
 ) -> ListReport:
@@ -106,7 +123,8 @@ def check_datalist(
 
     def check(item: tuple[AnyCase, str]) -> CaseReport:
         report = _check_case(item[0], item[1], listed)
-        return replace(report, problems=tuple(_as_fatal(one) for one in report.problems)) if strict else report
+        problems = tuple(replace(problem, fatal=problem.fatal or strict) for problem in report.problems)
+        return replace(report, problems=problems)
 
     reports = in_parallel(check, zip(listed.every_case, parts, strict=True), workers, done)
     found = list_problems(listed, _volumes_in(reports, "training"), _volumes_in(reports, "testing"))
@@ -117,21 +135,40 @@ def check_datalist(
 def usable_part(report: ListReport) -> DataList:
     """The list without what cannot be used: a bad pseudo-label or supervoxel map only, or the whole case."""
     kept = {id(one.case): _repaired(one) for one in report.cases}
-    listed = report.listed
+    return report.listed.changed(lambda case: kept[id(case)])
 
-    def labelled(cases: tuple[Case, ...]) -> tuple[Case, ...]:
-        return tuple(case for case in (kept[id(case)] for case in cases) if isinstance(case, Case))
 
-    def unlabelled(cases: tuple[UnlabelledCase, ...]) -> tuple[UnlabelledCase, ...]:
-        return tuple(case for case in (kept[id(case)] for case in cases) if isinstance(case, UnlabelledCase))
+def structure_rows(report: ListReport) -> list[StructureSummary]:
+    """One row per label value that is named or occurs, in order."""
+    labelled = [one for one in report.cases if isinstance(one.case, Case)]
+    occurring = {value for one in labelled for value in one.volumes_ml or ()}
+    names = report.listed.label_names
+    return [
+        StructureSummary(
+            value,
+            names.get(value, ""),
+            sum(isinstance(one.case, Case) and value in one.case.annotated for one in labelled),
+            tuple(one.volumes_ml[value] for one in labelled if one.volumes_ml and value in one.volumes_ml),
+        )
+        for value in sorted(names.keys() | occurring)
+    ]
 
-    return replace(
-        listed,
-        training=labelled(listed.training),
-        testing=labelled(listed.testing),
-        unlabelled=unlabelled(listed.unlabelled),
-        testing_unlabelled=unlabelled(listed.testing_unlabelled),
-    )
+
+def report_content(report: ListReport) -> dict[str, Any]:
+    """The report as plain data: counts, problems of the list, structures, and every case with its problems."""
+    return {
+        "list": str(report.listed.path),
+        "usable": report.usable,
+        "cases": len(report.cases),
+        "cases_unusable": len(report.unusable),
+        "cases_with_warnings": sum(one.usable and bool(one.problems) for one in report.cases),
+        "problems": [_problem(problem) for problem in report.problems],
+        "structures": [
+            {"value": row.value, "name": row.name, "annotated": row.annotated, "present": len(row.volumes_ml)}
+            for row in structure_rows(report)
+        ],
+        "by_case": [_case(one) for one in report.cases],
+    }
 
 
 def _repaired(report: CaseReport) -> AnyCase | None:
@@ -145,10 +182,6 @@ def _repaired(report: CaseReport) -> AnyCase | None:
 
 def _volumes_in(reports: Sequence[CaseReport], part: str) -> list[Mapping[int, float] | None]:
     return [report.volumes_ml for report in reports if report.part == part and isinstance(report.case, Case)]
-
-
-def _as_fatal(problem: Problem) -> Problem:
-    return replace(problem, fatal=True)
 
 
 def _check_case(case: AnyCase, part: str, listed: DataList) -> CaseReport:
@@ -233,13 +266,13 @@ def _value_problems(case: Case, listed: DataList, volumes: Mapping[int, float]) 
     known = listed.label_names.keys() | listed.label_mapping.keys()
     foreign = sorted(volumes.keys() - known) if known else []
     if foreign:
-        message = f"label holds {_some(foreign)}, which the list does not name; add to 'labels' what they are"
+        message = f"label holds {some_of(foreign)}, which the list does not name; add to 'labels' what they are"
         problems.append(Problem("values-unknown", message, True, "label"))
     if case.annotated_listed and (odd := sorted((volumes.keys() & known) - case.annotated)):
-        message = f"label holds {_some(odd)}, which 'annotated' leaves out: they are not learnt from here"
+        message = f"label holds {some_of(odd)}, which 'annotated' leaves out: they are not learnt from here"
         problems.append(Problem("values-not-annotated", message, False, "label"))
     if listed.label_mapping and (odd := sorted((volumes.keys() & known) - listed.label_mapping.keys())):
-        message = f"label holds {_some(odd)}, which the list's mapping leaves out: they count as background"
+        message = f"label holds {some_of(odd)}, which the list's mapping leaves out: they count as background"
         problems.append(Problem("values-not-mapped", message, False, "label"))
     return problems
 
@@ -248,68 +281,14 @@ def _slice_problems(case: Case, slices: int) -> list[Problem]:
     beyond = sorted(value for value, (_, last) in case.label_slices.items() if last >= slices)
     if not beyond:
         return []
-    message = f"'label_slices' of {_some(beyond)} ends behind the last of {slices} slices; count from 0"
+    message = f"'label_slices' of {some_of(beyond)} ends behind the last of {slices} slices; count from 0"
     return [Problem("slices-outside", message, True, "label")]
-
-
-def _some(values: list[int]) -> str:
-    return ", ".join(str(value) for value in values[:8]) + (f" and {len(values) - 8} more" if len(values) > 8 else "")
 
 
 def _reason(file: Path, error: BaseException) -> str:
     """One line that names the file once."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if file.name in text else f"{file}: {text}"
-
-
-@dataclass(frozen=True)
-class StructureSummary:
-    """One label value over the whole list.
-
-    Attributes:
-        value: label value.
-        name: its name, "" where the list has none.
-        annotated: number of cases in which it counts as marked.
-        volumes_ml: its volume in millilitres in each case that has it.
-    """
-
-    value: int
-    name: str
-    annotated: int
-    volumes_ml: tuple[float, ...]
-
-
-def structure_rows(report: ListReport) -> list[StructureSummary]:
-    """One row per label value that is named or occurs, in order."""
-    labelled = [one for one in report.cases if isinstance(one.case, Case)]
-    occurring = {value for one in labelled for value in one.volumes_ml or ()}
-    names = report.listed.label_names
-    return [
-        StructureSummary(
-            value,
-            names.get(value, ""),
-            sum(isinstance(one.case, Case) and value in one.case.annotated for one in labelled),
-            tuple(one.volumes_ml[value] for one in labelled if one.volumes_ml and value in one.volumes_ml),
-        )
-        for value in sorted(names.keys() | occurring)
-    ]
-
-
-def report_content(report: ListReport) -> dict[str, Any]:
-    """The report as plain data: counts, problems of the list, structures, and every case with its problems."""
-    return {
-        "list": str(report.listed.path),
-        "usable": report.usable,
-        "cases": len(report.cases),
-        "cases_unusable": len(report.unusable),
-        "cases_with_warnings": sum(one.usable and bool(one.problems) for one in report.cases),
-        "problems": [_problem(problem) for problem in report.problems],
-        "structures": [
-            {"value": row.value, "name": row.name, "annotated": row.annotated, "present": len(row.volumes_ml)}
-            for row in structure_rows(report)
-        ],
-        "by_case": [_case(one) for one in report.cases],
-    }
 
 
 def _case(one: CaseReport) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openvista.datalist.case import Case, DataList, UnlabelledCase
+from openvista.datalist.case import Case, DataList, UnlabelledCase, some_of
 from openvista.datalist.pairs import find_pairs
 from openvista.datalist.parallel import in_parallel
 from openvista.datalist.read import read_label_names
@@ -54,7 +54,7 @@ def make_datalist(
 ) -> MadeList:
     """List the images and label maps below a folder.
 
-    The split follows the paper's habit: a fifth of the labelled scans for testing (unless the folder has a labelled
+    The split is that of the paper: a fifth of the labelled scans for testing (unless the folder has a labelled
     ``imagesTs``), the others in five folds. Equal folder, seed and shares give an equal split.
 
     Names of label values come from ``names``; else from a ``dataset.json`` in the folder; else from the label maps.
@@ -176,14 +176,14 @@ def _remarks(
     occurring = Counter(value for item in labelled for value in item.values)
     unnamed = [value for value in sorted(occurring) if listed.label_names[value] == f"label {value}"]
     if unnamed:
-        shown = _some([str(value) for value in unnamed])
+        shown = some_of(unnamed)
         notes.append(f"values without a name: {shown}; they are called 'label N' now, name them with --names")
     absent = [f"{value} '{name}'" for value, name in (given or {}).items() if value not in occurring]
     if absent:
-        notes.append(f"named, but in no label map: {_some(absent)}")
+        notes.append(f"named, but in no label map: {some_of(absent)}")
     rare = [value for value, count in occurring.items() if count < len(labelled)]
     if rare and not partial:
-        shown = _some([f"{listed.label_names[value]} (in {occurring[value]})" for value in sorted(rare)])
+        shown = some_of([f"{listed.label_names[value]} (in {occurring[value]})" for value in sorted(rare)])
         notes.append(
             f"not in all of {len(labelled)} label maps: {shown}; where missing they count as absent from the body; "
             "if nobody looked for them there, use --partial"
@@ -193,7 +193,3 @@ def _remarks(
         first = (*listed.unlabelled, *listed.testing_unlabelled)[0].image
         notes.append(f"{bare} images have no label map ({first.name}, ...): listed without one")
     return notes
-
-
-def _some(texts: Sequence[str]) -> str:
-    return ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")

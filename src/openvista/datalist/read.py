@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openvista.datalist.case import AnyCase, Case, DataList, UnlabelledCase
+from openvista.datalist.case import AnyCase, Case, DataList, UnlabelledCase, by_label
 from openvista.datalist.fields import (
     ENTRY_FIELDS,
     LIST_FIELDS,
@@ -77,13 +77,14 @@ def read_datalist(
     training = [reader.read(entry, "training") for entry in _entries(content, ("training",), path)]
     testing = [reader.read(entry, "testing") for entry in _entries(content, ("testing", "test"), path)]
     training += _validation(content, reader, training)
+    (labelled, unlabelled), (testing_labelled, testing_unlabelled) = by_label(training), by_label(testing)
     listed = DataList(
         path,
         names,
-        tuple(case for case in training if isinstance(case, Case)),
-        tuple(case for case in testing if isinstance(case, Case)),
-        tuple(case for case in training if isinstance(case, UnlabelledCase)),
-        tuple(case for case in testing if isinstance(case, UnlabelledCase)),
+        labelled,
+        testing_labelled,
+        unlabelled,
+        testing_unlabelled,
         _mapping_of(content, path),
         chosen_root,
         {key: value for key, value in content.items() if key not in LIST_FIELDS},

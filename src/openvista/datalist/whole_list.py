@@ -1,10 +1,10 @@
 """What can be wrong with a data list as a whole, though each of its cases is fine."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from openvista.datalist.case import AnyCase, DataList
+from openvista.datalist.case import AnyCase, DataList, some_of
 
 Volumes = Mapping[int, float]
 """Label value to millilitres, of the values that occur."""
@@ -31,11 +31,11 @@ def list_problems(
     every = [*training, *testing]
     seen = {value for volumes in every for value in volumes or ()}
     if not listed.label_names and not listed.label_mapping:
-        message = f"the list names no labels (values that occur: {_some(map(str, sorted(seen))) or 'none'})"
+        message = f"the list names no labels (values that occur: {some_of(sorted(seen)) or 'none'})"
         yield "no-names", f"{message}; add 'labels', or map values to classes", False
     never = [f"{value} '{name}'" for value, name in listed.label_names.items() if value not in seen]
     if never and seen and None not in every:
-        yield "never-present", f"named, but in no label map: {_some(never)}", False
+        yield "never-present", f"named, but in no label map: {some_of(never)}", False
 
 
 def _leaks(listed: DataList) -> Iterator[Finding]:
@@ -46,7 +46,7 @@ def _leaks(listed: DataList) -> Iterator[Finding]:
     if both:
         yield (
             "leak",
-            f"{len(both)} images are for training and for testing as well: {_some(image.name for image in both)}",
+            f"{len(both)} images are for training and for testing as well: {some_of(image.name for image in both)}",
             True,
         )
     folds: dict[Path, set[int | None]] = {}
@@ -56,14 +56,14 @@ def _leaks(listed: DataList) -> Iterator[Finding]:
     if leaking:
         yield (
             "fold-leak",
-            f"{len(leaking)} images are in more than one fold: {_some(image.name for image in leaking)}",
+            f"{len(leaking)} images are in more than one fold: {some_of(image.name for image in leaking)}",
             True,
         )
     repeated = sorted(image for image, count in training.items() if count > 1 and len(folds.get(image, ())) < 2)
     if repeated:
         yield (
             "repeated",
-            f"{len(repeated)} images are listed more than once: {_some(image.name for image in repeated)}",
+            f"{len(repeated)} images are listed more than once: {some_of(image.name for image in repeated)}",
             False,
         )
 
@@ -84,8 +84,3 @@ def _folds(listed: DataList) -> Iterator[Finding]:
 
 def _real(case: AnyCase) -> Path:
     return case.image.resolve()
-
-
-def _some(texts: Iterable[str], most: int = 8) -> str:
-    every = list(texts)
-    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")

@@ -54,11 +54,7 @@ def resample_linear(volume: Tensor, source: Grid, target: Grid) -> Tensor:
             continue
         low = np.minimum(np.floor(positions).astype(np.int64), max(result.shape[axis] - 2, 0))
         high = np.minimum(low + 1, result.shape[axis] - 1)
-        weight = torch.as_tensor(positions - low, dtype=torch.float32, device=volume.device)
-        weight = weight.view([-1 if a == axis else 1 for a in range(3)])
-        low_part = result.index_select(axis, torch.as_tensor(low, device=volume.device))
-        high_part = result.index_select(axis, torch.as_tensor(high, device=volume.device))
-        result = torch.lerp(low_part, high_part, weight)
+        result = _between(result, axis, low, high, positions - low)
     return result.contiguous()
 
 
@@ -74,22 +70,22 @@ def resample_nearest(volume: Tensor, source: Grid, target: Grid) -> Tensor:
     return result.contiguous()
 
 
-def resample_crop(part: Crop, source: Grid, target: Grid, fill: float, mode: str = "smooth") -> Crop:
-    """A part of ``source`` on the voxels of ``target``; the grids' axes must be parallel (permuted or flipped is fine).
+def resample_crop(crop: Crop, source: Grid, target: Grid, fill: float, mode: str = "smooth") -> Crop:
+    """A crop of ``source`` on the voxels of ``target``; the grids' axes must be parallel (permuted or flipped is fine).
 
     Args:
-        part: values on a box of ``source``.
+        crop: values on a box of ``source``.
         source, target: the grids.
-        fill: the value around the part. Beyond the source's own border its last voxel is repeated.
-        mode: ``"smooth"``: trilinear, float32; the result reaches as far as the part has any weight.
+        fill: the value around the crop. Beyond the source's own border its last voxel is repeated.
+        mode: ``"smooth"``: trilinear, float32; the result reaches as far as the crop has any weight.
             ``"exact"``: the nearest voxel, dtype kept.
     """
     mapping = axis_map(source, target)
-    values = torch.from_numpy(np.ascontiguousarray(part.values_XYZ)).permute(mapping.axes)
+    values = torch.from_numpy(np.ascontiguousarray(crop.values_XYZ)).permute(mapping.axes)
     starts = []
     for axis, source_axis in enumerate(mapping.axes):
         positions = mapping.positions(axis, target.shape[axis])
-        side = (part.start[source_axis], part.box.stop[source_axis], source.shape[source_axis])
+        side = (crop.start[source_axis], crop.box.stop[source_axis], source.shape[source_axis])
         first, values = _along(values, axis, positions, side, fill, mode)
         starts.append(first)
     return Crop((starts[0], starts[1], starts[2]), values.contiguous().numpy())
@@ -121,7 +117,14 @@ def _interpolated(values: Tensor, axis: int, places: NDArray[np.float64], fill: 
     border = torch.full(shape, fill)
     padded = torch.cat((border, values, border), dim=axis)
     low = np.floor(places).astype(np.int64)
-    weight = torch.from_numpy((places - low).astype(np.float32))
-    low_part = padded.index_select(axis, torch.from_numpy(low + 1))
-    high_part = padded.index_select(axis, torch.from_numpy(np.minimum(low + 2, padded.shape[axis] - 1)))
-    return torch.lerp(low_part, high_part, weight.view([-1 if other == axis else 1 for other in range(3)]))
+    return _between(padded, axis, low + 1, np.minimum(low + 2, padded.shape[axis] - 1), places - low)
+
+
+def _between(
+    values: Tensor, axis: int, low: NDArray[np.int64], high: NDArray[np.int64], weight: NDArray[np.float64]
+) -> Tensor:
+    """Rows between two rows along one axis: ``low`` where the weight is 0, ``high`` where it is 1."""
+    low_part = values.index_select(axis, torch.as_tensor(low, device=values.device))
+    high_part = values.index_select(axis, torch.as_tensor(high, device=values.device))
+    share = torch.as_tensor(weight, dtype=torch.float32, device=values.device)
+    return torch.lerp(low_part, high_part, share.view([-1 if other == axis else 1 for other in range(3)]))

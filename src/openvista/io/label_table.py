@@ -4,9 +4,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
+from openvista.anatomy.colours import Colour
 from openvista.errors import ScanError
-
-Rgb = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,7 @@ class LabelTable:
     """Names and colours (0..255) by label id."""
 
     names: dict[int, str] = field(default_factory=dict)
-    colours: dict[int, Rgb] = field(default_factory=dict)
+    colours: dict[int, Colour] = field(default_factory=dict)
 
 
 def to_caret_xml(table: LabelTable) -> bytes:

@@ -1,5 +1,7 @@
 """The two-way transformer of SAM: click tokens look at the image, and the image looks at them.
 
+Its weights are random at first; :func:`look_nearby` makes them compare places from the start.
+
 Shape letters: B objects, T tokens of one object, S voxels of the halved window in one row, C channels.
 """
 
@@ -13,6 +15,11 @@ HIDDEN = 512
 FEW = 16
 """Up to so many tokens it is quicker to bring the tokens to the image's width than the image to the heads'. One core,
 262,144 voxels, 48 channels: see the two methods below."""
+
+GAIN = 3.0
+"""Weight of the waves: one adds GAIN² to a comparison at the same place, and takes as much half a wavelength away."""
+REST = 0.3
+"""The other weights begin smaller by this factor, so that nearness outweighs them."""
 
 
 class Attention(nn.Module):
@@ -135,12 +142,6 @@ class TwoWayTransformer(nn.Module):
             tokens, image = block(tokens, image, tokens_BTC, image_position_SC)
         last = self.last_look.look_at_image(tokens + tokens_BTC, image + image_position_SC, image)
         return self.norm(tokens + last), image
-
-
-GAIN = 3.0
-"""Weight of the waves: one adds GAIN² to a comparison at the same place, and takes as much half a wavelength away."""
-REST = 0.3
-"""The other weights begin smaller by this factor, so that nearness is heard above them."""
 
 
 def sort_waves(waves_3W: Tensor) -> Tensor:

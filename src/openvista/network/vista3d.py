@@ -69,6 +69,15 @@ def build(preset: Preset, seed: int | None = None) -> Vista3D:
         return Vista3D(preset)
 
 
+def build_empty(preset: Preset) -> Vista3D:
+    """The network of a preset on torch's "meta" device: takes no memory and no time.
+
+    Fill it with ``load_state_dict(tensors, assign=True)``.
+    """
+    with torch.device("meta"), _NoInitialisation():
+        return Vista3D(preset)
+
+
 class _NoInitialisation(TorchFunctionMode):
     """Skips ``torch.nn.init``: on tensors without memory it does nothing, but imports a second's worth of modules."""
 
@@ -83,12 +92,3 @@ class _NoInitialisation(TorchFunctionMode):
         if getattr(func, "__module__", None) == "torch.nn.init":
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
         return func(*args, **kwargs)
-
-
-def build_empty(preset: Preset) -> Vista3D:
-    """The network of a preset on torch's "meta" device: takes no memory and no time.
-
-    Fill it with ``load_state_dict(tensors, assign=True)``.
-    """
-    with torch.device("meta"), _NoInitialisation():
-        return Vista3D(preset)

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from openvista.anatomy.colours import Colour
 from openvista.geometry.box import Box
 from openvista.geometry.grid import Float3
 from openvista.report.slices import span
-
-Rgb = tuple[int, int, int]
 
 _VOXEL_BUDGET = 9_000_000  # rotated volume: about half a second on one core
 _MOST_PIXELS = 520  # of an image side: what the preview's panel shows
@@ -27,7 +26,7 @@ def render_labels(
     labels_XYZ: NDArray[Any],
     hu_XYZ: NDArray[Any] | None,
     spacing: Float3,
-    colours: Mapping[int, Rgb],
+    colours: Mapping[int, Colour],
 ) -> NDArray[np.float32]:
     """Draw every labelled structure as an opaque surface.
 
@@ -98,7 +97,7 @@ def _camera(
 
 
 def _shade(
-    ids: NDArray[np.unsignedinteger], depth: NDArray[np.float32], colours: Mapping[int, Rgb], blur: float
+    ids: NDArray[np.unsignedinteger], depth: NDArray[np.float32], colours: Mapping[int, Colour], blur: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Light each structure by its own smoothed surface; outlines are smoothed as well.
 

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openvista.anatomy.colours import Colour
 from openvista.geometry.grid import Axis3, Grid
-
-Rgb = tuple[int, int, int]
 
 SOFT_TISSUE_WINDOW = (-160.0, 240.0)  # width 400, level 40: the usual window for the abdomen and neck
 _FILL = 0.42  # opacity of a structure's inside; its outline is drawn nearly solid
@@ -74,7 +73,7 @@ def colour_slice(
     labels: NDArray[Any],
     hu: NDArray[Any] | None,
     size: tuple[int, int],
-    colours: Mapping[int, Rgb],
+    colours: Mapping[int, Colour],
 ) -> NDArray[np.float32]:
     """A slice as an image: CT in grey, structures tinted and outlined.
 

@@ -29,10 +29,6 @@ class Clicks:
     places_BN3: Tensor
     labels_BN: Tensor
 
-    def joined(self, other: "Clicks") -> "Clicks":
-        """These clicks and more clicks on the same objects."""
-        return joined([self, other])
-
     def filled_up(self, count: int) -> "Clicks":
         """The same with padding up to ``count`` clicks per object."""
         missing = max(count - self.labels_BN.shape[1], 0)

@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
 
 import numpy as np
 import torch
 
-from openvista.datalist import AnyCase, Case, DataList, UnlabelledCase
+from openvista.datalist import AnyCase, DataList
 from openvista.errors import DataListError, InputError, OpenVistaError
 from openvista.inference.progress import Progress
 from openvista.io import read_labels, read_scan, read_segmentation, replacing
@@ -27,51 +26,6 @@ from openvista.supervoxels.source import Clustering, FeatureSource
 
 logger = logging.getLogger(__name__)
 
-
-def map_path(folder: Path, image: Path) -> Path:
-    """Where the supervoxels of a scan go."""
-    return folder / f"{scan_name(image)}_sv.nii.gz"
-
-
-def picture_path(target: Path) -> Path:
-    """The preview that lies beside a map."""
-    return target.with_name(f"{scan_name(target)}.png")
-
-
-def write_map(supervoxels: Segmentation, target: Path) -> None:
-    """Write a map as uint16 NIfTI, and its description; both whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written there.
-    """
-    side = sidecar_path(target)
-    with replacing(side) as temporary_side:
-        temporary_side.write_text(describe(supervoxels), encoding="utf-8")
-        with replacing(target) as temporary:
-            write_nifti(temporary, supervoxels)
-
-
-def is_made(target: Path, scan: Scan, provenance: dict[str, object]) -> bool:
-    """Whether a whole map of this scan with just these choices is there already."""
-    side = sidecar_path(target)
-    if not target.is_file() or not side.is_file():
-        return False
-    try:
-        described = json.loads(side.read_text(encoding="utf-8"))
-        labels, grid = read_labels(target)
-    except (OSError, ValueError, OpenVistaError) as error:
-        logger.warning("%s: cannot be read (%s): made again", target, error)
-        return False
-    wanted = json.loads(json.dumps(provenance))
-    if not isinstance(described, dict) or any(described.get(key) != value for key, value in wanted.items()):
-        logger.info("%s: made with other choices: made again", target)
-        return False
-    return grid.matches(scan.grid) and bool(np.any(labels))
-
-
-logger = logging.getLogger(__name__)
-
-SomeCase = TypeVar("SomeCase", Case, UnlabelledCase)
 SPLITS = ("training", "testing", "all")
 
 
@@ -133,7 +87,7 @@ def do_jobs(
     jobs: Sequence[Job],
     work: Work,
     workers: int = 1,
-    report: Callable[[Job, Progress], None] = lambda job, step: None,
+    progress: Callable[[Job, Progress], None] = lambda job, step: None,
     done: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Do every job, in threads; results in the order of jobs.
@@ -152,10 +106,10 @@ def do_jobs(
     before = torch.get_num_threads()
 
     def run(job: Job) -> Outcome:
-        def step(progress: Progress) -> None:
+        def step(done: Progress) -> None:
             if stop.is_set():
                 raise _Stopped
-            report(job, progress)
+            progress(job, done)
 
         return _do(job, work, step)
 
@@ -190,6 +144,47 @@ def _do(job: Job, work: Work, step: Callable[[Progress], None]) -> Outcome:
         return Outcome(job, error=str(error))
     except OSError as error:
         return Outcome(job, error=f"{job.target}: cannot be written: {error.strerror or error}")
+
+
+def map_path(folder: Path, image: Path) -> Path:
+    """Where the supervoxels of a scan go."""
+    return folder / f"{scan_name(image)}_sv.nii.gz"
+
+
+def picture_path(target: Path) -> Path:
+    """The preview that lies beside a map."""
+    return target.with_name(f"{scan_name(target)}.png")
+
+
+def write_map(supervoxels: Segmentation, target: Path) -> None:
+    """Write a map as uint16 NIfTI, and its description; both whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+    side = sidecar_path(target)
+    with replacing(side) as temporary_side:
+        temporary_side.write_text(describe(supervoxels), encoding="utf-8")
+        with replacing(target) as temporary:
+            write_nifti(temporary, supervoxels)
+
+
+def is_made(target: Path, scan: Scan, provenance: dict[str, object]) -> bool:
+    """Whether a whole map of this scan with just these choices is there already."""
+    side = sidecar_path(target)
+    if not target.is_file() or not side.is_file():
+        return False
+    try:
+        described = json.loads(side.read_text(encoding="utf-8"))
+        labels, grid = read_labels(target)
+    except (OSError, ValueError, OpenVistaError) as error:
+        logger.warning("%s: cannot be read (%s): made again", target, error)
+        return False
+    wanted = json.loads(json.dumps(provenance))
+    if not isinstance(described, dict) or any(described.get(key) != value for key, value in wanted.items()):
+        logger.info("%s: made with other choices: made again", target)
+        return False
+    return grid.matches(scan.grid) and bool(np.any(labels))
 
 
 def cases_of(listed: DataList, split: str) -> list[AnyCase]:
@@ -230,14 +225,8 @@ def with_supervoxels(listed: DataList, outcomes: Sequence[Outcome]) -> DataList:
     """The list with the maps that are there now; other cases stay as they were."""
     targets = {outcome.job.image: outcome.job.target for outcome in outcomes if outcome.error is None}
 
-    def told(case: SomeCase) -> SomeCase:
+    def told(case: AnyCase) -> AnyCase:
         target = targets.get(Path(os.path.abspath(case.image)))
         return case if target is None else replace(case, supervoxels=target)
 
-    return replace(
-        listed,
-        training=tuple(map(told, listed.training)),
-        testing=tuple(map(told, listed.testing)),
-        unlabelled=tuple(map(told, listed.unlabelled)),
-        testing_unlabelled=tuple(map(told, listed.testing_unlabelled)),
-    )
+    return listed.changed(told)

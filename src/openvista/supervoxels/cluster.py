@@ -13,7 +13,7 @@ from openvista.errors import MissingExtraError
 from openvista.geometry.grid import Float3
 from openvista.supervoxels.pieces import connect
 from openvista.supervoxels.source import Clustering
-from openvista.supervoxels.volume import FeatureVolume
+from openvista.supervoxels.volume import GridFeatures
 
 Floats = NDArray[np.float32]
 
@@ -26,7 +26,7 @@ SMALLEST_SHARE = 0.25
 the best union of pieces had a Dice of 0.39 with the organs of one head-and-neck CT, and of 0.54 with a quarter."""
 
 
-def cluster(features: FeatureVolume, body_XYZ: NDArray[np.bool_], clustering: Clustering) -> NDArray[np.int32]:
+def cluster(features: GridFeatures, body_XYZ: NDArray[np.bool_], clustering: Clustering) -> NDArray[np.int32]:
     """Supervoxels on the features' grid: 1, 2, ... without gaps, 0 outside the body, each in one piece.
 
     Specks of body that touch no other piece are 0 as well.
@@ -50,7 +50,7 @@ def cluster(features: FeatureVolume, body_XYZ: NDArray[np.bool_], clustering: Cl
     return connect(raw, values_XYZC, max(1, int(SMALLEST_SHARE * count / max(segments, 1))))
 
 
-def smooth_inside(features: FeatureVolume, body_XYZ: NDArray[np.bool_], sigma_mm: float) -> Floats:
+def smooth_inside(features: GridFeatures, body_XYZ: NDArray[np.bool_], sigma_mm: float) -> Floats:
     """Features [N, C] of the N voxels of the body, smoothed by a Gaussian that sees the body only."""
     values_XYZC = features.values_XYZC.numpy()
     sigma = [sigma_mm / length for length in features.grid.spacing]

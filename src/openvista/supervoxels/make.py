@@ -21,42 +21,12 @@ from openvista.supervoxels.planes import count_voxels, look_up
 from openvista.supervoxels.source import Clustering, FeatureSource
 from openvista.supervoxels.volume import MOST_VOXELS, crop, in_file_order, ras_voxels, resample, working_grid
 
+logger = logging.getLogger(__name__)
+
 AIR_HU = -500.0
 """Half-way between air and water: a voxel half filled with skin is on the border."""
 _LEAST_SHARE = 0.01
 """Of the scan: smaller pieces of air at its sides (gas cut by the border, noise) belong to the patient."""
-
-
-def outside_air(voxels: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
-    """True in the air around the patient, [X, Y, Z] in the order of ``voxels``.
-
-    That is each large piece of air that reaches the right, left, front or back side of the scan; so lungs, which may
-    reach its lower end, stay tissue. Where no air reaches a side (a round field of view), it is the largest piece of
-    air, which is the rule of the paper (paper facts §6).
-
-    Args:
-        voxels: HU.
-        grid: says which axes run to the patient's sides.
-    """
-    pieces, count = ndimage.label(voxels < AIR_HU)
-    if count == 0:
-        return np.zeros(voxels.shape, bool)
-    sizes = count_voxels(pieces, count + 1)
-    sizes[0] = 0
-    at_side = np.zeros(count + 1, bool)
-    for axis in grid.ras_order[0][:2]:
-        for end in (0, -1):
-            at_side[np.unique(pieces.take(end, axis))] = True
-    chosen = at_side & (sizes >= _LEAST_SHARE * voxels.size)
-    if not chosen[1:].any():
-        chosen[:] = False
-        chosen[int(np.argmax(sizes))] = True
-    chosen[0] = False
-    return np.asarray(look_up(chosen, pieces))
-
-
-logger = logging.getLogger(__name__)
-
 _MARGIN_MM = 15.0
 """Kept around the body: what inference keeps as well."""
 
@@ -74,7 +44,7 @@ def make_supervoxels(
         scan: HU on its own grid; any orientation and spacing.
         source: where features come from.
         clustering: how many, how round, how smooth.
-        progress: told about progress: stages ``"prepare"``, ``"encode"`` and ``"cluster"``.
+        progress: told after each step, as stages ``"prepare"``, ``"encode"`` and ``"cluster"``.
         most_voxels: scans with more are clustered on a coarser grid and brought back, which bounds the memory.
 
     Returns:
@@ -103,6 +73,34 @@ def make_supervoxels(
     progress(Progress("cluster", 1, 1))
     logger.info("%s: %d supervoxels, worked on at %s", scan.name, labels.max(), grid.shape)
     return Segmentation(labels, scan.grid, {}, {}, scan, provenance(source, clustering))
+
+
+def outside_air(voxels: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
+    """True in the air around the patient, [X, Y, Z] in the order of ``voxels``.
+
+    That is each large piece of air that reaches the right, left, front or back side of the scan; so lungs, which may
+    reach its lower end, stay tissue. Where no air reaches a side (a round field of view), it is the largest piece of
+    air, which is the rule of the paper (paper facts §6).
+
+    Args:
+        voxels: HU.
+        grid: says which axes run to the patient's sides.
+    """
+    pieces, count = ndimage.label(voxels < AIR_HU)
+    if count == 0:
+        return np.zeros(voxels.shape, bool)
+    sizes = count_voxels(pieces, count + 1)
+    sizes[0] = 0
+    at_side = np.zeros(count + 1, bool)
+    for axis in grid.ras_order[0][:2]:
+        for end in (0, -1):
+            at_side[np.unique(pieces.take(end, axis))] = True
+    chosen = at_side & (sizes >= _LEAST_SHARE * voxels.size)
+    if not chosen[1:].any():
+        chosen[:] = False
+        chosen[int(np.argmax(sizes))] = True
+    chosen[0] = False
+    return np.asarray(look_up(chosen, pieces))
 
 
 def provenance(source: FeatureSource, clustering: Clustering) -> dict[str, object]:

@@ -15,7 +15,7 @@ from openvista.inference.windows import cut_windows
 from openvista.model import Model
 from openvista.prepare import prepare
 from openvista.scan import Scan
-from openvista.supervoxels.volume import FeatureVolume, Gathering, along, grid_weights
+from openvista.supervoxels.volume import Gathering, GridFeatures, along, grid_weights
 
 PROFILE = replace(BEST, name="supervoxels", overlap=0.125)
 """A quarter of the windows of ``best``: a boundary between likes is no edge of a structure, and lists are long."""
@@ -48,7 +48,7 @@ class ModelFeatures:
             "overlap": PROFILE.overlap,
         }
 
-    def features(self, scan: Scan, grid: Grid, progress: Report = silent) -> FeatureVolume:
+    def features(self, scan: Scan, grid: Grid, progress: Report = silent) -> GridFeatures:
         """See :class:`FeatureSource`.
 
         Raises:
@@ -63,7 +63,7 @@ class ModelFeatures:
         weights = [matrix[:, side] for matrix, side in zip(matrices, windowed.box.slices(), strict=True)]
         axis = windowed.plan.streaming_axis
 
-        def gather(device: torch.device) -> FeatureVolume:
+        def gather(device: torch.device) -> GridFeatures:
             gathering = Gathering(grid, preset.filters)
             for slab in stitch(windowed, network.features, preset.filters, Storage(device, dtype), progress):
                 first = slab.first

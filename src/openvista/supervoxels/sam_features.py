@@ -24,7 +24,7 @@ from openvista.inference.progress import Progress, Report, silent
 from openvista.prepare import scale_hu
 from openvista.scan import Scan
 from openvista.supervoxels.make import AIR_HU
-from openvista.supervoxels.volume import FeatureVolume, Gathering, along, grid_weights, ras_voxels, triangle_weights
+from openvista.supervoxels.volume import Gathering, GridFeatures, along, grid_weights, ras_voxels, triangle_weights
 
 if TYPE_CHECKING:
     from transformers import SamModel
@@ -66,7 +66,7 @@ class SamFeatures:
     def describe(self) -> dict[str, object]:
         return {"features": "sam", "model": self.name, "hu_window": list(HU_WINDOW), "side": self.side}
 
-    def features(self, scan: Scan, grid: Grid, progress: Report = silent) -> FeatureVolume:
+    def features(self, scan: Scan, grid: Grid, progress: Report = silent) -> GridFeatures:
         """See :class:`FeatureSource`.
 
         Raises:

@@ -1,4 +1,7 @@
-"""What a source of features is. Its kinds are in modules of their own: ``intensity``, ``automatic`` and ``sam``."""
+"""Where supervoxels come from: a source of features, and how features are clustered.
+
+The source that needs no model is here; the others are in ``model_features`` and ``sam_features``.
+"""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +15,13 @@ from openvista.inference.progress import Progress, Report, silent
 from openvista.prepare import scale_hu
 from openvista.report.slices import SOFT_TISSUE_WINDOW
 from openvista.scan import Scan
-from openvista.supervoxels.volume import FeatureVolume, ras_voxels, resample
+from openvista.supervoxels.volume import GridFeatures, ras_voxels, resample
+
+WHOLE_WINDOW = (-1000.0, 1000.0)
+"""Sets lung and bone apart, which look alike through the soft-tissue window (range of paper facts §6)."""
+
+MOST_SEGMENTS = 10_000
+"""Pieces may be a quarter of the mean size, so there are at most four per wished one: all numbers fit uint16."""
 
 
 class FeatureSource(Protocol):
@@ -28,7 +37,7 @@ class FeatureSource(Protocol):
         """All that the features depend on: kept with the result, and compared when work is resumed."""
         ...
 
-    def features(self, scan: Scan, grid: Grid, progress: Report) -> FeatureVolume:
+    def features(self, scan: Scan, grid: Grid, progress: Report) -> GridFeatures:
         """The features of a scan on a grid in RAS order that covers it.
 
         Args:
@@ -37,10 +46,6 @@ class FeatureSource(Protocol):
             progress: told after each step, as stage ``"encode"``.
         """
         ...
-
-
-WHOLE_WINDOW = (-1000.0, 1000.0)
-"""Sets lung and bone apart, which look alike through the soft-tissue window (range of paper facts §6)."""
 
 
 class IntensityFeatures:
@@ -52,17 +57,13 @@ class IntensityFeatures:
     def describe(self) -> dict[str, object]:
         return {"features": "intensity", "hu_windows": [list(SOFT_TISSUE_WINDOW), list(WHOLE_WINDOW)]}
 
-    def features(self, scan: Scan, grid: Grid, progress: Report = silent) -> FeatureVolume:
+    def features(self, scan: Scan, grid: Grid, progress: Report = silent) -> GridFeatures:
         volume_XYZ = ras_voxels(scan)
         channels = []
         for done, window in enumerate((SOFT_TISSUE_WINDOW, WHOLE_WINDOW), 1):
             channels.append(resample(scale_hu(volume_XYZ, window), scan.grid.in_ras_order(), grid).half())
             progress(Progress("encode", done, 2))
-        return FeatureVolume(torch.stack(channels, -1), grid)
-
-
-MOST_SEGMENTS = 10_000
-"""Pieces may be a quarter of the mean size, so there are at most four per wished one: all numbers fit uint16."""
+        return GridFeatures(torch.stack(channels, -1), grid)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ at 2.3 mm then, finer than the smoothing (paper facts §6: 3)."""
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureVolume:
+class GridFeatures:
     """A feature vector for each voxel of a grid.
 
     Attributes:
@@ -119,9 +119,9 @@ class Gathering:
         part = self.values_XYZC.narrow(axis, first, stop - first)
         part += along(weights[first:stop], slab_XYZC.float().cpu(), axis)
 
-    def volume(self) -> FeatureVolume:
+    def volume(self) -> GridFeatures:
         """What came together."""
-        return FeatureVolume(self.values_XYZC, self.grid)
+        return GridFeatures(self.values_XYZC, self.grid)
 
 
 def ras_voxels(scan: Scan) -> Tensor:

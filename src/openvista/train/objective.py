@@ -10,7 +10,7 @@ from torch.nn import functional
 from openvista.geometry.grid import Float3
 from openvista.network import ClickLabel, PointFeatures, Vista3D
 from openvista.network.class_head import dot_logits
-from openvista.simulate.clicks import ClickRules, Clicks, further_clicks
+from openvista.simulate.clicks import ClickRules, Clicks, further_clicks, joined
 from openvista.simulate.user import next_user_clicks
 from openvista.train.recipe import Recipe
 from openvista.train.samples import ClassPrompts, ClickPrompts, Sample, random_source
@@ -229,4 +229,4 @@ def with_further_clicks(prompts: ClickPrompts, predicted_BXYZ: Tensor, spacing: 
         more = further_clicks(predicted_BXYZ, *truth, ClickRules(), random_source(prompts.seed))
     if more is None:
         return None
-    return replace(prompts, clicks=prompts.clicks.joined(more), seed=prompts.seed + 1)
+    return replace(prompts, clicks=joined([prompts.clicks, more]), seed=prompts.seed + 1)

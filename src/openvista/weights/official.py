@@ -1,4 +1,4 @@
-"""Checkpoints in any known naming to ours, strictly, and back to the official ones."""
+"""Checkpoints in any known naming to ours, strictly, and back to the official ones; and what a misfit looks like."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 Naming = Literal["monai-1.4", "monai-1.3", "hf", "openvista"]
 NAMINGS: tuple[Naming, ...] = ("monai-1.4", "monai-1.3", "hf", "openvista")
+
+_SHOWN = 3  # names in a message
+_SIDECARS = ("config.json", "metadata.json", "configs/metadata.json", "../configs/metadata.json")
 
 
 @dataclass(frozen=True)
@@ -159,32 +162,6 @@ def to_naming(checkpoint: Checkpoint, target: Naming) -> dict[str, Tensor]:
     return official
 
 
-def _check(
-    tensors: Mapping[str, Tensor],
-    preset: Preset,
-    origin: str,
-    unknown: list[str],
-    original: Mapping[str, str],
-    names: list[str],
-) -> None:
-    expected = expected_shapes(preset)
-    unread = naming.unread_shapes(preset.filters, preset.class_rows) if "point" in preset.branches else {}
-    allowed = {**expected, **{name: torch.Size(shape) for name, shape in unread.items()}}
-    unknown = unknown + [original[name] for name in tensors if name not in allowed]
-    missing = [name for name in expected if name not in tensors]
-    shapes = [
-        f"{original[name]} {tuple(tensor.shape)} instead of {tuple(allowed[name])}"
-        for name, tensor in tensors.items()
-        if name in allowed and tensor.shape != allowed[name]
-    ]
-    if unknown or missing or shapes or not preset.branches:
-        raise WeightsError(misfit(origin, names, unknown, missing, shapes))
-
-
-_SHOWN = 3
-_SIDECARS = ("config.json", "metadata.json", "configs/metadata.json", "../configs/metadata.json")
-
-
 def refuse_ctmr(path: Path) -> None:
     """CTMR and CT weights have the same names and shapes; only what lies around the file tells them apart.
 
@@ -227,6 +204,28 @@ def misfit(
         if found
     ]
     return f"{origin} does not fit: it looks like {family(names)}, but has {', '.join(parts) or 'no branch'}"
+
+
+def _check(
+    tensors: Mapping[str, Tensor],
+    preset: Preset,
+    origin: str,
+    unknown: list[str],
+    original: Mapping[str, str],
+    names: list[str],
+) -> None:
+    expected = expected_shapes(preset)
+    unread = naming.unread_shapes(preset.filters, preset.class_rows) if "point" in preset.branches else {}
+    allowed = {**expected, **{name: torch.Size(shape) for name, shape in unread.items()}}
+    unknown = unknown + [original[name] for name in tensors if name not in allowed]
+    missing = [name for name in expected if name not in tensors]
+    shapes = [
+        f"{original[name]} {tuple(tensor.shape)} instead of {tuple(allowed[name])}"
+        for name, tensor in tensors.items()
+        if name in allowed and tensor.shape != allowed[name]
+    ]
+    if unknown or missing or shapes or not preset.branches:
+        raise WeightsError(misfit(origin, names, unknown, missing, shapes))
 
 
 def _some(names: Sequence[str]) -> str:
