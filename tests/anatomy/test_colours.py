@@ -3,11 +3,12 @@
 import colorsys
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from openvista.anatomy.catalogue import CATALOGUE
-from openvista.anatomy.colours import colour_for, right_of
+from openvista.anatomy.colours import colour_for, from_hex, right_of, to_hex
 
 
 def _distance(one: tuple[int, int, int], other: tuple[int, int, int]) -> int:
@@ -60,3 +61,14 @@ def test_computed_colours_are_fixed() -> None:
 
 
 FIXED = [(255, 176, 128), (33, 18, 184), (131, 204, 112), (255, 38, 145), (128, 228, 255)]
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 3))
+def test_a_colour_in_hex_and_back(colour: tuple[int, int, int]) -> None:
+    assert from_hex(to_hex(colour)) == colour == from_hex(to_hex(colour)[1:].upper())
+
+
+@pytest.mark.parametrize("text", ["#12345", "#1234567", "red", "#12345678", ""])
+def test_what_is_no_colour_in_hex(text: str) -> None:
+    with pytest.raises(ValueError):
+        from_hex(text)

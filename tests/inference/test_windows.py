@@ -1,12 +1,17 @@
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.data.utils import compute_importance_map, dense_patch_slices
 
-from openvista.inference.windows import axis_starts, importance_map, pad, plan_windows, total_weights
+from openvista.geometry.grid import Grid
+from openvista.inference.profiles import BEST
+from openvista.inference.windows import axis_starts, cut_windows, importance_map, pad, plan_windows, total_weights
+from openvista.network import STARTER
+from openvista.prepare import Prepared
 
 sides = st.tuples(*[st.integers(1, 40)] * 3)
 windows = st.tuples(*[st.integers(1, 24)] * 3)
@@ -52,6 +57,7 @@ def test_padding_keeps_the_volume_in_the_middle(mode):
     assert plan.pad_before == (3, 0, 2)
     assert padded.shape == plan.padded == (12, 20, 12)
     assert torch.equal(padded[3:8, :, 2:10], image)
+    assert torch.equal(padded[plan.inner.slices()], image)
     assert padded[0, 4, 4] == (0 if mode == "constant" else image[0, 4, 2])
 
 
@@ -59,3 +65,18 @@ def test_total_weights_count_the_windows_over_a_voxel():
     plan = plan_windows((24, 16, 16), (16, 16, 16), 0.5)
     total = total_weights(plan, importance_map((16, 16, 16), "constant"))
     assert total[:, 0, 0].tolist() == [1.0] * 8 + [2.0] * 8 + [1.0] * 8
+
+
+@pytest.mark.parametrize("skip_air", [True, False])
+def test_a_prepared_scan_is_cut_where_the_body_is(skip_air):
+    image = torch.zeros(150, 60, 30)
+    image[80:110, 20:40, 10:20] = 1.0
+    grid = Grid(tuple(image.shape), np.eye(4))
+    profile = BEST.override(skip_air=skip_air, overlap=0.25)
+    windowed = cut_windows(Prepared(image, grid, grid), STARTER, profile)
+    assert windowed.image_XYZ.shape == windowed.plan.padded
+    assert torch.equal(windowed.image_XYZ[windowed.plan.inner.slices()], image[windowed.box.slices()])
+    assert windowed.image_XYZ.sum() == image.sum()
+    assert (windowed.box.shape == grid.shape) != skip_air
+    assert windowed.importance().shape == STARTER.window
+    assert windowed.slab_bytes(3, torch.float16) == 48 * windowed.plan.padded[1] * 48 * 3 * 2
