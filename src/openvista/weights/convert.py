@@ -111,11 +111,6 @@ class Report:
     parameters: int
     sha256: str
 
-    @property
-    def sound(self) -> bool:
-        """Nothing is wrong."""
-        return not self.problems
-
 
 def verify_model(model: ModelFolder) -> Report:
     """Read everything: checksum, names, shapes, and that every weight is a finite number."""
