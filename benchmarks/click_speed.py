@@ -55,7 +55,7 @@ def main() -> None:
     warm_up(official, model, scan, arguments.window, clicks[:1])
     for _ in range(arguments.rounds):
         session = model.open(scan)
-        image = session.bench.prepared.image_XYZ  # both start from the prepared image
+        image = session.open_scan.prepared.image_XYZ  # both start from the prepared image
         our_rounds.append(time_ours(session, clicks, clock))
         theirs, seconds = time_peer(official, image, arguments.window, clicks, clock)
         peer_rounds.append(seconds)
@@ -93,7 +93,7 @@ def warm_up(network: torch.nn.Module, model: Model, scan: Scan, side: int, click
     """Imports, kernels and memory of both, outside the times."""
     session = model.open(scan)
     time_ours(session, clicks, time.perf_counter)
-    time_peer(network, session.bench.prepared.image_XYZ, side, clicks, time.perf_counter)
+    time_peer(network, session.open_scan.prepared.image_XYZ, side, clicks, time.perf_counter)
     print("  (that was the warm-up)")
 
 
@@ -135,10 +135,10 @@ def agreement(session: Session, theirs_XYZ: torch.Tensor, click: Click) -> None:
     """How far the answers to the first click are from each other."""
     while len(session.object("object").clicks) > 1:
         session.undo()
-    engine = session.bench.answering.engine
-    opening = session.object("object").state.description.openings[0]
-    placed = [GridClick(session.bench.to_model(click.voxel), click.positive)]
-    part = engine.answer(opening, placed, special=False, zero_shot=False)
+    engine = session.open_scan.object_masks.engine
+    window = session.object("object").state.inputs.windows[0]
+    placed = [GridClick(session.open_scan.to_model(click.voxel), click.positive)]
+    part = engine.answer(window, placed, special=False, zero_shot=False)
     expected = theirs_XYZ[part.slices].numpy()
     difference = np.abs(part.values_XYZ.astype(np.float32) - expected).max() / np.abs(expected).max()
     print(

@@ -57,18 +57,18 @@ class BrightRegions:
         self.encoded += 1
         return SeenWindow(window_XYZ.clone(), window_XYZ.numel() * 4)
 
-    def answer(self, features: SeenWindow, tokens: Sequence[WindowClick], zero_shot: bool) -> torch.Tensor:
-        self.asked.append(tuple(tokens))
+    def answer(self, features: SeenWindow, clicks: Sequence[WindowClick], zero_shot: bool) -> torch.Tensor:
+        self.asked.append(tuple(clicks))
         pieces, _ = ndimage.label(features.image_XYZ.numpy() > self.threshold, np.ones((3, 3, 3)))
         inside = np.zeros(pieces.shape, dtype=bool)
         places = np.stack(np.indices(pieces.shape), -1)
-        for token in tokens:
-            if token.label in (ClickLabel.POSITIVE, ClickLabel.SPECIAL_POSITIVE):
-                found = pieces[tuple(min(int(p + 0.5), n - 1) for p, n in zip(token.place, pieces.shape, strict=True))]
+        for click in clicks:
+            if click.label in (ClickLabel.POSITIVE, ClickLabel.SPECIAL_POSITIVE):
+                found = pieces[tuple(min(int(p + 0.5), n - 1) for p, n in zip(click.place, pieces.shape, strict=True))]
                 inside |= (pieces == found) & (found > 0)
-        for token in tokens:
-            if token.label in (ClickLabel.NEGATIVE, ClickLabel.SPECIAL_NEGATIVE):
-                inside &= ((places - np.array(token.place)) ** 2).sum(-1) > 3.5**2
+        for click in clicks:
+            if click.label in (ClickLabel.NEGATIVE, ClickLabel.SPECIAL_NEGATIVE):
+                inside &= ((places - np.array(click.place)) ** 2).sum(-1) > 3.5**2
         return torch.from_numpy(np.where(inside, 4.0, -4.0).astype(np.float32))
 
 

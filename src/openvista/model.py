@@ -117,10 +117,9 @@ class Model:
         """
         from openvista.io.session_file import read_session
         from openvista.session.session import Session  # not needed, and not loaded, for automatic segmentation
-        from openvista.session.store import unpack
 
         if session is not None:
-            return unpack(read_session(session), self._for_sessions, scan, feature_budget)
+            return Session.restored(read_session(session), self._for_sessions, scan, feature_budget)
         return Session(self._for_sessions, scan, find_profile(profile), feature_budget)
 
     @cached_property

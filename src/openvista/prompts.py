@@ -1,4 +1,4 @@
-"""The click: what a user points with. Checked here, answered elsewhere."""
+"""The click: what a user points with."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from openvista.errors import PromptError
 
-_AXES = "xyz"
 _SIGNS = {"+": True, "-": False}
 
 
@@ -27,30 +26,18 @@ class Click:
             raise PromptError(f"a click needs three voxel coordinates x, y, z, not {len(self.voxel)}: {self.voxel}")
         x, y, z = (float(part) for part in self.voxel)
         if not all(map(math.isfinite, (x, y, z))):
-            raise PromptError(f"click {_shown((x, y, z))} is not a place: give three finite voxel coordinates")
+            raise PromptError(f"click {shown_voxel((x, y, z))} is not a place: give three finite voxel coordinates")
         object.__setattr__(self, "voxel", (x, y, z))
 
 
-def check_inside(click: Click, shape: Sequence[int]) -> None:
-    """Make sure that a click lies in a voxel of the scan; a voxel reaches half its width to either side of its centre.
+def is_inside(click: Click, shape: Sequence[int]) -> bool:
+    """Whether a click lies in a voxel of the scan; a voxel reaches half its width to either side of its centre.
 
     Args:
         click: where, in voxels.
         shape: of the scan, [X, Y, Z].
-
-    Raises:
-        PromptError: it does not.
     """
-    outside = [
-        f"{axis} must be 0 to {size - 1}"
-        for axis, position, size in zip(_AXES, click.voxel, shape, strict=True)
-        if not -0.5 <= position < size - 0.5
-    ]
-    if outside:
-        size = ", ".join(str(int(length)) for length in shape)
-        raise PromptError(
-            f"click {_shown(click.voxel)} lies outside the scan of shape ({size}): voxel {', '.join(outside)}"
-        )
+    return all(-0.5 <= position < size - 0.5 for position, size in zip(click.voxel, shape, strict=True))
 
 
 def parse_click(text: str) -> Click:
@@ -72,5 +59,6 @@ def parse_click(text: str) -> Click:
     return Click((x, y, z), positive)
 
 
-def _shown(voxel: Sequence[float]) -> str:
+def shown_voxel(voxel: Sequence[float]) -> str:
+    """A place for messages, such as (12, 7.5, 3)."""
     return f"({', '.join(f'{part:g}' for part in voxel)})"

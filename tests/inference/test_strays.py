@@ -90,7 +90,7 @@ def test_a_models_own_class_is_in_one_piece_where_its_card_says_so(scan, model_w
     assert 0 < np.count_nonzero(labels) < np.count_nonzero(everything)
     session = model_with_mast.open(scan)
     session.segment(["mast"])
-    assert np.count_nonzero(session.bench.automatic[133].values_XYZ > 0) == np.count_nonzero(labels)
+    assert np.count_nonzero(session.open_scan.automatic[133].values_XYZ > 0) == np.count_nonzero(labels)
 
 
 def test_class_prompts_leave_strays_out_of_label_maps_and_sessions(scan):
@@ -104,7 +104,7 @@ def test_class_prompts_leave_strays_out_of_label_maps_and_sessions(scan):
     def started(profile):
         session = model.open(scan, profile=profile)
         session.segment([liver])
-        return session.bench.automatic[liver].values_XYZ > 0
+        return session.open_scan.automatic[liver].values_XYZ > 0
 
     assert np.count_nonzero(started(with_strays)) == np.count_nonzero(everything)
     assert np.count_nonzero(started(BEST)) == np.count_nonzero(cleaned)

@@ -100,9 +100,9 @@ def test_special_classes_and_new_objects_are_asked_their_own_way(two_branches):
     asked = []
 
     class Listening(BrightRegions):
-        def answer(self, features, tokens, zero_shot):
-            asked.append(({token.label for token in tokens}, zero_shot))
-            return super().answer(features, tokens, zero_shot)
+        def answer(self, features, clicks, zero_shot):
+            asked.append(({click.label for click in clicks}, zero_shot))
+            return super().answer(features, clicks, zero_shot)
 
     session = bright_session(two_balls(), Listening())
     clicks = [Click((10, 12, 14)), Click((10, 16, 14), False)]

@@ -3,13 +3,13 @@ import pytest
 
 from openvista.errors import PromptError
 from openvista.prompts import Click
-from openvista.session.drawing import GAP, MOST, clicks_of_box, clicks_of_lasso, clicks_of_scribble, fill_contour
+from openvista.session.drawing import GAP, MOST, draw_box, draw_lasso, draw_scribble, fill_contour
 
 SHAPE = (40, 40, 20)
 
 
 def test_a_box_is_a_click_in_its_middle_and_negative_ones_beyond_its_faces():
-    clicks = clicks_of_box([(10, 21), (10, 30), (4, 9)], SHAPE)
+    clicks = draw_box([(10, 21), (10, 30), (4, 9)], SHAPE).clicks
     assert clicks[0] == Click((15, 19.5, 6))
     assert [click.voxel for click in clicks[1:]] == [
         (7.25, 19.5, 6),
@@ -23,28 +23,28 @@ def test_a_box_is_a_click_in_its_middle_and_negative_ones_beyond_its_faces():
 
 
 def test_a_box_on_a_slice_says_nothing_about_other_slices():
-    clicks = clicks_of_box([(10, 21), (10, 30), (5, 6)], SHAPE)
+    clicks = draw_box([(10, 21), (10, 30), (5, 6)], SHAPE).clicks
     assert {click.voxel[2] for click in clicks} == {5}
     assert len(clicks) == 5
 
 
 def test_negative_clicks_of_a_box_stay_in_the_scan():
-    clicks = clicks_of_box([(0, 40), (10, 30), (5, 6)], SHAPE)
+    clicks = draw_box([(0, 40), (10, 30), (5, 6)], SHAPE).clicks
     assert len(clicks) == 3
 
 
 def test_a_negative_box_is_one_negative_click():
-    assert clicks_of_box([(10, 21), (10, 30), (5, 6)], SHAPE, positive=False) == [Click((15, 19.5, 5), False)]
+    assert draw_box([(10, 21), (10, 30), (5, 6)], SHAPE, positive=False).clicks == [Click((15, 19.5, 5), False)]
 
 
 @pytest.mark.parametrize("box", [[(1, 2), (3, 4)], [(1, 1), (2, 3), (4, 5)], [(1, 2, 3), (2, 3), (4, 5)]])
 def test_broken_boxes(box):
     with pytest.raises(PromptError, match="is not understood"):
-        clicks_of_box(box, SHAPE)
+        draw_box(box, SHAPE)
 
 
 def test_a_scribble_spreads_its_clicks_along_the_stroke():
-    clicks = clicks_of_scribble([(5, 5, 3), (35, 5, 3)])
+    clicks = draw_scribble([(5, 5, 3), (35, 5, 3)]).clicks
     assert len(clicks) == MOST
     assert clicks[0].voxel == (20, 5, 3)
     assert {click.voxel[0] for click in clicks[1:3]} == {5, 35}
@@ -55,29 +55,29 @@ def test_a_scribble_spreads_its_clicks_along_the_stroke():
 def test_a_scribble_as_mask_or_as_stroke_is_the_same():
     mask = np.zeros(SHAPE, bool)
     mask[5:36, 7, 3] = True
-    assert clicks_of_scribble(mask, False) == clicks_of_scribble([(5, 7, 3), (35, 7, 3)], False)
-    assert clicks_of_scribble([(5, 7, 3)]) == [Click((5, 7, 3))]
+    assert draw_scribble(mask, False).clicks == draw_scribble([(5, 7, 3), (35, 7, 3)], False).clicks
+    assert draw_scribble([(5, 7, 3)]).clicks == [Click((5, 7, 3))]
     with pytest.raises(PromptError, match="empty"):
-        clicks_of_scribble(np.zeros(SHAPE, bool))
+        draw_scribble(np.zeros(SHAPE, bool))
 
 
 def test_a_lasso_clicks_deep_inside():
     mask = fill_contour([(5, 5), (35, 5), (35, 15), (5, 15)], axis=2, index=4, shape=SHAPE)
     assert mask[:, :, 4].sum() == 30 * 10
-    clicks = clicks_of_lasso(mask)
+    clicks = draw_lasso(mask, SHAPE).clicks
     assert 2 <= len(clicks) <= MOST
     for click in clicks:
         x, y, z = click.voxel
         assert z == 4
         assert min(x - 5, 35 - x, y - 5, 15 - y) >= 2
-    assert not any(click.positive for click in clicks_of_lasso(mask, positive=False))
+    assert not any(click.positive for click in draw_lasso(mask, SHAPE, positive=False).clicks)
 
 
 def test_a_contour_with_a_bay_keeps_clicks_out_of_it():
     ring = np.zeros(SHAPE, bool)
     ring[10:30, 10:30, 3] = True
     ring[14:30, 14:26, 3] = False
-    assert all(ring[tuple(int(p) for p in click.voxel)] for click in clicks_of_lasso(ring))
+    assert all(ring[tuple(int(p) for p in click.voxel)] for click in draw_lasso(ring, SHAPE).clicks)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -92,10 +92,10 @@ def test_impossible_contours():
     with pytest.raises(PromptError, match="no slice 99"):
         fill_contour([(1, 1), (2, 2), (3, 1)], 0, 99, SHAPE)
     with pytest.raises(PromptError, match="several slices"):
-        clicks_of_lasso(np.ones(SHAPE, bool))
+        draw_lasso(np.ones(SHAPE, bool), SHAPE)
 
 
 @pytest.mark.parametrize("far", [2e5, 4e63, 1.7e308])
 def test_a_stroke_that_no_hand_draws_is_refused_at_once(far):
     with pytest.raises(PromptError, match="longer than"):
-        clicks_of_scribble([(-far, 1, 1), (far, 1, 1)])
+        draw_scribble([(-far, 1, 1), (far, 1, 1)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from openvista.inference.profiles import BUNDLE
-from openvista.session.grow import GROW_LIMIT, find_rim, next_opening
+from openvista.session.grow import GROW_LIMIT, find_rim, next_window
 from openvista.session.lattice import Lattice
 from small_sessions import BrightRegions, ball, bright_scan, bright_session
 
@@ -104,7 +104,7 @@ def test_the_next_window_looks_beyond_the_rim_and_its_click_lies_in_the_middle_o
     mask = np.zeros((16, 16, 16), bool)
     mask[:, 5:10, 6:11] = True
     origin = (0, 0, 0) if side > 0 else (24, 0, 0)
-    opening = next_opening(mask, np.ones_like(mask), origin, LATTICE, (1.0, 1.0, 1.0))
+    opening = next_window(mask, np.ones_like(mask), origin, LATTICE, (1.0, 1.0, 1.0))
     assert opening is not None
     first, last = opening.start[0], opening.start[0] + 15
     assert (first < 16 and last >= 23) if side > 0 else (first <= 16 and last >= 24)
@@ -117,4 +117,4 @@ def test_the_next_window_looks_beyond_the_rim_and_its_click_lies_in_the_middle_o
 def test_no_rim_no_window():
     mask = np.zeros((16, 16, 16), bool)
     mask[4:8, 4:8, 4:8] = True
-    assert next_opening(mask, np.ones_like(mask), (0, 0, 0), LATTICE, (1.0, 1.0, 1.0)) is None
+    assert next_window(mask, np.ones_like(mask), (0, 0, 0), LATTICE, (1.0, 1.0, 1.0)) is None

@@ -33,10 +33,10 @@ def test_clicks_correct_the_automatic_result_and_only_where_they_took_something(
     session = two_branches.open(make_scan(SHAPE, AFFINE))
     automatic = session.segment("liver")[0].mask
     answer = session.click((15, 11, 8), "liver", grow=False)
-    assert session.object("liver").state.description.start == "automatic"
+    assert session.object("liver").state.inputs.base == "automatic"
     corrected = session.mask("liver")
-    layer = session.bench.layer(session.object("liver").state.description)
-    assert layer.touched is not None
+    made = session.open_scan.object_mask(session.object("liver").state.inputs)
+    assert made.touched is not None
     assert answer.changed is None or not np.array_equal(automatic, corrected)
     session.undo()
     assert np.array_equal(session.mask("liver"), automatic)
@@ -45,7 +45,7 @@ def test_clicks_correct_the_automatic_result_and_only_where_they_took_something(
     assert np.array_equal(fresh.mask("liver"), corrected)
     alone = two_branches.open(make_scan(SHAPE, AFFINE))
     alone.click((15, 11, 8), "liver", grow=False, automatic=False)
-    assert alone.object("liver").state.description.start is None
+    assert alone.object("liver").state.inputs.base is None
 
 
 def test_an_existing_mask_stays_to_the_voxel_where_clicks_change_nothing():
@@ -59,7 +59,7 @@ def test_an_existing_mask_stays_to_the_voxel_where_clicks_change_nothing():
     session = bright_session(scan)
     seven, nine = session.start_from(Segmentation(labels, scan.grid, {7: "node", 9: "liver"}))
     assert (seven.id, nine.id) == (7, 1)
-    assert nine.state.description.class_id == 1
+    assert nine.state.inputs.class_id == 1
     assert np.array_equal(session.segmentation().labels == 7, labels == 7)
     session.click((30, 28, 15), seven)
     mask = session.mask(seven)
@@ -119,7 +119,7 @@ def test_a_segmentation_tells_what_it_takes_to_make_it_again(session):
     made = session.segmentation()
     assert made.grid is session.scan.grid
     assert made.names == {133: "node"}
-    assert made.provenance["weights_sha256"] == session.bench.model.fingerprint
+    assert made.provenance["weights_sha256"] == session.open_scan.model.fingerprint
     (asked,) = made.provenance["prompts"]["objects"]
     assert asked["clicks"] == [[10.0, 10.0, 8.0, True]]
     assert asked["zero_shot"]

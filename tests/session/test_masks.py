@@ -16,7 +16,6 @@ from openvista.scan import Scan, Segmentation
 from openvista.session.click_engine import WindowClick
 from openvista.session.open_scan import SessionModel
 from openvista.session.session import Session
-from openvista.session.store import unpack
 from small_sessions import TWO_BRANCHES, bright_scan
 
 SHAPE = (40, 40, 24)
@@ -36,10 +35,10 @@ class Fickle:
     def encode(self, window_XYZ: torch.Tensor) -> Features:
         return Features()
 
-    def answer(self, features: Features, tokens: Sequence[WindowClick], zero_shot: bool) -> torch.Tensor:
+    def answer(self, features: Features, clicks: Sequence[WindowClick], zero_shot: bool) -> torch.Tensor:
         places = np.stack(np.indices(self.window), -1)
-        inside = ((places - np.array(tokens[-1].place)) ** 2).sum(-1) < 5**2
-        if tokens[-1].label == ClickLabel.NEGATIVE:
+        inside = ((places - np.array(clicks[-1].place)) ** 2).sum(-1) < 5**2
+        if clicks[-1].label == ClickLabel.NEGATIVE:
             inside[:] = False
         return torch.from_numpy(np.where(inside, 4.0, -4.0).astype(np.float32))
 
@@ -71,16 +70,16 @@ def test_in_the_papers_profile_all_clicks_are_answered_together():
     mask = session.mask("object")
     assert not mask[6, 10, 12]
     assert mask[20, 10, 12]
-    assert session.state.find("object").description.earlier == ()
+    assert session.state.find("object").inputs.corrections == ()
 
 
-def test_clicks_of_one_prompt_are_one_turn():
+def test_clicks_of_one_prompt_are_one_correction():
     session = fickle_session()
     session.clicks([Click((10, 10, 12), True), Click((16, 10, 12), True)])
-    assert session.state.find("object").description.earlier == ()
+    assert session.state.find("object").inputs.corrections == ()
     session.click((25, 25, 12))
-    (turn,) = session.state.find("object").description.earlier
-    assert turn.clicks == 2
+    (correction,) = session.state.find("object").inputs.corrections
+    assert correction.clicks == 2
 
 
 def test_known_clicks_on_a_mask_that_somebody_brought_hold_their_side():
@@ -88,10 +87,10 @@ def test_known_clicks_on_a_mask_that_somebody_brought_hold_their_side():
     labels = np.zeros(SHAPE, np.uint8)
     labels[6:30, 6:14, 8:16] = 1
     (item,) = session.start_from(Segmentation(labels, SCAN.grid, {1: "old"}))
-    known = replace(item.state.description, clicks=(Click((10, 10, 12), True),))
-    answering = session.bench.answering
-    corrected = answering.add_clicks(known, [Click((24, 10, 12), False)], grow_limit=0).description
-    mask = answering.layer(corrected).mask.on(Box.whole(SHAPE), False)
+    known = replace(item.state.inputs, clicks=(Click((10, 10, 12), True),))
+    masks = session.open_scan.object_masks
+    corrected = masks.add_clicks(known, [Click((24, 10, 12), False)], grow_limit=0).inputs
+    mask = masks.object_mask(corrected).mask.on(Box.whole(SHAPE), False)
     assert np.array_equal(mask[:17], labels[:17] > 0)
     assert not mask[18:].any()
 
@@ -104,17 +103,17 @@ def test_undo_shows_what_was_there_and_a_saved_session_goes_on_the_same(tmp_path
         masks.append(session.mask("object"))
     session.click((12, 10, 12), positive=False)
     last = session.mask("object")
-    back = unpack(read_session(session.save(tmp_path / "case.ovsession")), session.bench.model, SCAN)
+    back = Session.restored(read_session(session.save(tmp_path / "case.ovsession")), session.open_scan.model, SCAN)
     assert np.array_equal(back.mask("object"), last)
-    again = unpack(read_session(tmp_path / "case.ovsession"), session.bench.model, SCAN)
+    again = Session.restored(read_session(tmp_path / "case.ovsession"), session.open_scan.model, SCAN)
     again.undo()
     assert np.array_equal(again.mask("object"), masks[2])
-    assert "answering" not in vars(again.bench), "one step back is kept: nothing is asked again"
+    assert again.open_scan.object_masks.engine.features.made == 0, "one step back is kept: nothing is asked again"
     for one in (session, back):
         one.click((18, 14, 12), "object")
     assert np.array_equal(back.mask("object"), session.mask("object"))
     for one in (session, back):
-        one.bench.answering.layers.clear()
+        one.open_scan.object_masks.made.clear()
         one.undo()
         one.undo()
         assert np.array_equal(one.mask("object"), masks[2])

@@ -18,13 +18,13 @@ from openvista.session.merge import (
     Merged,
     VoxelClick,
     correct_nearby,
-    heed_clicks,
-    heed_radius,
+    enforce_clicks,
+    enforcement_radius,
     keep_clicked,
     merge_clicks,
     nearest_click,
 )
-from openvista.session.store import pack, unpack
+from openvista.session.session import Session
 from small_sessions import BrightRegions, bright_scan, bright_session, two_balls
 
 SHAPE = (9, 8, 7)
@@ -160,7 +160,9 @@ def corrected(
 ) -> Merged:
     everywhere = np.ones(previous.shape, bool)
     choices = {"spacing": (1.0, 1.0, 1.0), "visited_XYZ": everywhere, "seen_XYZ": everywhere}
-    return correct_nearby(previous, answer, clicks, new, **{**choices, "forgettable_XYZ": ~everywhere, **other})
+    return correct_nearby(
+        previous, answer, clicks[:-new], clicks[-new:], **{**choices, "forgettable_XYZ": ~everywhere, **other}
+    )
 
 
 def test_a_later_click_changes_what_is_nearest_to_it_and_connected():
@@ -256,8 +258,8 @@ EVERYWHERE = np.ones(ENFORCED_SHAPE, bool)
 class Stubborn(BrightRegions):
     """Sees brightness, and no negative click changes its mind."""
 
-    def answer(self, features, tokens, zero_shot):
-        return super().answer(features, [token for token in tokens if token.label == ClickLabel.POSITIVE], zero_shot)
+    def answer(self, features, clicks, zero_shot):
+        return super().answer(features, [click for click in clicks if click.label == ClickLabel.POSITIVE], zero_shot)
 
 
 def random_answer(seed: int) -> np.ndarray:
@@ -273,41 +275,41 @@ def random_places(seed: int, count: int = 12) -> list[VoxelClick]:
 @pytest.mark.parametrize("seed", range(20))
 def test_every_click_is_right_and_what_is_nearer_to_clicks_that_were_right_is_left_alone(seed):
     answer, places = random_answer(seed), random_places(seed)
-    heeded = heed_clicks(answer, places, SPACING, EVERYWHERE)
+    enforced = enforce_clicks(answer, places, SPACING, EVERYWHERE)
     nearest = nearest_click(places, ENFORCED_SHAPE, SPACING)
     for number, place in enumerate(places):
-        assert (heeded[place.voxel] > 0) == place.positive
+        assert (enforced[place.voxel] > 0) == place.positive
         if (answer[place.voxel] > 0) == place.positive:
             own = nearest == number
-            assert np.array_equal(heeded[own], answer[own])
+            assert np.array_equal(enforced[own], answer[own])
         else:
-            change = (heeded - answer)[nearest == number]
+            change = (enforced - answer)[nearest == number]
             assert (change >= 0).all() if place.positive else (change <= 0).all()
 
 
 def test_what_nobody_contradicts_is_the_same_array():
     answer = random_answer(1)
     places = [VoxelClick(place.voxel, bool(answer[place.voxel] > 0)) for place in random_places(1)]
-    assert heed_clicks(answer, places, SPACING, EVERYWHERE) is answer
+    assert enforce_clicks(answer, places, SPACING, EVERYWHERE) is answer
 
 
 def test_the_shift_falls_off_with_millimetres_and_the_answer_given_is_not_written_to():
     answer = np.full(ENFORCED_SHAPE, -3, np.float32)
-    heeded = heed_clicks(answer, [VoxelClick((12, 10, 8), True)], SPACING, EVERYWHERE)
+    enforced = enforce_clicks(answer, [VoxelClick((12, 10, 8), True)], SPACING, EVERYWHERE)
     assert (answer == -3).all()
-    assert heeded[12, 10, 8] == CERTAINTY
-    assert heeded[12, 10, 11] == pytest.approx(heeded[12, 14, 8], abs=1e-5)  # 12 mm both
-    assert heeded[12, 10, 11] == pytest.approx(heeded[18, 10, 8], abs=1e-5)
-    along = heeded[12:, 10, 8]
+    assert enforced[12, 10, 8] == CERTAINTY
+    assert enforced[12, 10, 11] == pytest.approx(enforced[12, 14, 8], abs=1e-5)  # 12 mm both
+    assert enforced[12, 10, 11] == pytest.approx(enforced[18, 10, 8], abs=1e-5)
+    along = enforced[12:, 10, 8]
     assert (np.diff(along) <= 0).all()
-    assert (heeded > 0).sum() > 1
+    assert (enforced > 0).sum() > 1
 
 
 def test_the_gaussian_is_narrower_where_windows_are_small():
-    assert heed_radius((128, 128, 128), (1.5, 1.5, 1.5)) == RADIUS
-    assert heed_radius((96, 96, 64), (0.1, 0.1, 0.1)) == pytest.approx(0.64)
+    assert enforcement_radius((128, 128, 128), (1.5, 1.5, 1.5)) == RADIUS
+    assert enforcement_radius((96, 96, 64), (0.1, 0.1, 0.1)) == pytest.approx(0.64)
     answer, click = np.full(ENFORCED_SHAPE, -3, np.float32), [VoxelClick((12, 10, 8), True)]
-    narrow, wide = (heed_clicks(answer, click, SPACING, EVERYWHERE, radius) for radius in (3.0, 10.0))
+    narrow, wide = (enforce_clicks(answer, click, SPACING, EVERYWHERE, radius) for radius in (3.0, 10.0))
     assert narrow[12, 10, 8] == wide[12, 10, 8]
     assert (narrow > 0).sum() < (wide > 0).sum()
 
@@ -317,17 +319,17 @@ def test_clicks_where_no_window_has_answered_shift_nothing(voxel):
     visited = EVERYWHERE.copy()
     visited[:8] = False
     answer = np.where(visited, np.float32(-2), np.float32(np.nan))
-    assert heed_clicks(answer, [VoxelClick(voxel, True)], SPACING, visited) is answer
-    heeded = heed_clicks(answer, [VoxelClick((9, 10, 8), True)], SPACING, visited)
-    assert np.isnan(heeded[:8]).all()
-    assert heeded[9, 10, 8] == CERTAINTY
+    assert enforce_clicks(answer, [VoxelClick(voxel, True)], SPACING, visited) is answer
+    enforced = enforce_clicks(answer, [VoxelClick((9, 10, 8), True)], SPACING, visited)
+    assert np.isnan(enforced[:8]).all()
+    assert enforced[9, 10, 8] == CERTAINTY
 
 
 def test_of_two_clicks_in_one_voxel_the_newer_counts():
     answer = np.full(ENFORCED_SHAPE, -3, np.float32)
     both = [VoxelClick((12, 10, 8), True), VoxelClick((12, 10, 8), False)]
-    assert np.array_equal(heed_clicks(answer, both, SPACING, EVERYWHERE), answer)
-    assert heed_clicks(answer, both[::-1], SPACING, EVERYWHERE)[12, 10, 8] == CERTAINTY
+    assert np.array_equal(enforce_clicks(answer, both, SPACING, EVERYWHERE), answer)
+    assert enforce_clicks(answer, both[::-1], SPACING, EVERYWHERE)[12, 10, 8] == CERTAINTY
 
 
 def test_a_click_on_what_the_network_does_not_see_marks_its_place_in_best_and_nothing_in_the_papers_profile():
@@ -345,10 +347,10 @@ def test_a_click_on_what_the_network_does_not_see_marks_its_place_in_best_and_no
 def test_a_session_file_from_before_this_choice_stays_what_it_was():
     session = bright_session(two_balls())
     session.click((10, 12, 14))
-    contents = pack(session)
+    contents = session.contents()
     del contents.manifest["profile"]["heed_clicks"]
-    back = unpack(contents, session.bench.model, session.scan)
-    assert not back.profile.enforce_clicks
+    back = Session.restored(contents, session.open_scan.model, session.scan)
+    assert not back.profile.heed_clicks
     back.click((20, 5, 15), back.new_object("dark"))
     assert not back.mask("dark").any()
 

@@ -187,7 +187,7 @@ def test_nothing_is_computed_before_it_is_asked_for():
     network = BrightRegions()
     session = bright_session(two_balls(), network)
     session.new_object("a")
-    assert "prepared" not in vars(session.bench)
+    assert session.open_scan.nbytes == 0
     assert network.encoded == 0
 
 

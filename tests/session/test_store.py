@@ -11,6 +11,7 @@ import torch
 
 from openvista.errors import SessionError
 from openvista.geometry.grid import Grid
+from openvista.io.session_file import read_session
 from openvista.model import Model
 from openvista.network import build
 from openvista.scan import Scan, Segmentation
@@ -71,7 +72,7 @@ def test_masks_objects_history_and_log_come_back(model, saved):
 def test_showing_a_session_that_came_back_computes_nothing(model, saved):
     back = model.open(SCAN, saved[1])
     back.segmentation()
-    assert back.bench.answering.engine.features.made == 0
+    assert back.open_scan.object_masks.engine.features.made == 0
 
 
 def test_a_session_that_came_back_goes_on_and_back_to_its_beginning(model, saved):
@@ -132,10 +133,7 @@ def test_profiles_travel_with_the_session(tmp_path):
     profile = dataclasses.replace(bright_session(scan).profile, name="mine", mode="exact")
     session = bright_session(scan, profile=profile)
     session.click((10, 10, 10))
-    from openvista.io.session_file import read_session
-    from openvista.session.store import unpack
-
     path = session.save(tmp_path / "a.ovsession")
-    back = unpack(read_session(path), session.bench.model, scan)
+    back = Session.restored(read_session(path), session.open_scan.model, scan)
     assert back.profile == profile
     assert np.array_equal(back.mask("object"), session.mask("object"))

@@ -74,11 +74,11 @@ class Predictor:
         Raises:
             ModelError: the model answers no clicks.
         """
-        bench = self.model.open(scan, profile=self.profile).bench
+        open_scan = self.model.open(scan, profile=self.profile).open_scan
         labels_XYZ = np.zeros(scan.grid.shape, np.uint8)
         best_XYZ = np.zeros(scan.grid.shape, np.float32)
         for index, value in enumerate(request.ids):
-            part = self._logits(bench, request, index, deadline.share(len(request.ids) - index))
+            part = self._logits(open_scan, request, index, deadline.share(len(request.ids) - index))
             box = part.slices
             better_XYZ = part.values_XYZ > best_XYZ[box]
             best_XYZ[box][better_XYZ] = part.values_XYZ[better_XYZ]
@@ -88,7 +88,7 @@ class Predictor:
             _obey(labels_ZYX, value, clicks)
         return labels_ZYX
 
-    def _logits(self, bench: OpenScan, request: Request, index: int, deadline: Deadline) -> Crop:
+    def _logits(self, open_scan: OpenScan, request: Request, index: int, deadline: Deadline) -> Crop:
         """Logits of one class on a box of the scan."""
         before = _previous(request, index)
         given = _without_repeats([click.on_scan() for click in request.clicks[index]])
@@ -96,36 +96,36 @@ class Predictor:
         if any(click.positive for click in given):  # the middle of a box was a guess, and need not be in the class
             placed = [click for click in placed if not click.positive]
         if before is None:
-            part = self._answer(bench, MaskInputs(), [*placed, *given], deadline)
+            part = self._answer(open_scan, MaskInputs(), [*placed, *given], deadline)
         else:
             new = [click for click in given if (before.at(_voxel(click), 0) > 0) != click.positive]
             known = tuple(click for click in (*placed, *given) if click not in new)
             if not new or deadline.left <= 0:
                 part = before
             else:
-                start = bench.add_mask(Crop(before.start, before.values_XYZ > 0))
-                part = _softened(self._answer(bench, MaskInputs(start=start, clicks=known), new, deadline), before)
+                base = open_scan.add_mask(Crop(before.start, before.values_XYZ > 0))
+                part = _softened(self._answer(open_scan, MaskInputs(base=base, clicks=known), new, deadline), before)
         return part if request.boxes is None else _bounded(part, request, index)
 
-    def _answer(self, bench: OpenScan, description: MaskInputs, clicks: list[Click], deadline: Deadline) -> Crop:
+    def _answer(self, open_scan: OpenScan, inputs: MaskInputs, clicks: list[Click], deadline: Deadline) -> Crop:
         """Clicks answered one after the other, then growing window by window, while there is time."""
-        answering = bench.answering
+        masks = open_scan.object_masks
         for number, click in enumerate(clicks):
             if deadline.left <= 0:
                 logger.warning("out of time: %d of %d clicks are not answered", len(clicks) - number, len(clicks))
                 break
-            description = answering.add_clicks(description, [click], grow_limit=0).description
+            inputs = masks.add_clicks(inputs, [click], grow_limit=0).inputs
         longest = 0.0
         for _ in range(GROW_LIMIT if self.profile.grow else 0):
             if deadline.left <= longest:
                 logger.warning("out of time: an object may be larger than what was found")
                 break
             began = time.monotonic()
-            extended = answering.add_clicks(description, [], grow_limit=1)
-            description, longest = extended.description, max(longest, time.monotonic() - began)
+            extended = masks.add_clicks(inputs, [], grow_limit=1)
+            inputs, longest = extended.inputs, max(longest, time.monotonic() - began)
             if not extended.goes_on:
                 break
-        return bench.show(ObjectState(1, "class", (0, 0, 0), description))
+        return open_scan.show(ObjectState(1, "class", (0, 0, 0), inputs))
 
 
 def _previous(request: Request, index: int) -> Crop | None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from openvista.geometry.grid import Axis3
 from openvista.prompts import Click
-from openvista.session.drawing import clicks_of_box
+from openvista.session.drawing import draw_box
 
 Labels = NDArray[np.uint8]
 
@@ -46,13 +46,13 @@ class MiddleBox:
     x: tuple[int, int]
 
     def clicks(self, shape: Axis3) -> list[Click]:
-        """As :func:`openvista.session.drawing.clicks_of_box`, with clicks beside the rectangle on its own slice.
+        """As :func:`openvista.session.drawing.draw_box`, with clicks beside the rectangle on its own slice.
 
         Args:
             shape: of the array, [Z, Y, X].
         """
         sides = [(first, last + 1) for first, last in (self.x, self.y, self.z)]
-        clicks = clicks_of_box(sides, (shape[2], shape[1], shape[0]))
+        clicks = draw_box(sides, (shape[2], shape[1], shape[0])).clicks
         halfway = (self.z[0] + self.z[1]) / 2
         moved = []
         for click in clicks:

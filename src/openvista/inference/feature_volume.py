@@ -37,7 +37,12 @@ class FeatureVolume:
     def __init__(self, values_XYZC: NDArray[Any], origin: Axis3, device: torch.device) -> None:
         self.values_XYZC, self.origin, self.device = values_XYZC, origin, device
 
-    def layers(self, embeddings_KC: torch.Tensor, progress: Report = silent) -> list[Crop]:
+    @property
+    def nbytes(self) -> int:
+        """Memory of the features; 0 if they are mapped from disk."""
+        return 0 if isinstance(self.values_XYZC, np.memmap) else int(self.values_XYZC.nbytes)
+
+    def logits_of(self, embeddings_KC: torch.Tensor, progress: Report = silent) -> list[Crop]:
         """Logits of classes, each on the box around its positive voxels; empty where there are none.
 
         Args:
@@ -46,10 +51,11 @@ class FeatureVolume:
         """
         parts: list[Crop] = []
         for some_KC in embeddings_KC.split(_TOGETHER):
-            parts += self._layers(some_KC, len(parts) / len(embeddings_KC), len(some_KC) / len(embeddings_KC), progress)
+            done, share = len(parts) / len(embeddings_KC), len(some_KC) / len(embeddings_KC)
+            parts += self._some_logits(some_KC, done, share, progress)
         return parts
 
-    def _layers(self, embeddings_KC: torch.Tensor, done: float, share: float, progress: Report) -> list[Crop]:
+    def _some_logits(self, embeddings_KC: torch.Tensor, done: float, share: float, progress: Report) -> list[Crop]:
         """Of a few classes: first their logits everywhere, then the boxes. float16 as the features, or float32."""
         rows = len(self.values_XYZC)
         logits_KXYZ = np.empty((len(embeddings_KC), *self.values_XYZC.shape[:3]), dtype=self.values_XYZC.dtype)

@@ -80,7 +80,7 @@ class LabelMap:
         reordered = _order(before, now) != _order(now, before)
         for item in state.objects:
             old = before.get(item.id)
-            same_mask = old is not None and old.description == item.description
+            same_mask = old is not None and old.inputs == item.inputs
             if not same_mask:
                 suspects.append(self._boxes.get(item.id, _NOTHING))
                 self._measure(item)
@@ -89,7 +89,7 @@ class LabelMap:
         return [box for box in suspects if box != _NOTHING]
 
     def _measure(self, item: ObjectState) -> None:
-        part = self._session.bench.show(item)
+        part = self._session.open_scan.show(item)
         inside_XYZ = part.values_XYZ > 0
         self.voxels[item.id] = int(np.count_nonzero(inside_XYZ))
         box = Box.around(inside_XYZ)
@@ -109,7 +109,7 @@ class LabelMap:
 
     def _cropped(self, item: ObjectState, box: Box) -> Crop:
         """An object's logits on what it shares with a box, counted from the box's first voxel."""
-        part = self._session.bench.show(item)
+        part = self._session.open_scan.show(item)
         shared = part.box.intersect(box)
         if shared is None:
             return Crop.nothing(part.values_XYZ.dtype)

@@ -18,7 +18,6 @@ from openvista.prompts import Click
 from openvista.scan import Segmentation
 from openvista.serve.engine import Engine, Lane
 from openvista.serve.jobs import Job
-from openvista.serve.memory import bound_caches, session_bytes
 from openvista.serve.observe import Metrics
 from openvista.serve.scans import ScanRecord, ScanStore
 from openvista.serve.settings import MEGABYTE, Settings
@@ -100,7 +99,7 @@ class OneShots:
         def work(progress: Report) -> Result:
             with kept.lock:
                 segmentation, notes = answer(kept.session, asked, progress)
-                bound_caches(kept.session, self._most_bytes)
+                kept.session.open_scan.limit_caches(self._most_bytes)
             return Result(segmentation, notes, 0.0)
 
         task = asyncio.ensure_future(self._engine.run(kept.lane, job, work))
@@ -130,7 +129,7 @@ class OneShots:
         return self._kept[key]
 
     def _nbytes(self) -> int:
-        return sum(session_bytes(kept.session) for kept in list(self._kept.values()))
+        return sum(kept.session.open_scan.nbytes for kept in list(self._kept.values()))
 
 
 def answer(session: Session, asked: Question, progress: Report) -> tuple[Segmentation, list[str]]:

@@ -21,11 +21,9 @@ from openvista.prompts import Click
 from openvista.scan import Scan, Segmentation
 from openvista.serve import schemas
 from openvista.serve.label_map import LabelMap
-from openvista.serve.memory import bound_caches, forget, session_bytes
 from openvista.session.answer import Answer
 from openvista.session.session import Session
 from openvista.session.state import ObjectState
-from openvista.session.store import pack
 
 ObjectRef = int | str
 _GZIP_LEVEL = 1  # of what goes over the wire at once: labels shrink a hundredfold even so
@@ -137,7 +135,7 @@ class Workspace:
 
     def _changed(self) -> list[str]:
         self.labels.update()
-        bound_caches(self.session, self._most_bytes)
+        self.session.open_scan.limit_caches(self._most_bytes)
         return []
 
     # --- answers ------------------------------------------------------------------------------------------------
@@ -152,12 +150,12 @@ class Workspace:
         return [self._object(item) for item in self.session.state.objects]
 
     def _object(self, item: ObjectState) -> schemas.ObjectInfo:
-        clicks = item.description.clicks
+        clicks = item.inputs.clicks
         return schemas.ObjectInfo(
             id=item.id,
             name=item.name,
-            class_id=item.description.class_id,
-            colour=to_hex(item.colour),
+            class_id=item.inputs.class_id,
+            colour="#" + "".join(f"{channel:02x}" for channel in item.colour),
             locked=item.locked,
             visible=item.visible,
             voxels=self.labels.voxels.get(item.id, 0),
@@ -204,16 +202,16 @@ class Workspace:
 
     def pack(self) -> SessionContents:
         """What to write to disk; quick, since it refers to what is there."""
-        return pack(self.session)
+        return self.session.contents()
 
     @property
     def nbytes(self) -> int:
         """Memory it takes."""
-        return self.labels.nbytes + session_bytes(self.session)
+        return self.labels.nbytes + self.session.open_scan.nbytes
 
     def forget(self) -> None:
         """Give back memory that is only there to save time."""
-        forget(self.session)
+        self.session.open_scan.forget()
 
 
 def pack_box(labels_XYZ: NDArray[np.unsignedinteger], box: Box) -> schemas.LabelBox:

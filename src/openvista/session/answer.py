@@ -4,14 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from openvista.errors import PromptError
 from openvista.geometry.box import Box
 from openvista.geometry.grid import Axis3
 from openvista.inference.progress import Report, silent
-from openvista.prompts import Click, check_inside
+from openvista.prompts import Click, is_inside, shown_voxel
 from openvista.session.grow import GROW_LIMIT
 from openvista.session.open_scan import OpenScan
-from openvista.session.state import AUTOMATIC, MaskInputs, ObjectState, SessionState, find_or_make
+from openvista.session.state import AUTOMATIC, MaskInputs, SessionState, find_or_make
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Answer:
         empty: the object has no voxel.
         changed: the voxels of the scan that may have changed: first, and the one after the last; ``None`` if none.
         seconds: it took.
+        shape: of the scan.
     """
 
     name: str
@@ -51,12 +51,15 @@ class Answer:
     def notes(self) -> list[str]:
         """What the user should know, one line each; empty when all is well."""
         size = ", ".join(map(str, self.shape))
-        lines = [f"click {shown(c)} lies outside the scan of shape ({size}): it changed nothing" for c in self.outside]
-        lines += [f"click {shown(c)} lies in air outside the body" for c in self.in_air]
+        outside, in_air, unseen = (
+            [shown_voxel(click.voxel) for click in clicks] for clicks in (self.outside, self.in_air, self.unseen)
+        )
+        lines = [f"click {place} lies outside the scan of shape ({size}): it changed nothing" for place in outside]
+        lines += [f"click {place} lies in air outside the body" for place in in_air]
         lines += [
-            f"negative click {shown(c)} lies outside every window of {self.name!r}: it counts once a positive click "
+            f"negative click {place} lies outside every window of {self.name!r}: it counts once a positive click "
             "opens one there"
-            for c in self.unseen
+            for place in unseen
         ]
         if self.empty and self.clicks:
             lines.append(
@@ -71,13 +74,8 @@ class Answer:
         return lines
 
 
-def shown(click: Click) -> str:
-    """A click for messages."""
-    return f"({', '.join(f'{part:g}' for part in click.voxel)})"
-
-
 def answer_clicks(
-    bench: OpenScan,
+    open_scan: OpenScan,
     state: SessionState,
     clicks: Sequence[Click],
     wanted: int | str | None,
@@ -91,53 +89,33 @@ def answer_clicks(
     """
     began = time.perf_counter()
     if automatic is None:
-        automatic = bench.model.automatic is not None
-    item = find_or_make(state, bench.model.vocabulary, wanted, automatic)
-    usable, outside = _sorted_out(clicks, bench)
+        automatic = open_scan.model.automatic is not None
+    item, shape = find_or_make(state, open_scan.model.vocabulary, wanted, automatic), open_scan.scan.grid.shape
+    there = state.find(item.id)
+    usable = tuple(click for click in clicks if is_inside(click, shape))
+    outside = tuple(click for click in clicks if not is_inside(click, shape))
     if not usable:
-        there = state.find(item.id)
-        answer = Answer(item.name, there.id if there else None, outside=tuple(outside), shape=bench.scan.grid.shape)
-        return state, answer
-    answering = bench.answering  # first: without a point branch nothing else should be computed
-    if item.description.start == AUTOMATIC and item.description.class_id is not None:
-        bench.ensure_automatic([item.description.class_id], progress)
-    known = answering.engine.features.made
-    limit = GROW_LIMIT if (bench.profile.grow if grow is None else grow) else 0
-    extended = answering.add_clicks(item.description, usable, limit, progress)
-    layer = bench.layer(extended.description, progress)
+        return state, Answer(item.name, there.id if there else None, outside=outside, shape=shape)
+    masks = open_scan.object_masks  # first: without a point branch nothing else should be computed
+    if item.inputs.base == AUTOMATIC and item.inputs.class_id is not None:
+        open_scan.ensure_automatic([item.inputs.class_id], progress)
+    known = masks.engine.features.made
+    limit = GROW_LIMIT if (open_scan.profile.grow if grow is None else grow) else 0
+    extended = masks.add_clicks(item.inputs, usable, limit, progress)
+    mask = open_scan.object_mask(extended.inputs, progress).mask
     answer = Answer(
         name=item.name,
         object_id=item.id,
-        clicks=tuple(usable),
-        outside=tuple(outside),
-        in_air=tuple(click for click in usable if bench.in_air(click.voxel)),
+        clicks=usable,
+        outside=outside,
+        in_air=tuple(click for click in usable if open_scan.in_air(click.voxel)),
         unseen=extended.unseen,
-        encoded=answering.engine.features.made - known,
+        encoded=masks.engine.features.made - known,
         grown=extended.grown,
         goes_on=extended.goes_on,
-        empty=not layer.mask.values_XYZ.any(),
-        changed=bench.changed_box(_before(state, item), extended.description),
+        empty=not mask.values_XYZ.any(),
+        changed=open_scan.changed_box(there.inputs if there else MaskInputs(), extended.inputs),
         seconds=time.perf_counter() - began,
-        shape=bench.scan.grid.shape,
+        shape=shape,
     )
-    return state.with_object(replace(item, description=extended.description)), answer
-
-
-def _before(state: SessionState, item: ObjectState) -> MaskInputs:
-    """What the object was; one that is made now was empty."""
-    there = state.find(item.id)
-    return there.description if there else MaskInputs()
-
-
-def _sorted_out(clicks: Sequence[Click], bench: OpenScan) -> tuple[list[Click], list[Click]]:
-    """Those in the scan, and those outside."""
-    usable: list[Click] = []
-    outside: list[Click] = []
-    for click in clicks:
-        try:
-            check_inside(click, bench.scan.grid.shape)
-        except PromptError:
-            outside.append(click)
-        else:
-            usable.append(click)
-    return usable, outside
+    return state.with_objects([replace(item, inputs=extended.inputs)]), answer

@@ -1,6 +1,7 @@
 """From windows and clicks to logits: every window is encoded once, asked when its clicks change, and averaged.
 
-Nothing here has a state that matters: caches only save time, and forgetting them changes nothing.
+:class:`ClickEngine` does that for any :class:`ClickNetwork`; :class:`PointNetwork` is the one of our networks. Caches
+only save time: forgetting them changes nothing.
 """
 
 import logging
@@ -23,95 +24,6 @@ from openvista.session.byte_cache import ByteCache
 from openvista.session.lattice import Lattice, cut_window, inner_box
 from openvista.session.state import ClickWindow
 
-
-@dataclass(frozen=True)
-class WindowClick:
-    """A click as a window sees it.
-
-    Attributes:
-        place: voxels of the window, fractions allowed; 0 is the centre of its first voxel.
-        label: positive or negative, of a special class or not.
-    """
-
-    place: Float3
-    label: ClickLabel
-
-
-class ClickNetwork(Protocol):
-    """What a session asks. Both calls must give the same for the same arguments."""
-
-    @property
-    def window(self) -> Axis3:
-        """Voxels of a window."""
-
-    def encode(self, window_XYZ: Tensor) -> Any:
-        """All that does not depend on clicks, of one window scaled to 0..1; has ``nbytes``."""
-
-    def answer(self, features: Any, tokens: Sequence[WindowClick], zero_shot: bool) -> Tensor:
-        """Logits [X, Y, Z] float32 of one object, on the host.
-
-        Args:
-            features: from :meth:`encode`.
-            tokens: its clicks in this window, at least one.
-            zero_shot: it is of a kind the network was not trained on.
-        """
-
-
-@dataclass(frozen=True, eq=False)
-class KeptFeatures:
-    """The features of one window as they are stored. Where voxels lie is the same in all windows, and kept once."""
-
-    halved_1CXYZ: Tensor
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the features."""
-        return self.halved_1CXYZ.numel() * self.halved_1CXYZ.element_size()
-
-
-class PointNetwork:
-    """The point branch of a network that :class:`WindowNetwork` has made ready.
-
-    A click always sees features as they are stored, so the first answer in a window equals a later one.
-
-    Args:
-        ready: the network; it must have the branch.
-    """
-
-    def __init__(self, ready: WindowNetwork) -> None:
-        self.ready = ready
-        self.dtype = next(ready.network.point_head.parameters()).dtype
-        self._position_SC: Tensor | None = None
-
-    @property
-    def window(self) -> Axis3:
-        """Voxels of a window."""
-        return self.ready.network.preset.window
-
-    @torch.no_grad()
-    def encode(self, window_XYZ: Tensor) -> KeptFeatures:
-        """Features at half the window's resolution; float16 unless float32 was asked for."""
-        with self.ready.autocast():
-            features = self.ready.network.point_features(self.ready.image(window_XYZ))
-        return KeptFeatures(features.halved_1CXYZ.to(self.ready.compute.storage_dtype))
-
-    @torch.no_grad()
-    def answer(self, features: KeptFeatures, tokens: Sequence[WindowClick], zero_shot: bool) -> Tensor:
-        """Logits [X, Y, Z] float32 on the host."""
-        halved_1CXYZ = features.halved_1CXYZ.to(self.dtype)
-        x, y, z = halved_1CXYZ.shape[2:]
-        if self._position_SC is None:
-            self._position_SC = self.ready.network.point_head.position.of_grid((x, y, z)).to(self.dtype)
-        seen = PointFeatures(halved_1CXYZ, self._position_SC, (2 * x, 2 * y, 2 * z))
-        device = halved_1CXYZ.device
-        places_1N3 = torch.tensor([[token.place for token in tokens]], dtype=torch.float32, device=device)
-        labels_1N = torch.tensor([[int(token.label) for token in tokens]], device=device)
-        unseen_1 = torch.tensor([zero_shot], device=device)
-        with self.ready.autocast():
-            logits = self.ready.network.point_logits(seen, places_1N3, labels_1N, unseen_1)
-        return logits[0, 0].float().cpu()
-
-
 logger = logging.getLogger(__name__)
 
 FEATURE_BYTES = 2 << 30
@@ -131,6 +43,39 @@ class GridClick:
 
     place: Float3
     positive: bool
+
+
+@dataclass(frozen=True)
+class WindowClick:
+    """A click as a window sees it.
+
+    Attributes:
+        place: voxels of the window, fractions allowed; 0 is the centre of its first voxel.
+        label: positive or negative, of a special class or not.
+    """
+
+    place: Float3
+    label: ClickLabel
+
+
+class ClickNetwork(Protocol):
+    """What answers clicks in one window. Both calls must give the same for the same arguments."""
+
+    @property
+    def window(self) -> Axis3:
+        """Voxels of a window."""
+
+    def encode(self, window_XYZ: Tensor) -> Any:
+        """All that does not depend on clicks, of one window scaled to 0..1; has ``nbytes``."""
+
+    def answer(self, features: Any, clicks: Sequence[WindowClick], zero_shot: bool) -> Tensor:
+        """Logits [X, Y, Z] float32 of one object, on the host.
+
+        Args:
+            features: from :meth:`encode`.
+            clicks: its clicks in this window, at least one.
+            zero_shot: it is of a kind the network was not trained on.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,47 +139,51 @@ class ClickEngine:
 
     def answer(
         self,
-        opening: ClickWindow,
+        window: ClickWindow,
         clicks: Sequence[GridClick],
         special: bool,
         zero_shot: bool,
         progress: Report = silent,
     ) -> Crop:
         """Logits of one window, on its part of the volume."""
-        tokens = self.tokens(opening, clicks, special)
-        key = (opening.start, tokens, zero_shot)
-        return self.answers.get(key, lambda: self._ask(opening.start, tokens, zero_shot, progress))
+        inside = self.clicks_in(window, clicks, special)
+        key = (window.start, inside, zero_shot)
+        return self.answers.get(key, lambda: self._ask(window.start, inside, zero_shot, progress))
 
     def mean(
         self,
-        openings: Sequence[ClickWindow],
+        windows: Sequence[ClickWindow],
         clicks: Sequence[GridClick],
         special: bool,
         zero_shot: bool,
         progress: Report = silent,
     ) -> WindowMean:
         """The average of all windows, each voxel weighted by its place in the window."""
-        parts = [self.answer(opening, clicks, special, zero_shot, progress) for opening in openings]
+        parts = [self.answer(window, clicks, special, zero_shot, progress) for window in windows]
         hull = Box.hull(part.box for part in parts)
         total_XYZ, weight_XYZ = np.zeros(hull.shape, dtype=np.float32), np.zeros(hull.shape, dtype=np.float32)
-        for opening, part in zip(openings, parts, strict=True):
+        for window, part in zip(windows, parts, strict=True):
             box = part.box.slices(hull.start)
-            weights_XYZ = self.weights_XYZ[inner_box(self.lattice, opening.start)]
+            weights_XYZ = self.weights_XYZ[inner_box(self.lattice, window.start)]
             total_XYZ[box] += weights_XYZ * part.values_XYZ
             weight_XYZ[box] += weights_XYZ
         visited_XYZ = weight_XYZ > 0
         np.divide(total_XYZ, weight_XYZ, out=total_XYZ, where=visited_XYZ)
         return WindowMean(hull.start, total_XYZ, visited_XYZ)
 
-    def tokens(self, opening: ClickWindow, clicks: Sequence[GridClick], special: bool) -> tuple[WindowClick, ...]:
+    @property
+    def caches(self) -> tuple[ByteCache[Any], ...]:
+        """What is only kept to save time."""
+        return (self.features, self.answers)
+
+    def clicks_in(self, window: ClickWindow, clicks: Sequence[GridClick], special: bool) -> tuple[WindowClick, ...]:
         """What a window sees: the user's clicks in it, oldest first, then those that growing placed."""
-        placed = [GridClick(place, True) for place in opening.placed]
-        inside = [click for click in clicks if self.lattice.holds(opening.start, click.place)]
-        tokens = []
-        for click in (*inside, *placed):
-            x, y, z = (where - first for where, first in zip(click.place, opening.start, strict=True))
-            tokens.append(WindowClick((x, y, z), _label(click.positive, special)))
-        return tuple(tokens)
+        inside = [click for click in clicks if self.lattice.holds(window.start, click.place)]
+        seen = []
+        for click in (*inside, *(GridClick(place, True) for place in window.placed)):
+            x, y, z = (where - first for where, first in zip(click.place, window.start, strict=True))
+            seen.append(WindowClick((x, y, z), _label(click.positive, special)))
+        return tuple(seen)
 
     def voxel(self, place: Float3) -> Axis3:
         """The voxel of the model grid that a place falls into; beyond the border the border's."""
@@ -243,9 +192,9 @@ class ClickEngine:
         )
         return (x, y, z)
 
-    def _ask(self, start: Axis3, tokens: tuple[WindowClick, ...], zero_shot: bool, progress: Report) -> Crop:
+    def _ask(self, start: Axis3, clicks: tuple[WindowClick, ...], zero_shot: bool, progress: Report) -> Crop:
         features = self.features.get(start, lambda: self._encode(start, progress))
-        logits_XYZ = self.network.answer(features, tokens, zero_shot)
+        logits_XYZ = self.network.answer(features, clicks, zero_shot)
         box = inner_box(self.lattice, start)
         return Crop(self.lattice.inside(start)[0], np.ascontiguousarray(logits_XYZ[box].numpy().astype(self.dtype)))
 
@@ -261,3 +210,58 @@ def _label(positive: bool, special: bool) -> ClickLabel:
     if special:
         return ClickLabel.SPECIAL_POSITIVE if positive else ClickLabel.SPECIAL_NEGATIVE
     return ClickLabel.POSITIVE if positive else ClickLabel.NEGATIVE
+
+
+@dataclass(frozen=True, eq=False)
+class KeptFeatures:
+    """The features of one window as they are stored. Where voxels lie is the same in all windows, and kept once."""
+
+    halved_1CXYZ: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the features."""
+        return self.halved_1CXYZ.numel() * self.halved_1CXYZ.element_size()
+
+
+class PointNetwork:
+    """The point branch of a network that :class:`WindowNetwork` has made ready.
+
+    A click always sees features as they are stored, so the first answer in a window equals a later one.
+
+    Args:
+        ready: the network; it must have the branch.
+    """
+
+    def __init__(self, ready: WindowNetwork) -> None:
+        self.ready = ready
+        self.dtype = next(ready.network.point_head.parameters()).dtype
+        self._position_SC: Tensor | None = None
+
+    @property
+    def window(self) -> Axis3:
+        """Voxels of a window."""
+        return self.ready.network.preset.window
+
+    @torch.no_grad()
+    def encode(self, window_XYZ: Tensor) -> KeptFeatures:
+        """Features at half the window's resolution; float16 unless float32 was asked for."""
+        with self.ready.autocast():
+            features = self.ready.network.point_features(self.ready.image(window_XYZ))
+        return KeptFeatures(features.halved_1CXYZ.to(self.ready.compute.storage_dtype))
+
+    @torch.no_grad()
+    def answer(self, features: KeptFeatures, clicks: Sequence[WindowClick], zero_shot: bool) -> Tensor:
+        """Logits [X, Y, Z] float32 on the host."""
+        halved_1CXYZ = features.halved_1CXYZ.to(self.dtype)
+        x, y, z = halved_1CXYZ.shape[2:]
+        if self._position_SC is None:
+            self._position_SC = self.ready.network.point_head.position.of_grid((x, y, z)).to(self.dtype)
+        seen = PointFeatures(halved_1CXYZ, self._position_SC, (2 * x, 2 * y, 2 * z))
+        device = halved_1CXYZ.device
+        places_1N3 = torch.tensor([[click.place for click in clicks]], dtype=torch.float32, device=device)
+        labels_1N = torch.tensor([[int(click.label) for click in clicks]], device=device)
+        unseen_1 = torch.tensor([zero_shot], device=device)
+        with self.ready.autocast():
+            logits = self.ready.network.point_logits(seen, places_1N3, labels_1N, unseen_1)
+        return logits[0, 0].float().cpu()

@@ -13,8 +13,10 @@ The rules, in voxels of the scan:
 No network and no image is asked: the same drawing always gives the same clicks. Needs no torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +33,31 @@ GAP = 2.0
 LONGEST = 100_000
 """Voxels along a stroke at most. No hand draws so far; a wrong coordinate does."""
 
-Range3 = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+Contour = tuple[Sequence[Sequence[float]], int, int]
+"""Points along the two axes of a slice, the slice's axis, its index."""
 
 
-def clicks_of_box(box: Sequence[Sequence[float]], shape: Axis3, positive: bool = True) -> list[Click]:
+@dataclass(frozen=True)
+class Drawn:
+    """Clicks, and what the log says about where they came from.
+
+    Attributes:
+        clicks: in voxels of the scan.
+        action: the session's method that makes them again: ``"clicks"``, ``"box"``, ``"scribble"`` or ``"lasso"``.
+        details: its arguments, as JSON can hold them.
+    """
+
+    clicks: Sequence[Click]
+    action: str
+    details: Mapping[str, Any]
+
+    @classmethod
+    def of_clicks(cls, clicks: Sequence[Click]) -> "Drawn":
+        """Clicks as such: given by the user, or from a mask, which is too large for a log."""
+        return cls(clicks, "clicks", {"clicks": [[*click.voxel, click.positive] for click in clicks]})
+
+
+def draw_box(box: Sequence[Sequence[float]], shape: Axis3, positive: bool = True) -> Drawn:
     """Clicks of a box.
 
     Args:
@@ -49,11 +72,9 @@ def clicks_of_box(box: Sequence[Sequence[float]], shape: Axis3, positive: bool =
         raise PromptError(f"box {[list(side) for side in box]} is not understood: give first < stop along x, y and z")
     x, y, z = ((first + stop - 1) / 2 for first, stop in box)
     middle = (x, y, z)
-    if not positive:
-        return [Click(middle, False)]
-    clicks = [Click(middle, True)]
+    clicks = [Click(middle, positive)]
     for axis, (first, stop) in enumerate(box):
-        if stop - first <= 1:
+        if stop - first <= 1 or not positive:
             continue
         gap = max((stop - first) / 4, GAP)
         for place in (first - gap, stop - 1 + gap):
@@ -61,10 +82,10 @@ def clicks_of_box(box: Sequence[Sequence[float]], shape: Axis3, positive: bool =
                 beyond = list(middle)
                 beyond[axis] = place
                 clicks.append(Click((beyond[0], beyond[1], beyond[2]), False))
-    return clicks
+    return Drawn(clicks, "box", {"box": [list(side) for side in box], "positive": positive})
 
 
-def clicks_of_scribble(drawn: NDArray[np.bool_] | Sequence[Sequence[float]], positive: bool = True) -> list[Click]:
+def draw_scribble(drawn: NDArray[np.bool_] | Sequence[Sequence[float]], positive: bool = True) -> Drawn:
     """Clicks of a scribble.
 
     Args:
@@ -81,31 +102,29 @@ def clicks_of_scribble(drawn: NDArray[np.bool_] | Sequence[Sequence[float]], pos
     if len(voxels_N3) == 0:
         raise PromptError("the scribble is empty: draw at least one voxel")
     first = ((voxels_N3 - voxels_N3.mean(axis=0)) ** 2).sum(axis=1).argmin()
-    return _spread(voxels_N3, int(first), positive)
+    clicks = _spread(voxels_N3, int(first), positive)
+    if isinstance(drawn, np.ndarray):
+        return Drawn.of_clicks(clicks)
+    return Drawn(clicks, "scribble", {"points": [list(point) for point in drawn], "positive": positive})
 
 
-def clicks_of_lasso(drawn: NDArray[np.bool_], positive: bool = True) -> list[Click]:
-    """Clicks of a filled contour.
+def draw_lasso(drawn: NDArray[np.bool_] | Contour, shape: Axis3, positive: bool = True) -> Drawn:
+    """Clicks of a closed contour.
 
     Args:
-        drawn: [X, Y, Z] mask on the scan, True inside the contour; on one slice. See :func:`fill_contour`.
+        drawn: [X, Y, Z] mask on the scan, True inside the contour; or the contour, see :func:`fill_contour`.
+        shape: of the scan.
         positive: its sign.
 
     Raises:
-        PromptError: it is empty or lies on several slices.
+        PromptError: it is no contour, is empty, or lies on several slices.
     """
-    voxels_N3 = np.argwhere(drawn)
-    flat = [axis for axis in range(3) if len(voxels_N3) and np.ptp(voxels_N3[:, axis]) == 0]
-    if not flat:
-        raise PromptError("the lasso is empty or lies on several slices: draw a closed contour on one slice")
-    low, high = voxels_N3.min(axis=0), voxels_N3.max(axis=0) + 1
-    piece = drawn[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    in_plane = [1 if axis != flat[0] else 0 for axis in range(3)]
-    padded = np.pad(piece, [(side, side) for side in in_plane])
-    depth = ndimage.distance_transform_edt(padded)[tuple(slice(side, -side or None) for side in in_plane)]
-    deep_N3 = (np.argwhere(depth >= depth.max() / 2) + low).astype(float)
-    deepest = np.unravel_index(int(depth.argmax()), depth.shape) + low
-    return _spread(deep_N3, int((deep_N3 == deepest).all(axis=1).argmax()), positive)
+    if isinstance(drawn, np.ndarray):
+        return Drawn.of_clicks(_deep_clicks(drawn, positive))
+    points, axis, index = drawn
+    clicks = _deep_clicks(fill_contour(points, axis, index, shape), positive)
+    details = {"points": [list(p) for p in points], "axis": axis, "index": index, "positive": positive}
+    return Drawn(clicks, "lasso", details)
 
 
 def fill_contour(points: Sequence[Sequence[float]], axis: int, index: int, shape: Axis3) -> NDArray[np.bool_]:
@@ -134,6 +153,22 @@ def fill_contour(points: Sequence[Sequence[float]], axis: int, index: int, shape
     mask = np.zeros(shape, dtype=bool)
     np.moveaxis(mask, axis, 0)[index] = inside
     return mask
+
+
+def _deep_clicks(drawn: NDArray[np.bool_], positive: bool) -> list[Click]:
+    """Clicks deep inside a mask on one slice."""
+    voxels_N3 = np.argwhere(drawn)
+    flat = [axis for axis in range(3) if len(voxels_N3) and np.ptp(voxels_N3[:, axis]) == 0]
+    if not flat:
+        raise PromptError("the lasso is empty or lies on several slices: draw a closed contour on one slice")
+    low, high = voxels_N3.min(axis=0), voxels_N3.max(axis=0) + 1
+    piece = drawn[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    in_plane = [1 if axis != flat[0] else 0 for axis in range(3)]
+    padded = np.pad(piece, [(side, side) for side in in_plane])
+    depth = ndimage.distance_transform_edt(padded)[tuple(slice(side, -side or None) for side in in_plane)]
+    deep_N3 = (np.argwhere(depth >= depth.max() / 2) + low).astype(float)
+    deepest = np.unravel_index(int(depth.argmax()), depth.shape) + low
+    return _spread(deep_N3, int((deep_N3 == deepest).all(axis=1).argmax()), positive)
 
 
 def _stroke(points: Sequence[Sequence[float]] | NDArray[np.generic]) -> NDArray[np.float64]:

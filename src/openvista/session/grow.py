@@ -24,7 +24,7 @@ GROW_LIMIT = 16
 Mask = NDArray[np.bool_]
 
 
-def next_opening(
+def next_window(
     mask_XYZ: Mask, visited_XYZ: Mask, origin: Axis3, lattice: Lattice, spacing: Float3
 ) -> ClickWindow | None:
     """The next window of an object and the clicks in it; ``None`` when the mask has no rim.

@@ -1,4 +1,4 @@
-"""From objects that may overlap to label maps, in which a voxel has one value. Needs no torch."""
+"""Label maps, in which a voxel has one value, from objects that may overlap; and objects from label maps."""
 
 import logging
 from collections import Counter
@@ -16,14 +16,81 @@ from openvista.geometry.grid import Axis3
 from openvista.scan import Segmentation
 from openvista.session.history import Event
 from openvista.session.open_scan import OpenScan
-from openvista.session.state import AUTOMATIC, MaskInputs, ObjectState, SessionState, of_class
+from openvista.session.state import AUTOMATIC, MaskInputs, ObjectState, SessionState
 from openvista.structures import present_ids
+
+logger = logging.getLogger(__name__)
 
 POLICIES = ("order", "logit")
 
 Labels = NDArray[np.unsignedinteger]
 Show = Callable[[ObjectState], Crop]
 """An object's logits on a box of the scan, positive inside it."""
+
+
+def make_segmentation(open_scan: OpenScan, state: SessionState, events: Sequence[Event], overlap: str) -> Segmentation:
+    """One label map of all objects; see :class:`Composer` for the policies.
+
+    Raises:
+        InputError: no such policy.
+    """
+    composer = Composer(state.objects, open_scan.show, open_scan.scan.grid.shape, overlap)
+    labels_XYZ = composer.labels()
+    contested = composer.contested()
+    for lost in contested:
+        logger.warning(
+            "%d voxels of %r were given to %r: lock it, change the order, or keep layers",
+            lost.voxels,
+            lost.lost_by,
+            lost.kept_by,
+        )
+    choices = {"overlap": overlap, "contested": [vars(lost) for lost in contested]}
+    return _with_names(open_scan, state.objects, labels_XYZ, events, choices)
+
+
+def make_layers(open_scan: OpenScan, state: SessionState, events: Sequence[Event]) -> list[Segmentation]:
+    """As few label maps as it takes for every object to keep all its voxels: each object, in the session's order, lies
+    on the first map where no other is in its way."""
+    layers: list[tuple[list[ObjectState], Labels]] = []
+    for item in state.objects:
+        part = open_scan.show(item)
+        mask_XYZ = part.values_XYZ > 0
+        free = (layer for layer in layers if not (layer[1][part.slices][mask_XYZ] > 0).any())
+        chosen = next(free, None)
+        if chosen is None:
+            chosen = ([], _empty_labels(state.objects, open_scan.scan.grid.shape))
+            layers.append(chosen)
+        chosen[0].append(item)
+        chosen[1][part.slices][mask_XYZ] = item.id
+    return [
+        _with_names(open_scan, items, labels_XYZ, events, {"overlap": "layers", "layer": f"{number} of {len(layers)}"})
+        for number, (items, labels_XYZ) in enumerate(layers, start=1)
+    ]
+
+
+def import_items(
+    state: SessionState, open_scan: OpenScan, segmentation: Segmentation, labels: Sequence[int | str] | None
+) -> tuple[list[ObjectState], dict[str, Any]]:
+    """Objects that start from the structures of a segmentation, and what to log. The open scan keeps their masks.
+
+    Raises:
+        GridError: it lies on another grid than the scan.
+        AnatomyError: it has no such structure.
+    """
+    if not segmentation.grid.matches(open_scan.scan.grid):
+        raise GridError(
+            f"the segmentation has shape {segmentation.grid.shape} and does not lie on the grid of the scan, of shape "
+            f"{open_scan.scan.grid.shape}; resample it to the scan first"
+        )
+    values = present_ids(segmentation.labels) if labels is None else [segmentation.id_of(each) for each in labels]
+    items = []
+    for value in values:
+        inside_XYZ = segmentation.labels == value
+        base = open_scan.add_mask(Crop((0, 0, 0), inside_XYZ).cropped(inside_XYZ))
+        item = _imported(state, open_scan, segmentation, value, base)
+        state = state.with_objects([item])
+        items.append(item)
+    return items, {"labels": {str(value): item.name for value, item in zip(values, items, strict=True)}}
 
 
 @dataclass(frozen=True)
@@ -38,11 +105,6 @@ class Contested:
     kept_by: str
     lost_by: str
     voxels: int
-
-
-def by_hand(item: ObjectState) -> bool:
-    """Whether somebody clicked on an object or brought it along: it is not merely an automatic result."""
-    return bool(item.description.clicks) or item.description.start not in (AUTOMATIC, None)
 
 
 class Composer:
@@ -70,7 +132,7 @@ class Composer:
 
     def labels(self) -> Labels:
         """The label map [X, Y, Z]: uint8 if ids fit, else uint16."""
-        labels_XYZ = empty_labels(self.items, self.shape)
+        labels_XYZ = _empty_labels(self.items, self.shape)
         free = [item for item in self.items if not item.locked]
         by_logit = free if self.policy == "logit" else [item for item in free if not by_hand(item)]
         self._largest_logit(labels_XYZ, by_logit)
@@ -112,28 +174,12 @@ class Composer:
             self.lost[winner, loser] += voxels
 
 
-def layers(items: Sequence[ObjectState], show: Show, shape: Axis3) -> list[tuple[list[ObjectState], Labels]]:
-    """As many label maps as it takes for every object to keep all its voxels: each object, in the session's order, lies
-    on the first map where no other is in its way.
-
-    Returns:
-        For each map the objects on it, and [X, Y, Z] ids.
-    """
-    maps: list[tuple[list[ObjectState], Labels]] = []
-    for item in items:
-        part = show(item)
-        mask_XYZ = part.values_XYZ > 0
-        free = (each for each in maps if not (each[1][part.slices][mask_XYZ] > 0).any())
-        chosen = next(free, None)
-        if chosen is None:
-            chosen = ([], empty_labels(items, shape))
-            maps.append(chosen)
-        chosen[0].append(item)
-        chosen[1][part.slices][mask_XYZ] = item.id
-    return maps
+def by_hand(item: ObjectState) -> bool:
+    """Whether somebody clicked on an object or brought it along: it is not merely an automatic result."""
+    return bool(item.inputs.clicks) or item.inputs.base not in (AUTOMATIC, None)
 
 
-def empty_labels(items: Sequence[ObjectState], shape: Axis3) -> Labels:
+def _empty_labels(items: Sequence[ObjectState], shape: Axis3) -> Labels:
     """Zeros of a type that holds all ids."""
     highest = max((item.id for item in items), default=0)
     labels_XYZ: Labels = np.zeros(shape, dtype=np.uint8 if highest < 256 else np.uint16)
@@ -146,114 +192,55 @@ def _counts(ids: Labels) -> list[tuple[int, int]]:
     return [(key, int(counts[key])) for key in np.flatnonzero(counts).tolist() if key]
 
 
-logger = logging.getLogger(__name__)
-
-
-def import_items(
-    state: SessionState, bench: OpenScan, segmentation: Segmentation, labels: Sequence[int | str] | None
-) -> tuple[list[ObjectState], dict[str, Any]]:
-    """Objects that start from the structures of a segmentation, and what to log. Their masks are left on the bench.
-
-    Raises:
-        GridError: it lies on another grid than the scan.
-        AnatomyError: it has no such structure.
-    """
-    if not segmentation.grid.matches(bench.scan.grid):
-        raise GridError(
-            f"the segmentation has shape {segmentation.grid.shape} and does not lie on the grid of the scan, of shape "
-            f"{bench.scan.grid.shape}; resample it to the scan first"
-        )
-    values = present_ids(segmentation.labels) if labels is None else [segmentation.id_of(each) for each in labels]
-    items = []
-    for value in values:
-        inside_XYZ = segmentation.labels == value
-        key = bench.add_mask(Crop((0, 0, 0), inside_XYZ).cropped(inside_XYZ))
-        item = _item(state, bench, segmentation, value, key)
-        state = state.with_object(item)
-        items.append(item)
-    return items, {"labels": {str(value): item.name for value, item in zip(values, items, strict=True)}}
-
-
-def make_segmentation(bench: OpenScan, state: SessionState, events: Sequence[Event], overlap: str) -> Segmentation:
-    """One label map of all objects; see :class:`Composer` for the policies.
-
-    Raises:
-        InputError: no such policy.
-    """
-    composer = Composer(state.objects, bench.show, bench.scan.grid.shape, overlap)
-    labels_XYZ = composer.labels()
-    contested = composer.contested()
-    for lost in contested:
-        logger.warning(
-            "%d voxels of %r were given to %r: lock it, change the order, or keep layers",
-            lost.voxels,
-            lost.lost_by,
-            lost.kept_by,
-        )
-    extra = {"overlap": overlap, "contested": [vars(lost) for lost in contested]}
-    return _wrap(bench, state.objects, labels_XYZ, events, extra)
-
-
-def make_layers(bench: OpenScan, state: SessionState, events: Sequence[Event]) -> list[Segmentation]:
-    """As few label maps as it takes for every object to keep all its voxels."""
-    maps = layers(state.objects, bench.show, bench.scan.grid.shape)
-    return [
-        _wrap(bench, items, labels_XYZ, events, {"overlap": "layers", "layer": f"{number} of {len(maps)}"})
-        for number, (items, labels_XYZ) in enumerate(maps, start=1)
-    ]
-
-
-def prompts_of(items: Sequence[ObjectState]) -> list[dict[str, Any]]:
-    """What was asked of each object, as JSON can hold it: enough to ask it again."""
-    return [
+def _with_names(
+    open_scan: OpenScan,
+    items: Sequence[ObjectState],
+    labels_XYZ: Labels,
+    events: Sequence[Event],
+    choices: Mapping[str, object],
+) -> Segmentation:
+    """A label map with what it takes to read it, and to make it again."""
+    prompts = [
         {
             "object": item.name,
-            "class": item.description.class_id,
-            "zero_shot": item.description.zero_shot,
-            "start": item.description.start,
-            "clicks": [[*click.voxel, click.positive] for click in item.description.clicks],
+            "class": item.inputs.class_id,
+            "zero_shot": item.inputs.zero_shot,
+            "start": item.inputs.base,
+            "clicks": [[*click.voxel, click.positive] for click in item.inputs.clicks],
         }
         for item in items
     ]
-
-
-def _wrap(
-    bench: OpenScan,
-    items: Sequence[ObjectState],
-    labels_XYZ: NDArray[np.unsignedinteger],
-    events: Sequence[Event],
-    extra: Mapping[str, Any],
-) -> Segmentation:
     provenance: dict[str, object] = {
-        "model": bench.model.name,
-        "weights_sha256": bench.model.fingerprint,
-        "profile": bench.profile.name,
-        "mode": bench.profile.mode,
-        "precision": bench.model.precision,
+        "model": open_scan.model.name,
+        "weights_sha256": open_scan.model.fingerprint,
+        "profile": open_scan.profile.name,
+        "mode": open_scan.profile.mode,
+        "precision": open_scan.model.precision,
         "version": __version__,
-        "prompts": {"objects": prompts_of(items), "events": len(events)},
+        "prompts": {"objects": prompts, "events": len(events)},
     }
     return Segmentation(
         labels=labels_XYZ,
-        grid=bench.scan.grid,
+        grid=open_scan.scan.grid,
         names={item.id: item.name for item in items},
         colours={item.id: item.colour for item in items},
-        scan=bench.scan,
-        provenance=provenance | dict(extra),
+        scan=open_scan.scan,
+        provenance={**provenance, **choices},
     )
 
 
-def _item(state: SessionState, bench: OpenScan, segmentation: Segmentation, value: int, key: str) -> ObjectState:
+def _imported(
+    state: SessionState, open_scan: OpenScan, segmentation: Segmentation, value: int, base: str
+) -> ObjectState:
     """The object of one structure: of a class, if it is called like one that has no object yet."""
-    vocabulary = bench.model.vocabulary
+    vocabulary = open_scan.model.vocabulary
     name = segmentation.names[value]
     class_id: int | None
     try:
         class_id = vocabulary.resolve(name)
     except AnatomyError:
         class_id = None
-    if class_id not in vocabulary.ids or of_class(state, class_id) is not None:
+    if class_id not in vocabulary.ids or state.of_class(class_id) is not None:
         class_id = None
     object_id = state.free_id(value if class_id is None else class_id, vocabulary.ids)
-    colour = segmentation.colours[value]
-    return ObjectState(object_id, state.free_name(name), colour, MaskInputs(class_id, start=key))
+    return ObjectState(object_id, state.free_name(name), segmentation.colours[value], MaskInputs(class_id, base=base))

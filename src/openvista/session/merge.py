@@ -1,6 +1,7 @@
-"""How the answer to clicks becomes an object: the rules of paper facts §5, and ours for the clicks that follow; for one
-object at a time.
+"""How the network's answer to clicks becomes an object. Pure functions, for one object at a time.
 
+The rules of paper facts §5 for the first clicks on an object (:func:`merge_clicks`, :func:`keep_clicked`), and ours for
+the clicks that follow (:func:`correct_nearby`) and for clicks that the network contradicts (:func:`enforce_clicks`).
 "Not visited" and "not known" are masks; logits there may hold anything and are never computed with.
 """
 
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.geometry.box import Slices
+from openvista.geometry.box import Box
 from openvista.geometry.components import components_at
 from openvista.geometry.grid import Axis3, Float3
 
@@ -18,6 +19,14 @@ REACH = 2
 """A click that is not in a component looks in cubes of half-width 1, then 2."""
 NOT_ASKED = -1.0
 """Logit of what the answer calls positive and nobody clicked on, where nothing was known before."""
+RADIUS = 10.0
+"""mm: standard deviation of the Gaussian that a shift has around its click (chosen in benchmarks/accuracy.md)."""
+CERTAINTY = 1.0
+"""Logit that the voxel of a contradicted click gets, with the click's sign (same place)."""
+_SHARE = 0.1
+"""Of a window's shortest side: no Gaussian is wider, for models of small animals."""
+_DEVIATIONS = 4
+"""Standard deviations after which nothing is shifted."""
 
 Logits = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -34,6 +43,15 @@ class VoxelClick:
 
     voxel: Axis3
     positive: bool
+
+    def from_voxel(self, origin: Axis3) -> "VoxelClick":
+        """The click counted from another first voxel."""
+        x, y, z = (v - o for v, o in zip(self.voxel, origin, strict=True))
+        return VoxelClick((x, y, z), self.positive)
+
+    def is_in(self, array_XYZ: Mask) -> bool:
+        """Whether an array has its voxel."""
+        return Box.whole(array_XYZ.shape).contains(self.voxel)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +72,7 @@ class Merged:
 def merge_clicks(
     previous_XYZ: Logits,
     answer_XYZ: Logits,
-    places: Sequence[VoxelClick],
+    clicks: Sequence[VoxelClick],
     known_XYZ: Mask | None = None,
     visited_XYZ: Mask | None = None,
 ) -> Merged:
@@ -72,7 +90,7 @@ def merge_clicks(
     Args:
         previous_XYZ: logits of the automatic branch or of an earlier mask.
         answer_XYZ: logits of the point branch.
-        places: all clicks on the object; those outside the array count for nothing.
+        clicks: all clicks on the object; those outside the array count for nothing.
         known_XYZ: where ``previous_XYZ`` holds values; everywhere if ``None``.
         visited_XYZ: where a window has answered; everywhere if ``None``.
     """
@@ -80,25 +98,25 @@ def merge_clicks(
     visited = np.ones(answer_XYZ.shape, dtype=bool) if visited_XYZ is None else visited_XYZ
     before = known & (previous_XYZ > 0)
     positive = visited & (answer_XYZ > 0)
-    clicks = [place for place in places if is_inside(place.voxel, before)]
-    added = positive if any(before[place.voxel] for place in clicks) else positive & ~before
+    in_before = any(before[click.voxel] for click in clicks if click.is_in(before))
+    added = positive if in_before else positive & ~before
     removed = visited & before & ~positive
-    taken = components_at(added, [place.voxel for place in clicks if place.positive], REACH)
-    taken |= components_at(removed, [place.voxel for place in clicks if not place.positive], REACH)
+    taken = components_at(added, _voxels(clicks, True), REACH)
+    taken |= components_at(removed, _voxels(clicks, False), REACH)
     fresh = visited & ~known
     logits = np.where(taken | fresh, answer_XYZ, previous_XYZ)
     logits = np.where(fresh & positive & ~taken, np.float32(NOT_ASKED), logits)
     return Merged(logits, known | visited, taken)
 
 
-def keep_clicked(answer_XYZ: Logits, places: Sequence[VoxelClick], visited_XYZ: Mask | None = None) -> Merged:
+def keep_clicked(answer_XYZ: Logits, clicks: Sequence[VoxelClick], visited_XYZ: Mask | None = None) -> Merged:
     """Clicks alone: keep the components with a positive click; other positive voxels get the mean negative logit.
 
     Args: as :func:`merge_clicks`.
     """
     visited = np.ones(answer_XYZ.shape, dtype=bool) if visited_XYZ is None else visited_XYZ
     positive = visited & (answer_XYZ > 0)
-    taken = components_at(positive, [place.voxel for place in places if place.positive])
+    taken = components_at(positive, _voxels(clicks, True))
     negative = answer_XYZ[visited & ~positive]
     elsewhere = np.float32(negative.mean(dtype=np.float64)) if negative.size else np.float32(NOT_ASKED)
     # a mean of zeros would be neither: no voxel that was not taken may look positive or undecided
@@ -109,8 +127,8 @@ def keep_clicked(answer_XYZ: Logits, places: Sequence[VoxelClick], visited_XYZ: 
 def correct_nearby(
     previous_XYZ: Logits,
     answer_XYZ: Logits,
-    places: Sequence[VoxelClick],
-    new: int,
+    earlier: Sequence[VoxelClick],
+    new: Sequence[VoxelClick],
     spacing: Float3,
     visited_XYZ: Mask,
     seen_XYZ: Mask,
@@ -126,13 +144,13 @@ def correct_nearby(
     rule for a second correction.
 
     Args:
-        previous_XYZ: logits of the answer to the first clicks.
+        previous_XYZ: logits of the answer to the earlier clicks.
         answer_XYZ: logits of the answer to all of them.
-        places: all clicks on the object, oldest first; those outside the array count as the nearest all the same.
-        new: how many of the last ones are new.
+        earlier: clicks on the object, oldest first; those outside the array count as the nearest all the same.
+        new: the clicks that follow them, likewise.
         spacing: mm per voxel along X, Y, Z.
         visited_XYZ: where a window has answered.
-        seen_XYZ: where one had answered the first clicks.
+        seen_XYZ: where one had answered the earlier clicks.
         forgettable_XYZ: what may be taken away although no window looks at it any more.
 
     Returns:
@@ -141,66 +159,23 @@ def correct_nearby(
     before = previous_XYZ > 0
     positive = visited_XYZ & (answer_XYZ > 0)
     removable = before & ~positive & (visited_XYZ | forgettable_XYZ)
-    nearest = nearest_click(places, before.shape, spacing)
-    near_new_XYZ = ~seen_XYZ | (nearest >= len(places) - new)
+    nearest = nearest_click([*earlier, *new], before.shape, spacing)
+    near_new_XYZ = ~seen_XYZ | (nearest >= len(earlier))
     taken = np.zeros(before.shape, dtype=bool)
     for sign, area in ((True, positive & ~before), (False, removable)):
-        own = [index for index in range(len(places) - new, len(places)) if places[index].positive == sign]
+        own = [number for number, click in enumerate(new, start=len(earlier)) if click.positive == sign]
         if own:
             near = area & (~seen_XYZ | np.isin(nearest, own))
-            clicked = [places[index].voxel for index in own]
-            in_object = sign and any(before[voxel] for voxel in clicked if is_inside(voxel, before))
-            taken |= near & components_at(near | before if in_object else near, clicked, REACH)
+            in_object = sign and any(before[click.voxel] for click in new if click.positive and click.is_in(before))
+            taken |= near & components_at(near | before if in_object else near, _voxels(new, sign), REACH)
     # where both agree the answer's edge is the better one, between the voxels
     agreed = visited_XYZ & near_new_XYZ & (positive == (before ^ taken))
     logits = np.where(agreed, answer_XYZ, np.where(taken, np.float32(NOT_ASKED), previous_XYZ))
     return Merged(logits, np.ones(before.shape, dtype=bool), taken)
 
 
-def nearest_click(places: Sequence[VoxelClick], shape: Axis3, spacing: Float3) -> NDArray[np.int32]:
-    """[X, Y, Z]: the number of the click that is nearest to each voxel, in mm; -1 where there is no click.
-
-    Args:
-        places: oldest first, inside the array or not; of equally near ones the newest counts.
-        shape: of the array, in voxels.
-        spacing: mm per voxel along X, Y, Z.
-    """
-    nearest_XYZ = np.full(shape, -1, dtype=np.int32)
-    shortest_XYZ = np.full(shape, np.inf, dtype=np.float32)
-    for index, place in enumerate(places):
-        x, y, z = (
-            ((np.arange(side, dtype=np.float32) - first) * step) ** 2
-            for side, first, step in zip(shape, place.voxel, spacing, strict=True)
-        )
-        distance_XYZ = x[:, None, None] + y[:, None] + z
-        nearer_XYZ = distance_XYZ <= shortest_XYZ
-        nearest_XYZ[nearer_XYZ] = index
-        np.minimum(shortest_XYZ, distance_XYZ, out=shortest_XYZ)
-    return nearest_XYZ
-
-
-def is_inside(voxel: Axis3, array: Mask) -> bool:
-    """Whether an array [X, Y, Z] has this voxel."""
-    return all(0 <= v < n for v, n in zip(voxel, array.shape, strict=True))
-
-
-RADIUS = 10.0
-"""mm: standard deviation of the Gaussian that a shift has around its click (chosen in benchmarks/accuracy.md)."""
-_SHARE = 0.1
-"""Of a window's shortest side: no Gaussian is wider, for models of small animals."""
-CERTAINTY = 1.0
-"""Logit that the voxel of a contradicted click gets, with the click's sign (same place)."""
-_REACH = 4
-"""Standard deviations after which nothing is shifted."""
-
-
-def heed_radius(window: Axis3, spacing: Float3) -> float:
-    """mm: standard deviation of the Gaussian for windows of so many voxels of so many mm."""
-    return min(RADIUS, _SHARE * min(side * step for side, step in zip(window, spacing, strict=True)))
-
-
-def heed_clicks(
-    answer_XYZ: Logits, places: Sequence[VoxelClick], spacing: Float3, visited_XYZ: Mask, radius: float = RADIUS
+def enforce_clicks(
+    answer_XYZ: Logits, clicks: Sequence[VoxelClick], spacing: Float3, visited_XYZ: Mask, radius: float = RADIUS
 ) -> Logits:
     """Logits that agree with every click in them.
 
@@ -210,45 +185,61 @@ def heed_clicks(
 
     Args:
         answer_XYZ: logits of the point branch.
-        places: all clicks on the object, oldest first; those outside the array, or where no window has answered, are
+        clicks: all clicks on the object, oldest first; those outside the array, or where no window has answered, are
             left alone. Of two in one voxel the newer counts.
         spacing: mm per voxel along X, Y, Z.
         visited_XYZ: where a window has answered.
-        radius: mm, of :func:`heed_radius`.
+        radius: mm, of :func:`enforcement_radius`.
     """
-    heeded_XYZ = answer_XYZ
-    for number, place in enumerate(places):
-        if not is_inside(place.voxel, visited_XYZ) or not visited_XYZ[place.voxel]:
+    enforced_XYZ = answer_XYZ
+    for number, click in enumerate(clicks):
+        if not click.is_in(visited_XYZ) or not visited_XYZ[click.voxel]:
             continue
-        if (answer_XYZ[place.voxel] > 0) == place.positive:
+        if (answer_XYZ[click.voxel] > 0) == click.positive:
             continue
-        if heeded_XYZ is answer_XYZ:
-            heeded_XYZ = answer_XYZ.copy()
-        box = _reached(place.voxel, answer_XYZ.shape, spacing, radius)
-        moved = _moved(places, box)
-        wanted = np.float32(CERTAINTY if place.positive else -CERTAINTY)
-        weight_XYZ = _gaussian(moved[number].voxel, heeded_XYZ[box].shape, spacing, radius)
-        weight_XYZ *= visited_XYZ[box] & (nearest_click(moved, weight_XYZ.shape, spacing) == number)
-        heeded_XYZ[box] += (wanted - answer_XYZ[place.voxel]) * weight_XYZ
-    return heeded_XYZ
+        if enforced_XYZ is answer_XYZ:
+            enforced_XYZ = answer_XYZ.copy()
+        x, y, z = click.voxel
+        reach = [int(_DEVIATIONS * radius / step) for step in spacing]
+        box = Box((x, y, z), (x + 1, y + 1, z + 1)).widened(reach, answer_XYZ.shape)
+        weight_XYZ = _gaussian(click.from_voxel(box.start).voxel, box.shape, spacing, radius)
+        nearest_XYZ = nearest_click([other.from_voxel(box.start) for other in clicks], box.shape, spacing)
+        weight_XYZ *= visited_XYZ[box.slices()] & (nearest_XYZ == number)
+        wanted = np.float32(CERTAINTY if click.positive else -CERTAINTY)
+        enforced_XYZ[box.slices()] += (wanted - answer_XYZ[click.voxel]) * weight_XYZ
+    return enforced_XYZ
 
 
-def _reached(voxel: Axis3, shape: Axis3, spacing: Float3, radius: float) -> Slices:
-    """The box of an array that a click's Gaussian reaches."""
-    x, y, z = (
-        slice(max(v - int(_REACH * radius / step), 0), min(v + int(_REACH * radius / step) + 1, side))
-        for v, side, step in zip(voxel, shape, spacing, strict=True)
-    )
-    return (x, y, z)
+def enforcement_radius(window: Axis3, spacing: Float3) -> float:
+    """mm: standard deviation of the Gaussian for windows of so many voxels of so many mm."""
+    return min(RADIUS, _SHARE * min(side * step for side, step in zip(window, spacing, strict=True)))
 
 
-def _moved(places: Sequence[VoxelClick], box: Slices) -> list[VoxelClick]:
-    """The clicks in voxels of a box."""
-    moved = []
-    for place in places:
-        x, y, z = (v - side.start for v, side in zip(place.voxel, box, strict=True))
-        moved.append(VoxelClick((x, y, z), place.positive))
-    return moved
+def nearest_click(clicks: Sequence[VoxelClick], shape: Axis3, spacing: Float3) -> NDArray[np.int32]:
+    """[X, Y, Z]: the number of the click that is nearest to each voxel, in mm; -1 where there is no click.
+
+    Args:
+        clicks: oldest first, inside the array or not; of equally near ones the newest counts.
+        shape: of the array, in voxels.
+        spacing: mm per voxel along X, Y, Z.
+    """
+    nearest_XYZ = np.full(shape, -1, dtype=np.int32)
+    shortest_XYZ = np.full(shape, np.inf, dtype=np.float32)
+    for index, click in enumerate(clicks):
+        x, y, z = (
+            ((np.arange(side, dtype=np.float32) - first) * step) ** 2
+            for side, first, step in zip(shape, click.voxel, spacing, strict=True)
+        )
+        distance_XYZ = x[:, None, None] + y[:, None] + z
+        nearer_XYZ = distance_XYZ <= shortest_XYZ
+        nearest_XYZ[nearer_XYZ] = index
+        np.minimum(shortest_XYZ, distance_XYZ, out=shortest_XYZ)
+    return nearest_XYZ
+
+
+def _voxels(clicks: Sequence[VoxelClick], positive: bool) -> list[Axis3]:
+    """The voxels of the clicks of one sign."""
+    return [click.voxel for click in clicks if click.positive == positive]
 
 
 def _gaussian(voxel: Axis3, shape: Axis3, spacing: Float3, radius: float) -> Logits:

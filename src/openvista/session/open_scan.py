@@ -1,4 +1,4 @@
-"""What a session computes with: one scan, one model, and everything worth keeping. All of it lazy.
+"""An open scan: what a session computes with, and everything worth keeping of one scan and one model. All of it lazy.
 
 Masks live on the model grid and on the scan's own; this is where they pass from one to the other.
 """
@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +39,8 @@ MASK_LOGIT = 10.0
 JUST_POSITIVE = 0.5
 SHOWN_BYTES = 1 << 30
 """Of objects on the scan's grid to keep."""
+_CACHES = 4
+"""That a session has, once it has answered a click."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,7 @@ class SessionModel:
 
 
 class OpenScan:
-    """One scan on the bench of one model.
+    """One scan, open for one model.
 
     Args:
         model: what answers.
@@ -81,7 +84,7 @@ class OpenScan:
     Attributes:
         masks: masks that objects start from, by name: True inside, on a box of the scan.
         automatic: logits of classes, on a box of the model grid, by id.
-        restored: layers that came out of a session file.
+        restored: masks of objects that came out of a session file.
     """
 
     def __init__(self, model: SessionModel, scan: Scan, profile: Profile, feature_budget: int | None = None) -> None:
@@ -90,22 +93,31 @@ class OpenScan:
         self.masks: dict[str, Crop] = {}
         self.automatic: dict[int, Crop] = {}
         self.restored: dict[MaskInputs, ObjectMask] = {}
-        self._starts: dict[str, Crop] = {}
+        self._mask_logits: dict[str, Crop] = {}
         self._shown: ByteCache[Crop] = ByteCache(SHOWN_BYTES)
+        self._prepared: Prepared | None = None
         self._features: FeatureVolume | None = None
+        self._object_masks: ObjectMasks | None = None
 
-    @cached_property
+    @property
     def prepared(self) -> Prepared:
         """The scan on the model grid."""
-        return prepare(self.scan, self.model.preset.spacing, self.model.preset.hu_window)
+        if self._prepared is None:
+            self._prepared = prepare(self.scan, self.model.preset.spacing, self.model.preset.hu_window)
+        return self._prepared
 
-    @cached_property
-    def answering(self) -> ObjectMasks:
-        """Answers clicks.
+    @property
+    def object_masks(self) -> ObjectMasks:
+        """What answers clicks.
 
         Raises:
             ModelError: the model has no point branch.
         """
+        if self._object_masks is None:
+            self._object_masks = self._ready_for_clicks()
+        return self._object_masks
+
+    def _ready_for_clicks(self) -> ObjectMasks:
         if self.model.clicks is None:
             raise ModelError(
                 f"model {self.model.name!r} answers class prompts only, not clicks; choose a model with a point branch"
@@ -116,29 +128,45 @@ class OpenScan:
         free = free_memory(torch.device(self.model.device))
         room = FEATURE_BYTES if free is None else min(FEATURE_BYTES, free // 4)
         engine = ClickEngine(self.model.clicks, self.prepared.image_XYZ, lattice, *choices, feature_bytes=room)
-        bench: OpenScan = weakref.proxy(self)  # a cycle would keep all of it until a garbage collection
+        this: OpenScan = weakref.proxy(self)  # a cycle would keep all of it until a garbage collection
         return ObjectMasks(
             engine,
-            lambda voxel: bench.to_model(voxel),
-            lambda description: bench.start_part(description),
+            lambda voxel: this.to_model(voxel),
+            lambda inputs: this.base_logits(inputs),
             self.prepared.grid.spacing,
-            local=self.profile.local_clicks,
-            heed=self.profile.enforce_clicks,
-            restored=self.restored,
+            self.profile,
+            self.restored,
         )
 
-    @cached_property
-    def _to_model(self) -> AxisMap:
-        return axis_map(self.prepared.grid, self.scan.grid)
+    # --- memory -------------------------------------------------------------------------------------------------
 
-    def to_model(self, voxel: Float3) -> Float3:
-        """A place in voxels of the scan, in voxels of the model grid; within the outermost voxel centres."""
-        grid, mapping = self.prepared.grid, self._to_model
-        place = [0.0, 0.0, 0.0]
-        for axis, model_axis in enumerate(mapping.axes):
-            where = mapping.scale[axis] * voxel[axis] + mapping.offset[axis]
-            place[model_axis] = min(max(where, 0.0), grid.shape[model_axis] - 1.0)
-        return (place[0], place[1], place[2])
+    @property
+    def nbytes(self) -> int:
+        """Memory of masks, logits, features and the prepared scan; not of the scan itself."""
+        crops = [*self.masks.values(), *self.automatic.values(), *self._mask_logits.values()]
+        total = sum(crop.nbytes for crop in crops) + sum(mask.nbytes for mask in self.restored.values())
+        total += sum(cache.nbytes for cache in self._caches)
+        if self._features is not None:
+            total += self._features.nbytes
+        if self._prepared is not None:
+            total += int(self._prepared.image_XYZ.nbytes)
+        return total
+
+    def limit_caches(self, most_bytes: int) -> None:
+        """Let the caches together grow to so many bytes at most; a smaller limit of theirs stays."""
+        for cache in self._caches:
+            cache.limit = min(cache.limit, most_bytes // _CACHES)
+
+    def forget(self) -> None:
+        """Empty the caches: time is lost, and nothing else."""
+        for cache in self._caches:
+            cache.clear()
+
+    @property
+    def _caches(self) -> list[ByteCache[Any]]:
+        return [self._shown, *(self._object_masks.caches if self._object_masks is not None else ())]
+
+    # --- masks on the model grid --------------------------------------------------------------------------------
 
     def ensure_automatic(self, class_ids: Sequence[int], progress: Report = silent) -> None:
         """Make sure that the automatic results of these classes are there.
@@ -154,9 +182,10 @@ class OpenScan:
             raise ModelError(f"model {self.model.name!r} answers clicks only, not class prompts; choose another model")
         if self._features is None:
             self._features = compute_features(network, self.prepared, self.profile, self.feature_budget, progress)
-        for class_id, part in zip(missing, self._features.layers(network.embeddings(missing), progress), strict=True):
+        found = self._features.logits_of(network.embeddings(missing), progress)
+        for class_id, logits in zip(missing, found, strict=True):
             one_piece = self.profile.drop_strays and class_id in self.model.one_piece_ids
-            self.automatic[class_id] = largest_piece(part, self.prepared.grid.spacing) if one_piece else part
+            self.automatic[class_id] = largest_piece(logits, self.prepared.grid.spacing) if one_piece else logits
 
     def add_mask(self, mask: Crop) -> str:
         """Keep a mask for objects to start from; returns its name."""
@@ -166,78 +195,55 @@ class OpenScan:
         self.masks[f"mask {number}"] = mask
         return f"mask {number}"
 
-    def start_part(self, description: MaskInputs) -> Crop | None:
-        """Logits that an object starts from, on the model grid; ``None`` for nothing."""
-        if description.start is None:
+    def base_logits(self, inputs: MaskInputs) -> Crop | None:
+        """Logits of what an object's clicks correct, on the model grid; ``None`` for nothing."""
+        if inputs.base is None:
             return None
-        if description.start == AUTOMATIC:
-            assert description.class_id is not None
-            self.ensure_automatic([description.class_id])
-            return self.automatic[description.class_id]
-        if description.start not in self._starts:
-            self._starts[description.start] = self._mask_logits(self.masks[description.start])
-        return self._starts[description.start]
+        if inputs.base == AUTOMATIC:
+            assert inputs.class_id is not None
+            self.ensure_automatic([inputs.class_id])
+            return self.automatic[inputs.class_id]
+        if inputs.base not in self._mask_logits:
+            self._mask_logits[inputs.base] = self._on_model_grid(self.masks[inputs.base])
+        return self._mask_logits[inputs.base]
 
-    def _mask_logits(self, mask: Crop) -> Crop:
-        """A mask of the scan as logits on the model grid. Whatever of it falls between the model grid's voxels makes
-        the nearest of them just positive, so that clicks can take away what is thin as well."""
-        inside = Crop(mask.start, mask.values_XYZ.astype(np.float32))
-        part = resample_crop(inside, self.scan.grid, self.prepared.grid, 0.0)
-        logits_XYZ = (part.values_XYZ - 0.5) * MASK_LOGIT
-        mapping = axis_map(self.prepared.grid, self.scan.grid)
-        voxels_N3 = np.argwhere(mask.values_XYZ) + mask.start
-        nearest_N3 = np.empty_like(voxels_N3)
-        for axis, model_axis in enumerate(mapping.axes):
-            places_N = np.rint(mapping.positions(axis, self.scan.grid.shape[axis])[voxels_N3[:, axis]]).astype(int)
-            last = logits_XYZ.shape[model_axis] - 1
-            nearest_N3[:, model_axis] = (places_N - part.start[model_axis]).clip(0, last)
-        held = tuple(nearest_N3.T)
-        logits_XYZ[held] = np.maximum(logits_XYZ[held], JUST_POSITIVE)
-        return Crop(part.start, logits_XYZ)
-
-    def layer(self, description: MaskInputs, progress: Report = silent) -> ObjectMask:
+    def object_mask(self, inputs: MaskInputs, progress: Report = silent) -> ObjectMask:
         """An object's mask on the model grid."""
-        if description in self.restored:
-            return self.restored[description]
-        if not description.openings:
-            start = self.start_part(description)
-            return ObjectMask(start or Crop.nothing(np.float16))
-        return self.answering.layer(description, progress)
+        if inputs in self.restored:
+            return self.restored[inputs]
+        if not inputs.windows:
+            return ObjectMask(self.base_logits(inputs) or Crop.nothing(np.float16))
+        return self.object_masks.object_mask(inputs, progress)
 
-    def has_layer(self, description: MaskInputs) -> bool:
-        """Whether an object's layer is at hand, so that nothing has to be asked for it."""
-        return description in self.restored or ("answering" in self.__dict__ and description in self.answering.layers)
+    def has_object_mask(self, inputs: MaskInputs) -> bool:
+        """Whether an object's mask is at hand, so that nothing has to be asked for it."""
+        return inputs in self.restored or (self._object_masks is not None and self._object_masks.has(inputs))
+
+    # --- on the scan's grid -------------------------------------------------------------------------------------
 
     def show(self, item: ObjectState) -> Crop:
         """An object's logits on a box of the scan, positive inside it.
 
         What started from a mask is that mask, to the voxel, wherever clicks have not changed it.
         """
-        return self._shown.get(item.description, lambda: self._show(item.description))
+        return self._shown.get(item.inputs, lambda: self._show(item.inputs))
 
-    def _show(self, description: MaskInputs) -> Crop:
-        mask = self.masks.get(description.start or "")
-        if mask is not None and not description.openings:
-            return _as_logits(mask)
-        layer = self.layer(description)
-        logits = self._on_scan(layer.logits, OUTSIDE)
-        if mask is None or layer.touched is None:
-            return logits if mask is None else _as_logits(mask)
-        touched = Crop(layer.touched.start, layer.touched.values_XYZ.astype(np.float32))
-        changed = self._on_scan(touched, 0.0)
-        box = Box.hull([mask.box, changed.box])
-        original_XYZ = (mask.on(box, False).astype(np.float32) - 0.5) * MASK_LOGIT
-        changed_XYZ = changed.on(box, 0.0) > 0
-        return Crop(box.start, np.where(changed_XYZ, logits.on(box, OUTSIDE), original_XYZ))
-
-    def _on_scan(self, part: Crop, fill: float) -> Crop:
-        """The way back. Half precision is made single first, which the nearest voxel does not need."""
-        single = replace(part, values_XYZ=part.values_XYZ.astype(np.float32))
-        return resample_crop(single, self.prepared.grid, self.scan.grid, fill, self.profile.mode)
+    def _show(self, inputs: MaskInputs) -> Crop:
+        brought = self.masks.get(inputs.base or "")
+        if brought is not None and not inputs.windows:
+            return _as_logits(brought)
+        made = self.object_mask(inputs)
+        logits = self._on_scan(made.logits, OUTSIDE)
+        if brought is None or made.touched is None:
+            return logits if brought is None else _as_logits(brought)
+        changed = self._on_scan(made.touched, 0.0)
+        box = Box.hull([brought.box, changed.box])
+        original_XYZ = _as_logits(brought).on(box, -MASK_LOGIT / 2)
+        return Crop(box.start, np.where(changed.on(box, 0.0) > 0, logits.on(box, OUTSIDE), original_XYZ))
 
     def changed_box(self, before: MaskInputs, after: MaskInputs) -> Box | None:
         """The scan's voxels that may differ between two masks; ``None`` if none does."""
-        one, other = self.layer(before).mask, self.layer(after).mask
+        one, other = self.object_mask(before).mask, self.object_mask(after).mask
         box = Box.hull([one.box, other.box])
         differ_XYZ = one.on(box, False) != other.on(box, False)
         if not differ_XYZ.any():
@@ -253,6 +259,43 @@ class OpenScan:
         x, y, z = (int(where + 0.5) for where in self.to_model(voxel))
         tissue = (image_XYZ[:, y, z] > max(threshold, 0.0)).numpy()
         return not (tissue[x] or (tissue[:x].any() and tissue[x:].any()))
+
+    # --- from one grid to the other -----------------------------------------------------------------------------
+
+    def to_model(self, voxel: Float3) -> Float3:
+        """A place in voxels of the scan, in voxels of the model grid; within the outermost voxel centres."""
+        grid, mapping = self.prepared.grid, self._to_model
+        place = [0.0, 0.0, 0.0]
+        for axis, model_axis in enumerate(mapping.axes):
+            where = mapping.scale[axis] * voxel[axis] + mapping.offset[axis]
+            place[model_axis] = min(max(where, 0.0), grid.shape[model_axis] - 1.0)
+        return (place[0], place[1], place[2])
+
+    @cached_property
+    def _to_model(self) -> AxisMap:
+        return axis_map(self.prepared.grid, self.scan.grid)
+
+    def _on_model_grid(self, mask: Crop) -> Crop:
+        """A mask of the scan as logits on the model grid. Whatever of it falls between the model grid's voxels makes
+        the nearest of them just positive, so that clicks can take away what is thin as well."""
+        inside = Crop(mask.start, mask.values_XYZ.astype(np.float32))
+        part = resample_crop(inside, self.scan.grid, self.prepared.grid, 0.0)
+        logits_XYZ = (part.values_XYZ - 0.5) * MASK_LOGIT
+        voxels_N3 = np.argwhere(mask.values_XYZ) + mask.start
+        nearest_N3 = np.empty_like(voxels_N3)
+        for axis, model_axis in enumerate(self._to_model.axes):
+            positions = self._to_model.positions(axis, self.scan.grid.shape[axis])
+            places_N = np.rint(positions[voxels_N3[:, axis]]).astype(int)
+            last = logits_XYZ.shape[model_axis] - 1
+            nearest_N3[:, model_axis] = (places_N - part.start[model_axis]).clip(0, last)
+        held = tuple(nearest_N3.T)
+        logits_XYZ[held] = np.maximum(logits_XYZ[held], JUST_POSITIVE)
+        return Crop(part.start, logits_XYZ)
+
+    def _on_scan(self, part: Crop, fill: float) -> Crop:
+        """The way back. Half precision is made single first, which the nearest voxel does not need."""
+        single = replace(part, values_XYZ=part.values_XYZ.astype(np.float32))
+        return resample_crop(single, self.prepared.grid, self.scan.grid, fill, self.profile.mode)
 
 
 def _as_logits(mask: Crop) -> Crop:

@@ -28,7 +28,7 @@ def log_of(session: Session) -> dict[str, Any]:
     return {
         "openvista_log": 1,
         "scan": session.scan.name,
-        "model": session.bench.model.name,
+        "model": session.open_scan.model.name,
         "events": [flat(event) for event in session.events],
     }
 
@@ -76,19 +76,17 @@ def _clicks(session: Session, event: Mapping[str, Any], progress: Report) -> Ans
 
 
 def _box(session: Session, event: Mapping[str, Any], progress: Report) -> Answer:
-    positive = bool(event.get("positive", True))
-    return session.box(event["box"], _target(session, event), positive, progress=progress, **_choices(event))
+    return session.box(event["box"], _target(session, event), _sign(event), progress=progress, **_choices(event))
 
 
 def _scribble(session: Session, event: Mapping[str, Any], progress: Report) -> Answer:
-    positive = bool(event.get("positive", True))
-    return session.scribble(event["points"], _target(session, event), positive, progress=progress, **_choices(event))
+    points = event["points"]
+    return session.scribble(points, _target(session, event), _sign(event), progress=progress, **_choices(event))
 
 
 def _lasso(session: Session, event: Mapping[str, Any], progress: Report) -> Answer:
     contour = (event["points"], int(event["axis"]), int(event["index"]))
-    positive = bool(event.get("positive", True))
-    return session.lasso(contour, _target(session, event), positive, progress=progress, **_choices(event))
+    return session.lasso(contour, _target(session, event), _sign(event), progress=progress, **_choices(event))
 
 
 def _segment(session: Session, event: Mapping[str, Any], progress: Report) -> None:
@@ -135,6 +133,10 @@ def _target(session: Session, event: Mapping[str, Any]) -> int | str | None:
     there = name is not None and session.state.find(name) is not None
     class_id: int | str | None = event.get("class")
     return name if there or class_id is None else class_id
+
+
+def _sign(event: Mapping[str, Any]) -> bool:
+    return bool(event.get("positive", True))
 
 
 def _choices(event: Mapping[str, Any]) -> dict[str, Any]:

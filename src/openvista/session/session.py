@@ -13,28 +13,26 @@ from openvista.anatomy.vocabulary import ClassItem
 from openvista.errors import PromptError
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Report, silent
-from openvista.io.session_file import write_session
+from openvista.io.session_file import SessionContents, write_session
 from openvista.prompts import Click
 from openvista.scan import Scan, Segmentation
 from openvista.session.answer import Answer, answer_clicks
-from openvista.session.drawing import clicks_of_box, clicks_of_lasso, clicks_of_scribble, fill_contour
+from openvista.session.drawing import Contour, Drawn, draw_box, draw_lasso, draw_scribble
 from openvista.session.history import Event, History
 from openvista.session.label_maps import import_items, make_layers, make_segmentation
 from openvista.session.open_scan import OpenScan, SessionModel
 from openvista.session.state import ObjectState, SessionState, class_items, find_object, new_item, renamed
-
-Contour = tuple[Sequence[Sequence[float]], int, int]
-"""Points along the two axes of a slice, the slice's axis, its index."""
+from openvista.session.store import pack, unpack
 
 
 @dataclass(frozen=True)
 class SessionObject:
-    """An object of a session: what it tells is always the present.
+    """A handle on an object of a session: its properties tell what the object is now.
 
     Every property raises ``PromptError`` once the object is gone.
 
     Attributes:
-        session: where it lives.
+        session: that has it.
         id: its value in label maps.
     """
 
@@ -54,7 +52,7 @@ class SessionObject:
     @property
     def clicks(self) -> tuple[Click, ...]:
         """The user's clicks on it, oldest first."""
-        return self.state.description.clicks
+        return self.state.inputs.clicks
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -67,7 +65,7 @@ ObjectRef = SessionObject | int | str
 
 
 class Session:
-    """A scan with objects on it. Lazy: nothing is computed before it is asked for. Not for several threads at once.
+    """A scan with objects on it. Nothing is computed before it is asked for. Not for several threads at once.
 
     Made by :meth:`openvista.Model.open`.
 
@@ -77,12 +75,33 @@ class Session:
         profile: the choices.
         feature_budget: bytes of whole-scan features that may be kept in memory, half of what is free if ``None``; more
             go to disk.
+
+    Attributes:
+        open_scan: what it computes with, and what is kept of that.
+        history: its states and its log.
     """
 
     def __init__(self, model: SessionModel, scan: Scan, profile: Profile, feature_budget: int | None = None) -> None:
         self.scan, self.profile = scan, profile
-        self.bench = OpenScan(model, scan, profile, feature_budget)
+        self.open_scan = OpenScan(model, scan, profile, feature_budget)
         self.history = History()
+
+    @classmethod
+    def restored(
+        cls, contents: SessionContents, model: SessionModel, scan: Scan, feature_budget: int | None = None
+    ) -> "Session":
+        """The session that :meth:`contents` tells of.
+
+        Raises:
+            SessionError: it belongs to another scan or another model, or is not complete.
+        """
+        kept = unpack(contents, model, scan)
+        session = cls(model, scan, kept.profile, feature_budget)
+        session.history = kept.history
+        session.open_scan.masks.update(kept.masks)
+        session.open_scan.automatic.update(kept.automatic)
+        session.open_scan.restored.update(kept.restored)
+        return session
 
     # --- what is there ------------------------------------------------------------------------------------------
 
@@ -125,11 +144,10 @@ class Session:
             AnatomyError: a class that nobody, or this model, knows.
             ModelError: the model answers no class prompts.
         """
-        ids = self.bench.model.vocabulary.expand(classes)
-        items = class_items(self.state, self.bench.model.vocabulary, ids)
-        self.bench.ensure_automatic(ids, progress)
-        self._do(self._with(items), "segment", {"classes": ids})
-        return [SessionObject(self, item.id) for item in items]
+        ids = self.open_scan.model.vocabulary.expand(classes)
+        items = class_items(self.state, self.open_scan.model.vocabulary, ids)
+        self.open_scan.ensure_automatic(ids, progress)
+        return self._do_with(items, "segment", {"classes": ids})
 
     def new_object(self, name: str, colour: Colour | None = None) -> SessionObject:
         """A new object that no class describes (zero-shot); empty until it is clicked on.
@@ -137,9 +155,8 @@ class Session:
         Raises:
             PromptError: the name cannot be used. One that is taken gets a number.
         """
-        item = new_item(self.state, self.bench.model.vocabulary, name, colour, zero_shot=True)
-        self._do(self._with([item]), "new_object", {"name": item.name, "colour": list(item.colour)})
-        return SessionObject(self, item.id)
+        item = new_item(self.state, self.open_scan.model.vocabulary, name, colour, zero_shot=True)
+        return self._do_with([item], "new_object", {"name": item.name, "colour": list(item.colour)})[0]
 
     def start_from(self, segmentation: Segmentation, labels: Sequence[int | str] | None = None) -> list[SessionObject]:
         """Objects from an existing segmentation, to be corrected by clicks, or to be respected by others once locked.
@@ -155,9 +172,8 @@ class Session:
             GridError: it lies on another grid.
             AnatomyError: it has no such structure.
         """
-        items, details = import_items(self.state, self.bench, segmentation, labels)
-        self._do(self._with(items), "start_from", details)
-        return [SessionObject(self, item.id) for item in items]
+        items, details = import_items(self.state, self.open_scan, segmentation, labels)
+        return self._do_with(items, "start_from", details)
 
     def change(
         self,
@@ -183,7 +199,7 @@ class Session:
         )
         given = {"name": name, "colour": colour and list(colour), "locked": locked, "visible": visible}
         details = {key: value for key, value in given.items() if value is not None}
-        self._do(self._with([changed]), "change", {"object": item.name, **details})
+        self._do_with([changed], "change", {"object": item.name, **details})
 
     def remove(self, which: ObjectRef) -> None:
         """Take an object away.
@@ -252,8 +268,7 @@ class Session:
             ModelError: the model answers no clicks.
         """
         clicks = [self._in_voxels(click) for click in clicks] if world else list(clicks)
-        choices = {"grow": grow, "automatic": automatic}
-        return self._prompt(clicks, object, "clicks", _details(clicks), choices, progress)
+        return self._prompt(Drawn.of_clicks(clicks), object, grow, automatic, progress)
 
     def box(
         self, box: Sequence[Sequence[float]], object: ObjectRef | None = None, positive: bool = True, **choices: Any
@@ -265,9 +280,7 @@ class Session:
             object, choices: as for :meth:`clicks`, without ``world``.
             positive: False: the object is not in there.
         """
-        clicks = clicks_of_box(box, self.scan.grid.shape, positive)
-        details = {"box": [list(side) for side in box], "positive": positive}
-        return self._drawn(clicks, object, "box", details, **choices)
+        return self._prompt(draw_box(box, self.scan.grid.shape, positive), object, **choices)
 
     def scribble(
         self,
@@ -277,23 +290,13 @@ class Session:
         **choices: Any,
     ) -> Answer:
         """A stroke as a mask [X, Y, Z] or as the voxels it went through: turned into clicks, as :meth:`box`."""
-        clicks = clicks_of_scribble(drawn, positive)
-        if isinstance(drawn, np.ndarray):
-            return self._drawn(clicks, object, "clicks", _details(clicks), **choices)
-        details = {"points": [list(point) for point in drawn], "positive": positive}
-        return self._drawn(clicks, object, "scribble", details, **choices)
+        return self._prompt(draw_scribble(drawn, positive), object, **choices)
 
     def lasso(
         self, drawn: NDArray[np.bool_] | Contour, object: ObjectRef | None = None, positive: bool = True, **choices: Any
     ) -> Answer:
         """A closed contour on a slice, as a filled mask [X, Y, Z] or as (points, axis, index): turned into clicks."""
-        if isinstance(drawn, np.ndarray):
-            clicks = clicks_of_lasso(drawn, positive)
-            return self._drawn(clicks, object, "clicks", _details(clicks), **choices)
-        points, axis, index = drawn
-        clicks = clicks_of_lasso(fill_contour(points, axis, index, self.scan.grid.shape), positive)
-        details = {"points": [list(p) for p in points], "axis": axis, "index": index, "positive": positive}
-        return self._drawn(clicks, object, "lasso", details, **choices)
+        return self._prompt(draw_lasso(drawn, self.scan.grid.shape, positive), object, **choices)
 
     # --- time ---------------------------------------------------------------------------------------------------
 
@@ -332,7 +335,7 @@ class Session:
         Raises:
             PromptError: there is no such object.
         """
-        part = self.bench.show(self._find(which))
+        part = self.open_scan.show(self._find(which))
         result = np.zeros(self.scan.grid.shape, dtype=bool)
         result[part.slices] = part.values_XYZ > 0
         return result
@@ -349,11 +352,11 @@ class Session:
         Raises:
             InputError: no such policy.
         """
-        return make_segmentation(self.bench, self.state, self.events, overlap)
+        return make_segmentation(self.open_scan, self.state, self.events, overlap)
 
     def layers(self) -> list[Segmentation]:
         """As few label maps as it takes for every object to keep all its voxels."""
-        return make_layers(self.bench, self.state, self.events)
+        return make_layers(self.open_scan, self.state, self.events)
 
     def save(self, path: str | Path) -> Path:
         """Write all of it to one file, ``.ovsession``; :meth:`openvista.Model.open` brings it back bit by bit.
@@ -361,56 +364,45 @@ class Session:
         Raises:
             OutputError: it cannot be written there.
         """
-        from openvista.session.store import pack  # that one needs this one
+        return write_session(self.contents(), path)
 
-        return write_session(pack(self), path)
+    def contents(self) -> SessionContents:
+        """What :meth:`save` writes. Quick, since it refers to what is there; later changes do not show in it."""
+        return pack(self.history, self.open_scan)
 
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _find(self, which: ObjectRef) -> ObjectState:
         return find_object(self.state, which.id if isinstance(which, SessionObject) else which)
 
-    def _with(self, items: Sequence[ObjectState]) -> SessionState:
-        state = self.state
-        for item in items:
-            state = state.with_object(item)
-        return state
-
     def _do(self, state: SessionState, action: str, details: Mapping[str, Any]) -> None:
         if state != self.state:
             self.history.do(state, action, details)
 
+    def _do_with(self, items: Sequence[ObjectState], action: str, details: Mapping[str, Any]) -> list[SessionObject]:
+        """Add or change objects; gives back handles on them."""
+        self._do(self.state.with_objects(items), action, details)
+        return [SessionObject(self, item.id) for item in items]
+
     def _prompt(
         self,
-        clicks: Sequence[Click],
+        drawn: Drawn,
         which: ObjectRef | None,
-        action: str,
-        details: Mapping[str, Any],
-        choices: Mapping[str, bool | None],
-        progress: Report,
+        grow: bool | None = None,
+        automatic: bool | None = None,
+        progress: Report = silent,
     ) -> Answer:
         wanted = self._find(which).id if isinstance(which, SessionObject) else which
-        state, answer = answer_clicks(self.bench, self.state, clicks, wanted, **choices, progress=progress)
-        asked = state.find(answer.name)
-        if which is not None and asked is not None:
-            told = {"object": answer.name, "class": asked.description.class_id, **details}
-        else:
-            told = {"object": None, **details}
-        self._do(state, action, told | {key: value for key, value in choices.items() if value is not None})
+        state, answer = answer_clicks(self.open_scan, self.state, drawn.clicks, wanted, grow, automatic, progress)
+        asked = None if which is None else state.find(answer.name)
+        told: dict[str, Any] = {"object": None}
+        if asked is not None:
+            told = {"object": answer.name, "class": asked.inputs.class_id}
+        choices = {"grow": grow, "automatic": automatic}
+        given = {key: value for key, value in choices.items() if value is not None}
+        self._do(state, drawn.action, {**told, **drawn.details, **given})
         return answer
 
     def _in_voxels(self, click: Click) -> Click:
         x, y, z = self.scan.grid.to_voxel(np.array([click.voxel]))[0].tolist()
         return Click((x, y, z), click.positive)
-
-    def _drawn(
-        self, clicks: Sequence[Click], which: ObjectRef | None, action: str, details: Mapping[str, Any], **choices: Any
-    ) -> Answer:
-        progress = choices.pop("progress", silent)
-        if unknown := set(choices) - {"grow", "automatic"}:
-            raise TypeError(f"unexpected argument {sorted(unknown)[0]!r}")
-        return self._prompt(clicks, which, action, details, choices, progress)
-
-
-def _details(clicks: Sequence[Click]) -> dict[str, Any]:
-    return {"clicks": [[*click.voxel, click.positive] for click in clicks]}

@@ -1,7 +1,7 @@
-"""What a session is about: objects, as plain values. Everything a mask depends on is in here, so that a change can be
-undone by going back to an earlier value. Needs no torch."""
+"""The objects of a session, as plain values. Everything a mask depends on is in here, so a change is undone by going
+back to an earlier value. Needs no torch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID, SPECIAL_IDS
@@ -12,12 +12,14 @@ from openvista.geometry.grid import Axis3, Float3
 from openvista.prompts import Click
 
 AUTOMATIC = "automatic"
-"""The start of an object that the automatic branch made; any other start is the name of a mask in the session."""
+"""The base of an object that the automatic branch made; any other base is the name of a mask in the session."""
+UNNAMED = "object"
+"""The name of the object that clicks without an object are on."""
 
 
 @dataclass(frozen=True)
 class ClickWindow:
-    """A window that an object looks through.
+    """A window in which the network answers an object's clicks.
 
     Attributes:
         start: its first voxel on the model grid.
@@ -34,11 +36,11 @@ class Correction:
 
     Attributes:
         clicks: how many of the object's clicks it answered.
-        openings: the windows it looked through; none where the clicks belong to a mask that the object started from.
+        windows: its windows; none where the clicks belong to a mask that the object started from.
     """
 
     clicks: int
-    openings: tuple[ClickWindow, ...]
+    windows: tuple[ClickWindow, ...]
 
 
 @dataclass(frozen=True)
@@ -48,26 +50,26 @@ class MaskInputs:
     Attributes:
         class_id: id of the class, ``None`` for an object without one.
         zero_shot: it is new to the network; else it counts as something the network was trained on.
-        start: what the clicks correct: ``AUTOMATIC``, the name of a mask, or ``None`` for nothing.
+        base: what the clicks correct: ``AUTOMATIC``, the name of a mask, or ``None`` for nothing.
         clicks: of the user, in voxels of the scan, oldest first.
-        openings: the windows, oldest first.
-        earlier: the answers that the last clicks corrected, oldest first; none where all clicks count together.
+        windows: where the network answers them, oldest first.
+        corrections: the answers that the last clicks corrected, oldest first; none where all clicks count together.
     """
 
     class_id: int | None = None
     zero_shot: bool = False
-    start: str | None = None
+    base: str | None = None
     clicks: tuple[Click, ...] = ()
-    openings: tuple[ClickWindow, ...] = ()
-    earlier: tuple[Correction, ...] = ()
+    windows: tuple[ClickWindow, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
     @property
-    def before(self) -> "MaskInputs | None":
+    def previous(self) -> "MaskInputs | None":
         """The object before its last clicks; ``None`` if they correct no earlier answer."""
-        if not self.earlier:
+        if not self.corrections:
             return None
-        turn = self.earlier[-1]
-        return replace(self, clicks=self.clicks[: turn.clicks], openings=turn.openings, earlier=self.earlier[:-1])
+        *others, last = self.corrections
+        return replace(self, clicks=self.clicks[: last.clicks], windows=last.windows, corrections=tuple(others))
 
     @property
     def special(self) -> bool:
@@ -83,7 +85,7 @@ class ObjectState:
         id: its value in label maps.
         name: unique in the session, whatever the case of letters.
         colour: red, green, blue, 0..255.
-        description: all that its mask depends on.
+        inputs: all that its mask depends on.
         locked: no prompt changes it, and on export no other object takes its voxels.
         visible: whether viewers should show it; exports hold it all the same.
     """
@@ -91,7 +93,7 @@ class ObjectState:
     id: int
     name: str
     colour: Colour
-    description: MaskInputs = field(default_factory=MaskInputs)
+    inputs: MaskInputs = field(default_factory=MaskInputs)
     locked: bool = False
     visible: bool = True
 
@@ -113,11 +115,14 @@ class SessionState:
                 return item
         return None
 
-    def with_object(self, item: ObjectState) -> "SessionState":
-        """The state in which an object is as given: changed where it is, or added at the end."""
-        if any(other.id == item.id for other in self.objects):
-            return SessionState(tuple(item if other.id == item.id else other for other in self.objects))
-        return SessionState((*self.objects, item))
+    def of_class(self, class_id: int) -> ObjectState | None:
+        """The object of a class, whatever it is called."""
+        return next((item for item in self.objects if item.inputs.class_id == class_id), None)
+
+    def with_objects(self, items: Iterable[ObjectState]) -> "SessionState":
+        """The state in which objects are as given: changed where they are, or added at the end."""
+        objects = {item.id: item for item in self.objects}
+        return SessionState(tuple((objects | {item.id: item for item in items}).values()))
 
     def without(self, object_id: int) -> "SessionState":
         """The state without an object."""
@@ -150,40 +155,6 @@ class SessionState:
         return name
 
 
-def renamed(state: SessionState, item: ObjectState, name: str) -> ObjectState:
-    """An object with another name.
-
-    Raises:
-        PromptError: the name is empty, a number, or another object's.
-    """
-    name = checked_name(name)
-    other = state.find(name)
-    if other is not None and other.id != item.id:
-        raise PromptError(f"an object is called {other.name!r} already (id {other.id}): choose another name")
-    return replace(item, name=name)
-
-
-def checked_name(name: str) -> str:
-    """A name without blanks around it.
-
-    Raises:
-        PromptError: it is empty, or a number and so would be mistaken for an id.
-    """
-    name = name.strip()
-    if not name or name.isdecimal():
-        raise PromptError(f"{name!r} cannot name an object: use a word, numbers are ids")
-    return name
-
-
-def shown_names(objects: Sequence[ObjectState]) -> str:
-    """The names of objects, for messages."""
-    return ", ".join(repr(item.name) for item in objects) or "none yet"
-
-
-UNNAMED = "object"
-"""What clicks without an object describe."""
-
-
 def find_object(state: SessionState, wanted: int | str) -> ObjectState:
     """An object that is there.
 
@@ -192,7 +163,8 @@ def find_object(state: SessionState, wanted: int | str) -> ObjectState:
     """
     found = state.find(wanted)
     if found is None:
-        raise PromptError(f"there is no object {wanted!r}; there is {shown_names(state.objects)}")
+        there = ", ".join(repr(item.name) for item in state.objects) or "none yet"
+        raise PromptError(f"there is no object {wanted!r}; there is {there}")
     return found
 
 
@@ -214,7 +186,7 @@ def find_or_make(state: SessionState, vocabulary: Vocabulary, wanted: int | str 
         found = new_item(state, vocabulary, UNNAMED)
     elif found is None:
         assert wanted is not None
-        found = _class_item(state, vocabulary, wanted, automatic)
+        found = _find_or_make_class(state, vocabulary, wanted, automatic)
     if found.locked:
         raise PromptError(f"object {found.name!r} is locked: unlock it first")
     return found
@@ -229,31 +201,47 @@ def new_item(
         PromptError: the name cannot be used.
     """
     object_id = state.free_id(None, vocabulary.ids)
-    name = state.free_name(checked_name(name))
+    name = state.free_name(_checked_name(name))
     return ObjectState(object_id, name, colour or colour_for(object_id), MaskInputs(zero_shot=zero_shot))
 
 
-def class_items(state: SessionState, vocabulary: Vocabulary, class_ids: list[int]) -> list[ObjectState]:
+def class_items(state: SessionState, vocabulary: Vocabulary, class_ids: Iterable[int]) -> list[ObjectState]:
     """Objects that start from the automatic result of classes: those that are there, and new ones. Clicks stay; locked
     objects stay as they are."""
     items = []
     for class_id in class_ids:
-        item = of_class(state, class_id)
+        item = state.of_class(class_id)
         if item is None:
-            item = _make(state, vocabulary, class_id, automatic=True)
-        elif not item.locked and item.description.start is None:
-            item = replace(item, description=replace(item.description, start=AUTOMATIC))
-        state = state.with_object(item)
+            item = _class_item(state, vocabulary, class_id, automatic=True)
+        elif not item.locked and item.inputs.base is None:
+            item = replace(item, inputs=replace(item.inputs, base=AUTOMATIC))
+        state = state.with_objects([item])
         items.append(item)
     return items
 
 
-def of_class(state: SessionState, class_id: int) -> ObjectState | None:
-    """The object of a class, whatever it is called."""
-    return next((item for item in state.objects if item.description.class_id == class_id), None)
+def renamed(state: SessionState, item: ObjectState, name: str) -> ObjectState:
+    """An object with another name.
+
+    Raises:
+        PromptError: the name is empty, a number, or another object's.
+    """
+    name = _checked_name(name)
+    other = state.find(name)
+    if other is not None and other.id != item.id:
+        raise PromptError(f"an object is called {other.name!r} already (id {other.id}): choose another name")
+    return replace(item, name=name)
 
 
-def _class_item(state: SessionState, vocabulary: Vocabulary, wanted: ClassItem, automatic: bool) -> ObjectState:
+def _checked_name(name: str) -> str:
+    """A name without blanks around it; not an empty one, nor a number, which would be mistaken for an id."""
+    name = name.strip()
+    if not name or name.isdecimal():
+        raise PromptError(f"{name!r} cannot name an object: use a word, numbers are ids")
+    return name
+
+
+def _find_or_make_class(state: SessionState, vocabulary: Vocabulary, wanted: ClassItem, automatic: bool) -> ObjectState:
     try:
         parts = vocabulary.expand([wanted])
     except AnatomyError as error:
@@ -261,13 +249,13 @@ def _class_item(state: SessionState, vocabulary: Vocabulary, wanted: ClassItem, 
     if len(parts) > 1:
         names = ", ".join(vocabulary.name(part) for part in parts[:3])
         raise PromptError(f"{wanted!r} is a group: a click is for one of its parts, such as {names}")
-    return of_class(state, parts[0]) or _make(state, vocabulary, parts[0], automatic)
+    return state.of_class(parts[0]) or _class_item(state, vocabulary, parts[0], automatic)
 
 
-def _make(state: SessionState, vocabulary: Vocabulary, class_id: int, automatic: bool) -> ObjectState:
+def _class_item(state: SessionState, vocabulary: Vocabulary, class_id: int, automatic: bool) -> ObjectState:
     return ObjectState(
         id=state.free_id(class_id, vocabulary.ids),
         name=state.free_name(vocabulary.name(class_id)),
         colour=vocabulary.colour(class_id),
-        description=MaskInputs(class_id=class_id, start=AUTOMATIC if automatic else None),
+        inputs=MaskInputs(class_id=class_id, base=AUTOMATIC if automatic else None),
     )

@@ -1,15 +1,17 @@
-"""A session as something that can be kept, and back.
+"""The parts of a session as a file keeps them, and back.
 
 Kept are: who (hashes of scan and model), the objects with their prompts, all of the history, the log, and the masks as
 logits, those before the last clicks too where they are at hand. So a session that comes back shows the same masks bit
 by bit, and can be undone to its beginning. Features are not kept: the first new prompt on an object looks at its
 windows again.
+
+The names in a file are those of format 1, whatever the classes and fields are called here.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,55 +24,54 @@ from openvista.inference.profiles import Profile
 from openvista.io.session_file import SessionContents
 from openvista.prompts import Click
 from openvista.scan import Scan
-from openvista.session.history import Event, Step
+from openvista.session.history import Event, History, Step
 from openvista.session.masks import ObjectMask
 from openvista.session.open_scan import OpenScan, SessionModel
-from openvista.session.session import Session
 from openvista.session.state import AUTOMATIC, ClickWindow, Correction, MaskInputs, ObjectState, SessionState
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 FORMAT = 1
 
+Arrays = dict[str, NDArray[Any]]
 
-def pack(session: Session) -> SessionContents:
+
+@dataclass(eq=False)
+class Unpacked:
+    """What a session is put together from.
+
+    Attributes:
+        profile: the choices.
+        history: states and log.
+        masks, automatic, restored: as of :class:`openvista.session.open_scan.OpenScan`.
+    """
+
+    profile: Profile
+    history: History
+    masks: dict[str, Crop] = field(default_factory=dict)
+    automatic: dict[int, Crop] = field(default_factory=dict)
+    restored: dict[MaskInputs, ObjectMask] = field(default_factory=dict)
+
+
+def pack(history: History, open_scan: OpenScan) -> SessionContents:
     """All of a session."""
-    bench, history = session.bench, session.history
-    arrays: dict[str, NDArray[Any]] = {}
-    steps = [*history.past, *history.future]
-    items = list(dict.fromkeys(item for step in steps for item in step.state.objects))
+    items = list(dict.fromkeys(item for step in (*history.past, *history.future) for item in step.state.objects))
     number = {item: index for index, item in enumerate(items)}
-    current = {item.description for item in session.state.objects}
-    steps_back = {description.before for description in current}
-    first_with = {item.description: item for item in reversed(items) if item.description.openings}
-    for description, item in first_with.items():
-        if description in current or (description in steps_back and bench.has_layer(description)):
-            _put_layer(arrays, f"layer{number[item]}", bench.layer(description))
-    for class_id in {item.description.class_id for item in items if item.description.start == AUTOMATIC}:
-        if class_id in bench.automatic:
-            _put(arrays, f"automatic{class_id}", bench.automatic[class_id])
-    for start in {item.description.start for item in items}:
-        mask = bench.masks.get(start or "")
-        if start is not None and mask is not None:
-            _put(arrays, _key(start), Crop(mask.start, np.packbits(mask.values_XYZ)))
-            arrays[f"{_key(start)}.shape"] = np.array(mask.values_XYZ.shape)
+    scan, model = open_scan.scan, open_scan.model
     manifest = {
         "format": FORMAT,
         "version": __version__,
-        "scan": {"name": session.scan.name, "shape": list(session.scan.grid.shape), "sha256": scan_hash(session.scan)},
-        "model": {"name": bench.model.name, "sha256": bench.model.fingerprint, "precision": bench.model.precision},
-        "profile": session.profile.stored(),
-        "items": [asdict(item) for item in items],
+        "scan": {"name": scan.name, "shape": list(scan.grid.shape), "sha256": scan_hash(scan)},
+        "model": {"name": model.name, "sha256": model.fingerprint, "precision": model.precision},
+        "profile": asdict(open_scan.profile),
+        "items": [_pack_item(item) for item in items],
         "past": [[step.number, [number[item] for item in step.state.objects]] for step in history.past],
         "future": [[step.number, [number[item] for item in step.state.objects]] for step in history.future],
         "events": [asdict(event) for event in history.events],
     }
-    return SessionContents(manifest, arrays)
+    return SessionContents(manifest, _pack_masks(open_scan, history.state, items))
 
 
-def unpack(contents: SessionContents, model: SessionModel, scan: Scan, feature_budget: int | None = None) -> Session:
-    """The session that was packed.
+def unpack(contents: SessionContents, model: SessionModel, scan: Scan) -> Unpacked:
+    """What was packed.
 
     Raises:
         SessionError: it belongs to another scan or another model, or is not complete.
@@ -80,15 +81,15 @@ def unpack(contents: SessionContents, model: SessionModel, scan: Scan, feature_b
         raise SessionError(f"the session file has format {manifest.get('format')!r}: this version reads {FORMAT}")
     try:
         _check(manifest, model, scan)
-        session = Session(model, scan, Profile.from_stored(manifest["profile"]), feature_budget)
-        items = [_item(item) for item in manifest["items"]]
-        session.history.past = [_step(step, items) for step in manifest["past"]]
-        session.history.future = [_step(step, items) for step in manifest["future"]]
-        session.history.events = [Event(**event) for event in manifest["events"]]
-        _restore(session.bench, contents.arrays, items)
+        unpacked = Unpacked(Profile(**manifest["profile"]), History())
+        items = [_unpack_item(item) for item in manifest["items"]]
+        unpacked.history.past = [_unpack_step(step, items) for step in manifest["past"]]
+        unpacked.history.future = [_unpack_step(step, items) for step in manifest["future"]]
+        unpacked.history.events = [Event(**event) for event in manifest["events"]]
+        _unpack_masks(unpacked, contents.arrays, items)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise SessionError(f"the session file is not complete ({error!r}); save the session again") from None
-    return session
+    return unpacked
 
 
 def scan_hash(scan: Scan) -> str:
@@ -115,53 +116,105 @@ def _check(manifest: Mapping[str, Any], model: SessionModel, scan: Scan) -> None
         )
 
 
-def _item(content: Mapping[str, Any]) -> ObjectState:
-    described = dict(content["description"])
-    described["clicks"] = tuple(Click(tuple(c["voxel"]), c["positive"]) for c in described["clicks"])
-    described["openings"] = _openings(described["openings"])
-    described["earlier"] = tuple(
-        Correction(t["clicks"], _openings(t["openings"])) for t in described.get("earlier", ())
+# --- objects and steps ------------------------------------------------------------------------------------------
+
+
+def _pack_item(item: ObjectState) -> dict[str, Any]:
+    inputs = item.inputs
+    description = {
+        "class_id": inputs.class_id,
+        "zero_shot": inputs.zero_shot,
+        "start": inputs.base,
+        "clicks": [{"voxel": click.voxel, "positive": click.positive} for click in inputs.clicks],
+        "openings": _pack_windows(inputs.windows),
+        "earlier": [{"clicks": each.clicks, "openings": _pack_windows(each.windows)} for each in inputs.corrections],
+    }
+    return {
+        "id": item.id,
+        "name": item.name,
+        "colour": item.colour,
+        "description": description,
+        "locked": item.locked,
+        "visible": item.visible,
+    }
+
+
+def _unpack_item(content: Mapping[str, Any]) -> ObjectState:
+    described = content["description"]
+    inputs = MaskInputs(
+        class_id=described["class_id"],
+        zero_shot=described["zero_shot"],
+        base=described["start"],
+        clicks=tuple(Click(tuple(click["voxel"]), click["positive"]) for click in described["clicks"]),
+        windows=_unpack_windows(described["openings"]),
+        corrections=tuple(
+            Correction(each["clicks"], _unpack_windows(each["openings"]))
+            for each in described.get("earlier", ())  # files from before corrections have none
+        ),
     )
-    return ObjectState(**{**content, "colour": _axis3(content["colour"]), "description": MaskInputs(**described)})
+    colour = _axis3(content["colour"])
+    return ObjectState(content["id"], content["name"], colour, inputs, content["locked"], content["visible"])
 
 
-def _openings(contents: "Iterable[Any]") -> tuple[ClickWindow, ...]:
-    return tuple(ClickWindow(_axis3(o["start"]), tuple(tuple(place) for place in o["placed"])) for o in contents)
+def _pack_windows(windows: Iterable[ClickWindow]) -> list[dict[str, Any]]:
+    return [{"start": window.start, "placed": window.placed} for window in windows]
 
 
-def _step(content: "Iterable[Any]", items: list[ObjectState]) -> Step:
+def _unpack_windows(contents: Iterable[Any]) -> tuple[ClickWindow, ...]:
+    return tuple(ClickWindow(_axis3(each["start"]), tuple(map(tuple, each["placed"]))) for each in contents)
+
+
+def _unpack_step(content: Iterable[Any], items: Sequence[ObjectState]) -> Step:
     number, chosen = content
     return Step(int(number), SessionState(tuple(items[index] for index in chosen)))
 
 
-def _restore(bench: OpenScan, arrays: Mapping[str, NDArray[Any]], items: list[ObjectState]) -> None:
-    """Masks, automatic results and layers back on the bench."""
+# --- masks ------------------------------------------------------------------------------------------------------
+
+
+def _pack_masks(open_scan: OpenScan, state: SessionState, items: Sequence[ObjectState]) -> Arrays:
+    arrays: Arrays = {}
+    current = {item.inputs for item in state.objects}
+    one_back = {inputs.previous for inputs in current}
+    first_with = {item.inputs: index for index, item in reversed(list(enumerate(items))) if item.inputs.windows}
+    for inputs, index in first_with.items():
+        if inputs in current or (inputs in one_back and open_scan.has_object_mask(inputs)):
+            made = open_scan.object_mask(inputs)
+            _put(arrays, f"layer{index}", made.logits)
+            if made.touched is not None:
+                _put(arrays, f"layer{index}.touched", made.touched)
+    for class_id in {item.inputs.class_id for item in items if item.inputs.base == AUTOMATIC}:
+        if class_id in open_scan.automatic:
+            _put(arrays, f"automatic{class_id}", open_scan.automatic[class_id])
+    for base in {item.inputs.base for item in items} & open_scan.masks.keys():
+        assert base is not None
+        mask = open_scan.masks[base]
+        _put(arrays, _key(base), Crop(mask.start, np.packbits(mask.values_XYZ)))
+        arrays[f"{_key(base)}.shape"] = np.array(mask.values_XYZ.shape)
+    return arrays
+
+
+def _unpack_masks(unpacked: Unpacked, arrays: Mapping[str, NDArray[Any]], items: Sequence[ObjectState]) -> None:
     for index, item in enumerate(items):
-        start, class_id = item.description.start, item.description.class_id
+        base, class_id = item.inputs.base, item.inputs.class_id
         if f"layer{index}" in arrays:
             touched = _get(arrays, f"layer{index}.touched") if f"layer{index}.touched" in arrays else None
-            bench.restored[item.description] = ObjectMask(_get(arrays, f"layer{index}"), touched)
-        if start == AUTOMATIC and class_id is not None and f"automatic{class_id}" in arrays:
-            bench.automatic[class_id] = _get(arrays, f"automatic{class_id}")
-        elif start is not None and start != AUTOMATIC:
-            key = _key(start)
+            unpacked.restored[item.inputs] = ObjectMask(_get(arrays, f"layer{index}"), touched)
+        if base == AUTOMATIC and class_id is not None and f"automatic{class_id}" in arrays:
+            unpacked.automatic[class_id] = _get(arrays, f"automatic{class_id}")
+        elif base is not None and base != AUTOMATIC:
+            key = _key(base)
             packed, shape = _get(arrays, key), arrays[f"{key}.shape"]
             values_XYZ = np.unpackbits(packed.values_XYZ, count=int(np.prod(shape))).reshape(shape).astype(bool)
-            bench.masks[start] = Crop(packed.start, values_XYZ)
+            unpacked.masks[base] = Crop(packed.start, values_XYZ)
 
 
-def _key(start: str) -> str:
+def _key(base: str) -> str:
     """The name of a mask's array."""
-    return start.replace(" ", "")
+    return base.replace(" ", "")
 
 
-def _put_layer(arrays: dict[str, NDArray[Any]], name: str, layer: ObjectMask) -> None:
-    _put(arrays, name, layer.logits)
-    if layer.touched is not None:
-        _put(arrays, f"{name}.touched", layer.touched)
-
-
-def _put(arrays: dict[str, NDArray[Any]], name: str, part: Crop) -> None:
+def _put(arrays: Arrays, name: str, part: Crop) -> None:
     arrays[name] = part.values_XYZ
     arrays[f"{name}.start"] = np.array(part.start)
 
@@ -170,6 +223,6 @@ def _get(arrays: Mapping[str, NDArray[Any]], name: str) -> Crop:
     return Crop(_axis3(arrays[f"{name}.start"].tolist()), arrays[name])
 
 
-def _axis3(values: "Iterable[Any]") -> Axis3:
+def _axis3(values: Iterable[Any]) -> Axis3:
     x, y, z = (int(value) for value in values)
     return (x, y, z)

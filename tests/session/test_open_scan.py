@@ -1,4 +1,4 @@
-"""The memory a session says it takes is the memory it holds."""
+"""The memory an open scan says it takes is the memory it holds."""
 
 import gc
 import weakref
@@ -11,7 +11,6 @@ import torch
 
 from openvista.geometry.grid import Axis3, Grid
 from openvista.scan import Scan
-from openvista.serve.memory import forget, session_bytes
 from openvista.session.session import Session
 from small_evaluation import tiny_model
 
@@ -40,8 +39,8 @@ def work_in(session: Session, *clicks: Axis3) -> Session:
 
 def held(session: Session) -> Iterator[np.ndarray | torch.Tensor]:
     """Every array that hangs on a session, but for model and scan, each once."""
-    bench = session.bench
-    queue, seen = [session], {id(bench.model), id(bench.scan), *map(id, vars(bench.model).values())}
+    open_scan = session.open_scan
+    queue, seen = [session], {id(open_scan.model), id(open_scan.scan), *map(id, vars(open_scan.model).values())}
     while queue:
         item = queue.pop()
         if id(item) in seen or isinstance(item, type | ModuleType | FunctionType | torch.nn.Module):
@@ -60,29 +59,29 @@ def real_bytes(session: Session) -> int:
         while isinstance(array.base, np.ndarray):
             array = array.base
         buffers[array.ctypes.data] = max(array.nbytes, buffers.get(array.ctypes.data, 0))
-    buffers.pop(session.bench.scan.voxels.ctypes.data, None)
+    buffers.pop(session.open_scan.scan.voxels.ctypes.data, None)
     return sum(buffers.values())
 
 
 def test_what_is_counted_is_what_is_held(session):
-    assert session_bytes(session) > 100_000
-    assert real_bytes(session) <= session_bytes(session) + SMALL
+    assert session.open_scan.nbytes > 100_000
+    assert real_bytes(session) <= session.open_scan.nbytes + SMALL
 
 
 def test_a_session_is_gone_as_soon_as_nobody_holds_it():
     """Without waiting for a garbage collection: until then a server would hold what went to disk long ago."""
     session = work_in(open_on_noise((20, 18, 16)), (10, 8, 8))
-    bench = weakref.ref(session.bench)
+    open_scan = weakref.ref(session.open_scan)
     gc.disable()
     try:
         del session
-        assert bench() is None
+        assert open_scan() is None
     finally:
         gc.enable()
 
 
 def test_what_is_forgotten_is_gone(session):
     before = real_bytes(session)
-    forget(session)
+    session.open_scan.forget()
     assert real_bytes(session) < before
-    assert real_bytes(session) <= session_bytes(session) + SMALL
+    assert real_bytes(session) <= session.open_scan.nbytes + SMALL
