@@ -82,7 +82,7 @@ def test_a_leak_that_grew_is_gone_once_a_click_closes_it():
     mask = session.mask("object")
     assert mask[12, 12, 10]
     assert not mask[:, :, 22:].any()
-    assert len(session.state.find("object").description.openings) == 1
+    assert len(session.state.find("object").inputs.windows) == 1
     session.undo()
     assert session.mask("object")[11, 11, 60]
 
@@ -104,11 +104,11 @@ def test_the_next_window_looks_beyond_the_rim_and_its_click_lies_in_the_middle_o
     mask = np.zeros((16, 16, 16), bool)
     mask[:, 5:10, 6:11] = True
     origin = (0, 0, 0) if side > 0 else (24, 0, 0)
-    opening = next_window(mask, np.ones_like(mask), origin, LATTICE, (1.0, 1.0, 1.0))
-    assert opening is not None
-    first, last = opening.start[0], opening.start[0] + 15
+    window = next_window(mask, np.ones_like(mask), origin, LATTICE, (1.0, 1.0, 1.0))
+    assert window is not None
+    first, last = window.start[0], window.start[0] + 15
     assert (first < 16 and last >= 23) if side > 0 else (first <= 16 and last >= 24)
-    ((x, y, z),) = opening.placed
+    ((x, y, z),) = window.placed
     assert (y, z) == (7, 8)
     assert first <= x <= last
     assert 0 <= x - origin[0] <= 15

@@ -160,9 +160,8 @@ def corrected(
 ) -> Merged:
     everywhere = np.ones(previous.shape, bool)
     choices = {"spacing": (1.0, 1.0, 1.0), "visited_XYZ": everywhere, "seen_XYZ": everywhere}
-    return correct_nearby(
-        previous, answer, clicks[:-new], clicks[-new:], **{**choices, "forgettable_XYZ": ~everywhere, **other}
-    )
+    choices |= {"forgettable_XYZ": ~everywhere, **other}
+    return correct_nearby(previous, answer, clicks[:-new], clicks[-new:], **choices)
 
 
 def test_a_later_click_changes_what_is_nearest_to_it_and_connected():
