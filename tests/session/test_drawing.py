@@ -99,3 +99,13 @@ def test_impossible_contours():
 def test_a_stroke_that_no_hand_draws_is_refused_at_once(far):
     with pytest.raises(PromptError, match="longer than"):
         draw_scribble([(-far, 1, 1), (far, 1, 1)])
+
+
+def test_the_log_tells_what_was_drawn_unless_it_was_a_mask():
+    box = draw_box([(10, 21), (10, 30), (4, 9)], SHAPE)
+    assert (box.action, box.details) == ("box", {"box": [[10, 21], [10, 30], [4, 9]], "positive": True})
+    points = [(5, 5), (35, 5), (35, 15), (5, 15)]
+    lasso, mask = draw_lasso((points, 2, 4), SHAPE, False), draw_lasso(fill_contour(points, 2, 4, SHAPE), SHAPE, False)
+    assert lasso.clicks == mask.clicks
+    assert lasso.details == {"points": [list(point) for point in points], "axis": 2, "index": 4, "positive": False}
+    assert (mask.action, mask.details) == ("clicks", {"clicks": [[*c.voxel, False] for c in mask.clicks]})

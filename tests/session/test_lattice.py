@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from openvista.session.lattice import Lattice, cut_window, inner_box
+from openvista.session.lattice import Lattice, cut_window
 
 SIDES = st.tuples(*[st.sampled_from([8, 16, 32])] * 3)
 LENGTHS = st.tuples(*[st.integers(1, 90)] * 3)
@@ -80,4 +80,4 @@ def test_windows_beyond_a_small_volume_are_padded_alike_on_both_sides(padding):
     whole = functional.pad(image[None, None], [0, 1, 0, 0, 1, 2], mode=padding)[0, 0]
     assert start == (-1, 6, 0)
     assert torch.equal(window, whole[:, 6:14])
-    assert torch.equal(window[inner_box(lattice, start)], image[:, 6:14])
+    assert torch.equal(window[lattice.inside(start).slices(start)], image[:, 6:14])

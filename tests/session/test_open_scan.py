@@ -85,3 +85,15 @@ def test_what_is_forgotten_is_gone(session):
     session.open_scan.forget()
     assert real_bytes(session) < before
     assert real_bytes(session) <= session.open_scan.nbytes + SMALL
+
+
+def test_caches_keep_to_their_limit_and_masks_stay(session):
+    mask = session.mask("lump")
+    session.open_scan.limit_caches(40_000)
+    session.open_scan.forget()
+    session.click((12, 10, 10), "lump")
+    session.undo()
+    assert np.array_equal(session.mask("lump"), mask)
+    for cache in session.open_scan.object_masks.caches:
+        assert cache.limit == 10_000
+        assert cache.nbytes <= cache.limit or len(cache) == 1

@@ -21,7 +21,7 @@ from openvista.inference.window_network import WindowNetwork
 from openvista.inference.windows import importance_map
 from openvista.network import ClickLabel, PointFeatures
 from openvista.session.byte_cache import ByteCache
-from openvista.session.lattice import Lattice, cut_window, inner_box
+from openvista.session.lattice import Lattice, cut_window
 from openvista.session.state import ClickWindow
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ class ClickEngine:
         total_XYZ, weight_XYZ = np.zeros(hull.shape, dtype=np.float32), np.zeros(hull.shape, dtype=np.float32)
         for window, part in zip(windows, parts, strict=True):
             box = part.box.slices(hull.start)
-            weights_XYZ = self.weights_XYZ[inner_box(self.lattice, window.start)]
+            weights_XYZ = self.weights_XYZ[part.box.slices(window.start)]
             total_XYZ[box] += weights_XYZ * part.values_XYZ
             weight_XYZ[box] += weights_XYZ
         visited_XYZ = weight_XYZ > 0
@@ -195,8 +195,9 @@ class ClickEngine:
     def _ask(self, start: Axis3, clicks: tuple[WindowClick, ...], zero_shot: bool, progress: Report) -> Crop:
         features = self.features.get(start, lambda: self._encode(start, progress))
         logits_XYZ = self.network.answer(features, clicks, zero_shot)
-        box = inner_box(self.lattice, start)
-        return Crop(self.lattice.inside(start)[0], np.ascontiguousarray(logits_XYZ[box].numpy().astype(self.dtype)))
+        inside = self.lattice.inside(start)
+        inside_XYZ = logits_XYZ[inside.slices(start)].numpy().astype(self.dtype)
+        return Crop(inside.start, np.ascontiguousarray(inside_XYZ))
 
     def _encode(self, start: Axis3, progress: Report) -> object:
         logger.info("encoding the window at %s", start)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.errors import PromptError
-from openvista.geometry.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3
 from openvista.prompts import Click
 
 MOST = 5
@@ -173,7 +173,8 @@ def _deep_clicks(drawn: NDArray[np.bool_], positive: bool) -> list[Click]:
 
 def _stroke(points: Sequence[Sequence[float]] | NDArray[np.generic]) -> NDArray[np.float64]:
     """The voxels [N, 3] along the lines from point to point."""
-    corners_N3 = np.array([_point(point) for point in points], dtype=float).reshape(-1, 3)
+    clicks = [Click(tuple(map(float, point))) for point in points]  # type: ignore[arg-type]  # checks coordinates
+    corners_N3 = np.array([click.voxel for click in clicks], dtype=float).reshape(-1, 3)
     with np.errstate(over="ignore"):
         lengths = np.ceil(np.abs(np.diff(corners_N3, axis=0)).max(axis=1, initial=1.0))
     if not lengths.sum() <= LONGEST:
@@ -183,11 +184,6 @@ def _stroke(points: Sequence[Sequence[float]] | NDArray[np.generic]) -> NDArray[
         shares_N1 = np.arange(1, steps + 1)[:, None] / steps
         voxels.append(np.rint(start + (end - start) * shares_N1))
     return np.unique(np.concatenate(voxels), axis=0)
-
-
-def _point(point: Sequence[float]) -> Float3:
-    """Three finite coordinates; a click checks that."""
-    return Click(tuple(float(part) for part in point)).voxel  # type: ignore[arg-type]
 
 
 def _spread(voxels_N3: NDArray[np.float64], first: int, positive: bool) -> list[Click]:

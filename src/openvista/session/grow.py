@@ -58,22 +58,17 @@ def next_window(
 
 def find_rim(mask_XYZ: Mask, visited_XYZ: Mask, origin: Axis3, volume: Axis3) -> Mask:
     """The mask's voxels with one of six neighbours in the volume that no window has looked at."""
-    rim_XYZ = np.zeros(mask_XYZ.shape, dtype=bool)
-    for axis, first in enumerate(origin):
-        length = mask_XYZ.shape[axis]
-        for sign, at_end in ((-1, first == 0), (1, first + length == volume[axis])):
-            unseen = np.empty(mask_XYZ.shape, dtype=bool)
-            here, there = _along(axis, slice(1, None)), _along(axis, slice(None, -1))
-            edge = _along(axis, slice(0, 1)) if sign < 0 else _along(axis, slice(length - 1, length))
-            near, far = (here, there) if sign < 0 else (there, here)
-            unseen[near] = ~visited_XYZ[far]
-            unseen[edge] = not at_end
-            rim_XYZ |= mask_XYZ & unseen
-    return rim_XYZ
-
-
-def _along(axis: int, side: slice) -> tuple[slice, ...]:
-    return tuple(side if other == axis else slice(None) for other in range(3))
+    seen_XYZ = np.pad(visited_XYZ, 1)
+    for axis, (first, length) in enumerate(zip(origin, mask_XYZ.shape, strict=True)):
+        faces = np.moveaxis(seen_XYZ, axis, 0)
+        faces[0] |= first == 0  # beyond the volume there is nothing to see
+        faces[-1] |= first + length == volume[axis]
+    all_seen_XYZ = np.ones(mask_XYZ.shape, dtype=bool)
+    inner = slice(1, -1)
+    for axis in range(3):
+        for shifted in (slice(None, -2), slice(2, None)):
+            all_seen_XYZ &= seen_XYZ[tuple(shifted if other == axis else inner for other in range(3))]
+    return mask_XYZ & ~all_seen_XYZ
 
 
 def _outward(voxels_N3: NDArray[np.intp], visited_XYZ: Mask, origin: Axis3, volume: Axis3) -> NDArray[np.float64]:

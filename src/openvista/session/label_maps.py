@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,12 +38,10 @@ def make_segmentation(open_scan: OpenScan, state: SessionState, events: Sequence
     contested = composer.contested()
     for lost in contested:
         logger.warning(
-            "%d voxels of %r were given to %r: lock it, change the order, or keep layers",
-            lost.voxels,
-            lost.lost_by,
-            lost.kept_by,
+            "%(voxels)d voxels of %(lost_by)r were given to %(kept_by)r: lock it, change the order, or keep layers",
+            lost,
         )
-    choices = {"overlap": overlap, "contested": [vars(lost) for lost in contested]}
+    choices = {"overlap": overlap, "contested": contested}
     return _with_names(open_scan, state.objects, labels_XYZ, events, choices)
 
 
@@ -93,20 +90,6 @@ def import_items(
     return items, {"labels": {str(value): item.name for value, item in zip(values, items, strict=True)}}
 
 
-@dataclass(frozen=True)
-class Contested:
-    """Voxels that two objects claim.
-
-    Attributes:
-        kept_by, lost_by: names.
-        voxels: how many.
-    """
-
-    kept_by: str
-    lost_by: str
-    voxels: int
-
-
 class Composer:
     """Puts objects into one label map, one at a time: only one of them is in memory.
 
@@ -145,12 +128,12 @@ class Composer:
             view_XYZ[mask_XYZ] = item.id
         return labels_XYZ
 
-    def contested(self) -> list[Contested]:
-        """Who lost voxels to whom, most first: nothing done by hand is overwritten silently."""
+    def contested(self) -> list[dict[str, str | int]]:
+        """Who lost voxels to whom, by name, most first: nothing done by hand is overwritten silently."""
         names = {item.id: item.name for item in self.items}
         hand = {item.id for item in self.items if by_hand(item)}
         return [
-            Contested(names[kept], names[lost], voxels)
+            {"kept_by": names[kept], "lost_by": names[lost], "voxels": voxels}
             for (kept, lost), voxels in self.lost.most_common()
             if kept in hand or lost in hand
         ]

@@ -4,13 +4,12 @@ Windows start on a lattice of a quarter of their side, so that clicks near each 
 features are computed once. A click lies at most an eighth of a side from the middle of the window it opens.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional
 
-from openvista.geometry.box import Box, Slices
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Axis3, Float3
 
 STEPS = 4
@@ -75,20 +74,9 @@ class Lattice:
 
 def cut_window(image_XYZ: Tensor, lattice: Lattice, start: Axis3, padding: str) -> Tensor:
     """The window's image; beyond the volume 0 (``"constant"``) or the border repeated (``"replicate"``)."""
-    window_XYZ = image_XYZ[lattice.inside(start).slices()]
-    missing = _missing(lattice, start)
+    inside, stop = lattice.inside(start), lattice.stop(start)
+    window_XYZ = image_XYZ[inside.slices()]
+    missing: list[int] = []
+    for axis in (2, 1, 0):  # the order of torch.nn.functional.pad
+        missing += [inside.start[axis] - start[axis], stop[axis] - inside.stop[axis]]
     return functional.pad(window_XYZ[None, None], missing, mode=padding)[0, 0] if any(missing) else window_XYZ
-
-
-def _missing(lattice: Lattice, start: Axis3) -> Sequence[int]:
-    """Voxels beyond the volume, in the order of ``torch.nn.functional.pad``."""
-    sides: list[int] = []
-    for axis in (2, 1, 0):
-        beyond = start[axis] + lattice.window[axis] - lattice.volume[axis]
-        sides += [max(-start[axis], 0), max(beyond, 0)]
-    return sides
-
-
-def inner_box(lattice: Lattice, start: Axis3) -> Slices:
-    """The part of a window's answer that lies in the volume, as slices of the answer."""
-    return lattice.inside(start).slices(start)

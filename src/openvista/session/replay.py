@@ -16,7 +16,6 @@ from openvista.errors import SessionError
 from openvista.inference.progress import Report, silent
 from openvista.prompts import Click
 from openvista.session.answer import Answer
-from openvista.session.history import Event
 from openvista.session.session import Session
 
 _CHOICES = ("grow", "automatic")
@@ -29,13 +28,8 @@ def log_of(session: Session) -> dict[str, Any]:
         "openvista_log": 1,
         "scan": session.scan.name,
         "model": session.open_scan.model.name,
-        "events": [flat(event) for event in session.events],
+        "events": [{"time": event.time, "action": event.action, **event.details} for event in session.events],
     }
-
-
-def flat(event: Event) -> dict[str, Any]:
-    """An event as one object."""
-    return {"time": event.time, "action": event.action, **event.details}
 
 
 def replay(session: Session, events: Sequence[Mapping[str, Any]], progress: Report = silent) -> list[Answer]:
@@ -63,7 +57,7 @@ def replay(session: Session, events: Sequence[Mapping[str, Any]], progress: Repo
             answer = _ACTIONS[action](session, content, progress)
         except (KeyError, TypeError, ValueError) as error:
             raise SessionError(f"event {number} of the log, {action!r}: missing or wrong argument ({error})") from None
-        if answer is not None:
+        if isinstance(answer, Answer):
             answers.append(answer)
     return answers
 
@@ -89,10 +83,6 @@ def _lasso(session: Session, event: Mapping[str, Any], progress: Report) -> Answ
     return session.lasso(contour, _target(session, event), _sign(event), progress=progress, **_choices(event))
 
 
-def _segment(session: Session, event: Mapping[str, Any], progress: Report) -> None:
-    session.segment(event.get("classes"), progress)
-
-
 def _new_object(session: Session, event: Mapping[str, Any], _: Report) -> None:
     colour = event.get("colour")
     session.new_object(event["name"], None if colour is None else tuple(colour))
@@ -111,22 +101,6 @@ def _change(session: Session, event: Mapping[str, Any], _: Report) -> None:
     session.change(event["object"], **given)
 
 
-def _remove(session: Session, event: Mapping[str, Any], _: Report) -> None:
-    session.remove(event["object"])
-
-
-def _move(session: Session, event: Mapping[str, Any], _: Report) -> None:
-    session.move(event["object"], int(event["position"]))
-
-
-def _undo(session: Session, _: Mapping[str, Any], __: Report) -> None:
-    session.undo()
-
-
-def _redo(session: Session, _: Mapping[str, Any], __: Report) -> None:
-    session.redo()
-
-
 def _target(session: Session, event: Mapping[str, Any]) -> int | str | None:
     """The object by name; one of a class that is not there yet by its class."""
     name = event.get("object")
@@ -143,17 +117,17 @@ def _choices(event: Mapping[str, Any]) -> dict[str, Any]:
     return {key: bool(event[key]) for key in _CHOICES if key in event}
 
 
-_ACTIONS: Mapping[str, Callable[[Session, Mapping[str, Any], Report], Answer | None]] = {
+_ACTIONS: Mapping[str, Callable[[Session, Mapping[str, Any], Report], object]] = {
     "clicks": _clicks,
     "box": _box,
     "scribble": _scribble,
     "lasso": _lasso,
-    "segment": _segment,
+    "segment": lambda session, event, progress: session.segment(event.get("classes"), progress),
     "new_object": _new_object,
     "start_from": _start_from,
     "change": _change,
-    "remove": _remove,
-    "move": _move,
-    "undo": _undo,
-    "redo": _redo,
+    "remove": lambda session, event, _: session.remove(event["object"]),
+    "move": lambda session, event, _: session.move(event["object"], int(event["position"])),
+    "undo": lambda session, *_: session.undo(),
+    "redo": lambda session, *_: session.redo(),
 }

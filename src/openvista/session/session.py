@@ -95,12 +95,9 @@ class Session:
         Raises:
             SessionError: it belongs to another scan or another model, or is not complete.
         """
-        kept = unpack(contents, model, scan)
-        session = cls(model, scan, kept.profile, feature_budget)
-        session.history = kept.history
-        session.open_scan.masks.update(kept.masks)
-        session.open_scan.automatic.update(kept.automatic)
-        session.open_scan.restored.update(kept.restored)
+        history, open_scan = unpack(contents, model, scan, feature_budget)
+        session = cls(model, scan, open_scan.profile)
+        session.history, session.open_scan = history, open_scan
         return session
 
     # --- what is there ------------------------------------------------------------------------------------------
@@ -190,15 +187,12 @@ class Session:
             PromptError: there is no such object, or the name cannot be used.
         """
         item = self._find(which)
+        given = {"name": name, "colour": colour, "locked": locked, "visible": visible}
+        details: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         changed = item if name is None else renamed(self.state, item, name)
-        changed = replace(
-            changed,
-            colour=item.colour if colour is None else colour,
-            locked=item.locked if locked is None else locked,
-            visible=item.visible if visible is None else visible,
-        )
-        given = {"name": name, "colour": colour and list(colour), "locked": locked, "visible": visible}
-        details = {key: value for key, value in given.items() if value is not None}
+        changed = replace(changed, **{**details, "name": changed.name})
+        if colour is not None:
+            details["colour"] = list(colour)
         self._do_with([changed], "change", {"object": item.name, **details})
 
     def remove(self, which: ObjectRef) -> None:
@@ -301,7 +295,7 @@ class Session:
     # --- time ---------------------------------------------------------------------------------------------------
 
     def is_undone(self, event: Event) -> bool:
-        """Whether what an event changed is not part of the present state."""
+        """Whether an event's change is not part of the present state."""
         return self.history.is_undone(event)
 
     @property
@@ -367,7 +361,7 @@ class Session:
         return write_session(self.contents(), path)
 
     def contents(self) -> SessionContents:
-        """What :meth:`save` writes. Quick, since it refers to what is there; later changes do not show in it."""
+        """What :meth:`save` writes. Masks are not copied, so this is quick."""
         return pack(self.history, self.open_scan)
 
     # --- inside -------------------------------------------------------------------------------------------------
@@ -395,12 +389,9 @@ class Session:
         wanted = self._find(which).id if isinstance(which, SessionObject) else which
         state, answer = answer_clicks(self.open_scan, self.state, drawn.clicks, wanted, grow, automatic, progress)
         asked = None if which is None else state.find(answer.name)
-        told: dict[str, Any] = {"object": None}
-        if asked is not None:
-            told = {"object": answer.name, "class": asked.inputs.class_id}
-        choices = {"grow": grow, "automatic": automatic}
-        given = {key: value for key, value in choices.items() if value is not None}
-        self._do(state, drawn.action, {**told, **drawn.details, **given})
+        about = {"object": answer.name, "class": asked.inputs.class_id} if asked else {"object": None}
+        given = {key: value for key, value in (("grow", grow), ("automatic", automatic)) if value is not None}
+        self._do(state, drawn.action, {**about, **drawn.details, **given})
         return answer
 
     def _in_voxels(self, click: Click) -> Click:

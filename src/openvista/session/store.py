@@ -10,7 +10,7 @@ The names in a file are those of format 1, whatever the classes and fields are c
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -34,23 +34,6 @@ FORMAT = 1
 Arrays = dict[str, NDArray[Any]]
 
 
-@dataclass(eq=False)
-class Unpacked:
-    """What a session is put together from.
-
-    Attributes:
-        profile: the choices.
-        history: states and log.
-        masks, automatic, restored: as of :class:`openvista.session.open_scan.OpenScan`.
-    """
-
-    profile: Profile
-    history: History
-    masks: dict[str, Crop] = field(default_factory=dict)
-    automatic: dict[int, Crop] = field(default_factory=dict)
-    restored: dict[MaskInputs, ObjectMask] = field(default_factory=dict)
-
-
 def pack(history: History, open_scan: OpenScan) -> SessionContents:
     """All of a session."""
     items = list(dict.fromkeys(item for step in (*history.past, *history.future) for item in step.state.objects))
@@ -70,7 +53,9 @@ def pack(history: History, open_scan: OpenScan) -> SessionContents:
     return SessionContents(manifest, _pack_masks(open_scan, history.state, items))
 
 
-def unpack(contents: SessionContents, model: SessionModel, scan: Scan) -> Unpacked:
+def unpack(
+    contents: SessionContents, model: SessionModel, scan: Scan, feature_budget: int | None = None
+) -> tuple[History, OpenScan]:
     """What was packed.
 
     Raises:
@@ -81,15 +66,15 @@ def unpack(contents: SessionContents, model: SessionModel, scan: Scan) -> Unpack
         raise SessionError(f"the session file has format {manifest.get('format')!r}: this version reads {FORMAT}")
     try:
         _check(manifest, model, scan)
-        unpacked = Unpacked(Profile(**manifest["profile"]), History())
+        history, open_scan = History(), OpenScan(model, scan, Profile(**manifest["profile"]), feature_budget)
         items = [_unpack_item(item) for item in manifest["items"]]
-        unpacked.history.past = [_unpack_step(step, items) for step in manifest["past"]]
-        unpacked.history.future = [_unpack_step(step, items) for step in manifest["future"]]
-        unpacked.history.events = [Event(**event) for event in manifest["events"]]
-        _unpack_masks(unpacked, contents.arrays, items)
+        history.past = [_unpack_step(step, items) for step in manifest["past"]]
+        history.future = [_unpack_step(step, items) for step in manifest["future"]]
+        history.events = [Event(**event) for event in manifest["events"]]
+        _unpack_masks(open_scan, contents.arrays, items)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise SessionError(f"the session file is not complete ({error!r}); save the session again") from None
-    return unpacked
+    return history, open_scan
 
 
 def scan_hash(scan: Scan) -> str:
@@ -194,19 +179,19 @@ def _pack_masks(open_scan: OpenScan, state: SessionState, items: Sequence[Object
     return arrays
 
 
-def _unpack_masks(unpacked: Unpacked, arrays: Mapping[str, NDArray[Any]], items: Sequence[ObjectState]) -> None:
+def _unpack_masks(open_scan: OpenScan, arrays: Mapping[str, NDArray[Any]], items: Sequence[ObjectState]) -> None:
     for index, item in enumerate(items):
         base, class_id = item.inputs.base, item.inputs.class_id
         if f"layer{index}" in arrays:
             touched = _get(arrays, f"layer{index}.touched") if f"layer{index}.touched" in arrays else None
-            unpacked.restored[item.inputs] = ObjectMask(_get(arrays, f"layer{index}"), touched)
+            open_scan.restored[item.inputs] = ObjectMask(_get(arrays, f"layer{index}"), touched)
         if base == AUTOMATIC and class_id is not None and f"automatic{class_id}" in arrays:
-            unpacked.automatic[class_id] = _get(arrays, f"automatic{class_id}")
+            open_scan.automatic[class_id] = _get(arrays, f"automatic{class_id}")
         elif base is not None and base != AUTOMATIC:
             key = _key(base)
             packed, shape = _get(arrays, key), arrays[f"{key}.shape"]
             values_XYZ = np.unpackbits(packed.values_XYZ, count=int(np.prod(shape))).reshape(shape).astype(bool)
-            unpacked.masks[base] = Crop(packed.start, values_XYZ)
+            open_scan.masks[base] = Crop(packed.start, values_XYZ)
 
 
 def _key(base: str) -> str:
