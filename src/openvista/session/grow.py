@@ -44,8 +44,8 @@ def next_window(
         return None
     labels_XYZ, count = label_components(rim_XYZ)
     largest = int(np.argmax(np.bincount(labels_XYZ.ravel(), minlength=count + 1)[1:])) + 1
-    centre = nearest_voxel(np.argwhere(labels_XYZ == largest))
-    outward = _outward(np.argwhere(labels_XYZ == largest), visited_XYZ, origin, lattice.volume)
+    largest_N3 = np.argwhere(labels_XYZ == largest)
+    centre, outward = nearest_voxel(largest_N3), _outward(largest_N3, _seen(visited_XYZ, origin, lattice.volume))
     x, y, z = (c + o + d * s for c, o, d, s in zip(centre, origin, outward, lattice.step, strict=True))
     start = lattice.start((x, y, z))
     placed = []
@@ -58,11 +58,7 @@ def next_window(
 
 def find_rim(mask_XYZ: Mask, visited_XYZ: Mask, origin: Axis3, volume: Axis3) -> Mask:
     """The mask's voxels with one of six neighbours in the volume that no window has looked at."""
-    seen_XYZ = np.pad(visited_XYZ, 1)
-    for axis, (first, length) in enumerate(zip(origin, mask_XYZ.shape, strict=True)):
-        faces = np.moveaxis(seen_XYZ, axis, 0)
-        faces[0] |= first == 0  # beyond the volume there is nothing to see
-        faces[-1] |= first + length == volume[axis]
+    seen_XYZ = _seen(visited_XYZ, origin, volume)
     all_seen_XYZ = np.ones(mask_XYZ.shape, dtype=bool)
     inner = slice(1, -1)
     for axis in range(3):
@@ -71,19 +67,24 @@ def find_rim(mask_XYZ: Mask, visited_XYZ: Mask, origin: Axis3, volume: Axis3) ->
     return mask_XYZ & ~all_seen_XYZ
 
 
-def _outward(voxels_N3: NDArray[np.intp], visited_XYZ: Mask, origin: Axis3, volume: Axis3) -> NDArray[np.float64]:
+def _seen(visited_XYZ: Mask, origin: Axis3, volume: Axis3) -> Mask:
+    """Where windows have looked, with one voxel more on every side; beyond the volume there is nothing to see."""
+    seen_XYZ = np.pad(visited_XYZ, 1)
+    for axis, (first, length) in enumerate(zip(origin, visited_XYZ.shape, strict=True)):
+        faces = np.moveaxis(seen_XYZ, axis, 0)
+        faces[0] |= first == 0
+        faces[-1] |= first + length == volume[axis]
+    return seen_XYZ
+
+
+def _outward(voxels_N3: NDArray[np.intp], seen_XYZ: Mask) -> NDArray[np.float64]:
     """The mean direction from rim voxels to their unseen neighbours, longest component 1; zero where they cancel."""
     total = np.zeros(3)
     for axis in range(3):
         for sign in (-1, 1):
-            neighbours_N3 = voxels_N3.copy()
+            neighbours_N3 = voxels_N3 + 1
             neighbours_N3[:, axis] += sign
-            places_N3 = neighbours_N3 + origin
-            real_N = ((places_N3 >= 0) & (places_N3 < volume)).all(axis=1)
-            in_box_N = ((neighbours_N3 >= 0) & (neighbours_N3 < visited_XYZ.shape)).all(axis=1)
-            seen_N = np.zeros(len(voxels_N3), dtype=bool)
-            seen_N[in_box_N] = visited_XYZ[tuple(neighbours_N3[in_box_N].T)]
-            total[axis] += sign * np.count_nonzero(real_N & ~seen_N)
+            total[axis] += sign * np.count_nonzero(~seen_XYZ[tuple(neighbours_N3.T)])
     longest = np.abs(total).max()
     return total / longest if longest > 0 else total
 

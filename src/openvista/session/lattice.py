@@ -39,11 +39,6 @@ class Lattice:
         x, y, z = (self._axis_start(axis, place[axis]) for axis in range(3))
         return (x, y, z)
 
-    def stop(self, start: Axis3) -> Axis3:
-        """The voxel after the window's last one."""
-        x, y, z = (first + side for first, side in zip(start, self.window, strict=True))
-        return (x, y, z)
-
     def holds(self, start: Axis3, place: Float3) -> bool:
         """Whether a click lies in a window; half-open, so that every voxel of a window counts."""
         return all(
@@ -62,7 +57,7 @@ class Lattice:
 
     def inside(self, start: Axis3) -> Box:
         """The part of a window that lies in the volume."""
-        return Box(start, self.stop(start)).widened(0, self.volume)
+        return Box.sized(start, self.window).widened(0, self.volume)
 
     def _axis_start(self, axis: int, where: float) -> int:
         length, side, step = self.volume[axis], self.window[axis], self.step[axis]
@@ -74,9 +69,9 @@ class Lattice:
 
 def cut_window(image_XYZ: Tensor, lattice: Lattice, start: Axis3, padding: str) -> Tensor:
     """The window's image; beyond the volume 0 (``"constant"``) or the border repeated (``"replicate"``)."""
-    inside, stop = lattice.inside(start), lattice.stop(start)
+    window, inside = Box.sized(start, lattice.window), lattice.inside(start)
     window_XYZ = image_XYZ[inside.slices()]
     missing: list[int] = []
     for axis in (2, 1, 0):  # the order of torch.nn.functional.pad
-        missing += [inside.start[axis] - start[axis], stop[axis] - inside.stop[axis]]
+        missing += [inside.start[axis] - window.start[axis], window.stop[axis] - inside.stop[axis]]
     return functional.pad(window_XYZ[None, None], missing, mode=padding)[0, 0] if any(missing) else window_XYZ

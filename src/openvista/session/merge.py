@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.geometry.box import Box
+from openvista.geometry.box import Box, minus
 from openvista.geometry.components import components_at
 from openvista.geometry.grid import Axis3, Float3
 
@@ -46,8 +46,7 @@ class VoxelClick:
 
     def from_voxel(self, origin: Axis3) -> "VoxelClick":
         """The click counted from another first voxel."""
-        x, y, z = (v - o for v, o in zip(self.voxel, origin, strict=True))
-        return VoxelClick((x, y, z), self.positive)
+        return VoxelClick(minus(self.voxel, origin), self.positive)
 
     def is_in(self, array_XYZ: Mask) -> bool:
         """Whether an array has its voxel."""
@@ -199,9 +198,8 @@ def enforce_clicks(
             continue
         if enforced_XYZ is answer_XYZ:
             enforced_XYZ = answer_XYZ.copy()
-        x, y, z = click.voxel
         reach = [int(_DEVIATIONS * radius / step) for step in spacing]
-        box = Box((x, y, z), (x + 1, y + 1, z + 1)).widened(reach, answer_XYZ.shape)
+        box = Box.sized(click.voxel, (1, 1, 1)).widened(reach, answer_XYZ.shape)
         weight_XYZ = _gaussian(click.from_voxel(box.start).voxel, box.shape, spacing, radius)
         nearest_XYZ = nearest_click([other.from_voxel(box.start) for other in clicks], box.shape, spacing)
         weight_XYZ *= visited_XYZ[box.slices()] & (nearest_XYZ == number)

@@ -40,7 +40,7 @@ JUST_POSITIVE = 0.5
 SHOWN_BYTES = 1 << 30
 """Of objects on the scan's grid to keep."""
 _CACHES = 4
-"""That a session has, once it has answered a click."""
+"""How many caches a session has that has answered a click: each gets an equal share."""
 
 
 @dataclass(frozen=True, eq=False)
