@@ -349,7 +349,7 @@ def test_a_session_file_from_before_this_choice_stays_what_it_was():
     contents = session.contents()
     del contents.manifest["profile"]["heed_clicks"]
     back = Session.restored(contents, session.open_scan.model, session.scan)
-    assert not back.profile.heed_clicks
+    assert not back.profile.enforce_clicks
     back.click((20, 5, 15), back.new_object("dark"))
     assert not back.mask("dark").any()
 

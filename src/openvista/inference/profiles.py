@@ -36,9 +36,8 @@ class Profile:
         local_clicks: a later click changes only what lies nearer to it than to the object's other clicks and is
             connected with it (:func:`openvista.session.merge.correct_nearby`). Otherwise all clicks are answered
             together every time, as in the paper, and each may change all of the object.
-        heed_clicks: a click is always right: where the network's answer contradicts one, its logits are shifted
-            around it (:func:`openvista.session.merge.enforce_clicks`). Otherwise a click may do nothing, as in the
-            paper.
+        enforce_clicks: a click is always right: where the network's answer contradicts one, its logits are shifted
+            around it (see :mod:`openvista.session.merge`). Otherwise a click may do nothing, as in the paper.
         drop_strays: class prompts leave out what lies far from the rest of a structure that is in one piece
             (:func:`openvista.inference.strays.remove_strays`), such as spinal cord in an upper arm.
 

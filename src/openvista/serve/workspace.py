@@ -155,7 +155,7 @@ class Workspace:
             id=item.id,
             name=item.name,
             class_id=item.inputs.class_id,
-            colour="#" + "".join(f"{channel:02x}" for channel in item.colour),
+            colour=to_hex(item.colour),
             locked=item.locked,
             visible=item.visible,
             voxels=self.labels.voxels.get(item.id, 0),

@@ -245,7 +245,7 @@ class ObjectMasks:
         grid_clicks = self._grid_clicks(inputs)
         mean = self.engine.mean(inputs.windows, grid_clicks, inputs.special, inputs.zero_shot, progress)
         clicks = self._voxel_clicks(inputs, mean.start)
-        if self.profile.heed_clicks:
+        if self.profile.enforce_clicks:
             radius = enforcement_radius(self.engine.lattice.window, self.spacing)
             enforced_XYZ = enforce_clicks(mean.logits_XYZ, clicks, self.spacing, mean.visited_XYZ, radius)
             mean = replace(mean, logits_XYZ=enforced_XYZ)

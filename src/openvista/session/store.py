@@ -44,7 +44,7 @@ def pack(history: History, open_scan: OpenScan) -> SessionContents:
         "version": __version__,
         "scan": {"name": scan.name, "shape": list(scan.grid.shape), "sha256": scan_hash(scan)},
         "model": {"name": model.name, "sha256": model.fingerprint, "precision": model.precision},
-        "profile": asdict(open_scan.profile),
+        "profile": open_scan.profile.stored(),
         "items": [_pack_item(item) for item in items],
         "past": [[step.number, [number[item] for item in step.state.objects]] for step in history.past],
         "future": [[step.number, [number[item] for item in step.state.objects]] for step in history.future],
@@ -66,7 +66,7 @@ def unpack(
         raise SessionError(f"the session file has format {manifest.get('format')!r}: this version reads {FORMAT}")
     try:
         _check(manifest, model, scan)
-        history, open_scan = History(), OpenScan(model, scan, Profile(**manifest["profile"]), feature_budget)
+        history, open_scan = History(), OpenScan(model, scan, Profile.from_stored(manifest["profile"]), feature_budget)
         items = [_unpack_item(item) for item in manifest["items"]]
         history.past = [_unpack_step(step, items) for step in manifest["past"]]
         history.future = [_unpack_step(step, items) for step in manifest["future"]]
