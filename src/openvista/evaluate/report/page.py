@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterable, Sequence
 from html import escape
+from importlib import resources
 from math import isfinite
 
 import numpy as np
@@ -12,7 +13,6 @@ from openvista.evaluate.report.pictures import Picture
 from openvista.evaluate.run_folder import RunInfo
 from openvista.evaluate.score import CaseRecord
 from openvista.evaluate.statistics import LEVEL, RESAMPLES, Statistic, Summary
-from openvista.evaluate.style import CSS
 
 _MOST_PICTURES = 24
 _NONE = "–"
@@ -54,9 +54,10 @@ def report_page(
 
 def page(title: str, body: str) -> str:
     """A page of the report around its body."""
+    style = resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{CSS}</style></head>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>\n{style}</style></head>'
         f"<body>{body}</body></html>\n"
     )
 
