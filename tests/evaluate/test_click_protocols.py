@@ -5,10 +5,10 @@ import pytest
 
 from openvista.datalist import read_datalist
 from openvista.errors import InputError
-from openvista.evaluate.clicks import Habit, _ClickedWindows, answer_clicks
+from openvista.evaluate.clicks import PaperVariant, _ClickedWindows, run_clicks
 from openvista.evaluate.labelled_scan import read_case
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.protocol import Settings
+from openvista.evaluate.protocol import ProtocolSettings
 from openvista.evaluate.protocols import PROTOCOLS, find_protocol
 from openvista.evaluate.run import evaluate_case, plan_run
 from openvista.simulate.user import first_user_click
@@ -74,24 +74,28 @@ def test_special_classes_and_new_ones_are_asked_as_such(cases, model):
 
 def test_the_mask_is_the_sessions_own_answer_to_the_same_clicks(cases, model):
     labelled = read_case(cases[0], CLASSES)
-    settings = Settings(class_ids=(1, 3), clicks=(1, 2))
-    answer = next(answer_clicks(model, labelled, settings, Meter(model.network.compute.device)))
+    settings = ProtocolSettings(class_ids=(1, 3), clicks=(1, 2))
+    answer = next(run_clicks(model, labelled, settings, Meter(model.network.compute.device)))
     structure = labelled.structures[0]
     session = model.open(labelled.scan)
     session.click(first_user_click(labelled.truth(structure), labelled.scan.grid.spacing), "liver", automatic=False)
     assert np.array_equal(session.object("liver").mask, answer.mask_XYZ)
 
 
-def test_habits_change_what_they_say(cases, model):
-    def values(*habits):
-        choices = {"clicks": (1, 2, 3), "habits": frozenset(habit.value for habit in habits), "profile": "bundle"}
+def test_variants_change_what_they_say(cases, model):
+    def values(*variants):
+        choices = {
+            "clicks": (1, 2, 3),
+            "variants": frozenset(variant.value for variant in variants),
+            "profile": "bundle",
+        }
         run = plan_run(find_protocol("zero-shot-iterative"), {1: 1}, **choices)
         return [score.dice for score in evaluate_case(model, cases[0], run).scores]
 
-    plain, best, windows = values(), values(Habit.BEST), values(Habit.WINDOWS)
+    plain, best, windows = values(), values(PaperVariant.BEST), values(PaperVariant.WINDOWS)
     assert best == np.maximum.accumulate(plain).tolist()
     assert windows != plain
-    assert values(Habit.WINDOWS) == windows
+    assert values(PaperVariant.WINDOWS) == windows
 
 
 def test_in_sliding_windows_a_click_reaches_no_further_than_its_windows(cases, model):
@@ -108,4 +112,4 @@ def test_protocols_without_clicks_take_none():
     with pytest.raises(InputError, match="no clicks"):
         plan_run(find_protocol("auto"), CLASSES, clicks=(1,))
     with pytest.raises(InputError, match="no habits"):
-        plan_run(find_protocol("clicks"), CLASSES, habits=frozenset({"best-so-far"}))
+        plan_run(find_protocol("clicks"), CLASSES, variants=frozenset({"best-so-far"}))

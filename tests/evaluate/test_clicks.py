@@ -1,15 +1,14 @@
-"""The loop of user and answer: what the user sees, when it stops, and the paper's habits."""
+"""The loop of user and answer: what the user sees, when it stops, and the paper's variants."""
 
 import numpy as np
 import pytest
 import torch
 
 from openvista.errors import InputError
-from openvista.evaluate.clicks import Habit, check_habits, click_structure, next_click
+from openvista.evaluate.clicks import PaperVariant, check_variants, click_structure, next_click
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.protocol import Settings
-from openvista.geometry.box import Box
+from openvista.evaluate.protocol import ProtocolSettings
 from openvista.geometry.grid import Grid
 from openvista.metrics.masks import dice
 from openvista.scan import Scan
@@ -27,8 +26,8 @@ def labelled(region=WHOLE):
     return LabelledScan("made-up", scan, labels, (Structure((4,), 1, region),))
 
 
-def run(case, respond, clicks=(1, 2, 4), habits=()):
-    settings = Settings(class_ids=(1,), clicks=clicks, habits=frozenset(h.value for h in habits))
+def run(case, respond, clicks=(1, 2, 4), variants=()):
+    settings = ProtocolSettings(class_ids=(1,), clicks=clicks, variants=frozenset(v.value for v in variants))
     meter = Meter(torch.device("cpu"))
     return list(click_structure(case, case.structures[0], settings, meter, respond))
 
@@ -73,7 +72,7 @@ def test_the_value_at_n_is_not_the_best_so_far_unless_asked():
     plain = run(labelled(), respond_with(list(masks)), clicks=(1, 2, 3))
     values = [dice(answer.mask_XYZ, truth) for answer in plain]
     assert values[1] < values[0] < values[2] == 1
-    best = run(labelled(), respond_with(list(masks)), clicks=(1, 2, 3), habits=[Habit.BEST])
+    best = run(labelled(), respond_with(list(masks)), clicks=(1, 2, 3), variants=[PaperVariant.BEST])
     assert [dice(answer.mask_XYZ, truth) for answer in best] == [values[0], values[0], 1]
 
 
@@ -128,7 +127,7 @@ def test_blanked_slices_are_empty_before_the_next_click():
         mask[3:8, 4:12, 13:16] = True  # wrong, in slices without truth
         return mask
 
-    assert not run(labelled(), respond, clicks=(1, 2), habits=[Habit.BLANK])[-1].mask_XYZ[:, :, 12:].any()
+    assert not run(labelled(), respond, clicks=(1, 2), variants=[PaperVariant.BLANK])[-1].mask_XYZ[:, :, 12:].any()
     assert len(asked) == 1
     run(labelled(), respond, clicks=(1, 2))
     assert asked[-1][1] is False
@@ -140,11 +139,11 @@ def test_a_structure_that_is_not_there_is_not_clicked():
     assert run(absent, None) == []
 
 
-def test_unknown_habits_and_impossible_numbers():
+def test_unknown_variants_and_impossible_numbers():
     known = ("best-so-far", "blank-slices", "sliding-windows")
-    check_habits(frozenset(known), known)
+    check_variants(frozenset(known), known)
     with pytest.raises(InputError, match="magic"):
-        check_habits(frozenset({"magic"}), known)
+        check_variants(frozenset({"magic"}), known)
     for clicks in ((0, 1), (3, 1), (2, 2)):
         with pytest.raises(InputError, match="rise"):
-            Settings(class_ids=(1,), clicks=clicks)
+            ProtocolSettings(class_ids=(1,), clicks=clicks)

@@ -15,7 +15,7 @@ from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.report.pictures import PER_STRUCTURE, find_pictures
 from openvista.evaluate.report.results import Results, read_results, write_results
 from openvista.evaluate.run import case_names, describe_run, plan_run, work_in_folder
-from openvista.evaluate.run_folder import PICTURES, RunFolder, Shard
+from openvista.evaluate.run_folder import PICTURES, EvaluationFolder, Shard
 from small_evaluation import CLASSES, make_record, make_score, tiny_model, write_cases
 
 
@@ -26,7 +26,7 @@ def finished(tmp_path_factory):
     model, run = tiny_model(), plan_run(find_protocol("auto"), CLASSES, range_limited=[1])
     names = {1: "liver", 3: "spleen <left>"}
     info = describe_run(model.card, "cpu", listed, "testing", listed.testing, run, names, "openvista evaluate 'a b'")
-    folder = RunFolder(tmp_path_factory.mktemp("run") / "run", info, Shard())
+    folder = EvaluationFolder(tmp_path_factory.mktemp("run") / "run", info, Shard())
     work_in_folder(folder, model, case_names(listed.testing), run)
     results = Results(info, tuple(folder.records()))
     write_results(folder.path, results)

@@ -116,9 +116,9 @@ def test_the_user_goes_to_the_middle_and_then_to_the_worst_slice():
     assert (missing, superfluous) == ((4, 3, True), (4, 8, False))
 
 
-def run(sam2, folder, *habits):
+def run(sam2, folder, *variants):
     protocol = find_protocol("sam2-iterative")
-    plan = plan_run(protocol, {2: 3}, clicks=(1, 2, 3), habits=frozenset({"no-background", *habits}))
+    plan = plan_run(protocol, {2: 3}, clicks=(1, 2, 3), variants=frozenset({"no-background", *variants}))
     return evaluate_case(sam2, read_datalist(folder / "list.json").testing[0], plan)
 
 
@@ -135,11 +135,11 @@ def test_every_structure_has_a_value_after_each_slice_always_the_same(sam2, fold
 
 def test_without_background_nothing_is_found_there(sam2, folder, labelled):
     from openvista.evaluate.meter import Meter
-    from openvista.evaluate.protocol import Settings
-    from openvista.evaluate.sam2 import answer_slices
+    from openvista.evaluate.protocol import ProtocolSettings
+    from openvista.evaluate.sam2 import run_slices
 
-    settings = Settings(class_ids=(1, 3), clicks=(1,), habits=frozenset({"no-background"}))
-    for answer in answer_slices(sam2, labelled, settings, Meter(CPU)):
+    settings = ProtocolSettings(class_ids=(1, 3), clicks=(1,), variants=frozenset({"no-background"}))
+    for answer in run_slices(sam2, labelled, settings, Meter(CPU)):
         empty = ~labelled.truth(answer.structure).any(axis=(0, 1))
         assert empty.any()
         assert not answer.mask_XYZ[:, :, empty].any()

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from openvista.datalist import Case, DataList, LabelMapping
     from openvista.evaluate.report.results import Results
     from openvista.evaluate.run import Run
-    from openvista.evaluate.run_folder import RunFolder, RunInfo, Shard
+    from openvista.evaluate.run_folder import EvaluationFolder, RunInfo, Shard
     from openvista.evaluate.sam2 import Sam2, Sam2Card
-    from openvista.evaluate.score import Judge
+    from openvista.evaluate.score import Scoring
     from openvista.model import Model
     from openvista.weights import ModelCard
 
@@ -108,7 +108,7 @@ def evaluate(
     from openvista.errors import OutputError
     from openvista.evaluate.protocols import find_protocol
     from openvista.evaluate.run import describe_run
-    from openvista.evaluate.run_folder import RunFolder, Shard
+    from openvista.evaluate.run_folder import EvaluationFolder, Shard
 
     shard = Shard.from_environment()
     if output is None and (shard.count > 1 or resume):
@@ -116,13 +116,13 @@ def evaluate(
     listed = read_datalist(datalist)
     sam2 = _load_sam2(model, device) if find_protocol(protocol).family == "sam2" else None
     card = _card(model) if sam2 is None else sam2.card
-    choices: dict[str, Any] = {"profile": profile, "seed": seed, "habits": frozenset(habit or ())}
+    choices: dict[str, Any] = {"profile": profile, "seed": seed, "variants": frozenset(habit or ())}
     choices |= {"clicks": _numbers(clicks)} if clicks else {}
     run, names = _plan(card, listed, protocol, mapping or [], only_in_slices, (tolerance or [], surface), choices)
     cases = _cases(listed, split, run, names)
     how = str(sam2) if sam2 is not None else _compute(device, precision)
     info = describe_run(card, how, listed, split, cases, run, names, _command())
-    folder = None if output is None else RunFolder(output, info, shard, resume)
+    folder = None if output is None else EvaluationFolder(output, info, shard, resume)
     engine = _load_model(model, device, precision) if sam2 is None else sam2
     results = _work(engine, cases, run, info, shard, folder, quiet or shard.rank > 0)
     if results is not None:
@@ -262,9 +262,9 @@ def _plan(
     return run, names
 
 
-def _judge(labels: "LabelMapping", vocabulary: "Vocabulary", tolerance: list[str], surface: str) -> "Judge":
+def _judge(labels: "LabelMapping", vocabulary: "Vocabulary", tolerance: list[str], surface: str) -> "Scoring":
     from openvista.errors import InputError
-    from openvista.evaluate.score import Judge
+    from openvista.evaluate.score import Scoring
     from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, check_tolerance
 
     if surface not in ("elements", "voxels"):
@@ -282,7 +282,7 @@ def _judge(labels: "LabelMapping", vocabulary: "Vocabulary", tolerance: list[str
             special[class_id] = millimetres
         else:
             raise InputError(f"--tolerance {text!r}: the data list has no such structure, so leave it out")
-    return Judge(usual, special, surface)  # type: ignore[arg-type]
+    return Scoring(usual, special, surface)  # type: ignore[arg-type]
 
 
 def _work(
@@ -291,10 +291,10 @@ def _work(
     run: "Run",
     info: "RunInfo",
     shard: "Shard",
-    folder: "RunFolder | None",
+    folder: "EvaluationFolder | None",
     quiet: bool,
 ) -> "Results | None":
-    """Answer this process's cases; the first process gathers everybody's, the others return ``None``."""
+    """ScoredAnswer this process's cases; the first process gathers everybody's, the others return ``None``."""
     from openvista.evaluate.report.results import Results
     from openvista.evaluate.run import case_names, evaluate_case, work_in_folder
 

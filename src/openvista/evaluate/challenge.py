@@ -10,7 +10,7 @@ from openvista.cvpr.predict import Deadline, Predictor
 from openvista.cvpr.request import Labels, MiddleBox, Request
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.protocol import Answer, Settings
+from openvista.evaluate.protocol import ProtocolSettings, ScoredAnswer
 from openvista.evaluate.score import CaseRecord
 from openvista.geometry.box import Box
 from openvista.model import Model
@@ -18,7 +18,9 @@ from openvista.model import Model
 CHALLENGE_COLUMNS = ("case", "DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final")
 
 
-def answer_challenge(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+def run_challenge(
+    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
+) -> Iterator[ScoredAnswer]:
     """A box for each structure from its truth, then rounds of one click per structure.
 
     The model is not told what the structures are. It computes as long as it takes, so that results do not depend on
@@ -43,7 +45,7 @@ def answer_challenge(model: Model, labelled: LabelledScan, settings: Settings, m
         if step.clicks in settings.clicks:
             labels_XYZ = step.labels_ZYX.transpose(2, 1, 0)
             for value, structure in zip(ids, there, strict=True):
-                yield Answer(structure, labels_XYZ == value, step.clicks, meter.seconds)
+                yield ScoredAnswer(structure, labels_XYZ == value, step.clicks, meter.seconds)
 
 
 def _box(labelled: LabelledScan, structure: Structure, seed: int) -> MiddleBox:

@@ -12,7 +12,7 @@ from openvista.errors import InputError
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.oracle import unseen
-from openvista.evaluate.protocol import Answer, Settings
+from openvista.evaluate.protocol import ProtocolSettings, ScoredAnswer
 from openvista.evaluate.windowed import NO_PROMPT, Window, WindowedScan
 from openvista.geometry.box import plus
 from openvista.geometry.components import component_near, label_components
@@ -32,7 +32,7 @@ Respond = Callable[[Given], Mask]
 """One more click to the mask [X, Y, Z] on the whole scan after it."""
 
 
-class Habit(str, Enum):
+class PaperVariant(str, Enum):
     """What the paper's zero-shot evaluation does, and the name to switch it on by.
 
     Attributes:
@@ -49,7 +49,7 @@ class Habit(str, Enum):
     NO_BACKGROUND = "no-background"
 
 
-def check_habits(names: frozenset[str], known: tuple[str, ...]) -> None:
+def check_variants(names: frozenset[str], known: tuple[str, ...]) -> None:
     """Make sure that a protocol has these habits.
 
     Raises:
@@ -60,8 +60,8 @@ def check_habits(names: frozenset[str], known: tuple[str, ...]) -> None:
 
 
 def click_structure(
-    labelled: LabelledScan, structure: Structure, settings: Settings, meter: Meter, respond: Respond
-) -> Iterator[Answer]:
+    labelled: LabelledScan, structure: Structure, settings: ProtocolSettings, meter: Meter, respond: Respond
+) -> Iterator[ScoredAnswer]:
     """Click on one structure until the last number of clicks, or until nothing is wrong any more.
 
     Nothing is yielded for a structure that is not there. Where the user stops early, later answers are the last one.
@@ -84,11 +84,11 @@ def click_structure(
             given.append(click)
             with meter.on():
                 mask = respond(_on_scan(click, structure))
-            mask = _blanked(mask, truth, structure) if Habit.BLANK in settings.habits else mask
-        if Habit.BEST not in settings.habits or dice(mask[region], truth) > dice(best[region], truth):
+            mask = _blanked(mask, truth, structure) if PaperVariant.BLANK in settings.variants else mask
+        if PaperVariant.BEST not in settings.variants or dice(mask[region], truth) > dice(best[region], truth):
             best = mask
         if count in settings.clicks:
-            yield Answer(structure, best, count, meter.seconds - before)
+            yield ScoredAnswer(structure, best, count, meter.seconds - before)
 
 
 def next_click(truth: Mask, predicted: Mask, spacing: Float3, given: list[Given]) -> Given | None:
@@ -124,7 +124,9 @@ _FEATURE_BYTES = 2 << 30
 """Of windows' features that are kept for the next click."""
 
 
-def answer_clicks(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+def run_clicks(
+    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
+) -> Iterator[ScoredAnswer]:
     """One object at a time, clicked without an automatic result to start from.
 
     The model is told the class of an object that it knows, as it is when a user clicks on a named object; any other
@@ -138,7 +140,9 @@ def answer_clicks(model: Model, labelled: LabelledScan, settings: Settings, mete
         yield from click_structure(labelled, structure, settings, meter, respond)
 
 
-def answer_zero_shot(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+def run_zero_shot(
+    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
+) -> Iterator[ScoredAnswer]:
     """The same on objects that are new to the model; with the paper's habits, if they are asked for."""
     with meter.on():
         respond_to = _responders(model, labelled, settings)
@@ -146,8 +150,8 @@ def answer_zero_shot(model: Model, labelled: LabelledScan, settings: Settings, m
         yield from click_structure(labelled, structure, settings, meter, respond_to(structure))
 
 
-def _responders(model: Model, labelled: LabelledScan, settings: Settings) -> Callable[[Structure], Respond]:
-    if Habit.WINDOWS in settings.habits:
+def _responders(model: Model, labelled: LabelledScan, settings: ProtocolSettings) -> Callable[[Structure], Respond]:
+    if PaperVariant.WINDOWS in settings.variants:
         windows = _ClickedWindows(model, labelled, settings.profile)
         return windows.responder
     session = model.open(labelled.scan, profile=settings.profile)

@@ -16,7 +16,7 @@ from torch import Tensor
 from openvista.anatomy.catalogue import SPECIAL_IDS
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.protocol import Answer, Settings
+from openvista.evaluate.protocol import ProtocolSettings, ScoredAnswer
 from openvista.evaluate.windowed import NO_PROMPT, Ask, Window, WindowedScan
 from openvista.geometry.box import Box
 from openvista.geometry.components import largest_component, nearest_voxel
@@ -32,7 +32,9 @@ ROUNDS = 3
 Mask = NDArray[np.bool_]
 
 
-def answer_centre_clicks(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+def run_point_oracle(
+    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
+) -> Iterator[ScoredAnswer]:
     """One click in the middle of each structure in each window."""
     points = PointNetwork(model.network)
 
@@ -51,7 +53,9 @@ def answer_centre_clicks(model: Model, labelled: LabelledScan, settings: Setting
     yield from _answers(model, labelled, settings, meter, ask)
 
 
-def answer_corrected(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+def run_corrected(
+    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
+) -> Iterator[ScoredAnswer]:
     """Class prompts, corrected in each window by up to three rounds of clicks, of which the best is kept.
 
     Every round starts from the automatic result and is merged into it; the best by the Dice of the window counts, the
@@ -83,10 +87,12 @@ def answer_corrected(model: Model, labelled: LabelledScan, settings: Settings, m
     yield from _answers(model, labelled, settings, meter, ask)
 
 
-def _answers(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter, ask: Ask) -> Iterator[Answer]:
+def _answers(
+    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter, ask: Ask
+) -> Iterator[ScoredAnswer]:
     masks = WindowedScan(model, labelled, settings.profile).segment(labelled.structures, ask)
     for structure in labelled.structures:
-        yield Answer(structure, masks[structure.class_id], None, meter.seconds)
+        yield ScoredAnswer(structure, masks[structure.class_id], None, meter.seconds)
 
 
 def unseen(model: Model, structure: Structure) -> bool:

@@ -15,7 +15,7 @@ from openvista.evaluate.meter import Meter
 
 
 @dataclass(frozen=True)
-class Settings:
+class ProtocolSettings:
     """The choices of a run that protocols look at.
 
     Attributes:
@@ -23,7 +23,7 @@ class Settings:
         profile: inference profile.
         seed: of whatever a protocol draws.
         clicks: numbers of clicks after which an answer is given, rising; empty for a protocol without clicks.
-        habits: of the paper's own evaluation, see the protocol ``zero-shot-iterative``.
+        variants: of the paper's own evaluation, see :class:`openvista.evaluate.clicks.PaperVariant`.
 
     Raises:
         InputError: impossible numbers of clicks.
@@ -33,7 +33,7 @@ class Settings:
     profile: str = "best"
     seed: int = 0
     clicks: tuple[int, ...] = ()
-    habits: frozenset[str] = frozenset()
+    variants: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if min(self.clicks, default=1) < 1 or list(self.clicks) != sorted(set(self.clicks)):
@@ -41,7 +41,7 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class ScoredAnswer:
     """What the model says about one structure.
 
     Attributes:
@@ -57,7 +57,7 @@ class Answer:
     seconds: float
 
 
-class Judged(Interface):
+class JudgedModel(Interface):
     """What is judged: a model of ours, or another one to compare with."""
 
     @property
@@ -65,7 +65,7 @@ class Judged(Interface):
         """Where it computes."""
 
 
-AnswerCase = Callable[[Any, LabelledScan, Settings, Meter], Iterator[Answer]]
+RunCase = Callable[[Any, LabelledScan, ProtocolSettings, Meter], Iterator[ScoredAnswer]]
 """A protocol's work on one case, with the model that it is for. The meter is on while that computes, and only then."""
 
 
@@ -76,21 +76,21 @@ class Protocol:
     Attributes:
         name: to be told with every number.
         summary: one line.
-        answer_case: the work.
+        run_case: the work.
         branches: of the network that it asks.
         oracle: prompts come from the truth in a way no user could give them, so numbers are an upper bound.
         clicks: numbers of clicks after which answers are usually given; empty for a protocol without clicks.
-        habits: of the paper, or of the report it repeats, that can be switched on.
+        variants: of the paper, or of the report it repeats, that can be switched on.
         family: whose models it is for: ``"openvista"`` or ``"sam2"``.
         overlapping: objects are asked one by one, so an organ's truth holds its tumour, as in training.
     """
 
     name: str
     summary: str
-    answer_case: AnswerCase
+    run_case: RunCase
     branches: tuple[str, ...]
     oracle: bool = False
     clicks: tuple[int, ...] = ()
-    habits: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
     family: str = "openvista"
     overlapping: bool = False

@@ -4,18 +4,20 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from openvista.errors import InputError, ModelError
-from openvista.evaluate.challenge import answer_challenge
-from openvista.evaluate.clicks import answer_clicks, answer_zero_shot
+from openvista.evaluate.challenge import run_challenge
+from openvista.evaluate.clicks import run_clicks, run_zero_shot
 from openvista.evaluate.labelled_scan import LabelledScan
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.oracle import answer_centre_clicks, answer_corrected
-from openvista.evaluate.protocol import Answer, Protocol, Settings
-from openvista.evaluate.sam2 import Sam2Card, answer_slices
+from openvista.evaluate.oracle import run_corrected, run_point_oracle
+from openvista.evaluate.protocol import Protocol, ProtocolSettings, ScoredAnswer
+from openvista.evaluate.sam2 import Sam2Card, run_slices
 from openvista.model import Model
 from openvista.weights import ModelCard
 
 
-def answer_automatically(model: Model, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+def run_automatic(
+    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
+) -> Iterator[ScoredAnswer]:
     """Every class of the data list is prompted in every case, whether or not it is there.
 
     A voxel belongs to one class, so where the data list has an organ and its tumour, the organ is scored without the
@@ -24,15 +26,15 @@ def answer_automatically(model: Model, labelled: LabelledScan, settings: Setting
     with meter.on():
         labels_XYZ = model.segment(labelled.scan, settings.class_ids, profile=settings.profile).labels
     for structure in labelled.structures:
-        yield Answer(structure, labels_XYZ == structure.class_id, None, meter.seconds)
+        yield ScoredAnswer(structure, labels_XYZ == structure.class_id, None, meter.seconds)
 
 
 _ALL = (
-    Protocol("auto", "class prompts only", answer_automatically, ("automatic",)),
+    Protocol("auto", "class prompts only", run_automatic, ("automatic",)),
     Protocol(
         "clicks",
         "one object at a time, first click in its middle, each next one in the largest error; the value after n clicks",
-        answer_clicks,
+        run_clicks,
         ("point",),
         clicks=(1, 3, 5, 10),
         overlapping=True,
@@ -40,17 +42,17 @@ _ALL = (
     Protocol(
         "zero-shot-iterative",
         "the same clicks on objects whose class the model is not told",
-        answer_zero_shot,
+        run_zero_shot,
         ("point",),
         clicks=(1, 5, 10, 20, 40, 80),
-        habits=("best-so-far", "blank-slices", "sliding-windows"),
+        variants=("best-so-far", "blank-slices", "sliding-windows"),
         overlapping=True,
     ),
     Protocol(
         "cvpr25",
         "the CVPR 2025 challenge's: a box per structure, then five times a click in the largest error of each; all "
         "structures at once, none named",
-        answer_challenge,
+        run_challenge,
         ("point",),
         clicks=(1, 2, 3, 4, 5),
     ),
@@ -58,17 +60,17 @@ _ALL = (
         "sam2-iterative",
         "SAM 2 on slices as a video: up to four clicks on the structure's middle slice, then up to three on the worst "
         "slice, again and again; n is the number of slices clicked on",
-        answer_slices,
+        run_slices,
         ("video",),
         clicks=(1, 2, 4, 8),
-        habits=("best-so-far", "no-background"),
+        variants=("best-so-far", "no-background"),
         family="sam2",
         overlapping=True,
     ),
     Protocol(
         "point-oracle",
         "one click in the middle of each structure in each window, placed from the truth",
-        answer_centre_clicks,
+        run_point_oracle,
         ("point",),
         oracle=True,
         overlapping=True,
@@ -76,7 +78,7 @@ _ALL = (
     Protocol(
         "auto+point-oracle",
         "class prompts, corrected by up to three rounds of clicks in each window, the best kept by the truth",
-        answer_corrected,
+        run_corrected,
         ("automatic", "point"),
         oracle=True,
     ),

@@ -10,19 +10,19 @@ from pathlib import Path
 from openvista._version import __version__
 from openvista.datalist import Case, DataList
 from openvista.errors import DataListError, InputError
-from openvista.evaluate.clicks import check_habits
+from openvista.evaluate.clicks import check_variants
 from openvista.evaluate.labelled_scan import LabelledScan, read_case
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.protocol import Answer, Judged, Protocol, Settings
+from openvista.evaluate.protocol import JudgedModel, Protocol, ProtocolSettings, ScoredAnswer
 from openvista.evaluate.report.pictures import WorstPictures
-from openvista.evaluate.run_folder import PICTURES, RunFolder, RunInfo, checksum
+from openvista.evaluate.run_folder import PICTURES, EvaluationFolder, RunInfo, checksum
 from openvista.evaluate.sam2 import Sam2Card
-from openvista.evaluate.score import DEFAULT_JUDGE, CaseRecord, Judge, Score
+from openvista.evaluate.score import DEFAULT_SCORING, CaseRecord, Score, Scoring
 from openvista.weights import ModelCard
 
 logger = logging.getLogger(__name__)
 
-Look = Callable[[LabelledScan, Answer, Score], None]
+Look = Callable[[LabelledScan, ScoredAnswer, Score], None]
 """Told about every scored answer, for pictures."""
 
 
@@ -35,38 +35,38 @@ class Run:
         settings: the protocol's choices.
         classes: label value of the data list to class id of the model.
         range_limited: label values scored only between a case's ``label_slices``.
-        judge: how masks are judged.
+        scoring: how masks are judged.
     """
 
     protocol: Protocol
-    settings: Settings
+    settings: ProtocolSettings
     classes: Mapping[int, int]
     range_limited: Collection[int] = ()
-    judge: Judge = DEFAULT_JUDGE
+    scoring: Scoring = DEFAULT_SCORING
 
 
 def plan_run(
     protocol: Protocol,
     classes: Mapping[int, int],
     range_limited: Collection[int] = (),
-    judge: Judge = DEFAULT_JUDGE,
+    scoring: Scoring = DEFAULT_SCORING,
     **choices: object,
 ) -> Run:
-    """A run with the usual settings; ``choices`` are fields of :class:`openvista.evaluate.protocol.Settings`.
+    """A run with the usual settings; ``choices`` are fields of :class:`openvista.evaluate.protocol.ProtocolSettings`.
 
     Raises:
-        InputError: clicks or habits that do not exist, or that the protocol does not have.
+        InputError: clicks or variants that do not exist, or that the protocol does not have.
     """
     choices = {"clicks": protocol.clicks} | choices
-    settings = Settings(class_ids=tuple(sorted(set(classes.values()))), **choices)  # type: ignore[arg-type]
+    settings = ProtocolSettings(class_ids=tuple(sorted(set(classes.values()))), **choices)  # type: ignore[arg-type]
     for what, given, possible in (
         ("clicks", settings.clicks, protocol.clicks),
-        ("habits", settings.habits, protocol.habits),
+        ("habits", settings.variants, protocol.variants),
     ):
         if given and not possible:
             raise InputError(f"protocol {protocol.name} has no {what}: leave them out")
-    check_habits(settings.habits, protocol.habits)
-    return Run(protocol, settings, classes, range_limited, judge)
+    check_variants(settings.variants, protocol.variants)
+    return Run(protocol, settings, classes, range_limited, scoring)
 
 
 def check_scored(cases: Sequence[Case], run: Run, datalist: Path) -> None:
@@ -120,10 +120,10 @@ def describe_run(
         profile=run.settings.profile,
         seed=run.settings.seed,
         clicks=run.settings.clicks,
-        habits=tuple(sorted(run.settings.habits)),
-        tolerance_mm=run.judge.tolerance_mm,
-        tolerances=dict(run.judge.tolerances),
-        surface=run.judge.surface,
+        habits=tuple(sorted(run.settings.variants)),
+        tolerance_mm=run.scoring.tolerance_mm,
+        tolerances=dict(run.scoring.tolerances),
+        surface=run.scoring.surface,
         only_in_slices=tuple(sorted({run.classes[value] for value in run.range_limited})),
         names=dict(names),
         classes=dict(run.classes),
@@ -147,7 +147,7 @@ def case_names(cases: Sequence[Case]) -> dict[str, Case]:
     return named
 
 
-def evaluate_case(model: Judged, case: Case, run: Run, name: str = "", look: Look | None = None) -> CaseRecord:
+def evaluate_case(model: JudgedModel, case: Case, run: Run, name: str = "", look: Look | None = None) -> CaseRecord:
     """Ask about one case and score the answers.
 
     Args:
@@ -164,8 +164,8 @@ def evaluate_case(model: Judged, case: Case, run: Run, name: str = "", look: Loo
     labelled = read_case(case, run.classes, run.range_limited, name, run.protocol.overlapping)
     meter = Meter(model.device)
     scores = []
-    for answer in run.protocol.answer_case(model, labelled, run.settings, meter):
-        score = run.judge.score(labelled, answer.structure, answer.mask_XYZ, answer.clicks, answer.seconds)
+    for answer in run.protocol.run_case(model, labelled, run.settings, meter):
+        score = run.scoring.score(labelled, answer.structure, answer.mask_XYZ, answer.clicks, answer.seconds)
         scores.append(score)
         if look is not None:
             look(labelled, answer, score)
@@ -174,9 +174,13 @@ def evaluate_case(model: Judged, case: Case, run: Run, name: str = "", look: Loo
 
 
 def work_in_folder(
-    folder: RunFolder, model: Judged, cases: Mapping[str, Case], run: Run, done: Callable[[str], None] | None = None
+    folder: EvaluationFolder,
+    model: JudgedModel,
+    cases: Mapping[str, Case],
+    run: Run,
+    done: Callable[[str], None] | None = None,
 ) -> None:
-    """Answer what this process has to do and nobody has done yet, each case kept as soon as it is finished.
+    """ScoredAnswer what this process has to do and nobody has done yet, each case kept as soon as it is finished.
 
     Args:
         folder: of the run; it knows which process this is.

@@ -134,7 +134,7 @@ class Shard:
         return tuple(cases[self.rank :: self.count])
 
 
-class RunFolder:
+class EvaluationFolder:
     """One run on disk.
 
     Args:

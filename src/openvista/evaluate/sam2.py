@@ -22,10 +22,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from openvista.anatomy import official_vocabulary
-from openvista.evaluate.clicks import Habit
+from openvista.evaluate.clicks import PaperVariant
 from openvista.evaluate.labelled_scan import LabelledScan
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.protocol import Answer, Settings
+from openvista.evaluate.protocol import ProtocolSettings, ScoredAnswer
 from openvista.geometry.components import label_components
 from openvista.metrics.masks import dice
 from openvista.scan import Scan
@@ -181,14 +181,14 @@ FIRST_ROUNDS = 4
 _ERODER = np.ones((3, 3), bool)
 
 
-def answer_slices(sam2: Sam2, labelled: LabelledScan, settings: Settings, meter: Meter) -> Iterator[Answer]:
+def run_slices(sam2: Sam2, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Iterator[ScoredAnswer]:
     """One object at a time; after n annotated slices its mask on the whole scan."""
     for structure in labelled.structures:
         truth = labelled.truth(structure)
         if not truth.any():
             continue
         shown = np.arange(truth.shape[2])
-        if Habit.NO_BACKGROUND in settings.habits:
+        if PaperVariant.NO_BACKGROUND in settings.variants:
             shown = np.flatnonzero(truth.any(axis=(0, 1)))
         offset = structure.region.start[2]
         random = np.random.default_rng([settings.seed, zlib.crc32(labelled.name.encode()), structure.class_id])
@@ -197,10 +197,12 @@ def answer_slices(sam2: Sam2, labelled: LabelledScan, settings: Settings, meter:
         rounds = _annotate(video, truth[:, :, shown], random, meter)
         for count in range(1, settings.clicks[-1] + 1):
             masks = next(rounds, best)
-            if Habit.BEST not in settings.habits or dice(masks, truth[:, :, shown]) > dice(best, truth[:, :, shown]):
+            if PaperVariant.BEST not in settings.variants or dice(masks, truth[:, :, shown]) > dice(
+                best, truth[:, :, shown]
+            ):
                 best = masks
             if count in settings.clicks:
-                yield Answer(structure, _on_scan(best, shown + offset, labelled), count, meter.seconds - before)
+                yield ScoredAnswer(structure, _on_scan(best, shown + offset, labelled), count, meter.seconds - before)
 
 
 def _annotate(video: Video, truth_HWT: Mask, random: np.random.Generator, meter: Meter) -> Iterator[Mask]:

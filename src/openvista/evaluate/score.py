@@ -71,7 +71,7 @@ class CaseRecord:
 
 
 @dataclass(frozen=True)
-class Judge:
+class Scoring:
     """How masks are judged.
 
     Attributes:
@@ -104,7 +104,7 @@ class Judge:
         return Score(**asdict(measures), class_id=structure.class_id, clicks=clicks, seconds=seconds)
 
 
-DEFAULT_JUDGE = Judge(DEFAULT_TOLERANCE_MM, {})
+DEFAULT_SCORING = Scoring(DEFAULT_TOLERANCE_MM, {})
 
 
 def scores_csv(records: Iterable[CaseRecord], names: Mapping[int, str]) -> str:

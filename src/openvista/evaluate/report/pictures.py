@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from openvista.evaluate.labelled_scan import LabelledScan
-from openvista.evaluate.protocol import Answer
+from openvista.evaluate.protocol import ScoredAnswer
 from openvista.evaluate.score import CaseRecord, Score
 from openvista.io import replacing
 
@@ -49,7 +49,7 @@ class WorstPictures:
         for picture in find_pictures(folder, earlier, clicks):
             self._kept.setdefault(picture.score.class_id, []).append((picture.score.dice, picture.path))
 
-    def look(self, labelled: LabelledScan, answer: Answer, score: Score) -> None:
+    def look(self, labelled: LabelledScan, answer: ScoredAnswer, score: Score) -> None:
         """Draw, if it is bad enough."""
         if math.isnan(score.dice) or score.clicks != self.clicks:
             return
@@ -81,7 +81,7 @@ def find_pictures(folder: Path, records: Iterable[CaseRecord], clicks: int | Non
     return sorted((picture for picture in found if picture.path.is_file()), key=lambda picture: picture.score.dice)
 
 
-def _draw(labelled: LabelledScan, answer: Answer, path: Path) -> None:
+def _draw(labelled: LabelledScan, answer: ScoredAnswer, path: Path) -> None:
     from openvista.report.outlines import compare_masks, png_bytes
 
     region = answer.structure.region.slices()
