@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from openvista.errors import InputError
-from openvista.evaluate.clicks import PaperVariant, check_variants, click_structure, next_click
+from openvista.evaluate.clicks import PaperVariant, click_structure, next_click
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.protocol import ProtocolSettings
+from openvista.evaluate.protocols import find_protocol
+from openvista.evaluate.run import plan_run
 from openvista.geometry.grid import Grid
 from openvista.metrics.masks import dice
 from openvista.scan import Scan
@@ -140,10 +142,10 @@ def test_a_structure_that_is_not_there_is_not_clicked():
 
 
 def test_unknown_variants_and_impossible_numbers():
-    known = ("best-so-far", "blank-slices", "sliding-windows")
-    check_variants(frozenset(known), known)
+    protocol = find_protocol("zero-shot-iterative")
+    assert plan_run(protocol, {1: 1}, variants=frozenset(protocol.variants)).settings.variants == set(protocol.variants)
     with pytest.raises(InputError, match="magic"):
-        check_variants(frozenset({"magic"}), known)
+        plan_run(protocol, {1: 1}, variants=frozenset({"magic"}))
     for clicks in ((0, 1), (3, 1), (2, 2)):
         with pytest.raises(InputError, match="rise"):
             ProtocolSettings(class_ids=(1,), clicks=clicks)

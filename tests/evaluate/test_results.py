@@ -10,12 +10,13 @@ from html.parser import HTMLParser
 import pytest
 
 from openvista.datalist import read_datalist
+from openvista.distributed import Ranks
 from openvista.errors import InputError
 from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.report.pictures import PER_STRUCTURE, find_pictures
 from openvista.evaluate.report.results import Results, read_results, write_results
 from openvista.evaluate.run import case_names, describe_run, plan_run, work_in_folder
-from openvista.evaluate.run_folder import PICTURES, EvaluationFolder, Shard
+from openvista.evaluate.run_folder import PICTURES, EvaluationFolder
 from small_evaluation import CLASSES, make_record, make_score, tiny_model, write_cases
 
 
@@ -24,9 +25,9 @@ def finished(tmp_path_factory):
     """A run of the tiny model with all its files."""
     listed = read_datalist(write_cases(tmp_path_factory.mktemp("cases"), count=4))
     model, run = tiny_model(), plan_run(find_protocol("auto"), CLASSES, range_limited=[1])
-    names = {1: "liver", 3: "spleen <left>"}
-    info = describe_run(model.card, "cpu", listed, "testing", listed.testing, run, names, "openvista evaluate 'a b'")
-    folder = EvaluationFolder(tmp_path_factory.mktemp("run") / "run", info, Shard())
+    run = replace(run, names={1: "liver", 3: "spleen <left>"})
+    info = describe_run(model.card, "cpu", listed, "testing", listed.testing, run, "openvista evaluate 'a b'")
+    folder = EvaluationFolder(tmp_path_factory.mktemp("run") / "run", info, Ranks())
     work_in_folder(folder, model, case_names(listed.testing), run)
     results = Results(info, tuple(folder.records()))
     write_results(folder.path, results)

@@ -6,13 +6,12 @@ from dataclasses import replace
 import pytest
 
 from openvista.datalist import read_datalist
+from openvista.distributed import Ranks
 from openvista.errors import InputError, OutputError
 from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.run import case_names, describe_run, plan_run, work_in_folder
-from openvista.evaluate.run_folder import EvaluationFolder, Shard, read_info
+from openvista.evaluate.run_folder import EvaluationFolder, read_info
 from small_evaluation import CLASSES, make_record, make_score, tiny_model, write_cases
-
-NAMES = {1: "liver", 3: "spleen"}
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +24,12 @@ def model():
     return tiny_model()
 
 
-RUN = plan_run(find_protocol("auto"), CLASSES)
+RUN = replace(plan_run(find_protocol("auto"), CLASSES), names={1: "liver", 3: "spleen"})
 
 
 @pytest.fixture
 def info(listed, model):
-    return describe_run(model.card, "cpu", listed, "testing", listed.testing, RUN, NAMES, "openvista evaluate ...")
+    return describe_run(model.card, "cpu", listed, "testing", listed.testing, RUN, "openvista evaluate ...")
 
 
 def numbers(folder):
@@ -44,16 +43,16 @@ def work(folder, model, listed):
 
 
 def test_every_case_is_answered_once_and_only_where_annotated(tmp_path, info, model, listed):
-    folder = work(EvaluationFolder(tmp_path / "run", info, Shard()), model, listed)
+    folder = work(EvaluationFolder(tmp_path / "run", info, Ranks()), model, listed)
     assert [record.case for record in folder.records()] == ["ct0", "ct1", "ct2"]
     assert [len(record.scores) for record in folder.records()] == [2, 2, 1]
     assert read_info(folder.path) == info
 
 
 def test_two_processes_give_what_one_gives(tmp_path, info, model, listed):
-    alone = work(EvaluationFolder(tmp_path / "alone", info, Shard()), model, listed)
-    first = EvaluationFolder(tmp_path / "both", info, Shard(0, 2))
-    second = work(EvaluationFolder(tmp_path / "both", info, Shard(1, 2)), model, listed)
+    alone = work(EvaluationFolder(tmp_path / "alone", info, Ranks()), model, listed)
+    first = EvaluationFolder(tmp_path / "both", info, Ranks(0, 2))
+    second = work(EvaluationFolder(tmp_path / "both", info, Ranks(1, 2)), model, listed)
     assert [record.case for record in second.records()] == ["ct1"]
     work(first, model, listed)
     first.wait_for_others()
@@ -63,14 +62,14 @@ def test_two_processes_give_what_one_gives(tmp_path, info, model, listed):
 
 
 def test_a_stopped_run_goes_on_without_repeating_itself(tmp_path, info, model, listed, caplog):
-    folder = work(EvaluationFolder(tmp_path / "run", info, Shard()), model, listed)
+    folder = work(EvaluationFolder(tmp_path / "run", info, Ranks()), model, listed)
     before = numbers(folder)
     lines = (folder.path / "cases-0.jsonl").read_text().splitlines()
     torn = lines[0] + "\n" + lines[1][:40]  # the process died while it wrote
     (folder.path / "cases-0.jsonl").write_text(torn)
     caplog.set_level("INFO", logger="openvista.evaluate.run")
     again = work(
-        EvaluationFolder(tmp_path / "run", replace(info, command="other"), Shard(), resume=True), model, listed
+        EvaluationFolder(tmp_path / "run", replace(info, command="other"), Ranks(), resume=True), model, listed
     )
     assert [record.message.split(":")[0] for record in caplog.records] == ["ct1", "ct2"]
     assert str(numbers(again)) == str(before)
@@ -78,19 +77,19 @@ def test_a_stopped_run_goes_on_without_repeating_itself(tmp_path, info, model, l
 
 
 def test_a_folder_with_a_run_is_refused_unless_it_is_this_one(tmp_path, info):
-    EvaluationFolder(tmp_path / "run", info, Shard())
+    EvaluationFolder(tmp_path / "run", info, Ranks())
     with pytest.raises(OutputError, match="--resume"):
-        EvaluationFolder(tmp_path / "run", info, Shard())
+        EvaluationFolder(tmp_path / "run", info, Ranks())
     with pytest.raises(OutputError, match="seed"):
-        EvaluationFolder(tmp_path / "run", replace(info, seed=7), Shard(), resume=True)
+        EvaluationFolder(tmp_path / "run", replace(info, seed=7), Ranks(), resume=True)
     with pytest.raises(OutputError, match="seed"):
-        EvaluationFolder(tmp_path / "run", replace(info, seed=7), Shard(1, 2))
-    EvaluationFolder(tmp_path / "run", replace(info, version="9"), Shard(), resume=True)
+        EvaluationFolder(tmp_path / "run", replace(info, seed=7), Ranks(1, 2))
+    EvaluationFolder(tmp_path / "run", replace(info, version="9"), Ranks(), resume=True)
 
 
 def test_records_keep_what_cannot_be_said(tmp_path, info):
     nan = float("nan")
-    folder = EvaluationFolder(tmp_path / "run", info, Shard())
+    folder = EvaluationFolder(tmp_path / "run", info, Ranks())
     folder.append(make_record("ct0", make_score(1, nan, hd95_mm=nan), make_score(3, 0.5, clicks=3)))
     text = (folder.path / "cases-0.jsonl").read_text()
     assert "NaN" not in text
@@ -101,30 +100,13 @@ def test_records_keep_what_cannot_be_said(tmp_path, info):
 
 def test_damage_and_wrong_names_are_told(tmp_path, info):
     with pytest.raises(OutputError, match="folder"):
-        EvaluationFolder(tmp_path / "scores.csv", info, Shard())
+        EvaluationFolder(tmp_path / "scores.csv", info, Ranks())
     with pytest.raises(InputError, match="no results"):
         read_info(tmp_path)
-    folder = EvaluationFolder(tmp_path / "run", info, Shard())
+    folder = EvaluationFolder(tmp_path / "run", info, Ranks())
     (folder.path / "cases-0.jsonl").write_text('{"case": 1}\n')
     with pytest.raises(InputError, match="damaged"):
         folder.finished()
     (folder.path / "run.json").write_text(json.dumps({"command": 1}))
     with pytest.raises(InputError, match="damaged"):
         read_info(folder.path)
-
-
-@pytest.mark.parametrize(("rank", "count"), [("2", "2"), ("-1", "2"), ("one", "2"), ("0", "0")])
-def test_impossible_ranks(monkeypatch, rank, count):
-    monkeypatch.setenv("RANK", rank)
-    monkeypatch.setenv("WORLD_SIZE", count)
-    with pytest.raises(InputError, match="RANK"):
-        Shard.from_environment()
-
-
-def test_shards_divide_the_cases(monkeypatch):
-    cases = ("a", "b", "c", "d", "e")
-    parts = [Shard(rank, 3).of(cases) for rank in range(3)]
-    assert sorted(case for part in parts for case in part) == list(cases)
-    monkeypatch.delenv("RANK", raising=False)
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert Shard.from_environment() == Shard(0, 1)

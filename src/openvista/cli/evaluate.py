@@ -1,5 +1,7 @@
 """``openvista evaluate``: how good a model is on labelled scans, and whether it is better than another."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,15 +12,7 @@ from openvista.cli.console import Quiet, Verbose, bars, say, set_up_logging
 from openvista.cli.files import make_folder
 
 if TYPE_CHECKING:
-    from openvista.anatomy.vocabulary import Vocabulary
-    from openvista.datalist import Case, DataList, LabelMapping
     from openvista.evaluate.report.results import Results
-    from openvista.evaluate.run import Run
-    from openvista.evaluate.run_folder import EvaluationFolder, RunInfo, Shard
-    from openvista.evaluate.sam2 import Sam2, Sam2Card
-    from openvista.evaluate.score import Scoring
-    from openvista.model import Model
-    from openvista.weights import ModelCard
 
 
 class _RunUnlessCompare(TyperGroup):
@@ -105,28 +99,48 @@ def evaluate(
     """
     set_up_logging(verbose, quiet)
     from openvista.datalist import read_datalist
+    from openvista.distributed import Ranks
     from openvista.errors import OutputError
     from openvista.evaluate.protocols import find_protocol
-    from openvista.evaluate.run import describe_run
-    from openvista.evaluate.run_folder import EvaluationFolder, Shard
+    from openvista.evaluate.report.results import Results
+    from openvista.evaluate.run import (
+        case_names,
+        choose_cases,
+        describe_run,
+        evaluate_cases,
+        own_device,
+        plan_for_model,
+    )
+    from openvista.evaluate.run_folder import EvaluationFolder
+    from openvista.evaluate.sam2 import load_sam2
+    from openvista.inference.device import find_device, plan_compute
+    from openvista.model import load_model
+    from openvista.weights import find_model
 
-    shard = Shard.from_environment()
-    if output is None and (shard.count > 1 or resume):
+    ranks = Ranks.from_environment()
+    if output is None and (ranks.count > 1 or resume):
         raise OutputError("several processes, and --resume, need a folder for what is done: add -o FOLDER")
-    listed = read_datalist(datalist)
-    sam2 = _load_sam2(model, device) if find_protocol(protocol).family == "sam2" else None
-    card = _card(model) if sam2 is None else sam2.card
+    listed, chosen = read_datalist(datalist), find_protocol(protocol)
+    device = own_device(device, ranks)
+    sam2 = load_sam2(model, find_device(device)) if chosen.family == "sam2" else None
+    card = find_model(model).card if sam2 is None else sam2.card
     choices: dict[str, Any] = {"profile": profile, "seed": seed, "variants": frozenset(habit or ())}
     choices |= {"clicks": _numbers(clicks)} if clicks else {}
-    run, names = _plan(card, listed, protocol, mapping or [], only_in_slices, (tolerance or [], surface), choices)
-    cases = _cases(listed, split, run, names)
-    how = str(sam2) if sam2 is not None else _compute(device, precision)
-    info = describe_run(card, how, listed, split, cases, run, names, _command())
-    folder = None if output is None else EvaluationFolder(output, info, shard, resume)
-    engine = _load_model(model, device, precision) if sam2 is None else sam2
-    results = _work(engine, cases, run, info, shard, folder, quiet or shard.rank > 0)
-    if results is not None:
-        _report(results, output, quiet)
+    run = plan_for_model(card, listed, chosen, mapping or [], only_in_slices, tolerance or [], surface, **choices)
+    cases = choose_cases(listed, split, run)
+    precision_told = str(plan_compute(device, precision)) if sam2 is None else str(sam2)
+    info = describe_run(card, precision_told, listed, split, cases, run, shlex.join(["openvista", *sys.argv[1:]]))
+    folder = None if output is None else EvaluationFolder(output, info, ranks, resume)
+    judged = load_model(model, device, precision) if sam2 is None else sam2
+    with bars(quiet or not ranks.is_first) as bar:
+        task = bar.add_task("scans", total=len(ranks.share(info.cases)))
+
+        def done(name: str) -> None:
+            bar.update(task, advance=1, description=name)
+
+        records = evaluate_cases(judged, case_names(cases), run, folder, done)
+    if records is not None:
+        _report(Results(info, records), output, quiet)
 
 
 @app.command()
@@ -166,63 +180,6 @@ def compare(
             print(written)
 
 
-def _cases(listed: "DataList", split: str, run: "Run", names: dict[int, str]) -> "tuple[Case, ...]":
-    """The cases of a split; labels that the list does not name are called as the run calls them."""
-    from openvista.errors import DataListError
-    from openvista.evaluate.run import check_scored
-
-    listed = listed.naming({value: names[class_id] for value, class_id in run.classes.items()})
-    if split == "testing":
-        cases = listed.testing
-    elif split == "training":
-        cases = listed.training
-    elif split.startswith("fold ") and split[5:].strip().isdigit():
-        cases = listed.split(int(split[5:]))[1]
-    else:
-        raise DataListError(f"no split {split!r}: there is testing, training, and 'fold N'")
-    if not cases:
-        raise DataListError(f"{listed.path}: split {split!r} has no labelled case")
-    check_scored(cases, run, listed.path)
-    return cases
-
-
-def _card(model: str) -> "ModelCard":
-    from openvista.weights import find_model
-
-    return find_model(model).card
-
-
-def _compute(device: str, precision: str) -> str:
-    from openvista.inference.device import plan_compute
-
-    return str(plan_compute(_device(device), precision))
-
-
-def _load_model(model: str, device: str, precision: str) -> "Model":
-    from openvista.model import load_model
-
-    return load_model(model, _device(device), precision)
-
-
-def _load_sam2(model: str, device: str) -> "Sam2":
-    from openvista.evaluate.sam2 import load_sam2
-    from openvista.inference.device import find_device
-
-    return load_sam2(model, find_device(_device(device)))
-
-
-def _device(device: str) -> str:
-    """With several processes on a machine, each takes a GPU of its own."""
-    import os
-
-    import torch
-
-    local_rank = os.environ.get("LOCAL_RANK")
-    if device != "auto" or local_rank is None or not torch.cuda.is_available():
-        return device
-    return f"cuda:{int(local_rank) % torch.cuda.device_count()}"
-
-
 def _numbers(text: str) -> tuple[int, ...]:
     from openvista.errors import InputError
 
@@ -230,93 +187,6 @@ def _numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--clicks {text!r}: write numbers of clicks, for example 1,3,5,10") from None
-
-
-def _plan(
-    card: "ModelCard | Sam2Card",
-    listed: "DataList",
-    protocol: str,
-    mapping: list[str],
-    only_in_slices: str,
-    judging: tuple[list[str], str],
-    choices: dict[str, Any],
-) -> "tuple[Run, dict[int, str]]":
-    """What is to be done, and the names of the structures; everything is checked before weights are read."""
-    from openvista.anatomy.vocabulary import Vocabulary
-    from openvista.datalist import map_labels
-    from openvista.evaluate.protocols import check_model, find_protocol
-    from openvista.evaluate.run import plan_run
-    from openvista.inference.profiles import find_profile
-
-    chosen = find_protocol(protocol)
-    find_profile(choices["profile"])
-    vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
-    labels = map_labels(listed, mapping, vocabulary)
-    check_model(chosen, card, labels.new_names)
-    extra = {**card.extra_classes, **labels.new_names}  # options may name what --map has just named
-    asked = Vocabulary({*card.class_ids, *labels.new_names}, extra, card.extra_aliases, model_name=card.name)
-    limited_ids = asked.expand(only_in_slices) if only_in_slices else []
-    limited = [value for value, class_id in labels.classes.items() if class_id in limited_ids]
-    run = plan_run(chosen, labels.classes, limited, _judge(labels, asked, *judging), **choices)
-    names = {key: asked.name(key) for key in run.settings.class_ids}
-    return run, names
-
-
-def _judge(labels: "LabelMapping", vocabulary: "Vocabulary", tolerance: list[str], surface: str) -> "Scoring":
-    from openvista.errors import InputError
-    from openvista.evaluate.score import Scoring
-    from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, check_tolerance
-
-    if surface not in ("elements", "voxels"):
-        raise InputError(f"no surface {surface!r}: there is elements and voxels")
-    usual, special = DEFAULT_TOLERANCE_MM, {}
-    for text in tolerance:
-        name, equals, value = text.rpartition("=")
-        try:
-            millimetres = check_tolerance(float(value))
-        except ValueError:
-            raise InputError(f"--tolerance {text!r}: write mm, or CLASS=mm, for example 'mandible=1'") from None
-        if not equals:
-            usual = millimetres
-        elif (class_id := vocabulary.resolve(name)) in labels.classes.values():
-            special[class_id] = millimetres
-        else:
-            raise InputError(f"--tolerance {text!r}: the data list has no such structure, so leave it out")
-    return Scoring(usual, special, surface)  # type: ignore[arg-type]
-
-
-def _work(
-    engine: "Model | Sam2",
-    cases: "tuple[Case, ...]",
-    run: "Run",
-    info: "RunInfo",
-    shard: "Shard",
-    folder: "EvaluationFolder | None",
-    quiet: bool,
-) -> "Results | None":
-    """ScoredAnswer this process's cases; the first process gathers everybody's, the others return ``None``."""
-    from openvista.evaluate.report.results import Results
-    from openvista.evaluate.run import case_names, evaluate_case, work_in_folder
-
-    named = case_names(cases)
-    with bars(quiet) as bar:
-        mine = shard.of(info.cases)
-        task = bar.add_task("scans", total=len(mine))
-
-        def done(name: str) -> None:
-            bar.update(task, advance=1, description=name)
-
-        if folder is None:
-            records = []
-            for name in mine:
-                records.append(evaluate_case(engine, named[name], run, name))
-                done(name)
-            return Results(info, tuple(records))
-        work_in_folder(folder, engine, named, run, done)
-    if shard.rank > 0:
-        return None
-    folder.wait_for_others()
-    return Results(info, tuple(folder.records()))
 
 
 def _report(results: "Results", output: Path | None, quiet: bool) -> None:
@@ -329,11 +199,3 @@ def _report(results: "Results", output: Path | None, quiet: bool) -> None:
         print_summary(results)
         if output is not None:
             print(output / HTML_FILE)
-
-
-def _command() -> str:
-    """What the user typed."""
-    import shlex
-    import sys
-
-    return shlex.join(["openvista", *sys.argv[1:]])

@@ -18,7 +18,7 @@ def print_summary(results: "Results") -> None:
     by_structure: dict[int | None, Summary] = {row.class_id: row for row in summaries}
     rows = []
     for class_id, numbers in cells.items():
-        name = "mean over structures" if class_id is None else info.names[class_id]
+        name = info.row_name(class_id)
         scans = "" if class_id is None else str(by_structure[class_id].cases)
         rows.append([name, scans, *numbers])
     _print(title, ["structure", "scans", *headings], rows)

@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from openvista.errors import InputError
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.oracle import unseen
@@ -47,16 +46,6 @@ class PaperVariant(str, Enum):
     BLANK = "blank-slices"
     WINDOWS = "sliding-windows"
     NO_BACKGROUND = "no-background"
-
-
-def check_variants(names: frozenset[str], known: tuple[str, ...]) -> None:
-    """Make sure that a protocol has these habits.
-
-    Raises:
-        InputError: there is one that it has not.
-    """
-    if unknown := sorted(names - set(known)):
-        raise InputError(f"no habit {unknown[0]!r}: there is {', '.join(known)}")
 
 
 def click_structure(

@@ -172,7 +172,7 @@ def p_text(p: float) -> str:
 
 def _steps(a: Results, b: Results) -> list[tuple[int | None, int | None]]:
     if not a.info.clicks or not b.info.clicks:
-        return [(a.info.clicks[-1] if a.info.clicks else None, b.info.clicks[-1] if b.info.clicks else None)]
+        return [(a.info.last_clicks, b.info.last_clicks)]
     return [(clicks, clicks) for clicks in a.info.clicks if clicks in b.info.clicks]
 
 

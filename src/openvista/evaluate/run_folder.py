@@ -3,20 +3,24 @@
 Several processes (torchrun) may work on one run: each appends to a file of its own, and the first one gathers.
 """
 
-import hashlib
 import json
 import logging
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openvista.distributed import Ranks
 from openvista.errors import InputError, OutputError
 from openvista.evaluate.score import CaseRecord
 from openvista.io import replacing
 
+logger = logging.getLogger(__name__)
+
+INFO_FILE, PICTURES = "run.json", "pictures"
+_RECORDS = "cases-*.jsonl"
+_POLL_SECONDS, _REMIND_SECONDS = 0.5, 60.0
 _FREE = ("command", "started", "version", "precision")
 """What may differ between the parts of one run."""
 
@@ -39,7 +43,8 @@ class RunInfo:
         profile: inference profile.
         seed: of the protocol and of the bootstrap.
         clicks: numbers of clicks; empty for a protocol without clicks.
-        habits: of the paper's evaluation that were switched on.
+        habits: variants of the paper's evaluation that were switched on, see
+            :class:`openvista.evaluate.clicks.PaperVariant`.
         tolerance_mm, tolerances: of NSD; the latter by class id.
         surface: definition of surface.
         only_in_slices: class ids that are scored inside ``label_slices`` only.
@@ -71,6 +76,15 @@ class RunInfo:
     classes: dict[int, int] = field(default_factory=dict)  # folders of earlier versions do not say it
 
     @property
+    def last_clicks(self) -> int | None:
+        """The last number of clicks; ``None`` for a protocol without clicks."""
+        return self.clicks[-1] if self.clicks else None
+
+    def row_name(self, class_id: int | None) -> str:
+        """What a row of a table is called: a structure, or, for ``None``, the mean over all."""
+        return "mean over structures" if class_id is None else self.names[class_id]
+
+    @property
     def way(self) -> str:
         """The protocol, and what in it no user could do."""
         oracle = " (oracle: prompts from the truth)" if self.oracle else ""
@@ -98,69 +112,33 @@ class RunInfo:
         return next((key for key in mine if key not in _FREE and mine[key] != theirs[key]), None)
 
 
-def checksum(file: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-logger = logging.getLogger(__name__)
-
-INFO_FILE, PICTURES = "run.json", "pictures"
-_SHARDS = "cases-*.jsonl"
-_POLL_SECONDS, _REMIND_SECONDS = 0.5, 60.0
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Which of how many processes this is, as torchrun says."""
-
-    rank: int = 0
-    count: int = 1
-
-    @classmethod
-    def from_environment(cls) -> "Shard":
-        """``RANK`` and ``WORLD_SIZE``; alone without them.
-
-        Raises:
-            InputError: they are not whole numbers that fit.
-        """
-        rank, count = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-        if not (rank.isdigit() and count.isdigit() and int(rank) < int(count)):
-            raise InputError(f"RANK={rank} and WORLD_SIZE={count} do not fit: torchrun sets them; unset both otherwise")
-        return cls(int(rank), int(count))
-
-    def of(self, cases: Sequence[str]) -> tuple[str, ...]:
-        """The cases that this process answers."""
-        return tuple(cases[self.rank :: self.count])
-
-
 class EvaluationFolder:
     """One run on disk.
 
     Args:
         path: the folder; made when missing.
         info: of the run.
-        shard: which process this is.
+        ranks: which process this is.
         resume: go on with what is there, instead of refusing a folder that holds a run.
 
     Raises:
         OutputError: the folder cannot be written, or holds a run that is not this one.
     """
 
-    def __init__(self, path: Path, info: RunInfo, shard: Shard, resume: bool = False) -> None:
-        self.path, self.info, self.shard = path, info, shard
+    def __init__(self, path: Path, info: RunInfo, ranks: Ranks, resume: bool = False) -> None:
+        self.path, self.info, self.ranks = path, info, ranks
         if path.suffix.lower() in (".csv", ".json", ".html"):
             raise OutputError(f"{path}: results are a folder with scores.csv, scores.json and report.html; name one")
         try:
             (path / PICTURES).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{path}: cannot be made: {error.strerror}; choose another folder") from None
-        if shard.rank == 0:
+        if ranks.is_first:
             self._begin(resume)
         else:
             self._wait_for_beginning()
-        self._shard_file = path / f"cases-{shard.rank}.jsonl"
-        _drop_torn_line(self._shard_file)
+        self._own_file = path / f"cases-{ranks.rank}.jsonl"
+        _drop_torn_line(self._own_file)
 
     def finished(self) -> set[str]:
         """Names of the cases that are done, by whichever process."""
@@ -169,16 +147,16 @@ class EvaluationFolder:
     def append(self, record: CaseRecord) -> None:
         """Keep a finished case, for good."""
         try:
-            with self._shard_file.open("a", encoding="utf-8") as file:
+            with self._own_file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record.to_json()) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise OutputError(f"{self._shard_file}: cannot be written: {error.strerror}; free some space") from None
+            raise OutputError(f"{self._own_file}: cannot be written: {error.strerror}; free some space") from None
 
     def records(self) -> list[CaseRecord]:
         """The finished cases in the order of the data list."""
-        found = {record.case: record for file in sorted(self.path.glob(_SHARDS)) for record in _read_lines(file)}
+        found = {record.case: record for file in sorted(self.path.glob(_RECORDS)) for record in _read_lines(file)}
         return [found[case] for case in self.info.cases if case in found]
 
     def wait_for_others(self) -> None:

@@ -42,7 +42,7 @@ def report_page(
         about_protocol: one line.
         pictures: worst first.
     """
-    last = info.clicks[-1] if info.clicks else None
+    last = info.last_clicks
     rows = [row for row in summaries if row.clicks == last]
     parts = [_header(info, about_protocol), _tiles(info, records, rows)]
     parts.append(section(f"Structures{_after(last)}", structure_table(info, rows)))
@@ -104,7 +104,7 @@ def structure_table(info: RunInfo, rows: Sequence[Summary]) -> str:
 
 def _structure_row(info: RunInfo, row: Summary) -> list[str]:
     dice, nsd, hd95, volume = (row.statistics[name] for name in ("dice", "nsd", "hd95_mm", "volume_error_percent"))
-    name = "mean over structures" if row.class_id is None else info.names[row.class_id]
+    name = info.row_name(row.class_id)
     return [
         escape(name),
         "" if row.class_id is None else str(row.cases),
@@ -140,7 +140,7 @@ def _tiles(info: RunInfo, records: Sequence[CaseRecord], rows: Sequence[Summary]
     mean = rows[-1].statistics if rows else None
     tiles = []
     if mean is not None:
-        after = _after(info.clicks[-1] if info.clicks else None)
+        after = _after(info.last_clicks)
         tiles.append((with_interval(mean["dice"]), f"mean Dice over structures{after}"))
         tiles.append((with_interval(mean["nsd"]), "mean NSD over structures"))
         tiles.append((with_interval(mean["hd95_mm"], 1), "mean HD95 in mm"))

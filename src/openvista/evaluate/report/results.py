@@ -43,7 +43,7 @@ def write_results(folder: Path, results: Results) -> None:
         OutputError: the folder cannot be written.
     """
     info, summaries = results.info, results.summaries()
-    pictures = find_pictures(folder / PICTURES, results.records, info.clicks[-1] if info.clicks else None)
+    pictures = find_pictures(folder / PICTURES, results.records, info.last_clicks)
     html = report_page(info, results.records, summaries, find_protocol(info.protocol).summary, pictures)
     content = {
         "run": asdict(info),
@@ -77,7 +77,7 @@ def read_results(path: Path) -> Results:
 
 
 def _summary(info: RunInfo, row: Summary) -> dict[str, Any]:
-    name = "mean over structures" if row.class_id is None else info.names[row.class_id]
+    name = info.row_name(row.class_id)
     return {"name": name, **asdict(row)}
 
 
