@@ -11,6 +11,7 @@ from openvista.evaluate.meter import Meter
 from openvista.evaluate.protocol import ProtocolSettings
 from openvista.evaluate.protocols import PROTOCOLS, find_protocol
 from openvista.evaluate.run import evaluate_case, plan_run
+from openvista.session.merge import VoxelClick
 from openvista.simulate.user import first_user_click
 from small_evaluation import CLASSES, tiny_model, write_cases
 
@@ -102,7 +103,7 @@ def test_in_sliding_windows_a_click_reaches_no_further_than_its_windows(cases, m
     labelled = read_case(cases[0], CLASSES)
     windows = _ClickedWindows(model, labelled, "bundle")
     respond = windows.responder(labelled.structures[0])
-    mask = respond(((2, 2, 2), True))
+    mask = respond(VoxelClick((2, 2, 2), True))
     reach = [windows.windows.plan.window[axis] * 2.0 / labelled.scan.grid.spacing[axis] for axis in range(3)]
     assert mask.any()
     assert all(np.argwhere(mask).max(axis=0) <= 2 + np.array(reach))

@@ -41,9 +41,9 @@ def painter(radius=3):
     def respond(click):
         nonlocal mask
         clicks.append(click)
-        distance = np.linalg.norm(np.indices(SHAPE).T - np.array(click[0]), axis=-1).T
+        distance = np.linalg.norm(np.indices(SHAPE).T - np.array(click.voxel), axis=-1).T
         ball = distance <= radius
-        mask = mask | ball if click[1] else mask & ~ball
+        mask = mask | ball if click.positive else mask & ~ball
         return mask
 
     return respond, clicks
@@ -54,14 +54,13 @@ def test_the_first_click_is_in_the_middle_and_the_next_where_most_is_wrong():
     answers = run(labelled(), respond)
     assert [answer.clicks for answer in answers] == [1, 2, 4]
     assert len(clicks) == 4
-    (first, positive), *others = clicks
-    assert positive
-    assert labelled().labels_XYZ[first] == 4
-    assert 3 < first[0] < 8  # the larger of its two parts
+    first, second, *_ = clicks
+    assert first.positive
+    assert labelled().labels_XYZ[first.voxel] == 4
+    assert 3 < first.voxel[0] < 8  # the larger of its two parts
     truth = labelled().labels_XYZ == 4
-    for (voxel, positive), answer in zip(others[:1], answers, strict=False):
-        assert truth[voxel] == positive
-        assert answer.mask_XYZ[voxel] != positive
+    assert truth[second.voxel] == second.positive
+    assert answers[0].mask_XYZ[second.voxel] != second.positive
 
 
 def test_the_value_at_n_is_not_the_best_so_far_unless_asked():
@@ -116,7 +115,7 @@ def test_only_the_region_is_seen_and_scored():
 
     answers = run(labelled(region), respond, clicks=(1, 2))
     assert len(asked) == 1
-    assert 6 <= asked[0][0][2] < 9
+    assert 6 <= asked[0].voxel[2] < 9
     assert answers[-1].mask_XYZ[0, 0, 0]
 
 
@@ -132,7 +131,7 @@ def test_blanked_slices_are_empty_before_the_next_click():
     assert not run(labelled(), respond, clicks=(1, 2), variants=[PaperVariant.BLANK])[-1].mask_XYZ[:, :, 12:].any()
     assert len(asked) == 1
     run(labelled(), respond, clicks=(1, 2))
-    assert asked[-1][1] is False
+    assert asked[-1].positive is False
 
 
 def test_a_structure_that_is_not_there_is_not_clicked():

@@ -29,6 +29,7 @@ from openvista.metrics.surface import surface_distances
 CLICKS = RUNS - 1
 NSD_FROM_DICE = 0.2
 """With a mean Dice up to this, NSD is not computed and counts as 0."""
+RANKED_BY = ("DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final")
 _SEED = 42
 _LARGEST = 60_000_000
 """Voxels; in a larger box distances are computed at half the resolution."""
@@ -85,15 +86,17 @@ class Outcome:
             "CaseName": self.name,
             "TotalRunningTime": sum(self.seconds),
             **numbered["RunningTime"],
-            "DSC_AUC": area(self.dsc[1:]),
-            "NSD_AUC": area(self.nsd[1:]),
-            "DSC_Final": self.dsc[-1],
-            "NSD_Final": self.nsd[-1],
+            **ranking_numbers(self.dsc[1:], self.nsd[1:]),
             **numbered["DSC"],
             **numbered["NSD"],
             "num_class": self.classes,
             "runtime_upperbound": SECONDS_PER_CLASS * self.classes,
         }
+
+
+def ranking_numbers(dsc: Sequence[float], nsd: Sequence[float]) -> dict[str, float]:
+    """The four numbers the challenge ranked by, from the values after each click."""
+    return dict(zip(RANKED_BY, (area(dsc), area(nsd), dsc[-1], nsd[-1]), strict=True))
 
 
 def area(values: Sequence[float]) -> float:

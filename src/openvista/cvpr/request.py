@@ -45,6 +45,12 @@ class MiddleBox:
     y: tuple[int, int]
     x: tuple[int, int]
 
+    def shifted(self, by: Axis3) -> "MiddleBox":
+        """The box moved by some slices, rows and columns."""
+        z, y, x = by
+        (z0, z1), (y0, y1), (x0, x1) = self.z, self.y, self.x
+        return MiddleBox((z0 + z, z1 + z), self.middle + z, (y0 + y, y1 + y), (x0 + x, x1 + x))
+
     def clicks(self, shape: Axis3) -> list[Click]:
         """As :func:`openvista.session.drawing.draw_box`, with clicks beside the rectangle on its own slice.
 

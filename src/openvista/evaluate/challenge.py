@@ -1,26 +1,24 @@
 """Protocol ``cvpr25`` on scans of a data list: the challenge's iterative protocol, all structures of a scan at once."""
 
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from openvista.cvpr.evaluate import CLICKS, NSD_FROM_DICE, area, draw_box, iterate
+from openvista.cvpr.evaluate import CLICKS, NSD_FROM_DICE, RANKED_BY, draw_box, iterate, ranking_numbers
 from openvista.cvpr.predict import Deadline, Predictor
 from openvista.cvpr.request import Labels, MiddleBox, Request
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.protocol import ProtocolSettings, ScoredAnswer
+from openvista.evaluate.protocol import Answers, ProtocolSettings, ScoredAnswer
 from openvista.evaluate.score import CaseRecord
 from openvista.geometry.box import Box
 from openvista.model import Model
 
-CHALLENGE_COLUMNS = ("case", "DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final")
+Rows = Mapping[str, Mapping[str, float]]
+"""Name of a scan to the four numbers the challenge ranked by."""
 
 
-def run_challenge(
-    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
-) -> Iterator[ScoredAnswer]:
+def run_challenge(model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Answers:
     """A box for each structure from its truth, then rounds of one click per structure.
 
     The model is not told what the structures are. It computes as long as it takes, so that results do not depend on
@@ -32,7 +30,7 @@ def run_challenge(
     truth_XYZ = np.zeros(labelled.labels_XYZ.shape, np.uint8)
     for value, structure in enumerate(there, start=1):
         truth_XYZ[structure.region.slices()][labelled.truth(structure)] = value
-    boxes = tuple(_box(labelled, structure, settings.seed) for structure in there)
+    boxes = tuple(_box(labelled, structure, settings) for structure in there)
     predictor = Predictor(model, settings.profile)
 
     def respond(request: Request) -> Labels:
@@ -48,22 +46,19 @@ def run_challenge(
                 yield ScoredAnswer(structure, labels_XYZ == value, step.clicks, meter.seconds)
 
 
-def _box(labelled: LabelledScan, structure: Structure, seed: int) -> MiddleBox:
+def _box(labelled: LabelledScan, structure: Structure, settings: ProtocolSettings) -> MiddleBox:
     """The structure's box in voxels of the whole array."""
-    random = np.random.default_rng([seed, zlib.crc32(labelled.name.encode()), structure.class_id])
-    box = draw_box(labelled.truth(structure).transpose(2, 1, 0), random)
+    random = settings.random(labelled, structure.class_id)
     x, y, z = structure.region.start
-    return MiddleBox(
-        (box.z[0] + z, box.z[1] + z), box.middle + z, (box.y[0] + y, box.y[1] + y), (box.x[0] + x, box.x[1] + x)
-    )
+    return draw_box(labelled.truth(structure).transpose(2, 1, 0), random).shifted((z, y, x))
 
 
-def challenge_rows(records: Sequence[CaseRecord]) -> list[dict[str, str | float]]:
-    """Per scan the four numbers the challenge ranked by; nothing for a scan without all five values.
+def challenge_rows(records: Sequence[CaseRecord]) -> Rows:
+    """The numbers of each scan; nothing for a scan without all five values.
 
-    NSD counts as the run judged it; like in the challenge it is 0 where the mean Dice is not above 0.2.
+    NSD counts as the run judged it; as in the challenge it is 0 where the mean Dice is not above 0.2.
     """
-    rows: list[dict[str, str | float]] = []
+    rows = {}
     for record in records:
         dsc, nsd = [], []
         for count in range(1, CLICKS + 1):
@@ -72,20 +67,19 @@ def challenge_rows(records: Sequence[CaseRecord]) -> list[dict[str, str | float]
                 dsc.append(float(np.mean([score.dice for score in scores])))
                 nsd.append(float(np.mean([score.nsd for score in scores])) if dsc[-1] > NSD_FROM_DICE else 0.0)
         if len(dsc) == CLICKS:
-            values = (record.case, area(dsc), area(nsd), dsc[-1], nsd[-1])
-            rows.append(dict(zip(CHALLENGE_COLUMNS, values, strict=True)))
+            rows[record.case] = ranking_numbers(dsc, nsd)
     return rows
 
 
-def challenge_csv(rows: Sequence[dict[str, str | float]]) -> str:
+def challenge_csv(rows: Rows) -> str:
     """The rows, then their means."""
-    lines = [",".join(CHALLENGE_COLUMNS)]
-    for row in [*rows, _means(rows)] if rows else []:
-        lines.append(",".join([str(row["case"]), *(f"{row[column]:.4f}" for column in CHALLENGE_COLUMNS[1:])]))
+    lines = [",".join(["case", *RANKED_BY])]
+    for case, numbers in [*rows.items(), ("mean", _means(rows))] if rows else []:
+        lines.append(",".join([case, *(f"{numbers[column]:.4f}" for column in RANKED_BY)]))
     return "\n".join(lines) + "\n"
 
 
-def challenge_line(rows: Sequence[dict[str, str | float]]) -> str:
+def challenge_line(rows: Rows) -> str:
     """The means in words."""
     mean = _means(rows)
     return (
@@ -94,8 +88,5 @@ def challenge_line(rows: Sequence[dict[str, str | float]]) -> str:
     )
 
 
-def _means(rows: Sequence[dict[str, str | float]]) -> dict[str, str | float]:
-    means: dict[str, str | float] = {"case": "mean"}
-    for column in CHALLENGE_COLUMNS[1:]:
-        means[column] = float(np.mean([float(row[column]) for row in rows]))
-    return means
+def _means(rows: Rows) -> dict[str, float]:
+    return {column: float(np.mean([numbers[column] for numbers in rows.values()])) for column in RANKED_BY}

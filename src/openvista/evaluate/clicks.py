@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,25 +11,26 @@ from torch import Tensor
 
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.oracle import unseen
-from openvista.evaluate.protocol import ProtocolSettings, ScoredAnswer
+from openvista.evaluate.protocol import Answers, ProtocolSettings, ScoredAnswer
 from openvista.evaluate.windowed import NO_PROMPT, Window, WindowedScan
 from openvista.geometry.box import plus
-from openvista.geometry.components import component_near, label_components
-from openvista.geometry.grid import Axis3, Float3
+from openvista.geometry.components import components_at
+from openvista.geometry.grid import Float3
 from openvista.metrics.masks import dice
 from openvista.model import Model
 from openvista.network import ClickLabel
 from openvista.session.byte_cache import ByteCache
-from openvista.session.click_engine import KeptFeatures, PointNetwork, WindowClick
+from openvista.session.click_engine import GridClick, KeptFeatures, PointNetwork, WindowClick
+from openvista.session.merge import VoxelClick
 from openvista.session.session import Session
 from openvista.simulate.user import first_user_click, next_user_click
 
+_FEATURE_BYTES = 2 << 30
+"""Of windows' features that are kept for the next click."""
+
 Mask = NDArray[np.bool_]
-Given = tuple[Axis3, bool]
-"""A click in voxels of the scan, and whether it is positive."""
-Respond = Callable[[Given], Mask]
-"""One more click to the mask [X, Y, Z] on the whole scan after it."""
+Respond = Callable[[VoxelClick], Mask]
+"""One more click, in voxels of the scan, to the mask [X, Y, Z] on the whole scan after it."""
 
 
 class PaperVariant(str, Enum):
@@ -48,58 +50,100 @@ class PaperVariant(str, Enum):
     NO_BACKGROUND = "no-background"
 
 
+def run_clicks(model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Answers:
+    """One object at a time, clicked without an automatic result to start from.
+
+    The model is told the class of an object that it knows, as it is when a user clicks on a named object; any other
+    is new to it.
+    """
+    with meter.on():
+        session = model.open(labelled.scan, profile=settings.profile)
+    for structure in labelled.structures:
+        known = structure.class_id in model.card.class_ids
+        respond = _at_session(session, structure, model.vocabulary.name(structure.class_id) if known else None)
+        yield from click_structure(labelled, structure, settings, meter, respond)
+
+
+def run_zero_shot(model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Answers:
+    """The same on objects that are new to the model; with the paper's variants, if they are asked for."""
+    respond_to: Callable[[Structure], Respond]
+    with meter.on():
+        if PaperVariant.WINDOWS in settings.variants:
+            respond_to = _ClickedWindows(model, labelled, settings.profile).responder
+        else:
+            session = model.open(labelled.scan, profile=settings.profile)
+            respond_to = partial(_at_session, session)
+    for structure in labelled.structures:
+        yield from click_structure(labelled, structure, settings, meter, respond_to(structure))
+
+
 def click_structure(
     labelled: LabelledScan, structure: Structure, settings: ProtocolSettings, meter: Meter, respond: Respond
-) -> Iterator[ScoredAnswer]:
+) -> Answers:
     """Click on one structure until the last number of clicks, or until nothing is wrong any more.
 
-    Nothing is yielded for a structure that is not there. Where the user stops early, later answers are the last one.
+    Nothing is yielded for a structure that is not there.
 
     Args:
         labelled, structure: what to click on.
-        settings: numbers of clicks, habits.
+        settings: numbers of clicks, variants.
         meter: on while ``respond`` works.
         respond: answers one more click.
     """
     truth, region = labelled.truth(structure), structure.region.slices()
-    if not truth.any():
-        return
-    before = meter.seconds
-    mask = best = np.zeros(labelled.labels_XYZ.shape, bool)
-    given: list[Given] = []
-    for count in range(1, settings.clicks[-1] + 1):
-        click = next_click(truth, mask[region], labelled.scan.grid.spacing, given)
-        if click is not None:
+
+    def rounds() -> Iterator[Mask]:
+        mask = np.zeros(labelled.labels_XYZ.shape, bool)
+        given: list[VoxelClick] = []  # in voxels of the region
+        while (click := next_click(truth, mask[region], labelled.scan.grid.spacing, given)) is not None:
             given.append(click)
             with meter.on():
-                mask = respond(_on_scan(click, structure))
+                mask = respond(VoxelClick(plus(click.voxel, structure.region.start), click.positive))
             mask = _blanked(mask, truth, structure) if PaperVariant.BLANK in settings.variants else mask
+            yield mask
+
+    if truth.any():
+        yield from answers_of_rounds(labelled, structure, rounds(), settings, meter)
+
+
+def answers_of_rounds(
+    labelled: LabelledScan, structure: Structure, rounds: Iterator[Mask], settings: ProtocolSettings, meter: Meter
+) -> Answers:
+    """Answers at the numbers of clicks that count. Where the rounds end early, later answers are the last one.
+
+    Args:
+        labelled, structure: what is clicked on; it is there.
+        rounds: the mask on the whole scan after each click.
+        settings: numbers of clicks, and whether the best mask so far counts instead of the last one.
+        meter: of the rounds.
+    """
+    truth, region = labelled.truth(structure), structure.region.slices()
+    before = meter.seconds
+    best = np.zeros(labelled.labels_XYZ.shape, bool)
+    for count in range(1, settings.clicks[-1] + 1):
+        mask = next(rounds, best)
         if PaperVariant.BEST not in settings.variants or dice(mask[region], truth) > dice(best[region], truth):
             best = mask
         if count in settings.clicks:
             yield ScoredAnswer(structure, best, count, meter.seconds - before)
 
 
-def next_click(truth: Mask, predicted: Mask, spacing: Float3, given: list[Given]) -> Given | None:
+def next_click(truth: Mask, predicted: Mask, spacing: Float3, given: Sequence[VoxelClick]) -> VoxelClick | None:
     """Where the user clicks next; ``None`` when nothing is wrong, or all that is wrong was clicked on to no avail.
 
     The same place is never clicked twice: an error that is still there after a click in its very middle is passed
     over, for this time, in favour of the next largest.
     """
     if not given:
-        return first_user_click(truth, spacing), True
+        return VoxelClick(first_user_click(truth, spacing), True)
     shown = predicted
-    while (click := next_user_click(truth, shown, spacing)) is not None and click in given:
-        voxel, positive = click
-        wrong = truth & ~shown if positive else shown & ~truth
-        labels, _ = label_components(wrong)
-        shown = shown ^ (labels == component_near(labels, voxel, 0))
-    return click
-
-
-def _on_scan(click: Given, structure: Structure) -> Given:
-    """From voxels of the region to voxels of the scan."""
-    return plus(click[0], structure.region.start), click[1]
+    while (found := next_user_click(truth, shown, spacing)) is not None:
+        click = VoxelClick(*found)
+        if click not in given:
+            return click
+        wrong = truth & ~shown if click.positive else shown & ~truth
+        shown = shown ^ components_at(wrong, [click.voxel])
+    return None
 
 
 def _blanked(mask: Mask, truth: Mask, structure: Structure) -> Mask:
@@ -109,58 +153,17 @@ def _blanked(mask: Mask, truth: Mask, structure: Structure) -> Mask:
     return kept
 
 
-_FEATURE_BYTES = 2 << 30
-"""Of windows' features that are kept for the next click."""
-
-
-def run_clicks(
-    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
-) -> Iterator[ScoredAnswer]:
-    """One object at a time, clicked without an automatic result to start from.
-
-    The model is told the class of an object that it knows, as it is when a user clicks on a named object; any other
-    is new to it.
-    """
-    with meter.on():
-        session = model.open(labelled.scan, profile=settings.profile)
-    for structure in labelled.structures:
-        name = None if unseen(model, structure) else model.vocabulary.name(structure.class_id)
-        respond = _at_session(session, f"object {structure.class_id}", name)
-        yield from click_structure(labelled, structure, settings, meter, respond)
-
-
-def run_zero_shot(
-    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
-) -> Iterator[ScoredAnswer]:
-    """The same on objects that are new to the model; with the paper's habits, if they are asked for."""
-    with meter.on():
-        respond_to = _responders(model, labelled, settings)
-    for structure in labelled.structures:
-        yield from click_structure(labelled, structure, settings, meter, respond_to(structure))
-
-
-def _responders(model: Model, labelled: LabelledScan, settings: ProtocolSettings) -> Callable[[Structure], Respond]:
-    if PaperVariant.WINDOWS in settings.variants:
-        windows = _ClickedWindows(model, labelled, settings.profile)
-        return windows.responder
-    session = model.open(labelled.scan, profile=settings.profile)
-    return lambda structure: _at_session(session, f"object {structure.class_id}", None)
-
-
-def _at_session(session: Session, new_name: str, class_name: str | None) -> Respond:
+def _at_session(session: Session, structure: Structure, class_name: str | None = None) -> Respond:
     """Clicks on one object of a session: of a class, or new. What other objects did before only saves time."""
-    object_id: int | None = None
+    target: int | str | None = class_name
 
-    def respond(click: Given) -> Mask:
-        nonlocal object_id
-        voxel, positive = click
-        if object_id is None and class_name is None:
-            object_id = session.new_object(new_name).id
-        target = class_name if object_id is None else object_id
-        answered = session.click(voxel, target, positive, automatic=False).object_id
-        object_id = answered if object_id is None else object_id
-        assert object_id is not None  # clicks of this user lie in the scan
-        return session.mask(object_id)
+    def respond(click: VoxelClick) -> Mask:
+        nonlocal target
+        if target is None:
+            target = session.new_object(f"object {structure.class_id}").id
+        target = session.click(click.voxel, target, click.positive, automatic=False).object_id
+        assert target is not None  # clicks of this user lie in the scan
+        return session.mask(target)
 
     return respond
 
@@ -178,28 +181,27 @@ class _ClickedWindows:
 
     def responder(self, structure: Structure) -> Respond:
         """For one object, new to the model."""
-        clicks: list[tuple[Float3, bool]] = []
+        clicks: list[GridClick] = []
 
         def ask(window: Window, structures: Sequence[Structure]) -> Tensor:
-            tokens = _tokens_in(window, clicks)
-            if not tokens:
+            inside = _clicks_in(window, clicks)
+            if not inside:
                 return torch.full((1, *window.image_XYZ.shape), NO_PROMPT)
             features = self.features.get(window.index, lambda: self.points.encode(window.image_XYZ))
-            return self.points.answer(features, tokens, zero_shot=True)[None]
+            return self.points.answer(features, inside, zero_shot=True)[None]
 
-        def respond(click: Given) -> Mask:
-            clicks.append((self.windows.on_model_grid(click[0]), click[1]))
+        def respond(click: VoxelClick) -> Mask:
+            clicks.append(GridClick(self.windows.on_model_grid(click.voxel), click.positive))
             return self.windows.segment([structure], ask)[structure.class_id]
 
         return respond
 
 
-def _tokens_in(window: Window, clicks: Sequence[tuple[Float3, bool]]) -> list[WindowClick]:
+def _clicks_in(window: Window, clicks: Sequence[GridClick]) -> list[WindowClick]:
     """The clicks that lie in a window; half-open, so that every voxel of it counts."""
-    tokens = []
-    for place, positive in clicks:
-        x, y, z = (where - first for where, first in zip(place, window.first, strict=True))
-        inside = all(-0.5 <= v < side - 0.5 for v, side in zip((x, y, z), window.image_XYZ.shape, strict=True))
-        if inside:
-            tokens.append(WindowClick((x, y, z), ClickLabel.POSITIVE if positive else ClickLabel.NEGATIVE))
-    return tokens
+    inside = []
+    for click in clicks:
+        x, y, z = (where - first for where, first in zip(click.place, window.first, strict=True))
+        if all(-0.5 <= v < side - 0.5 for v, side in zip((x, y, z), window.image_XYZ.shape, strict=True)):
+            inside.append(WindowClick((x, y, z), ClickLabel.POSITIVE if click.positive else ClickLabel.NEGATIVE))
+    return inside

@@ -4,7 +4,6 @@ Clicks are placed from the truth **in every window**, also in windows that hold 
 window without the structure is told so. No user does that, hence "oracle": these numbers are upper bounds.
 """
 
-import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import Tensor
 from openvista.anatomy.catalogue import SPECIAL_IDS
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.protocol import ProtocolSettings, ScoredAnswer
+from openvista.evaluate.protocol import Answers, ProtocolSettings, ScoredAnswer
 from openvista.evaluate.windowed import NO_PROMPT, Ask, Window, WindowedScan
 from openvista.geometry.box import Box
 from openvista.geometry.components import largest_component, nearest_voxel
@@ -32,9 +31,7 @@ ROUNDS = 3
 Mask = NDArray[np.bool_]
 
 
-def run_point_oracle(
-    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
-) -> Iterator[ScoredAnswer]:
+def run_point_oracle(model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Answers:
     """One click in the middle of each structure in each window."""
     points = PointNetwork(model.network)
 
@@ -46,16 +43,14 @@ def run_point_oracle(
             if truth.any():
                 with meter.on():
                     features = points.encode(window.image_XYZ) if features is None else features
-                    token = _token(VoxelClick(centre(truth), True), structure)
-                    logits_KXYZ[index] = points.answer(features, [token], unseen(model, structure))
+                    click = _in_window(VoxelClick(centre(truth), True), structure)
+                    logits_KXYZ[index] = points.answer(features, [click], _unseen(model, structure))
         return logits_KXYZ
 
     yield from _answers(model, labelled, settings, meter, ask)
 
 
-def run_corrected(
-    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
-) -> Iterator[ScoredAnswer]:
+def run_corrected(model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Answers:
     """Class prompts, corrected in each window by up to three rounds of clicks, of which the best is kept.
 
     Every round starts from the automatic result and is merged into it; the best by the Dice of the window counts, the
@@ -69,15 +64,13 @@ def run_corrected(
             logits_KXYZ = model.network.logits(embeddings_KC, window.image_XYZ).permute(3, 0, 1, 2).cpu().clone()
             features = points.encode(window.image_XYZ)
         for index, structure in enumerate(structures):
-            random = np.random.default_rng(
-                [settings.seed, zlib.crc32(labelled.name.encode()), window.index, structure.class_id]
-            )
+            random = settings.random(labelled, window.index, structure.class_id)
             automatic, truth = logits_KXYZ[index].numpy(), window.truth(structure)
             best, quality = automatic, _quality(automatic, truth)
             for clicks in _rounds(truth, automatic > 0, random):
                 with meter.on():
-                    tokens = [_token(click, structure) for click in clicks]
-                    answer = points.answer(features, tokens, unseen(model, structure)).numpy()
+                    inside = [_in_window(click, structure) for click in clicks]
+                    answer = points.answer(features, inside, _unseen(model, structure)).numpy()
                     corrected = merge_clicks(automatic, answer, clicks).logits_XYZ
                 if _quality(corrected, truth) > quality:
                     best, quality = corrected, _quality(corrected, truth)
@@ -87,15 +80,13 @@ def run_corrected(
     yield from _answers(model, labelled, settings, meter, ask)
 
 
-def _answers(
-    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter, ask: Ask
-) -> Iterator[ScoredAnswer]:
+def _answers(model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter, ask: Ask) -> Answers:
     masks = WindowedScan(model, labelled, settings.profile).segment(labelled.structures, ask)
     for structure in labelled.structures:
         yield ScoredAnswer(structure, masks[structure.class_id], None, meter.seconds)
 
 
-def unseen(model: Model, structure: Structure) -> bool:
+def _unseen(model: Model, structure: Structure) -> bool:
     """Whether the model was not trained on a structure, which its point branch wants to know."""
     return structure.class_id not in model.card.class_ids
 
@@ -144,7 +135,7 @@ def _any_voxel(mask: Mask, random: np.random.Generator) -> Axis3:
     return x, y, z
 
 
-def _token(click: VoxelClick, structure: Structure) -> WindowClick:
+def _in_window(click: VoxelClick, structure: Structure) -> WindowClick:
     x, y, z = click.voxel
     special = structure.class_id in SPECIAL_IDS
     positive = ClickLabel.SPECIAL_POSITIVE if special else ClickLabel.POSITIVE

@@ -1,5 +1,6 @@
 """What a protocol is given and what it gives back."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,10 @@ class ProtocolSettings:
     clicks: tuple[int, ...] = ()
     variants: frozenset[str] = frozenset()
 
+    def random(self, labelled: LabelledScan, *numbers: int) -> np.random.Generator:
+        """Draws for one thing in a scan, told by numbers; the same whatever else is drawn."""
+        return np.random.default_rng([self.seed, zlib.crc32(labelled.name.encode()), *numbers])
+
     def __post_init__(self) -> None:
         if min(self.clicks, default=1) < 1 or list(self.clicks) != sorted(set(self.clicks)):
             raise InputError(f"numbers of clicks must be 1 or more and rise, not {self.clicks}; for example 1,3,5,10")
@@ -57,6 +62,9 @@ class ScoredAnswer:
     seconds: float
 
 
+Answers = Iterator[ScoredAnswer]
+
+
 class JudgedModel(Interface):
     """What is judged: a model of ours, or another one to compare with."""
 
@@ -65,7 +73,7 @@ class JudgedModel(Interface):
         """Where it computes."""
 
 
-RunCase = Callable[[Any, LabelledScan, ProtocolSettings, Meter], Iterator[ScoredAnswer]]
+RunCase = Callable[[Any, LabelledScan, ProtocolSettings, Meter], Answers]
 """A protocol's work on one case, with the model that it is for. The meter is on while that computes, and only then."""
 
 

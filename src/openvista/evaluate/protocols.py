@@ -1,6 +1,6 @@
-"""The protocols by name."""
+"""The protocols by name; protocol ``auto``, which is short, as well."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from openvista.errors import InputError, ModelError
@@ -9,15 +9,13 @@ from openvista.evaluate.clicks import run_clicks, run_zero_shot
 from openvista.evaluate.labelled_scan import LabelledScan
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.oracle import run_corrected, run_point_oracle
-from openvista.evaluate.protocol import Protocol, ProtocolSettings, ScoredAnswer
+from openvista.evaluate.protocol import Answers, Protocol, ProtocolSettings, ScoredAnswer
 from openvista.evaluate.sam2 import Sam2Card, run_slices
 from openvista.model import Model
 from openvista.weights import ModelCard
 
 
-def run_automatic(
-    model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter
-) -> Iterator[ScoredAnswer]:
+def run_automatic(model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Answers:
     """Every class of the data list is prompted in every case, whether or not it is there.
 
     A voxel belongs to one class, so where the data list has an organ and its tumour, the organ is scored without the

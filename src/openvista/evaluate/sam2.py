@@ -8,7 +8,6 @@ input.
 """
 
 import logging
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +21,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from openvista.anatomy import official_vocabulary
-from openvista.evaluate.clicks import PaperVariant
+from openvista.evaluate.clicks import PaperVariant, answers_of_rounds
 from openvista.evaluate.labelled_scan import LabelledScan
 from openvista.evaluate.meter import Meter
-from openvista.evaluate.protocol import ProtocolSettings, ScoredAnswer
-from openvista.geometry.components import label_components
+from openvista.evaluate.protocol import Answers, ProtocolSettings
+from openvista.geometry.box import Box
+from openvista.geometry.components import largest_component, nearest_voxel
+from openvista.geometry.grid import Axis3
 from openvista.metrics.masks import dice
 from openvista.scan import Scan
 from openvista.supervoxels.sam_features import PIXEL_DEVIATION, PIXEL_MEAN, Family, load_pretrained
@@ -37,9 +38,12 @@ logger = logging.getLogger(__name__)
 HU_WINDOW = (-1000.0, 1000.0)
 """HU that become black and white, as in the published comparison (He et al. 2024, arXiv 2408.11210, its code)."""
 SAM2 = Family("SAM 2", "sam2_video", "Sam2VideoModel", "facebook/sam2.1-hiera-large", "compare with SAM 2")
+FIRST_ROUNDS = 4
+"""Clicks on the first slice at most."""
 _FEATURE_FRAMES = 64
 """Slices whose features are kept for the next round: 1 GB for published sizes."""
 _OBJECT, _INDEX = 1, 0
+_ERODER = np.ones((3, 3), bool)
 
 Mask = NDArray[np.bool_]
 Point = tuple[int, int, bool]
@@ -91,6 +95,22 @@ def load_sam2(name_or_folder: str | Path, device: torch.device) -> Sam2:
     """
     model, name = load_pretrained(name_or_folder, SAM2)
     return Sam2(model, name, device)
+
+
+def run_slices(sam2: Sam2, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Answers:
+    """One object at a time; after n annotated slices its mask on the whole scan."""
+    for structure in labelled.structures:
+        truth = labelled.truth(structure)
+        if not truth.any():
+            continue
+        shown = np.arange(truth.shape[2])
+        if PaperVariant.NO_BACKGROUND in settings.variants:
+            shown = np.flatnonzero(truth.any(axis=(0, 1)))
+        slices = shown + structure.region.start[2]
+        video = Video(sam2, labelled.scan, slices.tolist())
+        rounds = _annotate(video, truth[:, :, shown], settings.random(labelled, structure.class_id), meter)
+        masks = (_on_scan(mask_HWT, slices, labelled) for mask_HWT in rounds)
+        yield from answers_of_rounds(labelled, structure, masks, settings, meter)
 
 
 class Video:
@@ -176,35 +196,6 @@ class _Frames(Mapping[int, Tensor]):
         return (resized - mean) / deviation
 
 
-FIRST_ROUNDS = 4
-"""Clicks on the first slice at most."""
-_ERODER = np.ones((3, 3), bool)
-
-
-def run_slices(sam2: Sam2, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Iterator[ScoredAnswer]:
-    """One object at a time; after n annotated slices its mask on the whole scan."""
-    for structure in labelled.structures:
-        truth = labelled.truth(structure)
-        if not truth.any():
-            continue
-        shown = np.arange(truth.shape[2])
-        if PaperVariant.NO_BACKGROUND in settings.variants:
-            shown = np.flatnonzero(truth.any(axis=(0, 1)))
-        offset = structure.region.start[2]
-        random = np.random.default_rng([settings.seed, zlib.crc32(labelled.name.encode()), structure.class_id])
-        before, best = meter.seconds, np.zeros((*truth.shape[:2], len(shown)), bool)
-        video = Video(sam2, labelled.scan, (shown + offset).tolist())
-        rounds = _annotate(video, truth[:, :, shown], random, meter)
-        for count in range(1, settings.clicks[-1] + 1):
-            masks = next(rounds, best)
-            if PaperVariant.BEST not in settings.variants or dice(masks, truth[:, :, shown]) > dice(
-                best, truth[:, :, shown]
-            ):
-                best = masks
-            if count in settings.clicks:
-                yield ScoredAnswer(structure, _on_scan(best, shown + offset, labelled), count, meter.seconds - before)
-
-
 def _annotate(video: Video, truth_HWT: Mask, random: np.random.Generator, meter: Meter) -> Iterator[Mask]:
     """Masks of the slices shown after one more slice was annotated; ends when there is nothing to click on."""
     row, column, frame = _middle(truth_HWT)
@@ -213,11 +204,10 @@ def _annotate(video: Video, truth_HWT: Mask, random: np.random.Generator, meter:
         for _ in range(FIRST_ROUNDS):
             video.forget()
             mask_HW = video.click(frame, points[frame])
-            missing, superfluous = _errors(truth_HWT[:, :, frame], mask_HW)
-            larger = missing if missing.sum() > superfluous.sum() else superfluous
+            larger, positive = _larger(*_errors(truth_HWT[:, :, frame], mask_HW))
             if not larger.any() or len(points[frame]) == FIRST_ROUNDS:
                 break
-            points[frame].append((*_centre(larger), larger is missing))
+            points[frame].append((*_centre(larger), positive))
         masks_HWT = video.track()
     while True:
         yield masks_HWT
@@ -231,12 +221,11 @@ def _annotate(video: Video, truth_HWT: Mask, random: np.random.Generator, meter:
             masks_HWT = video.track()
 
 
-def _middle(truth_HWT: Mask) -> tuple[int, int, int]:
+def _middle(truth_HWT: Mask) -> Axis3:
     """The voxel of the largest component that is nearest to its mean."""
-    labels, _ = label_components(truth_HWT)
-    voxels = np.argwhere(labels == np.bincount(labels.ravel())[1:].argmax() + 1)
-    row, column, frame = voxels[((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1).argmin()].tolist()
-    return row, column, frame
+    component = largest_component(truth_HWT)
+    assert component is not None  # a structure that is not there is not annotated
+    return nearest_voxel(np.argwhere(component.on(Box.whole(truth_HWT.shape), False)))
 
 
 def _errors(truth_HW: Mask, mask_HW: Mask) -> tuple[Mask, Mask]:
@@ -245,21 +234,26 @@ def _errors(truth_HW: Mask, mask_HW: Mask) -> tuple[Mask, Mask]:
     return missing, ndimage.binary_erosion(mask_HW & ~truth_HW, _ERODER)
 
 
+def _larger(missing_HW: Mask, superfluous_HW: Mask) -> tuple[Mask, bool]:
+    """The error with more pixels, and whether the object is missing there."""
+    positive = bool(missing_HW.sum() > superfluous_HW.sum())
+    return (missing_HW if positive else superfluous_HW), positive
+
+
 def _centre(error_HW: Mask) -> tuple[int, int]:
     """The pixel of an error that is nearest to its mean."""
-    pixels = np.argwhere(error_HW)
-    row, column = pixels[((pixels - pixels.mean(axis=0)) ** 2).sum(axis=1).argmin()].tolist()
-    return row, column
+    return nearest_voxel(np.argwhere(error_HW[:, :, None]))[:2]
 
 
 def _corrections(truth_HW: Mask, mask_HW: Mask, random: np.random.Generator) -> list[Point]:
+    """A click in the middle of each error, and one anywhere in the larger one."""
     missing, superfluous = _errors(truth_HW, mask_HW)
     points = [(*_centre(error), positive) for error, positive in ((missing, True), (superfluous, False)) if error.any()]
-    larger = missing if missing.sum() > superfluous.sum() else superfluous
+    larger, positive = _larger(missing, superfluous)
     if larger.any():
         pixels = np.argwhere(larger)
         row, column = pixels[random.integers(len(pixels))].tolist()
-        points.append((row, column, larger is missing))
+        points.append((row, column, positive))
     return points
 
 
