@@ -96,6 +96,18 @@ def test_a_click_counts_and_tracking_reaches_every_slice(sam2, labelled):
     assert not np.array_equal(video.click(8, [(6, 8, True), (1, 1, False)]), first)
 
 
+def test_a_slice_can_be_corrected_again(sam2, labelled):
+    video = Video(sam2, labelled.scan, list(range(18)))
+    video.forget()
+    video.click(8, [(6, 8, True)])
+    video.track()
+    points = []
+    for point in [(15, 3, False), (6, 8, True), (7, 9, True)]:
+        points.append(point)
+        corrected = video.click(12, points)
+        assert np.array_equal(video.track()[:, :, 12], corrected)
+
+
 def test_the_user_goes_to_the_middle_and_then_to_the_worst_slice():
     truth = np.zeros((9, 9, 5), bool)
     truth[2:7, 2:7, 1:4] = True

@@ -154,10 +154,12 @@ class Video:
         tracked = self.session.frames_tracked_per_obj[_INDEX].get(frame, {})
         with self.sam2.autocast():
             output = self.sam2.model(self.session, frame_idx=frame, reverse=tracked.get("reverse", False))
-        # what was clicked on is to guide other slices from now on, and not to be tracked over
+        # what was clicked on is to guide other slices from now on, and not to be tracked over; of a slice that guided
+        # before, the memory was renewed in the older output
         outputs = self.session.output_dict_per_obj[_INDEX]
         if frame in outputs["non_cond_frame_outputs"]:
-            outputs["cond_frame_outputs"][frame] = outputs["non_cond_frame_outputs"].pop(frame)
+            newer = outputs["non_cond_frame_outputs"].pop(frame)
+            outputs["cond_frame_outputs"][frame] = outputs["cond_frame_outputs"].get(frame, {}) | newer
         return self._mask(output.pred_masks)
 
     def track(self) -> Mask:
