@@ -11,6 +11,7 @@ from openvista.evaluate.meter import Meter
 from openvista.evaluate.protocol import ProtocolSettings
 from openvista.evaluate.protocols import find_protocol
 from openvista.evaluate.run import plan_run
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.metrics.masks import dice
 from openvista.scan import Scan
