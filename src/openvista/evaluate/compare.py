@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,24 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import InputError
-from openvista.evaluate.report.page import definitions, number, page, section, table
-from openvista.evaluate.report.results import Results
+from openvista.evaluate.report.page import after_clicks, definitions, number, page, section, table
+from openvista.evaluate.report.results import Results, json_text, write_text
 from openvista.evaluate.score import without_nan
 from openvista.evaluate.statistics import LEVEL, METRICS, interval
-from openvista.io import replacing
 
 ALL_PAIRS, SCAN_MEANS = "all pairs", "means of scans"
 Pairs = dict[str, list[tuple[str, float, float]]]
 """Name of a structure to (case, value of A, value of B)."""
 _MUST_AGREE = (
-    "datalist_sha256",
-    "split",
-    "only_in_slices",
-    "tolerance_mm",
-    "tolerances",
-    "surface",
-    "oracle",
-    "habits",
+    *("datalist_sha256", "split", "only_in_slices", "tolerance_mm", "tolerances"),
+    *("surface", "oracle", "habits"),
 )
 _MEANING = (
     "Only scans and structures that both runs scored are compared. The p value is that of the two-sided Wilcoxon "
@@ -113,16 +105,11 @@ def write_comparison(folder: Path, a: Results, b: Results, metric: str, rows: Se
     writer.writeheader()
     writer.writerows(without_nan([asdict(row) for row in rows]))
     runs = {"metric": metric, "a": asdict(a.info), "b": asdict(b.info), "differs": disagreements(a, b)}
-    content = without_nan({**runs, "rows": [asdict(row) for row in rows]})
-    files = {
-        "compare.csv": text.getvalue(),
-        "compare.json": json.dumps(content, indent=1) + "\n",
-        "compare.html": comparison_page(a, b, metric, rows),
-    }
-    for name, body in files.items():
-        with replacing(folder / name) as temporary:
-            temporary.write_text(body, encoding="utf-8")
-    return folder / "compare.html"
+    html = folder / "compare.html"
+    write_text(folder / "compare.csv", text.getvalue())
+    write_text(folder / "compare.json", json_text({**runs, "rows": [asdict(row) for row in rows]}))
+    write_text(html, comparison_page(a, b, metric, rows))
+    return html
 
 
 def comparison_page(a: Results, b: Results, metric: str, rows: Sequence[Comparison]) -> str:
@@ -146,13 +133,10 @@ def title(results: Results) -> str:
 
 
 def _clicks_title(clicks_a: int | None, clicks_b: int | None) -> str:
+    first, second = after_clicks(clicks_a), after_clicks(clicks_b)
     if clicks_a == clicks_b:
-        return "Structures" if clicks_a is None else _clicks(clicks_a).capitalize()
-    return f"A {_clicks(clicks_a)}, B {_clicks(clicks_b)}"
-
-
-def _clicks(clicks: int | None) -> str:
-    return "without clicks" if clicks is None else f"after {clicks} click{'s' if clicks > 1 else ''}"
+        return first.strip().capitalize() or "Structures"
+    return f"A{first or ' without clicks'}, B{second or ' without clicks'}"
 
 
 def _cells(row: Comparison, digits: int, more_is_better: bool) -> list[str]:
@@ -205,11 +189,7 @@ def _scan_means(pairs: Sequence[tuple[str, float, float]]) -> list[tuple[str, fl
 
 
 def _row(
-    name: str,
-    pairs: Sequence[tuple[str, float, float]],
-    clicks_a: int | None,
-    clicks_b: int | None,
-    seed: int,
+    name: str, pairs: Sequence[tuple[str, float, float]], clicks_a: int | None, clicks_b: int | None, seed: int
 ) -> Comparison:
     values = np.array([pair[1:] for pair in pairs])
     differences = values[:, 1] - values[:, 0]

@@ -34,6 +34,9 @@ class Statistic:
     worst: float
 
 
+NO_VALUES = Statistic(0, *[float("nan")] * 5)
+
+
 @dataclass(frozen=True)
 class Summary:
     """One structure after one number of clicks.
@@ -92,7 +95,7 @@ def statistic(values: Sequence[float], metric: str, random: np.random.Generator)
     """Mean, median, interval and worst of the values that are numbers."""
     known = np.array([value for value in values if np.isfinite(value)])
     if not len(known):
-        return Statistic(0, *[float("nan")] * 5)
+        return NO_VALUES
     low, high = interval(known, random)
     worst = known.min() if METRICS[metric] else known[np.abs(known).argmax()]
     return Statistic(len(known), float(known.mean()), float(np.median(known)), low, high, float(worst))
@@ -119,7 +122,7 @@ def _mean_over_structures(
     for index, metric in enumerate(METRICS):
         means = [row.statistics[metric].mean for row in rows if row.statistics[metric].count]
         if not means:
-            statistics[metric] = Statistic(0, *[float("nan")] * 5)
+            statistics[metric] = NO_VALUES
             continue
         random = np.random.default_rng([seed, 0, clicks or 0, index])
         low, high = _interval_over_cases(_table(records, clicks, metric), random)

@@ -42,10 +42,9 @@ def report_page(
         about_protocol: one line.
         pictures: worst first.
     """
-    last = info.last_clicks
-    rows = [row for row in summaries if row.clicks == last]
+    rows = [row for row in summaries if row.clicks == info.last_clicks]
     parts = [_header(info, about_protocol), _tiles(info, records, rows)]
-    parts.append(section(f"Structures{_after(last)}", structure_table(info, rows)))
+    parts.append(section(f"Structures{after_clicks(info.last_clicks)}", structure_table(info, rows)))
     if info.clicks:
         parts.append(_click_section(info, summaries))
     parts += [_picture_section(info, pictures[:_MOST_PICTURES]), _case_section(records), _origin_section(info)]
@@ -96,6 +95,11 @@ def with_interval(statistic: Statistic, digits: int = 3) -> str:
     return f"{number(statistic.mean, digits)} <small>{statistic.low:.{digits}f}…{statistic.high:.{digits}f}</small>"
 
 
+def after_clicks(clicks: int | None) -> str:
+    """The number of clicks in words; nothing for answers without clicks."""
+    return "" if clicks is None else f" after {clicks} click{'s' if clicks > 1 else ''}"
+
+
 def structure_table(info: RunInfo, rows: Sequence[Summary]) -> str:
     """One row per structure, then the mean over structures."""
     headings = ["structure", "cases", "missed", "Dice", "", "median", "worst", "NSD", "HD95 mm", "volume error %"]
@@ -104,9 +108,8 @@ def structure_table(info: RunInfo, rows: Sequence[Summary]) -> str:
 
 def _structure_row(info: RunInfo, row: Summary) -> list[str]:
     dice, nsd, hd95, volume = (row.statistics[name] for name in ("dice", "nsd", "hd95_mm", "volume_error_percent"))
-    name = info.row_name(row.class_id)
     return [
-        escape(name),
+        escape(info.row_name(row.class_id)),
         "" if row.class_id is None else str(row.cases),
         str(row.missed or _NONE),
         with_interval(dice),
@@ -124,10 +127,6 @@ def _scans(count: int) -> str:
     return f"{count} scan{'' if count == 1 else 's'}"
 
 
-def _after(clicks: int | None) -> str:
-    return "" if clicks is None else f" after {clicks} click{'s' if clicks > 1 else ''}"
-
-
 def _header(info: RunInfo, about_protocol: str) -> str:
     title = f"<h1>{escape(info.model)}, protocol {escape(info.protocol)}</h1>"
     what = f"{about_protocol}. Data list {info.datalist}, {info.split}, {_scans(len(info.cases))}; {info.started}"
@@ -140,8 +139,7 @@ def _tiles(info: RunInfo, records: Sequence[CaseRecord], rows: Sequence[Summary]
     mean = rows[-1].statistics if rows else None
     tiles = []
     if mean is not None:
-        after = _after(info.last_clicks)
-        tiles.append((with_interval(mean["dice"]), f"mean Dice over structures{after}"))
+        tiles.append((with_interval(mean["dice"]), f"mean Dice over structures{after_clicks(info.last_clicks)}"))
         tiles.append((with_interval(mean["nsd"]), "mean NSD over structures"))
         tiles.append((with_interval(mean["hd95_mm"], 1), "mean HD95 in mm"))
     if records:
@@ -166,16 +164,14 @@ def _click_section(info: RunInfo, summaries: Sequence[Summary]) -> str:
         }
         mean = [(row.clicks, row.statistics[metric]) for row in summaries if row.class_id is None and row.clicks]
         parts.append(curves(lines, mean, label))
+    digits = {"dice": 3, "nsd": 3, "hd95_mm": 1}
     rows = [
-        [str(row.clicks), *(with_interval(row.statistics[name], digits) for name, digits in _CURVE_METRICS)]
+        [str(row.clicks), *(with_interval(row.statistics[name], count) for name, count in digits.items())]
         for row in summaries
         if row.class_id is None
     ]
     parts.append(table(["clicks", "mean Dice", "mean NSD", "mean HD95 mm"], rows))
     return section("Clicks", "".join(parts))
-
-
-_CURVE_METRICS = (("dice", 3), ("nsd", 3), ("hd95_mm", 1))
 
 
 def _picture_section(info: RunInfo, pictures: Sequence[Picture]) -> str:

@@ -47,14 +47,14 @@ def write_results(folder: Path, results: Results) -> None:
     html = report_page(info, results.records, summaries, find_protocol(info.protocol).summary, pictures)
     content = {
         "run": asdict(info),
-        "summary": [_summary(info, row) for row in summaries],
+        "summary": [{"name": info.row_name(row.class_id), **asdict(row)} for row in summaries],
         "cases": [record.to_json() for record in results.records],
     }
-    _write(folder / CSV_FILE, scores_csv(results.records, info.names))
-    _write(folder / JSON_FILE, json.dumps(without_nan(content), indent=1) + "\n")
-    _write(folder / HTML_FILE, html)
+    write_text(folder / CSV_FILE, scores_csv(results.records, info.names))
+    write_text(folder / JSON_FILE, json_text(content))
+    write_text(folder / HTML_FILE, html)
     if info.protocol == "cvpr25":
-        _write(folder / CHALLENGE_FILE, challenge_csv(challenge_rows(results.records)))
+        write_text(folder / CHALLENGE_FILE, challenge_csv(challenge_rows(results.records)))
 
 
 def read_results(path: Path) -> Results:
@@ -76,11 +76,16 @@ def read_results(path: Path) -> Results:
         raise InputError(f"{file} is not what 'openvista evaluate' writes ({error!r})") from None
 
 
-def _summary(info: RunInfo, row: Summary) -> dict[str, Any]:
-    name = info.row_name(row.class_id)
-    return {"name": name, **asdict(row)}
+def json_text(content: Any) -> str:
+    """Results as JSON, which lacks NaN."""
+    return json.dumps(without_nan(content), indent=1) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file of results; it is there whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
