@@ -1,4 +1,4 @@
-"""Arrays out of npz files of strangers. Lists of dicts are stored pickled; nothing but plain values is unpickled."""
+"""Arrays from untrusted npz files. Lists of dicts are stored pickled; nothing but plain values is unpickled."""
 
 import pickle
 import zipfile

@@ -36,18 +36,23 @@ class ProtocolSettings:
     clicks: tuple[int, ...] = ()
     variants: frozenset[str] = frozenset()
 
-    def random(self, labelled: LabelledScan, *numbers: int) -> np.random.Generator:
-        """Draws for one thing in a scan, told by numbers; the same whatever else is drawn."""
-        return np.random.default_rng([self.seed, zlib.crc32(labelled.name.encode()), *numbers])
-
     def __post_init__(self) -> None:
         if min(self.clicks, default=1) < 1 or list(self.clicks) != sorted(set(self.clicks)):
             raise InputError(f"numbers of clicks must be 1 or more and rise, not {self.clicks}; for example 1,3,5,10")
 
+    def random(self, labelled: LabelledScan, *numbers: int) -> np.random.Generator:
+        """A generator of its own for each thing that is drawn in a scan, so that the order of work does not matter.
+
+        Args:
+            labelled: the scan.
+            numbers: which thing in it.
+        """
+        return np.random.default_rng([self.seed, zlib.crc32(labelled.name.encode()), *numbers])
+
 
 @dataclass(frozen=True, eq=False)
 class ScoredAnswer:
-    """What the model says about one structure.
+    """What the model says about one structure, to be scored.
 
     Attributes:
         structure: which.
@@ -63,6 +68,7 @@ class ScoredAnswer:
 
 
 Answers = Iterator[ScoredAnswer]
+"""What a protocol gives back of one case."""
 
 
 class JudgedModel(Interface):
