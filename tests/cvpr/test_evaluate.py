@@ -20,13 +20,9 @@ from openvista.cvpr.evaluate import (
 from openvista.cvpr.image import Reading
 from openvista.cvpr.predict import Deadline, Predictor
 from openvista.cvpr.request import ArrayClick, MiddleBox
-from openvista.datalist import read_datalist
-from openvista.evaluate.challenge import challenge_csv, challenge_line, challenge_rows
-from openvista.evaluate.protocols import find_protocol
-from openvista.evaluate.run import evaluate_case, plan_run
 from openvista.geometry.box import Box
 from small_challenge import two_balls, write_case
-from small_evaluation import CLASSES, PRESET, make_record, make_score, tiny_model, write_cases
+from small_evaluation import PRESET, tiny_model
 
 
 def empty(shape=(9, 9, 9)):
@@ -190,41 +186,3 @@ def test_a_case_file_runs_through_a_real_network_always_the_same(tmp_path):
     assert outcomes[0][0].dsc == outcomes[1][0].dsc
     assert np.array_equal(outcomes[0][1], outcomes[1][1])
     assert outcomes[0][1].shape == (6, *labels.shape)
-
-
-@pytest.fixture(scope="module")
-def cases(tmp_path_factory):
-    return read_datalist(write_cases(tmp_path_factory.mktemp("cases"))).testing
-
-
-def numbers(record):
-    return [(score.class_id, score.clicks, score.dice, score.predicted_ml) for score in record.scores]
-
-
-def test_a_data_list_is_run_with_boxes_from_its_truth(cases):
-    run = plan_run(find_protocol("cvpr25"), CLASSES, profile="bundle")
-    model = tiny_model(seed=8)
-    first, again = (evaluate_case(model, cases[0], run) for _ in range(2))
-    assert [(score.clicks, score.class_id) for score in first.scores] == [(n, i) for n in range(1, 6) for i in (1, 3)]
-    assert numbers(first) == numbers(again)
-    row = challenge_rows([first])["ct0"]
-    means = [np.mean([score.dice for score in first.scores if score.clicks == n]) for n in range(1, 6)]
-    assert row["DSC_AUC"] == pytest.approx(np.trapezoid(means))
-    assert row["DSC_Final"] == pytest.approx(means[-1])
-
-
-def test_structures_known_in_part_are_judged_there_only(cases):
-    run = plan_run(find_protocol("cvpr25"), CLASSES, range_limited=[1], profile="bundle", clicks=(1,))
-    record = evaluate_case(tiny_model(seed=8), cases[0], run)
-    assert [score.class_id for score in record.scores] == [1, 3]
-    assert challenge_rows([record]) == {}
-
-
-def test_the_four_numbers_of_the_challenge():
-    good = [make_score(1, 0.5, n) for n in range(1, 6)]
-    poor = [make_score(1, 0.2, n) for n in range(1, 5)] + [make_score(1, 0.6, 5)]
-    rows = challenge_rows([make_record("a", *good), make_record("b", *poor), make_record("c")])
-    assert [row["DSC_AUC"] for row in rows.values()] == pytest.approx([2.0, 1.0])
-    assert [row["NSD_AUC"] for row in rows.values()] == pytest.approx([2.0, 0.3])
-    assert challenge_csv(rows).splitlines()[-1] == "mean,1.5000,1.1500,0.5500,0.5500"
-    assert "DSC AUC 1.500" in challenge_line(rows)

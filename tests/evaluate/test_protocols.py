@@ -7,7 +7,7 @@ import pytest
 from openvista.datalist import read_datalist
 from openvista.evaluate.labelled_scan import read_case
 from openvista.evaluate.protocols import find_protocol
-from openvista.evaluate.run import case_names, evaluate_case, plan_run
+from openvista.evaluate.run import evaluate_case, plan_run
 from openvista.model import load_model
 
 SPINAL_CORD = 121
@@ -63,10 +63,3 @@ def test_several_labels_can_be_one_class_if_all_are_annotated(case):
     assert labelled.truth(parotids).sum() > labelled.truth(one).sum()
     partial = replace(case, annotated=case.annotated - {4})
     assert 134 not in {structure.class_id for structure in read_case(partial, both).structures}
-
-
-def test_cases_of_one_name_are_told_apart(case):
-    other = replace(case, image=case.image.parent.parent / "b" / case.image.name)
-    names = list(case_names([case, other, other]))
-    assert len(set(names)) == 3
-    assert names[1].startswith("b/")
