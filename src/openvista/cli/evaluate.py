@@ -12,7 +12,7 @@ from openvista.cli.console import Quiet, Verbose, bars, say, set_up_logging
 from openvista.cli.files import make_folder
 
 if TYPE_CHECKING:
-    from openvista.evaluate.report.results import Results
+    from openvista.evaluate.evaluation import Evaluation
 
 
 class _RunUnlessCompare(TyperGroup):
@@ -98,49 +98,25 @@ def evaluate(
       openvista evaluate compare runs/auto runs/clicks
     """
     set_up_logging(verbose, quiet)
-    from openvista.datalist import read_datalist
-    from openvista.distributed import Ranks
-    from openvista.errors import OutputError
-    from openvista.evaluate.protocols import find_protocol
-    from openvista.evaluate.report.results import Results
-    from openvista.evaluate.run import (
-        case_names,
-        choose_cases,
-        describe_run,
-        evaluate_cases,
-        own_device,
-        plan_for_model,
-    )
-    from openvista.evaluate.run_folder import EvaluationFolder
-    from openvista.evaluate.sam2 import load_sam2
-    from openvista.inference.device import find_device, plan_compute
-    from openvista.model import load_model
-    from openvista.weights import find_model
+    from openvista.evaluate.evaluation import Evaluation
 
-    ranks = Ranks.from_environment()
-    if output is None and (ranks.count > 1 or resume):
-        raise OutputError("several processes, and --resume, need a folder for what is done: add -o FOLDER")
-    listed, chosen = read_datalist(datalist), find_protocol(protocol)
-    device = own_device(device, ranks)
-    sam2 = load_sam2(model, find_device(device)) if chosen.family == "sam2" else None
-    card = find_model(model).card if sam2 is None else sam2.card
     choices: dict[str, Any] = {"profile": profile, "seed": seed, "variants": frozenset(habit or ())}
-    choices |= {"clicks": _numbers(clicks)} if clicks else {}
-    run = plan_for_model(card, listed, chosen, mapping or [], only_in_slices, tolerance or [], surface, **choices)
-    cases = choose_cases(listed, split, run)
-    precision_told = str(plan_compute(device, precision)) if sam2 is None else str(sam2)
-    info = describe_run(card, precision_told, listed, split, cases, run, shlex.join(["openvista", *sys.argv[1:]]))
-    folder = None if output is None else EvaluationFolder(output, info, ranks, resume)
-    judged = load_model(model, device, precision) if sam2 is None else sam2
-    with bars(quiet or not ranks.is_first) as bar:
-        task = bar.add_task("scans", total=len(ranks.share(info.cases)))
-
-        def done(name: str) -> None:
-            bar.update(task, advance=1, description=name)
-
-        records = evaluate_cases(judged, case_names(cases), run, folder, done)
-    if records is not None:
-        _report(Results(info, records), output, quiet)
+    asked = Evaluation(
+        datalist=datalist,
+        split=split,
+        model=model,
+        protocol=protocol,
+        choices=choices | ({"clicks": _numbers(clicks)} if clicks else {}),
+        mapping=mapping or (),
+        only_in_slices=only_in_slices,
+        tolerances=tolerance or (),
+        surface=surface,
+        device=device,
+        precision=precision,
+        output=output,
+        resume=resume,
+    )
+    _carry_out(asked, quiet)
 
 
 @app.command()
@@ -189,13 +165,20 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise InputError(f"--clicks {text!r}: write numbers of clicks, for example 1,3,5,10") from None
 
 
-def _report(results: "Results", output: Path | None, quiet: bool) -> None:
+def _carry_out(asked: "Evaluation", quiet: bool) -> None:
     from openvista.cli.evaluation_tables import print_summary
+    from openvista.evaluate.evaluation import prepare_evaluation
     from openvista.evaluate.report.results import HTML_FILE, write_results
 
-    if output is not None:
-        write_results(output, results)
+    prepared = prepare_evaluation(asked, shlex.join(["openvista", *sys.argv[1:]]))
+    with bars(quiet or not prepared.ranks.is_first) as bar:
+        task = bar.add_task("scans", total=prepared.share)
+        results = prepared.work(lambda name: bar.update(task, advance=1, description=name))
+    if results is None:
+        return
+    if asked.output is not None:
+        write_results(asked.output, results)
     if not quiet:
         print_summary(results)
-        if output is not None:
-            print(output / HTML_FILE)
+        if asked.output is not None:
+            print(asked.output / HTML_FILE)

@@ -3,26 +3,19 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
-import torch
-
 from openvista._version import __version__
-from openvista.anatomy.vocabulary import Vocabulary
-from openvista.datalist import Case, DataList, LabelMapping, map_labels
-from openvista.distributed import Ranks
-from openvista.errors import DataListError, InputError
+from openvista.datalist import Case, DataList
+from openvista.errors import InputError
 from openvista.evaluate.labelled_scan import LabelledScan, read_case
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.protocol import JudgedModel, Protocol, ProtocolSettings, ScoredAnswer
-from openvista.evaluate.protocols import check_model
 from openvista.evaluate.report.pictures import WorstPictures
 from openvista.evaluate.run_folder import PICTURES, EvaluationFolder, RunInfo
 from openvista.evaluate.sam2 import Sam2Card
 from openvista.evaluate.score import DEFAULT_SCORING, CaseRecord, Score, Scoring
-from openvista.inference.profiles import find_profile
-from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, check_tolerance
 from openvista.weights import ModelCard
 from openvista.weights.registry import sha256_of
 
@@ -78,94 +71,6 @@ def plan_run(
     if unknown := sorted(settings.variants - set(protocol.variants)):
         raise InputError(f"no habit {unknown[0]!r}: there is {', '.join(protocol.variants)}")
     return Run(protocol, settings, classes, range_limited, scoring)
-
-
-def plan_for_model(
-    card: ModelCard | Sam2Card,
-    listed: DataList,
-    protocol: Protocol,
-    mapping: Sequence[str] = (),
-    only_in_slices: str = "",
-    tolerances: Sequence[str] = (),
-    surface: str = "elements",
-    **choices: object,
-) -> Run:
-    """A run on a data list, from what a user writes; everything is checked before weights are read.
-
-    Args:
-        card: of the model.
-        listed: the data list.
-        protocol: how the model is asked.
-        mapping: "LABEL=CLASS", for labels that are not found by name.
-        only_in_slices: names of classes scored only between a case's ``label_slices``.
-        tolerances: of NSD, "MM" or "CLASS=MM".
-        surface: definition of surface.
-        choices: as for :func:`plan_run`.
-
-    Raises:
-        InputError: something that does not exist, or that the protocol does not have.
-        ModelError: the model cannot be asked in this way.
-    """
-    find_profile(str(choices.get("profile", "best")))
-    vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
-    labels = map_labels(listed, mapping, vocabulary)
-    check_model(protocol, card, labels.new_names)
-    extra = {**card.extra_classes, **labels.new_names}  # options may name what the mapping has just named
-    asked = Vocabulary({*card.class_ids, *labels.new_names}, extra, card.extra_aliases, model_name=card.name)
-    limited_ids = asked.expand(only_in_slices) if only_in_slices else []
-    limited = [value for value, class_id in labels.classes.items() if class_id in limited_ids]
-    run = plan_run(protocol, labels.classes, limited, _scoring(labels, asked, tolerances, surface), **choices)
-    return replace(run, names={class_id: asked.name(class_id) for class_id in run.settings.class_ids})
-
-
-def _scoring(labels: LabelMapping, vocabulary: Vocabulary, tolerances: Sequence[str], surface: str) -> Scoring:
-    if surface not in ("elements", "voxels"):
-        raise InputError(f"no surface {surface!r}: there is elements and voxels")
-    usual, special = DEFAULT_TOLERANCE_MM, {}
-    for text in tolerances:
-        name, equals, value = text.rpartition("=")
-        try:
-            millimetres = check_tolerance(float(value))
-        except ValueError:
-            raise InputError(f"--tolerance {text!r}: write mm, or CLASS=mm, for example 'mandible=1'") from None
-        if not equals:
-            usual = millimetres
-        elif (class_id := vocabulary.resolve(name)) in labels.classes.values():
-            special[class_id] = millimetres
-        else:
-            raise InputError(f"--tolerance {text!r}: the data list has no such structure, so leave it out")
-    return Scoring(usual, special, surface)  # type: ignore[arg-type]
-
-
-def choose_cases(listed: DataList, split: str, run: Run) -> tuple[Case, ...]:
-    """The cases of a split; labels that the list does not name are called as the run calls them.
-
-    Args:
-        listed: the data list.
-        split: "testing", "training", or "fold N".
-        run: what is to be scored.
-
-    Raises:
-        DataListError: there is no such split, it holds no labelled case, or nobody marked a structure of the run in it.
-    """
-    listed = listed.naming({value: run.names[class_id] for value, class_id in run.classes.items()})
-    if split == "testing":
-        cases = listed.testing
-    elif split == "training":
-        cases = listed.training
-    elif split.startswith("fold ") and split[5:].strip().isdigit():
-        cases = listed.split(int(split[5:]))[1]
-    else:
-        raise DataListError(f"no split {split!r}: there is testing, training, and 'fold N'")
-    if not cases:
-        raise DataListError(f"{listed.path}: split {split!r} has no labelled case")
-    if not any(case.marked_classes(run.classes) for case in cases):
-        values = ", ".join(map(str, sorted(run.classes)))
-        raise DataListError(
-            f"{listed.path}: nobody marked any of the labels {values} in these {len(cases)} cases, so there is nothing "
-            "to score; look at 'annotated' in the list"
-        )
-    return cases
 
 
 def describe_run(
@@ -230,13 +135,6 @@ def case_names(cases: Sequence[Case]) -> dict[str, Case]:
     return named
 
 
-def own_device(device: str, ranks: Ranks) -> str:
-    """With several processes on a machine, each takes a GPU of its own, unless the user named a device."""
-    if device != "auto" or ranks.local_rank is None or not torch.cuda.is_available():
-        return device
-    return f"cuda:{ranks.local_rank % torch.cuda.device_count()}"
-
-
 def evaluate_case(model: JudgedModel, case: Case, run: Run, name: str = "", look: Look | None = None) -> CaseRecord:
     """Ask about one case and score the answers.
 
@@ -261,34 +159,6 @@ def evaluate_case(model: JudgedModel, case: Case, run: Run, name: str = "", look
             look(labelled, answer, score)
     logger.info("%s: %d answers in %.1f s", labelled.name, len(scores), meter.seconds)
     return CaseRecord(labelled.name, meter.seconds, meter.peak_mb, meter.gpu_peak_mb, tuple(scores))
-
-
-def evaluate_cases(
-    model: JudgedModel, cases: Mapping[str, Case], run: Run, folder: EvaluationFolder | None, done: Done
-) -> tuple[CaseRecord, ...] | None:
-    """All cases of a run, shared by its processes where there is a folder to meet in.
-
-    Args:
-        model: the model to judge.
-        cases: all of the run, by name.
-        run: what to do.
-        folder: of the run; ``None``: nothing is kept, and this process does all.
-        done: told about each case of this process.
-
-    Returns:
-        The records of all cases, in the order of the data list; ``None`` in all processes but the first.
-    """
-    if folder is None:
-        records = []
-        for name, case in cases.items():
-            records.append(evaluate_case(model, case, run, name))
-            done(name)
-        return tuple(records)
-    work_in_folder(folder, model, cases, run, done)
-    if not folder.ranks.is_first:
-        return None
-    folder.wait_for_others()
-    return tuple(folder.records())
 
 
 def work_in_folder(
