@@ -9,13 +9,14 @@ from openvista.anatomy.catalogue import (
     LAST_OFFICIAL_ID,
     SPECIAL_IDS,
     SUPPORTED_IDS,
+    TABLE,
 )
 from openvista.anatomy.spelling import NameIndex, labels_of
-from openvista.anatomy.table import ROWS
 
 
 def test_ids_run_from_1_to_132_without_gap_or_repeat() -> None:
-    assert [row[0] for row in ROWS] == list(range(1, LAST_OFFICIAL_ID + 1))
+    rows = TABLE.read_text(encoding="utf-8").splitlines()[1:]
+    assert [int(row.split(",")[0]) for row in rows] == list(range(1, LAST_OFFICIAL_ID + 1))
     assert list(CATALOGUE) == list(range(1, 133))
     assert all(class_id == item.id for class_id, item in CATALOGUE.items())
 
