@@ -1,18 +1,20 @@
 """``openvista classes``: what can be asked for. Needs no torch."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from openvista.anatomy.vocabulary import Vocabulary
+from openvista.anatomy import Vocabulary, official_vocabulary
+from openvista.cli.options import model_option
+from openvista.weights import find_model
 
 
 def classes(
     query: Annotated[str, typer.Argument(help="Part of a name or alias, or an id. Default: everything.")] = "",
-    model: Annotated[
-        str | None, typer.Option("-m", "--model", help="Only what this model knows. Default: the official catalogue.")
-    ] = None,
+    model: Annotated[str | None, model_option("Only what this model knows. Default: the official catalogue.")] = None,
 ) -> None:
     """List the classes that can be named, with ids and aliases.
 
@@ -22,11 +24,7 @@ def classes(
 
       openvista classes --model starter
     """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    vocabulary = _vocabulary(model)
+    vocabulary = official_vocabulary() if model is None else _vocabulary(model)
     found = vocabulary.search(query) if query else vocabulary.classes()
     if not found:
         vocabulary.resolve(query)  # raises, with the nearest names
@@ -41,11 +39,6 @@ def classes(
     Console().print(table)
 
 
-def _vocabulary(model: str | None) -> "Vocabulary":
-    from openvista.anatomy import Vocabulary, official_vocabulary
-    from openvista.weights import find_model
-
-    if model is None:
-        return official_vocabulary()
+def _vocabulary(model: str) -> Vocabulary:
     card = find_model(model).card
     return Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)

@@ -2,41 +2,51 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, progress_bar, say, set_up_logging
+from openvista.cli.console import progress_bar, say, set_up_logging
+from openvista.cli.drawn_text import Contour, Points, Ranges, parse_box, parse_lasso, parse_scribble
 from openvista.cli.files import read_checked, result_targets, write_result
-
-if TYPE_CHECKING:
-    from openvista.session.answer import Answer
-    from openvista.session.session import Session
+from openvista.cli.options import Device, ModelName, Output, Precision, Preview, ProfileName, Quiet, Verbose
+from openvista.errors import InputError, PromptError
+from openvista.io import read_segmentation
+from openvista.io.paths import image_suffix, scan_name
+from openvista.io.session_file import read_log, write_log
+from openvista.model import load_model
+from openvista.prompts import Click, parse_click
+from openvista.session.answer import Answer
+from openvista.session.replay import log_of
+from openvista.session.replay import replay as replay_log
+from openvista.session.session import Session
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The prompts of one command, and the object that they are for.
+class Prompts:
+    """The prompts of one command, as :mod:`openvista.cli.drawn_text` reads them.
 
     Attributes:
-        at, boxes, scribbles, lassos: as written.
-        object: an existing object or a class; ``None`` for the unnamed one.
-        new: name of a new object instead.
+        clicks: in voxels, or in mm if ``world``.
+        boxes, scribbles, lassos: each with its sign.
         world: clicks are in mm.
-        choices: grow and automatic, where given.
     """
 
-    at: list[str]
-    boxes: list[str]
-    scribbles: list[str]
-    lassos: list[str]
-    object: str | None
-    new: str | None
+    clicks: list[Click]
+    boxes: list[tuple[Ranges, bool]]
+    scribbles: list[tuple[Points, bool]]
+    lassos: list[tuple[Contour, bool]]
     world: bool
-    choices: dict[str, bool]
 
     def __bool__(self) -> bool:
-        return bool(self.at or self.boxes or self.scribbles or self.lassos)
+        return bool(self.clicks or self.boxes or self.scribbles or self.lassos)
+
+    def give(self, work: Session, target: Any, **choices: Any) -> list[Answer]:
+        """Have them answered, all on one object."""
+        answers = [work.clicks(self.clicks, target, world=self.world, **choices)] if self.clicks else []
+        answers += [work.box(ranges, target, positive, **choices) for ranges, positive in self.boxes]
+        answers += [work.scribble(points, target, positive, **choices) for points, positive in self.scribbles]
+        return answers + [work.lasso(contour, target, positive, **choices) for contour, positive in self.lassos]
 
 
 At = Annotated[
@@ -94,12 +104,12 @@ def click(
     grow: Grow = None,
     automatic: Automatic = None,
     overlap: Overlap = "order",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File or folder, as for segment.")] = None,
-    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder; see 'openvista models'.")] = "starter",
-    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
-    profile: Annotated[str, typer.Option("-p", "--profile", help="best, bundle or research.")] = "best",
-    preview: Annotated[bool, typer.Option("--preview", help="Write a picture beside the result.")] = False,
+    output: Output = None,
+    model: ModelName = "starter",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    profile: ProfileName = "best",
+    preview: Preview = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -119,94 +129,48 @@ def click(
       openvista click ct.nii.gz --replay log.json -o again.nii.gz
     """
     set_up_logging(verbose, quiet)
-    from openvista.errors import InputError, PromptError
-
-    given = {"grow": grow, "automatic": automatic}
-    choices = {key: value for key, value in given.items() if value is not None}
-    asked = Asked(at or [], box or [], scribble or [], lasso or [], class_name, new, world, choices)
     if class_name is not None and new is not None:
         raise PromptError("--class and --new are two objects: give one of them")
-    if not asked and replay is None and not undo and not (session and session.exists()):
+    prompts = Prompts(
+        [parse_click(text) for text in at or ()],
+        [parse_box(text) for text in box or ()],
+        [parse_scribble(text) for text in scribble or ()],
+        [parse_lasso(text) for text in lasso or ()],
+        world,
+    )
+    if world and (box or scribble or lasso):
+        raise PromptError("--world is for --at only: give boxes, scribbles and lassos in voxels")
+    known = session is not None and session.exists()
+    if not prompts and replay is None and not undo and not known:
         raise InputError("nothing is asked: give --at X,Y,Z, another prompt, or --replay LOG")
-    _check_prompts(asked)
     (target,) = result_targets([scan], output)
     if overlap not in ("order", "logit", "layers"):
         raise InputError(f"no overlap policy {overlap!r}: there is order, logit, layers")
-    from openvista.model import load_model
-
     engine = load_model(model, device, precision)
     image = read_checked(scan, strict=False)
-    work = engine.open(image, session if session and session.exists() else None, profile=profile)
+    work = engine.open(image, session if known else None, profile=profile)
     with progress_bar(image.name, quiet) as report:
-        answers = _work(work, start, replay, undo, asked, report)
+        brought = work.start_from(read_segmentation(start)) if start is not None else []
+        answers = replay_log(work, read_log(replay), report) if replay is not None else []
+        for _ in range(undo):
+            if not work.undo():
+                break
+        if prompts:
+            target_object = class_name if new is None else work.new_object(new)
+            answers += prompts.give(work, target_object, grow=grow, automatic=automatic, progress=report)
+        for item in brought:  # a correction of one structure leaves the others alone
+            if not item.clicks:
+                work.change(item, locked=True)
     _tell(answers, quiet)
-    _save(work, target, overlap, preview, quiet, session, log)
+    _save(work, target, overlap, preview, quiet)
+    if session is not None:
+        work.save(session)
+    if log is not None:
+        write_log(log_of(work), log)
 
 
-def _check_prompts(asked: Asked) -> None:
-    """Typing errors should not cost reading the weights."""
-    from openvista.cli.drawn_text import parse_box, parse_lasso, parse_scribble
-    from openvista.errors import PromptError
-    from openvista.prompts import parse_click
-
-    for parse, texts in (
-        (parse_click, asked.at),
-        (parse_box, asked.boxes),
-        (parse_scribble, asked.scribbles),
-        (parse_lasso, asked.lassos),
-    ):
-        for text in texts:
-            parse(text)
-    if asked.world and (asked.boxes or asked.scribbles or asked.lassos):
-        raise PromptError("--world is for --at only: give boxes, scribbles and lassos in voxels")
-
-
-def _work(
-    work: "Session", start: Path | None, replay: Path | None, undo: int, asked: Asked, report: Any
-) -> "list[Answer]":
-    """Start, replay, undo, then the prompts."""
-    from openvista.io import read_segmentation
-    from openvista.io.session_file import read_log
-    from openvista.session.replay import replay as play
-
-    brought = work.start_from(read_segmentation(start)) if start is not None else []
-    answers = play(work, read_log(replay), report) if replay is not None else []
-    for _ in range(undo):
-        if not work.undo():
-            break
-    if asked:
-        answers += _ask(work, asked, report)
-    for item in brought:  # a correction of one structure leaves the others alone
-        if not item.clicks:
-            work.change(item, locked=True)
-    return answers
-
-
-def _ask(work: "Session", asked: Asked, report: Any) -> "list[Answer]":
-    from openvista.cli.drawn_text import parse_box, parse_lasso, parse_scribble
-    from openvista.prompts import parse_click
-
-    target: Any = asked.object if asked.new is None else work.new_object(asked.new)
-    choices: dict[str, Any] = {**asked.choices, "progress": report}
-    answers = []
-    if asked.at:
-        answers.append(work.clicks([parse_click(text) for text in asked.at], target, world=asked.world, **choices))
-    for text in asked.boxes:
-        ranges, positive = parse_box(text)
-        answers.append(work.box(ranges, target, positive, **choices))
-    for text in asked.scribbles:
-        points, positive = parse_scribble(text)
-        answers.append(work.scribble(points, target, positive, **choices))
-    for text in asked.lassos:
-        contour, positive = parse_lasso(text)
-        answers.append(work.lasso(contour, target, positive, **choices))
-    return answers
-
-
-def _tell(answers: "list[Answer]", quiet: bool) -> None:
+def _tell(answers: list[Answer], quiet: bool) -> None:
     """Say what was surprising; refuse when no prompt could be used at all."""
-    from openvista.errors import PromptError
-
     notes = [note for answer in answers for note in answer.notes]
     if answers and not any(answer.clicks for answer in answers):
         raise PromptError("; ".join(notes) or "no click could be used")
@@ -215,20 +179,11 @@ def _tell(answers: "list[Answer]", quiet: bool) -> None:
             say("note", note)
 
 
-def _save(
-    work: "Session", target: Path, overlap: str, preview: bool, quiet: bool, session: Path | None, log: Path | None
-) -> None:
-    from openvista.io.paths import image_suffix, scan_name
-    from openvista.io.session_file import write_log
-    from openvista.session.replay import log_of
-
-    if overlap == "layers":
-        for number, layer in enumerate(work.layers(), start=1):
-            name = f"{scan_name(target)}_{number}{image_suffix(target)}"
-            write_result(layer, target if number == 1 else target.with_name(name), False, preview, quiet)
-    else:
+def _save(work: Session, target: Path, overlap: str, preview: bool, quiet: bool) -> None:
+    """One label map, or as many as it takes for objects not to overlap."""
+    if overlap != "layers":
         write_result(work.segmentation(overlap), target, False, preview, quiet)
-    if session is not None:
-        work.save(session)
-    if log is not None:
-        write_log(log_of(work), log)
+        return
+    for number, layer in enumerate(work.layers(), start=1):
+        name = f"{scan_name(target)}_{number}{image_suffix(target)}"
+        write_result(layer, target if number == 1 else target.with_name(name), False, preview, quiet)

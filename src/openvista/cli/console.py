@@ -1,23 +1,18 @@
-"""What commands share: messages, verbosity, progress bars."""
+"""What commands say on standard error: messages, and progress bars on a terminal."""
 
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
 
-import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
+from openvista.inference.progress import Progress as Step
+from openvista.inference.progress import Report
 
-    from openvista.inference.progress import Report
-
-Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say what is decided; twice for details.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
-
-_STAGES = {"prepare": "preparing", "encode": "looking", "label": "labelling"}
+STAGES = {"prepare": "preparing", "encode": "encoding", "label": "labelling", "cluster": "clustering"}
+"""What bars call the stages of the work."""
 
 
 def set_up_logging(verbose: int, quiet: bool) -> None:
@@ -28,10 +23,8 @@ def set_up_logging(verbose: int, quiet: bool) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def error_console() -> "Console":
+def error_console() -> Console:
     """A console on standard error."""
-    from rich.console import Console
-
     return Console(stderr=True)
 
 
@@ -41,7 +34,7 @@ def say(kind: str, text: object) -> None:
 
 
 @contextmanager
-def bars(quiet: bool, counted: bool = False, transient: bool = False) -> Iterator["Progress"]:
+def bars(quiet: bool, counted: bool = False, transient: bool = False) -> Iterator[Progress]:
     """Bars on standard error; silent when quiet or not on a terminal.
 
     Args:
@@ -49,15 +42,6 @@ def bars(quiet: bool, counted: bool = False, transient: bool = False) -> Iterato
         counted: "3/10" instead of a percentage.
         transient: gone when the work is done.
     """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
     console = error_console()
     share = MofNCompleteColumn() if counted else TaskProgressColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), share, TimeRemainingColumn(elapsed_when_finished=True))
@@ -79,23 +63,19 @@ def counting_bar(title: str, quiet: bool) -> Iterator[Callable[[int], Callable[[
 
 
 @contextmanager
-def progress_bar(title: str, quiet: bool) -> Iterator["Report"]:
-    """A bar with stage, share and time left on standard error; silent when quiet or not on a terminal.
+def progress_bar(title: str, quiet: bool) -> Iterator[Report]:
+    """A bar with the stage, the share done and the time left.
 
     Args:
         title: what is being worked on.
         quiet: show nothing.
     """
-    from openvista.inference.progress import Progress as Step
-
     with bars(quiet) as bar:
         task = bar.add_task(title, total=None)
 
         def report(step: Step) -> None:
-            description = f"{title}: {_STAGES.get(step.stage, step.stage)}"
+            bar.update(task, description=f"{title}: {STAGES.get(step.stage, step.stage)}")
             if step.stage == "encode":
-                bar.update(task, description=description, completed=step.done, total=step.total)
-            else:
-                bar.update(task, description=description)
+                bar.update(task, completed=step.done, total=step.total)
 
         yield report

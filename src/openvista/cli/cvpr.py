@@ -3,19 +3,23 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, bars, say, set_up_logging
-from openvista.cli.files import make_folder
-
-if TYPE_CHECKING:
-    from openvista.cvpr.case_file import CaseFile
-    from openvista.cvpr.evaluate import Outcome
-    from openvista.cvpr.image import Reading
-    from openvista.cvpr.predict import Predictor
-    from openvista.scan import Scan
+from openvista.cli.console import bars, say, set_up_logging
+from openvista.cli.files import check_folder, make_folder, work_on_each
+from openvista.cli.lazy import BEGAN
+from openvista.cli.options import Device, ModelName, Precision, ProfileName, Quiet, Verbose
+from openvista.cvpr.case_file import CaseFile, find_cases, read_case_file, read_truth, write_labels
+from openvista.cvpr.evaluate import Outcome, check_truth, score_case, write_table
+from openvista.cvpr.image import Reading
+from openvista.cvpr.predict import Deadline, Predictor, run_seconds
+from openvista.errors import InputError, ModelError, OutputError, PromptError
+from openvista.inference.profiles import find_profile
+from openvista.model import load_model
+from openvista.scan import Scan
+from openvista.weights import find_model
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,8 +27,7 @@ app = typer.Typer(
 )
 
 Inputs = Annotated[Path, typer.Option("-i", "--inputs", help="Folder with the cases, .npz files.")]
-Outputs = Annotated[Path, typer.Option("-o", "--outputs", help="Folder for files of the same names.")]
-ModelName = Annotated[str, typer.Option("-m", "--model", help="Name or folder; see 'openvista models'.")]
+Outputs = Annotated[Path, typer.Option("-o", "--outputs", "--output", help="Folder for files of the same names.")]
 Seconds = Annotated[
     float,
     typer.Option(min=0, help="Computing time per class for all six runs; of the 90 allowed. 0: no limit."),
@@ -34,13 +37,11 @@ Window = Annotated[
 ]
 Resample = Annotated[str, typer.Option(help="To the model's spacing: auto (unless tiny), always, never.")]
 SpacingOrder = Annotated[str, typer.Option(help="Of the spacing in the files: auto, zyx (as the arrays) or xyz.")]
-ProfileName = Annotated[str, typer.Option("-p", "--profile", help="best, bundle or research.")]
-DeviceName = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.")]
-Precision = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")]
 
 
 @app.command()
 def predict(
+    context: typer.Context,
     inputs: Inputs,
     outputs: Outputs,
     model: ModelName = "starter",
@@ -49,7 +50,7 @@ def predict(
     resample: Resample = "auto",
     spacing_order: SpacingOrder = "auto",
     profile: ProfileName = "best",
-    device: DeviceName = "auto",
+    device: Device = "auto",
     precision: Precision = "auto",
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -68,13 +69,8 @@ def predict(
 
       openvista cvpr predict -i inputs -o outputs --model mine --window=-160,240
     """
-    began = time.monotonic()
+    began = context.meta[BEGAN]
     set_up_logging(verbose, quiet)
-    from openvista.cvpr.case_file import read_case_file, write_labels
-    from openvista.cvpr.image import Reading
-    from openvista.cvpr.predict import Deadline, run_seconds
-    from openvista.errors import PromptError
-
     reading = Reading(_hu_window(window), resample, spacing_order)
     files, predictor = _prepare(inputs, outputs, model, profile, device, precision)
 
@@ -106,7 +102,7 @@ def evaluate(
     resample: Resample = "auto",
     spacing_order: SpacingOrder = "auto",
     profile: ProfileName = "best",
-    device: DeviceName = "auto",
+    device: Device = "auto",
     precision: Precision = "auto",
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -125,11 +121,6 @@ def evaluate(
       openvista cvpr evaluate -i training_cases -o results --model mine --seconds-per-class 75
     """
     set_up_logging(verbose, quiet)
-    from openvista.cvpr.case_file import read_case_file, read_truth, write_labels
-    from openvista.cvpr.evaluate import check_truth, score_case, write_table
-    from openvista.cvpr.image import Reading
-    from openvista.cvpr.predict import Deadline, run_seconds
-
     reading = Reading(_hu_window(window), resample, spacing_order)
     files, predictor = _prepare(inputs, outputs, model, profile, device, precision)
     table = outputs / f"{predictor.model.card.name}_metrics.csv"
@@ -145,10 +136,8 @@ def evaluate(
         outcomes.append(outcome)
         write_table(table, outcomes)
         if outcome.too_slow:
-            say(
-                "warning",
-                f"{file.name}: {sum(outcome.seconds):.0f} s for {outcome.classes} classes is over 90 s per class",
-            )
+            spent = f"{sum(outcome.seconds):.0f} s for {outcome.classes} classes"
+            say("warning", f"{file.name}: {spent} is over 90 s per class")
 
     _each(files, score, quiet)
     if not quiet:
@@ -158,18 +147,10 @@ def evaluate(
 
 def _prepare(
     inputs: Path, outputs: Path, model: str, profile: str, device: str, precision: str
-) -> "tuple[list[Path], Predictor]":
+) -> tuple[list[Path], Predictor]:
     """Everything is checked before weights are read."""
-    from openvista.cvpr.case_file import find_cases
-    from openvista.cvpr.predict import Predictor
-    from openvista.errors import ModelError, OutputError
-    from openvista.inference.profiles import find_profile
-    from openvista.model import load_model
-    from openvista.weights import find_model
-
     files, chosen = find_cases(inputs), find_profile(profile)
-    if outputs.exists() and not outputs.is_dir():
-        raise OutputError(f"{outputs}: is a file; give a folder")
+    check_folder(outputs)
     if outputs.resolve() == inputs.resolve():
         raise OutputError(f"{outputs}: holds the cases, which would be overwritten; give another folder")
     card = find_model(model).card
@@ -180,8 +161,6 @@ def _prepare(
 
 
 def _hu_window(text: str) -> tuple[float, float] | None:
-    from openvista.errors import InputError
-
     if not text:
         return None
     try:
@@ -191,32 +170,26 @@ def _hu_window(text: str) -> tuple[float, float] | None:
     return low, high
 
 
-def _scan(reading: "Reading", case: "CaseFile", predictor: "Predictor") -> "Scan":
+def _scan(reading: Reading, case: CaseFile, predictor: Predictor) -> Scan:
     preset = predictor.model.network.network.preset
     return reading.scan(case.image_ZYX, case.spacing, preset, case.path.stem)
 
 
 def _each(files: list[Path], work: Callable[[Path], None], quiet: bool) -> None:
     """Work on every case; what is wrong with one does not stop the others."""
-    from openvista.errors import InputError
-
-    failed = 0
     with bars(quiet) as bar:
         task = bar.add_task("cases", total=len(files))
-        for file in files:
+
+        def work_and_tell(file: Path) -> None:
             try:
                 work(file)
-            except InputError as error:
-                if len(files) == 1:
-                    raise
-                failed += 1
-                say("error", error)
-            bar.update(task, advance=1, description=file.name)
-    if failed:
-        raise InputError(f"{failed} of {len(files)} cases could not be used; the others are done")
+            finally:
+                bar.update(task, advance=1, description=file.name)
+
+        work_on_each(files, work_and_tell, "cases could not be used")
 
 
-def _tell(outcomes: "list[Outcome]") -> None:
+def _tell(outcomes: list[Outcome]) -> None:
     rows = [outcome.row() for outcome in outcomes]
     for column in ("DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final") if rows else ():
         print(f"{column} {sum(float(row[column]) for row in rows) / len(rows):.4f}")

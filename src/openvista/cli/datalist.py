@@ -2,14 +2,31 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from statistics import median
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from openvista.cli.console import Quiet, Verbose, counting_bar, set_up_logging
-
-if TYPE_CHECKING:
-    from openvista.datalist import CaseReport, DataList, ListReport
+from openvista.cli.console import counting_bar, set_up_logging
+from openvista.cli.options import Overwrite, Quiet, Verbose, joined, output_option
+from openvista.datalist import (
+    CaseReport,
+    DataList,
+    ListReport,
+    check_datalist,
+    make_datalist,
+    read_datalist,
+    read_label_names,
+    report_content,
+    structure_rows,
+    usable_part,
+    write_datalist,
+)
+from openvista.errors import DataListError, OutputError
+from openvista.io import replacing
 
 app = typer.Typer(help="Make and check lists of scans with labels.", no_args_is_help=True)
 
@@ -19,19 +36,17 @@ Workers = Annotated[int | None, typer.Option(min=1, max=64, help="Files read at 
 @app.command()
 def make(
     folder: Annotated[Path, typer.Argument(help="Folder with images and label maps.")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Default: [cyan]dataset.json[/cyan] in the folder.")
-    ] = None,
+    output: Annotated[Path | None, output_option("Default: [cyan]dataset.json[/cyan] in the folder.")] = None,
     names: Annotated[
-        str, typer.Option(help='What the label values are: "1=liver,2=spleen", or a .json with "labels".')
-    ] = "",
+        list[str] | None, typer.Option(help='What a label value is: "1=liver"; repeatable. Or a .json with "labels".')
+    ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Each scan has only some structures marked; absent ones are unknown.")
     ] = False,
     folds: Annotated[int, typer.Option(min=1, max=100, help="Cross-validation folds of the training part.")] = 5,
     test_share: Annotated[float, typer.Option(min=0, max=0.9, help="Share of labelled scans for testing.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Of the split: equal seeds give equal splits.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Overwrite = False,
     workers: Workers = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -53,12 +68,9 @@ def make(
 
       openvista datalist make Task09_Spleen -o spleen.json
 
-      openvista datalist make scans/ --names "1=liver,2=liver tumour" --test-share 0.25 --seed 7
+      openvista datalist make scans/ --names 1=liver --names "2=liver tumour" --test-share 0.25 --seed 7
     """
     set_up_logging(verbose, quiet)
-    from openvista.datalist import make_datalist, write_datalist
-    from openvista.errors import OutputError
-
     target = output or folder / "dataset.json"
     if target.exists() and not overwrite:
         raise OutputError(f"{target}: exists; choose another file with -o, or replace it with --overwrite")
@@ -67,7 +79,7 @@ def make(
         made = make_datalist(
             folder,
             target,
-            names=_parse_names(names),
+            names=_parse_names(joined(names).strip()),
             partial=partial,
             folds=folds,
             test_share=test_share,
@@ -114,10 +126,6 @@ def check(
       openvista datalist check dataset.json --strict --json report.json
     """
     set_up_logging(verbose, quiet)
-    from openvista.datalist import check_datalist, read_datalist, report_content, usable_part, write_datalist
-    from openvista.errors import DataListError
-    from openvista.io import replacing
-
     for path in (json_report, write_usable):
         _check_folder(path)
     listed = read_datalist(
@@ -139,23 +147,18 @@ def check(
 
 def _check_folder(path: Path | None) -> None:
     """Refuse an output without a folder before the long work, not after it."""
-    from openvista.errors import OutputError
-
     if path is not None and not path.parent.is_dir():
         raise OutputError(f"{path}: there is no folder {path.parent}; create it first")
 
 
 def _parse_names(text: str) -> dict[int, str] | None:
     """ "1=liver,2=spleen", or the names of a JSON file."""
-    from openvista.datalist import read_label_names
-    from openvista.errors import DataListError
-
-    if not text.strip():
+    if not text:
         return None
-    if text.strip().endswith(".json"):
-        names = read_label_names(Path(text.strip()))
+    if text.endswith(".json"):
+        names = read_label_names(Path(text))
         if not names:
-            raise DataListError(f'{text.strip()} has no \'labels\'; write them as in {{"labels": {{"1": "liver"}}}}')
+            raise DataListError(f'{text} has no \'labels\'; write them as in {{"labels": {{"1": "liver"}}}}')
         return names
     names = {}
     for piece in text.split(","):
@@ -168,13 +171,10 @@ def _parse_names(text: str) -> dict[int, str] | None:
     return names
 
 
-def _print_made(listed: "DataList", notes: tuple[str, ...]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
+def _print_made(listed: DataList, notes: tuple[str, ...]) -> None:
     console = Console(soft_wrap=True)
     for note in notes:
-        console.print(f"[yellow]note[/yellow]  {escape(note)}", highlight=False)
+        console.print(Text.assemble(("note", "yellow"), "  ", note), highlight=False)
     folds = len({case.fold for case in listed.training} - {None})
     labels = ", ".join(f"{value} {name}" for value, name in listed.label_names.items())
     counts = f"cases: {len(listed.training)} for training in {folds} folds, {len(listed.testing)} for testing"
@@ -184,11 +184,7 @@ def _print_made(listed: "DataList", notes: tuple[str, ...]) -> None:
     console.print(f"{listed.path}: {counts}{more}", markup=False, highlight=False)
 
 
-def _print_report(report: "ListReport", verbose: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+def _print_report(report: ListReport, verbose: int) -> None:
     console = Console()
     rows = [(_shown_name(one, report), one.part, problem) for one in report.cases for problem in one.problems]
     rows += [("(the list)", "", problem) for problem in report.problems]
@@ -210,14 +206,8 @@ def _print_report(report: "ListReport", verbose: int) -> None:
     console.print(f"{counts}{more}; {len(report.unusable)} cannot", highlight=False, soft_wrap=True)
 
 
-def _structures(report: "ListReport") -> object:
+def _structures(report: ListReport) -> Table:
     """A table of what each label value amounts to."""
-    from statistics import median
-
-    from rich.table import Table
-
-    from openvista.datalist import structure_rows
-
     table = Table(header_style="bold")
     for heading in ("value", "structure", "annotated in", "present in", "median ml"):
         table.add_column(heading, justify="left" if heading == "structure" else "right")
@@ -227,13 +217,13 @@ def _structures(report: "ListReport") -> object:
     return table
 
 
-def _shown_name(one: "CaseReport", report: "ListReport") -> str:
+def _shown_name(one: CaseReport, report: ListReport) -> str:
     """The image's path below the list's folder: names alone repeat where each case has its own folder."""
     folder, image = report.listed.folder, one.case.image
     return image.relative_to(folder).as_posix() if image.is_relative_to(folder) else str(image)
 
 
-def _verdict(report: "ListReport") -> str:
+def _verdict(report: ListReport) -> str:
     """The error line: how many cases cannot be used, and which."""
     bad = [_shown_name(one, report) for one in report.unusable]
     shown = ", ".join(bad[:10]) + (f" and {len(bad) - 10} more" if len(bad) > 10 else "")

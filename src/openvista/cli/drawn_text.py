@@ -4,14 +4,15 @@ import re
 
 from openvista.errors import PromptError
 
-Box = list[tuple[float, float]]
+Ranges = list[tuple[float, float]]
 Points = list[tuple[float, ...]]
+Contour = tuple[Points, int, int]
 
 _AXES = "xyz"
 _SLICE = re.compile(r"\s*([xyz])\s*=\s*([0-9]+)\s*")
 
 
-def parse_box(text: str) -> tuple[Box, bool]:
+def parse_box(text: str) -> tuple[Ranges, bool]:
     """ "X1,X2,Y1,Y2,Z1,Z2", half-open, with ",-" at the end for a negative one: (ranges, positive).
 
     Raises:
@@ -34,7 +35,7 @@ def parse_scribble(text: str) -> tuple[Points, bool]:
     return _points(body, 3, text, "scribble", "X,Y,Z;X,Y,Z;... in voxels"), positive
 
 
-def parse_lasso(text: str) -> tuple[tuple[Points, int, int], bool]:
+def parse_lasso(text: str) -> tuple[Contour, bool]:
     """ "z=15;X,Y;X,Y;X,Y": a slice, and points along the two other axes; with ";-" at the end for a negative one.
 
     Returns:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from openvista.cli.console import Quiet, Verbose, bars, say, set_up_logging
+from openvista.cli.console import bars, say, set_up_logging
 from openvista.cli.files import make_folder
+from openvista.cli.options import Quiet, Verbose
 
 if TYPE_CHECKING:
     from openvista.evaluate.evaluation import Evaluation

@@ -1,20 +1,24 @@
-"""What commands share about files: reading scans, where results go, writing them."""
+"""What commands share about files: where results go, reading scans, writing results."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
+
+from rich.console import Console
 
 from openvista.cli.console import say
+from openvista.errors import InputError, OutputError, ScanError
+from openvista.io import check_output, check_scan, read_scan, replacing, result_path, scan_name
+from openvista.io.paths import find_image
+from openvista.report.preview import write_preview
+from openvista.report.table import rich_table, table_csv
+from openvista.scan import Scan, Segmentation
 
-if TYPE_CHECKING:
-    from openvista.scan import Scan, Segmentation
+Item = TypeVar("Item")
 
 
 def result_targets(scans: list[Path], output: Path | None) -> list[Path]:
     """Where each result goes, checked before anything is computed."""
-    from openvista.errors import OutputError
-    from openvista.io import check_output, result_path, scan_name
-    from openvista.io.paths import find_image
-
     files = [find_image(path) for path in scans]
     folder = Path() if output is None else output
     if output is not None and (len(files) > 1 or not output.name.lower().endswith((".nii", ".gz", ".nrrd", ".mha"))):
@@ -29,29 +33,58 @@ def result_targets(scans: list[Path], output: Path | None) -> list[Path]:
     return targets
 
 
+def check_folder(folder: Path) -> None:
+    """Make sure that what is to be a folder is not a file.
+
+    Raises:
+        OutputError: it is one.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file; give a folder")
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder for results, and those above it.
 
     Raises:
         OutputError: it cannot be made.
     """
-    from openvista.errors import OutputError
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from None
 
 
-def read_checked(path: Path, strict: bool) -> "Scan":
+def work_on_each(items: Sequence[Item], work: Callable[[Item], None], failure: str) -> None:
+    """Work on every item; what is wrong with one is said, and does not stop the others.
+
+    Args:
+        items: such as files.
+        work: called with each.
+        failure: "2 of 3 ..." are how many could not be worked on: "scans could not be segmented".
+
+    Raises:
+        InputError: there was something wrong with an item.
+    """
+    failed = 0
+    for item in items:
+        try:
+            work(item)
+        except InputError as error:
+            if len(items) == 1:
+                raise
+            failed += 1
+            say("error", error)
+    if failed:
+        raise InputError(f"{failed} of {len(items)} {failure}; the others are done")
+
+
+def read_checked(path: Path, strict: bool) -> Scan:
     """A scan; what looks odd about it is said, or refused if strict.
 
     Raises:
         ScanError: it cannot be read, or looks odd.
     """
-    from openvista.errors import ScanError
-    from openvista.io import check_scan, read_scan
-
     scan = read_scan(path)
     warnings = check_scan(scan)
     if warnings and strict:
@@ -61,14 +94,8 @@ def read_checked(path: Path, strict: bool) -> "Scan":
     return scan
 
 
-def write_result(result: "Segmentation", target: Path, table: bool, preview: bool, quiet: bool) -> None:
+def write_result(result: Segmentation, target: Path, table: bool, preview: bool, quiet: bool) -> None:
     """Write a label map, and its table and picture beside it, if wanted."""
-    from rich.console import Console
-
-    from openvista.io import replacing
-    from openvista.io.paths import scan_name
-    from openvista.report.table import rich_table, table_csv
-
     written = result.save(target)
     stem = written.with_name(scan_name(written))
     if table:
@@ -78,8 +105,6 @@ def write_result(result: "Segmentation", target: Path, table: bool, preview: boo
         if not quiet:
             Console().print(rich_table(rows, title=result.scan.name if result.scan else None))
     if preview:
-        from openvista.report.preview import write_preview
-
         write_preview(result, stem.with_name(f"{stem.name}.png"))
     if not quiet:
         print(written)

@@ -2,30 +2,28 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.console import Console
 
-from openvista.cli.console import Quiet, Verbose, counting_bar, set_up_logging
+from openvista.cli.console import counting_bar, set_up_logging
+from openvista.cli.options import Mapping, OnlyInSlices, Quiet, Settings, Verbose, joined, model_option, output_option
 from openvista.cli.training import parse_settings, train_with_bar
-
-if TYPE_CHECKING:
-    from openvista.train.finetune.plan import FinetunePlan
-    from openvista.train.finetune.recipe import FinetuneRequest
-    from openvista.weights import ModelFolder
+from openvista.distributed import joined_ranks
+from openvista.errors import RecipeError
+from openvista.inference.device import retain_heap
+from openvista.train.finetune.plan import FinetunePlan, export_finetuned, plan_finetune, planned_recipe
+from openvista.train.finetune.recipe import FinetuneRequest, chosen_device
+from openvista.weights import ModelFolder
 
 Number = TypeVar("Number", int, float)
 
 
 def finetune(
     datalist: Annotated[Path, typer.Argument(help="JSON data list; 'openvista datalist make' writes one.")],
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="LABEL=CLASS", help="Which class a label is; repeatable. Default: by name."),
-    ] = None,
-    model: Annotated[
-        str, typer.Option("-m", "--model", help="What to start from; see 'openvista models'.")
-    ] = "starter",
+    mapping: Mapping = None,
+    model: Annotated[str, model_option("What to start from; see 'openvista models'.")] = "starter",
     shots: Annotated[
         int | None, typer.Option(help="Learn from so many scans, chosen by the seed. Default: all.")
     ] = None,
@@ -40,24 +38,22 @@ def finetune(
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps. Default: 200 epochs.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes at the latest.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak. Default: 5e-5 for vista3d.")] = None,
-    only_in_slices: Annotated[
-        str, typer.Option(help="Classes marked along a part of their length only: unknown outside label_slices.")
-    ] = "",
+    only_in_slices: OnlyInSlices = None,
     one_piece: Annotated[
-        str, typer.Option(help="New classes that are one connected thing: stray pieces of them are left out.")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS",
+            help="A new class that is one connected thing: stray pieces of it are left out; repeatable.",
+        ),
+    ] = None,
     mirror: Annotated[bool, typer.Option("--mirror", help="Also show left and right swapped.")] = False,
     keep_classes: Annotated[
         bool, typer.Option("--keep-classes", help="Go on answering for the model's other classes, untrained.")
     ] = False,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Random weights, for comparison.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of scans and of training.")] = 0,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of a recipe; repeatable.")
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Run folder. Default: [cyan]runs/<model>-finetuned[/cyan].")
-    ] = None,
+    settings: Settings = None,
+    output: Annotated[Path | None, output_option("Run folder. Default: [cyan]runs/<model>-finetuned[/cyan].")] = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -80,8 +76,6 @@ def finetune(
 
       openvista segment CT.nii.gz --model runs/spleen/model
     """
-    from openvista.train.finetune.recipe import FinetuneRequest
-
     chosen = parse_settings(settings or [])
     _check_kept(keep_classes, chosen)
     request = FinetuneRequest(
@@ -93,8 +87,8 @@ def finetune(
         spacing=spacing if spacing in ("auto", "keep") else _three(spacing, "--spacing", float),
         patch=patch if patch == "auto" else _three(patch, "--patch", int),
         branches=branches,
-        only_in_slices=only_in_slices,
-        one_piece=one_piece,
+        only_in_slices=joined(only_in_slices),
+        one_piece=joined(one_piece),
         mirror=mirror,
         from_scratch=from_scratch,
         learning_rate=learning_rate,
@@ -107,13 +101,8 @@ def finetune(
     _run(request, folder, keep_classes, verbose, quiet)
 
 
-def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: int, quiet: bool) -> None:
+def _run(request: FinetuneRequest, folder: Path, keep_classes: bool, verbose: int, quiet: bool) -> None:
     """The first process plans; all train; the first one exports. What torchrun starts anew goes on."""
-    from openvista.distributed import joined_ranks
-    from openvista.inference.device import retain_heap
-    from openvista.train.finetune.plan import export_finetuned, plan_finetune, planned_recipe
-    from openvista.train.finetune.recipe import chosen_device
-
     with joined_ranks(chosen_device(request)) as ranks:
         quiet = quiet or not ranks.is_first
         set_up_logging(verbose, quiet)
@@ -129,8 +118,6 @@ def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: 
 
 
 def _check_kept(keep_classes: bool, settings: dict[str, Any]) -> None:
-    from openvista.errors import RecipeError
-
     if keep_classes and settings.get("start_share", 1) != 1:
         raise RecipeError(
             f"--keep-classes: with start_share {settings['start_share']} the other classes are forgotten; leave one out"
@@ -138,8 +125,6 @@ def _check_kept(keep_classes: bool, settings: dict[str, Any]) -> None:
 
 
 def _three(text: str, option: str, kind: Callable[[str], Number]) -> tuple[Number, Number, Number]:
-    from openvista.errors import RecipeError
-
     try:
         x, y, z = (kind(piece) for piece in text.split(","))
     except ValueError:
@@ -151,10 +136,8 @@ def _three(text: str, option: str, kind: Callable[[str], Number]) -> tuple[Numbe
     return x, y, z
 
 
-def _report(written: "ModelFolder", plan: "FinetunePlan", quiet: bool) -> None:
+def _report(written: ModelFolder, plan: FinetunePlan, quiet: bool) -> None:
     """What came out and what was left out."""
-    from rich.console import Console
-
     if quiet:
         return
     console = Console(soft_wrap=True, highlight=False)

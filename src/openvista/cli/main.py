@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from openvista._version import __version__
-from openvista.cli import classes, click, cvpr, datalist, evaluate, finetune, models, segment, serve, supervoxels, train
+from openvista.cli.lazy import LazyCommand
 from openvista.errors import OpenVistaError
 
 app = typer.Typer(
@@ -16,21 +16,36 @@ app = typer.Typer(
     help="Turn a CT scan into named organs. Start with: [bold]openvista segment CT.nii.gz[/bold]",
     rich_markup_mode="rich",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("segment")(segment.segment)
-app.command("click")(click.click)
-app.command("classes")(classes.classes)
-app.add_typer(models.app, name="models")
-app.command("train")(train.train)
-app.command("finetune")(finetune.finetune)
-app.command("supervoxels")(supervoxels.supervoxels)
-app.command("serve")(serve.serve)
-app.add_typer(datalist.app, name="datalist")
-app.add_typer(evaluate.app, name="evaluate")
-app.add_typer(cvpr.app, name="cvpr")
+
+COMMANDS = {
+    "segment": "Segment CT scans: every class the model knows, or those you name.",
+    "click": "Segment by clicks: something without a name, something new, or a correction of what was found "
+    "automatically.",
+    "classes": "List the classes that can be named, with ids and aliases.",
+    "train": "Train a model by a recipe; the result in RUN/model is what --model takes.",
+    "finetune": "Teach a model your structures; the result in RUN/model is what --model takes.",
+    "supervoxels": "Cut CT scans into supervoxels: pieces that look alike, numbered from 1; the air around the "
+    "patient is 0.",
+    "serve": "Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, and MONAI Label's (3D Slicer, "
+    "OHIF).",
+    "models": "List, download, import, verify and convert models.",
+    "datalist": "Make and check lists of scans with labels.",
+    "evaluate": "Score a model on a data list; compare two runs.",
+    "cvpr": "The CVPR 2025 challenge for interactive 3D segmentation: its case files in, its label maps and scores "
+    "out.",
+}
+"""What ``openvista --help`` lists: each command, the name of its module here, with the first sentence of its help."""
+
+
+def _stand_in() -> None:
+    """Never called: a :class:`LazyCommand` gives way to its command."""
+
+
+for _name, _help in COMMANDS.items():
+    app.command(_name, cls=LazyCommand, help=_help)(_stand_in)
 
 
 def _print_version(wanted: bool) -> None:
@@ -42,7 +57,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+        bool,
+        typer.Option("-V", "--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
     ] = False,
 ) -> None:
     """Options that come before the command."""

@@ -1,17 +1,24 @@
-"""``openvista models``: which models are here, and how to get, check and convert others."""
+"""``openvista models``: which models are here, and how to get, check and convert others.
+
+Reading weights needs torch, listing models does not: imports for it stand in the functions that read weights.
+"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-if TYPE_CHECKING:
-    from openvista.weights import ModelFolder
+from openvista.cli.options import Overwrite
+from openvista.errors import WeightsError
+from openvista.weights import ModelFolder, available_models, find_model
+from openvista.weights.download import download_model, official_source
+from openvista.weights.sources import OFFICIAL
 
 app = typer.Typer(help="List, download, import, verify and convert models.", invoke_without_command=True)
 
-ModelName = Annotated[str, typer.Argument(help="Name of a model, or its folder.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Name = Annotated[str, typer.Argument(help="Name of a model, or its folder.")]
 
 
 @app.callback()
@@ -23,12 +30,6 @@ def _list_when_alone(context: typer.Context) -> None:
 @app.command("list")
 def list_models() -> None:
     """Models on this machine, and official ones that can be downloaded."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from openvista.weights import available_models
-    from openvista.weights.sources import OFFICIAL
-
     table = Table(header_style="bold")
     for heading in ("model", "classes", "branches", "spacing (mm)", "where"):
         table.add_column(heading)
@@ -45,10 +46,8 @@ def list_models() -> None:
 
 
 @app.command()
-def info(name: ModelName = "starter") -> None:
+def info(name: Name = "starter") -> None:
     """The card of a model: sizes, classes, origin, licence, measurements."""
-    from openvista.weights import find_model
-
     print(find_model(name).card.to_json(), end="")
 
 
@@ -62,8 +61,6 @@ def download(
     overwrite: Overwrite = False,
 ) -> None:
     """Get official weights from the Hugging Face hub (about 0.9 GB); an interrupted download goes on."""
-    from openvista.weights.download import download_model, official_source
-
     print(official_source(name).licence_text)
     _announce(download_model(name, accept_licence=accept_licence, revision=revision, overwrite=overwrite))
 
@@ -81,10 +78,8 @@ def import_model(
 
 
 @app.command()
-def verify(name: ModelName = "starter") -> None:
+def verify(name: Name = "starter") -> None:
     """Check a model's checksum, names, shapes and numbers."""
-    from openvista.errors import WeightsError
-    from openvista.weights import find_model
     from openvista.weights.convert import verify_model
 
     report = verify_model(find_model(name))
@@ -108,5 +103,5 @@ def convert(
     print(convert_checkpoint(source, target, naming, overwrite=overwrite))  # type: ignore[arg-type]
 
 
-def _announce(folder: "ModelFolder") -> None:
+def _announce(folder: ModelFolder) -> None:
     print(f"{folder.card.name} is ready: openvista segment CT.nii.gz --model {folder.card.name}")

@@ -1,40 +1,34 @@
 """``openvista segment``: CT in, label map out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, progress_bar, say, set_up_logging
-from openvista.cli.files import read_checked, result_targets, write_result
-
-if TYPE_CHECKING:
-    from openvista.model import Model
+from openvista.cli.console import progress_bar, set_up_logging
+from openvista.cli.files import read_checked, result_targets, work_on_each, write_result
+from openvista.cli.options import Device, ModelName, Output, Precision, Preview, ProfileName, Quiet, Verbose, joined
+from openvista.inference.profiles import find_profile
+from openvista.model import load_model
 
 
 def segment(
     scans: Annotated[
         list[Path], typer.Argument(metavar="CT...", help="NIfTI, NRRD or MHA files; or folders with one image each.")
     ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="A file (one scan) or a folder. Default: [cyan]<scan>_seg.nii.gz[/cyan] in the current folder.",
-        ),
-    ] = None,
+    output: Output = None,
     classes: Annotated[
-        str, typer.Option("-c", "--classes", help='Names or ids, comma separated ("liver,spleen"), or "all".')
-    ] = "all",
-    model: Annotated[str, typer.Option("-m", "--model", help="Name or folder; see 'openvista models'.")] = "starter",
-    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
-    profile: Annotated[str, typer.Option("-p", "--profile", help="best, bundle or research.")] = "best",
+        list[str] | None,
+        typer.Option("-c", "--classes", "--class", help='Name or id ("liver"), or "all"; repeatable. Default: all.'),
+    ] = None,
+    model: ModelName = "starter",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    profile: ProfileName = "best",
     mode: Annotated[str | None, typer.Option(help="smooth or exact: the way back to the scan's voxels.")] = None,
     overlap: Annotated[float | None, typer.Option(help="Share of a window covered again by the next, 0..1.")] = None,
     table: Annotated[bool, typer.Option("--table", help="Print volumes and HU; write <scan>_seg.csv.")] = False,
-    preview: Annotated[bool, typer.Option("--preview", help="Write a picture, <scan>_seg.png.")] = False,
+    preview: Preview = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse scans that do not look like CT.")] = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -47,36 +41,21 @@ def segment(
 
       openvista segment ct.nii.gz
 
-      openvista segment ct.nii.gz -o out/ --classes "spinal cord,mandible" --table --preview
+      openvista segment ct.nii.gz -o out/ --class "spinal cord" --class mandible --table --preview
 
       openvista segment case1.nii.gz case2.nii.gz -o out/
     """
     set_up_logging(verbose, quiet)
-    from openvista.errors import InputError
-    from openvista.inference.profiles import find_profile
-
     choices = find_profile(profile).override(mode=mode, overlap=overlap)
-    targets = result_targets(scans, output)
-    engine = _load(model, device, precision, classes)
-    failed = 0
-    for path, target in zip(scans, targets, strict=True):
-        try:
-            scan = read_checked(path, strict)
-            with progress_bar(scan.name, quiet) as report:
-                result = engine.segment(scan, classes, profile=choices, progress=report)
-            write_result(result, target, table, preview, quiet)
-        except InputError as error:
-            if len(scans) == 1:
-                raise
-            failed += 1
-            say("error", error)
-    if failed:
-        raise InputError(f"{failed} of {len(scans)} scans could not be segmented; the others are done")
-
-
-def _load(model: str, device: str, precision: str, classes: str) -> "Model":
-    from openvista.model import load_model
-
+    targets = dict(zip(scans, result_targets(scans, output), strict=True))
+    asked = "all" if classes is None else joined(classes)
     engine = load_model(model, device, precision)
-    engine.vocabulary.expand(classes)  # an unknown name should not cost reading the scan
-    return engine
+    engine.vocabulary.expand(asked)  # an unknown name should not cost reading the scan
+
+    def work(path: Path) -> None:
+        scan = read_checked(path, strict)
+        with progress_bar(scan.name, quiet) as report:
+            result = engine.segment(scan, asked, profile=choices, progress=report)
+        write_result(result, targets[path], table, preview, quiet)
+
+    work_on_each(scans, work, "scans could not be segmented")

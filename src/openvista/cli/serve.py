@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose
+from openvista.cli.options import PRECISION, Quiet, Verbose, model_option
+from openvista.errors import MissingExtraError
 
 Host = Annotated[
     str | None,
     typer.Option(help="Address to listen on. Default: 127.0.0.1, this machine only; 0.0.0.0 for everyone."),
 ]
 Models = Annotated[
-    list[str] | None,
-    typer.Option("-m", "--model", help="Name or folder; repeatable, the first is the default. Default: starter."),
+    list[str] | None, model_option("Name or folder; repeatable, the first is the default. Default: starter.")
 ]
 Devices = Annotated[
     list[str] | None,
@@ -60,10 +60,10 @@ SessionMemory = Annotated[
 
 def serve(
     host: Host = None,
-    port: Annotated[int | None, typer.Option("-p", "--port", help="Default: 8000. 0 for any free one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Default: 8000. 0 for any free one.")] = None,
     model: Models = None,
     device: Devices = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16, float16.")] = None,
+    precision: Annotated[str | None, PRECISION] = None,
     token: Token = None,
     root: Roots = None,
     datastore: Datastore = None,
@@ -76,6 +76,7 @@ def serve(
     session_memory_mb: SessionMemory = None,
     train: Train = False,
     once: Annotated[bool, typer.Option("--no-restart", help="Do not start again when the server dies.")] = False,
+    port_letter: Annotated[int | None, typer.Option("-p", hidden=True)] = None,  # elsewhere -p is --profile
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -97,8 +98,6 @@ def serve(
 
       openvista serve -m vista3d -d cuda:0 -d cuda:1
     """
-    from openvista.errors import MissingExtraError
-
     try:
         from openvista.serve import run
         from openvista.serve.settings import make_settings
@@ -107,7 +106,7 @@ def serve(
 
     settings = make_settings(
         host=host,
-        port=port,
+        port=port_letter if port is None else port,
         models=_some(model),
         devices=_some(device),
         precision=precision,
@@ -135,5 +134,5 @@ def serve(
     sys.exit(run.supervise(settings, listener, level))
 
 
-def _some(values: "list[str] | list[Path] | None") -> "tuple[str | Path, ...] | None":
+def _some(values: list[str] | list[Path] | None) -> tuple[str | Path, ...] | None:
     return tuple(values) if values else None

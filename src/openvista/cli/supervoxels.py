@@ -2,22 +2,40 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.progress import TaskID
 
-from openvista.cli.console import Quiet, Verbose, bars, error_console, say, set_up_logging
+from openvista.cli.console import STAGES, bars, error_console, say, set_up_logging
+from openvista.cli.files import check_folder, make_folder
+from openvista.cli.options import Device, Overwrite, Preview, Quiet, Verbose, model_option, output_option
+from openvista.datalist import DataList, read_datalist, write_datalist
+from openvista.errors import InputError, MissingExtraError, OutputError
+from openvista.inference.device import find_device
+from openvista.inference.progress import Progress as Step
+from openvista.io import check_output
+from openvista.io.paths import find_image
+from openvista.model import load_model
+from openvista.supervoxels import Clustering
+from openvista.supervoxels.batch import (
+    Job,
+    Outcome,
+    Work,
+    cases_of,
+    do_jobs,
+    jobs_of,
+    map_path,
+    usual_workers,
+    with_supervoxels,
+)
+from openvista.supervoxels.model_features import ModelFeatures
+from openvista.supervoxels.sam_features import VIT_HUGE, load_sam
+from openvista.supervoxels.source import FeatureSource, IntensityFeatures
 
-if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from openvista.datalist import DataList
-    from openvista.inference.progress import Progress as Step
-    from openvista.supervoxels.batch import Job, Outcome
-    from openvista.supervoxels.source import FeatureSource
-
-_STAGES = {"prepare": "reading", "encode": "looking", "cluster": "clustering"}
 _KINDS = ("model", "intensity", "sam")
 
 
@@ -29,17 +47,14 @@ def supervoxels(
         Path | None, typer.Option("-l", "--datalist", help="A JSON data list, instead of scans; a new one is written.")
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Folder. Default: the current one; with a data list, the list's own."),
+        Path | None, output_option("Folder. Default: the current one; with a data list, the list's own.")
     ] = None,
     features: Annotated[str, typer.Option("-f", "--features", help="model, intensity or sam.")] = "model",
     model: Annotated[
         str | None,
-        typer.Option(
-            "-m",
-            "--model",
-            help="Whose features: name or folder of a model ([cyan]starter[/cyan]); with --features sam, a folder or "
-            "hub name of SAM ([cyan]facebook/sam-vit-huge[/cyan]).",
+        model_option(
+            "Whose features: name or folder of a model ([cyan]starter[/cyan]); with --features sam, a folder or hub "
+            "name of SAM ([cyan]facebook/sam-vit-huge[/cyan])."
         ),
     ] = None,
     segments: Annotated[int, typer.Option("-n", "--segments", help="About how many per scan.")] = 100,
@@ -49,12 +64,12 @@ def supervoxels(
     ] = None,
     sigma: Annotated[float, typer.Option(help="Smoothing of the features before, in mm.")] = 3.0,
     split: Annotated[str, typer.Option(help="Of a data list: training, testing or all.")] = "training",
-    preview: Annotated[bool, typer.Option("--preview", help="Draw <scan>_sv.png.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make maps again that are there already.")] = False,
+    preview: Preview = False,
+    overwrite: Overwrite = False,
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, help="Scans at a time. Default: 2, where there are 2 cores.")
     ] = None,
-    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Device = "auto",
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -77,19 +92,12 @@ def supervoxels(
       openvista supervoxels --datalist data/dataset.json -o out/ --features sam --model facebook/sam-vit-huge
     """
     set_up_logging(verbose, quiet)
-    from dataclasses import replace
-
-    from openvista.errors import InputError
-
     if bool(scans) == bool(datalist):
         raise InputError("give either scans or --datalist LIST, for example: openvista supervoxels ct.nii.gz")
     if features not in _KINDS:
         raise InputError(f"no features {features!r}: there is {', '.join(_KINDS)}")
     listed, jobs, list_target = _plan(scans or [], datalist, output, split)
     _check_extras(preview)
-    from openvista.supervoxels import Clustering
-    from openvista.supervoxels.batch import Work, do_jobs, usual_workers, with_supervoxels
-
     clustering = Clustering(segments=segments, sigma_mm=sigma)  # refused before weights are read
     if compactness is not None:
         clustering = replace(clustering, compactness=compactness)
@@ -100,85 +108,52 @@ def supervoxels(
     with _bars(len(jobs), quiet) as (report, done):
         outcomes = do_jobs(jobs, work, min(workers or usual_workers(), len(jobs)), report, done)
     if listed is not None and list_target is not None and any(outcome.error is None for outcome in outcomes):
-        from openvista.datalist import write_datalist
-
         write_datalist(with_supervoxels(listed, outcomes), list_target)
     _tell(outcomes, list_target, quiet)
 
 
 def _plan(
     scans: list[Path], datalist: Path | None, output: Path | None, split: str
-) -> "tuple[DataList | None, list[Job], Path | None]":
+) -> tuple[DataList | None, list[Job], Path | None]:
     """What to do, and where the new data list goes; refused before anything is computed."""
-    from openvista.errors import OutputError
-    from openvista.io import check_output
-    from openvista.io.paths import find_image
-    from openvista.supervoxels.batch import Job, cases_of, jobs_of, map_path
-
     folder = output or (datalist.parent if datalist else Path())
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file; give a folder")
+    check_folder(folder)
     if datalist is None:
         images = [find_image(scan) for scan in scans]
         jobs = [Job(image, map_path(folder, image)) for image in images]
         listed, list_target = None, None
     else:
-        from openvista.datalist import read_datalist
-
         listed = read_datalist(datalist, must_exist=False)  # it may name the maps that are to be made
         jobs = jobs_of(cases_of(listed, split), folder / "supervoxels")
         list_target = folder / f"{datalist.stem}_supervoxels.json"
     for job in jobs:
-        _make_folder(job.target.parent)
+        make_folder(job.target.parent)
         check_output(job.target, job.image)
     if len({job.target for job in jobs}) < len(jobs):
         raise OutputError("two of the scans have the same name and would be written to one file; run them one by one")
     return listed, jobs, list_target
 
 
-def _make_folder(folder: Path) -> None:
-    from openvista.errors import OutputError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from None
-
-
 def _check_extras(preview: bool) -> None:
     """Missing packages are told before hours of work, not after."""
-    from importlib.util import find_spec
-
-    from openvista.errors import MissingExtraError
-
     if find_spec("skimage") is None:
         raise MissingExtraError("scikit-image", "supervoxels", "make supervoxels")
     if preview and find_spec("matplotlib") is None:
         raise MissingExtraError("matplotlib", "report", "draw the preview picture")
 
 
-def _source(features: str, model: str | None, device: str, quiet: bool) -> "FeatureSource":
+def _source(features: str, model: str | None, device: str, quiet: bool) -> FeatureSource:
     if features == "intensity":
-        from openvista.supervoxels.source import IntensityFeatures
-
         return IntensityFeatures()
     if features == "sam":
-        from openvista.inference.device import find_device
-        from openvista.supervoxels.sam_features import VIT_HUGE, load_sam
-
         if quiet or not error_console().is_terminal:
             _silence_transformers()
         return load_sam(model or VIT_HUGE, find_device(device))
-    from openvista.model import load_model
-    from openvista.supervoxels.model_features import ModelFeatures
-
     return ModelFeatures(load_model(model or "starter", device))
 
 
 def _silence_transformers() -> None:
     """Its bars, which it draws whether or not anybody looks."""
-    from importlib.util import find_spec
-
     if find_spec("transformers") is not None:
         from transformers.utils.logging import disable_progress_bar
 
@@ -186,19 +161,19 @@ def _silence_transformers() -> None:
 
 
 @contextmanager
-def _bars(total: int, quiet: bool) -> "Iterator[tuple[Callable[[Job, Step], None], Callable[[Outcome], None]]]":
+def _bars(total: int, quiet: bool) -> Iterator[tuple[Callable[[Job, Step], None], Callable[[Outcome], None]]]:
     """A bar for all scans, and one for each that is being worked on, on standard error."""
     with bars(quiet, counted=True) as bar:
         every = bar.add_task("scans", total=total)
         tasks: dict[Path, TaskID] = {}
 
-        def report(job: "Job", step: "Step") -> None:
+        def report(job: Job, step: Step) -> None:
             if job.target not in tasks:
                 tasks[job.target] = bar.add_task("", total=None)
-            text = f"  {job.image.name}: {_STAGES.get(step.stage, step.stage)}"
+            text = f"  {job.image.name}: {STAGES.get(step.stage, step.stage)}"
             bar.update(tasks[job.target], description=text, completed=step.done, total=step.total)
 
-        def done(outcome: "Outcome") -> None:
+        def done(outcome: Outcome) -> None:
             bar.advance(every)
             if outcome.job.target in tasks:
                 bar.remove_task(tasks.pop(outcome.job.target))
@@ -206,10 +181,8 @@ def _bars(total: int, quiet: bool) -> "Iterator[tuple[Callable[[Job, Step], None
         yield report, done
 
 
-def _tell(outcomes: "list[Outcome]", list_target: Path | None, quiet: bool) -> None:
+def _tell(outcomes: list[Outcome], list_target: Path | None, quiet: bool) -> None:
     """What was made, and an error when something was not."""
-    from openvista.errors import InputError
-
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if len(outcomes) == len(failed) == 1:
         raise InputError(failed[0].error)

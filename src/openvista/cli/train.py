@@ -5,8 +5,13 @@ from typing import Annotated
 
 import typer
 
-from openvista.cli.console import Quiet, Verbose, set_up_logging
+from openvista.cli.console import set_up_logging
+from openvista.cli.options import Quiet, Settings, Verbose, output_option
 from openvista.cli.training import parse_settings, train_with_bar
+from openvista.distributed import joined_ranks
+from openvista.inference.device import retain_heap
+from openvista.train.export import export_model
+from openvista.train.recipe_file import read_recipe
 
 
 def train(
@@ -14,9 +19,7 @@ def train(
         Path,
         typer.Argument(help="YAML file, such as recipes/starter.yaml; openvista/train/recipe.py describes every key."),
     ],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Run folder. Default: [cyan]runs/<name>[/cyan].")
-    ] = None,
+    output: Annotated[Path | None, output_option("Run folder. Default: [cyan]runs/<name>[/cyan].")] = None,
     datalist: Annotated[
         Path | None,
         typer.Option(
@@ -24,9 +27,7 @@ def train(
             "--set 'licence=...': it goes into the model's card."
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
-    ] = None,
+    settings: Settings = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder, exactly.")
     ] = False,
@@ -47,11 +48,6 @@ def train(
 
     A training that torchrun has started anew goes on from its last checkpoint by itself.
     """
-    from openvista.distributed import joined_ranks
-    from openvista.inference.device import retain_heap
-    from openvista.train.export import export_model
-    from openvista.train.recipe_file import read_recipe
-
     overrides = parse_settings(settings or [])
     if datalist is not None:
         # the recipe speaks of its own list; a card must not name an origin that its data do not have

@@ -1,15 +1,14 @@
 """What ``train`` and ``finetune`` share: settings on the command line, and training with a bar."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openvista.cli.console import bars
-
-if TYPE_CHECKING:
-    from openvista.distributed import Ranks
-    from openvista.network import Vista3D
-    from openvista.train.loop import StepReport
-    from openvista.train.recipe import Recipe
+from openvista.distributed import Ranks
+from openvista.errors import MissingExtraError, RecipeError
+from openvista.network import Vista3D
+from openvista.train.loop import StepReport, Trainer
+from openvista.train.recipe import Recipe
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
@@ -19,8 +18,6 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         RecipeError: one is not such a pair, or its value is not YAML.
         MissingExtraError: PyYAML is not installed.
     """
-    from openvista.errors import MissingExtraError, RecipeError
-
     if not settings:
         return {}
     try:
@@ -40,14 +37,12 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     return parsed
 
 
-def train_with_bar(recipe: "Recipe", folder: Path, ranks: "Ranks", quiet: bool, resume: bool = False) -> "Vista3D":
+def train_with_bar(recipe: Recipe, folder: Path, ranks: Ranks, quiet: bool, resume: bool = False) -> Vista3D:
     """Train to the end, as :class:`openvista.train.loop.Trainer` does."""
-    from openvista.train.loop import Trainer
-
     with bars(quiet) as bar:
         task = bar.add_task("training", total=1.0)
 
-        def progress(step: "StepReport") -> None:
+        def progress(step: StepReport) -> None:
             bar.update(task, completed=step.fraction, description=f"step {step.step}, loss {step.loss:.3f}")
 
         return Trainer(recipe, folder, ranks, progress, resume).run()

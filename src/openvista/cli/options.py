@@ -1,0 +1,59 @@
+"""Options that several commands have: written once, so that a name and a letter mean the same everywhere.
+
+A list is given by repeating its option. Where commas between the items were understood before, they still are:
+:func:`joined`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+PRECISION = typer.Option(help="auto, float32, bfloat16, float16.")
+
+
+def model_option(text: str) -> Any:
+    """``--model``, where it is more than a name or folder."""
+    return typer.Option("-m", "--model", help=text)
+
+
+def output_option(text: str) -> Any:
+    """``--output``: what is written differs from command to command."""
+    return typer.Option("-o", "--output", help=text)
+
+
+def joined(values: list[str] | None) -> str:
+    """Items of a repeated option, and those between commas, as one text with commas between them."""
+    return ",".join(values or ())
+
+
+ModelName = Annotated[str, model_option("Name or folder; see 'openvista models'.")]
+Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Precision = Annotated[str, PRECISION]
+ProfileName = Annotated[str, typer.Option("-p", "--profile", help="best, bundle or research.")]
+Output = Annotated[
+    Path | None,
+    output_option(
+        "A file (one scan) or a folder. Default: [cyan]<scan>_seg.nii.gz[/cyan] in the current folder.",
+    ),
+]
+Preview = Annotated[bool, typer.Option("--preview", help="Write a picture beside the result, a .png file.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Mapping = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", metavar="LABEL=CLASS", help='Which class a label is: "1=spleen"; repeatable. Default: by name.'
+    ),
+]
+OnlyInSlices = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CLASS",
+        help="A class marked along a part of its length only: unknown outside label_slices; repeatable.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
+]
+Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say what is decided; twice for details.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]
