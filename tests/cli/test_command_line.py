@@ -55,8 +55,10 @@ def test_segment_writes_label_map_description_table_and_picture(small_ct, tmp_pa
     assert small_ct.read_bytes() == before
 
 
-def test_classes_restrict_the_result(small_ct, tmp_path):
-    done = openvista("segment", small_ct, "-o", tmp_path / "cord.nii.gz", "-c", "spinal_cord,Mandible", "-q")
+@pytest.mark.parametrize("named", [["spinal_cord,Mandible"], ["spinal_cord", "Mandible"]])
+def test_classes_restrict_the_result(small_ct, tmp_path, named):
+    options = [word for names in named for word in ("-c", names)]
+    done = openvista("segment", small_ct, "-o", tmp_path / "cord.nii.gz", *options, "-q")
     assert done.returncode == 0, done.stderr
     assert (done.stdout, done.stderr) == ("", "")
     values = set(np.unique(np.asarray(nib.load(tmp_path / "cord.nii.gz").dataobj)).tolist())
@@ -239,4 +241,5 @@ def test_help_teaches_and_version_is_there():
     assert "openvista segment" in openvista("--help").stdout
     assert "--classes" in openvista("segment", "--help").stdout
     assert openvista("--version").stdout.startswith("openvista ")
+    assert openvista("-V").stdout == openvista("--version").stdout
     assert openvista("nonsense").returncode == 2

@@ -42,8 +42,9 @@ def test_an_existing_list_is_not_replaced_unasked(folder):
     (folder / "dataset.json").write_text("mine")
     assert isinstance(run("make", folder).exception, OutputError)
     assert (folder / "dataset.json").read_text() == "mine"
-    assert run("make", folder, "--overwrite", "--names", "1=brainstem,2=cord", "-q").output == ""
-    assert read_datalist(folder / "dataset.json").label_names[2] == "cord"
+    for names in (["--names", "1=brainstem,2=cord"], ["--names", "1=brainstem", "--names", "2=cord"]):
+        assert run("make", folder, "--overwrite", *names, "-q").output == ""
+        assert read_datalist(folder / "dataset.json").label_names[2] == "cord"
 
 
 @pytest.mark.parametrize("names", ["liver", "0=air", "1=a,1=b", "1=", "x=liver"])

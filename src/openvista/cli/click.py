@@ -83,7 +83,7 @@ Automatic = Annotated[
     typer.Option("--automatic/--no-automatic", help="A class starts from its automatic result. Default: if possible."),
 ]
 Overlap = Annotated[
-    str, typer.Option(help="Who gets a voxel of several objects: order (later on top), logit, or layers (files).")
+    str, typer.Option(help="Which of several objects gets a voxel: order (later on top), logit, or layers (files).")
 ]
 
 
@@ -115,8 +115,8 @@ def click(
 ) -> None:
     """Segment by clicks: something without a name, something new, or a correction of what was found automatically.
 
-    The mask grows into neighbouring windows until the object ends. What a click cannot do is said, such as a click in
-    air or outside the scan.
+    The mask grows into neighbouring windows until the object ends. You are told of clicks that cannot be used, such as
+    one in air or outside the scan.
 
     Examples:
 

@@ -30,7 +30,7 @@ Inputs = Annotated[Path, typer.Option("-i", "--inputs", help="Folder with the ca
 Outputs = Annotated[Path, typer.Option("-o", "--outputs", "--output", help="Folder for files of the same names.")]
 Seconds = Annotated[
     float,
-    typer.Option(min=0, help="Computing time per class for all six runs; of the 90 allowed. 0: no limit."),
+    typer.Option(min=0, help="Computing time per class for all six runs, in seconds; 90 are allowed. 0: no limit."),
 ]
 Window = Annotated[
     str, typer.Option(metavar="LOW,HIGH", help="CT only: HU that became 0 and 255. Default: grey values are stretched.")

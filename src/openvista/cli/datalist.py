@@ -38,7 +38,8 @@ def make(
     folder: Annotated[Path, typer.Argument(help="Folder with images and label maps.")],
     output: Annotated[Path | None, output_option("Default: [cyan]dataset.json[/cyan] in the folder.")] = None,
     names: Annotated[
-        list[str] | None, typer.Option(help='What a label value is: "1=liver"; repeatable. Or a .json with "labels".')
+        list[str] | None,
+        typer.Option(metavar="VALUE=NAME", help='What a label value is; repeatable. Or a .json with "labels".'),
     ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Each scan has only some structures marked; absent ones are unknown.")
@@ -68,7 +69,7 @@ def make(
 
       openvista datalist make Task09_Spleen -o spleen.json
 
-      openvista datalist make scans/ --names 1=liver --names "2=liver tumour" --test-share 0.25 --seed 7
+      openvista datalist make scans/ --names 1=liver --names 2=tumour --test-share 0.25 --seed 7
     """
     set_up_logging(verbose, quiet)
     target = output or folder / "dataset.json"

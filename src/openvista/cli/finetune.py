@@ -25,7 +25,7 @@ def finetune(
     mapping: Mapping = None,
     model: Annotated[str, model_option("What to start from; see 'openvista models'.")] = "starter",
     shots: Annotated[
-        int | None, typer.Option(help="Learn from so many scans, chosen by the seed. Default: all.")
+        int | None, typer.Option(help="Learn from this many scans, chosen by the seed. Default: all.")
     ] = None,
     fold: Annotated[
         str, typer.Option(help="Fold that chooses the checkpoint; auto (0, or a fifth), or none.")
@@ -36,7 +36,7 @@ def finetune(
     patch: Annotated[str, typer.Option(metavar="auto|X,Y,Z", help="Voxels of a patch.")] = "auto",
     branches: Annotated[str, typer.Option(help="auto (what the model has), automatic, point or both.")] = "auto",
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps. Default: 200 epochs.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes at the latest.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this many minutes at the latest.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak. Default: 5e-5 for vista3d.")] = None,
     only_in_slices: OnlyInSlices = None,
     one_piece: Annotated[

@@ -27,7 +27,7 @@ COMMANDS = {
     "classes": "List the classes that can be named, with ids and aliases.",
     "train": "Train a model by a recipe; the result in RUN/model is what --model takes.",
     "finetune": "Teach a model your structures; the result in RUN/model is what --model takes.",
-    "supervoxels": "Cut CT scans into supervoxels: pieces that look alike, numbered from 1; the air around the "
+    "supervoxels": "Cut CT scans into supervoxels: pieces whose voxels look alike, numbered from 1; the air around the "
     "patient is 0.",
     "serve": "Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, and MONAI Label's (3D Slicer, "
     "OHIF).",

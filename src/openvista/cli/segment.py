@@ -19,7 +19,13 @@ def segment(
     output: Output = None,
     classes: Annotated[
         list[str] | None,
-        typer.Option("-c", "--classes", "--class", help='Name or id ("liver"), or "all"; repeatable. Default: all.'),
+        typer.Option(
+            "-c",
+            "--classes",
+            "--class",
+            metavar="CLASS",
+            help='Name or id ("liver"), or "all"; repeatable. Default: all.',
+        ),
     ] = None,
     model: ModelName = "starter",
     device: Device = "auto",

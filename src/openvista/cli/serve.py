@@ -23,7 +23,7 @@ Devices = Annotated[
 Token = Annotated[
     str | None,
     typer.Option(
-        help="Who has it may ask. Better in the environment: OPENVISTA_SERVE_TOKEN. Without one, a server for "
+        help="Whoever has it may ask. Better in the environment: OPENVISTA_SERVE_TOKEN. Without one, a server for "
         "others makes its own and prints it once."
     ),
 ]

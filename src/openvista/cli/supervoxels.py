@@ -1,4 +1,4 @@
-"""``openvista supervoxels``: scans cut into pieces that look alike, for training by clicks."""
+"""``openvista supervoxels``: scans cut into pieces whose voxels look alike, for training by clicks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,7 +62,7 @@ def supervoxels(
         float | None,
         typer.Option(help="Larger: rounder pieces. Default: 0.01 (model, sam), 0.1 (intensity)."),
     ] = None,
-    sigma: Annotated[float, typer.Option(help="Smoothing of the features before, in mm.")] = 3.0,
+    sigma: Annotated[float, typer.Option(help="Smoothing of the features beforehand, in mm.")] = 3.0,
     split: Annotated[str, typer.Option(help="Of a data list: training, testing or all.")] = "training",
     preview: Preview = False,
     overwrite: Overwrite = False,
@@ -73,7 +73,7 @@ def supervoxels(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Cut CT scans into supervoxels: pieces that look alike, numbered from 1; the air around the patient is 0.
+    """Cut CT scans into supervoxels: pieces whose voxels look alike, numbered from 1; the air around the patient is 0.
 
     Training by clicks uses them to learn what an object is, beyond the structures somebody labelled.
 

@@ -1,0 +1,92 @@
+"""Commands are imported when they are called: the list of commands, the shell's completion, and imports at the top."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from openvista import cli
+from openvista.cli.main import COMMANDS, app
+
+FILES = sorted(file for file in Path(cli.__file__).parent.glob("*.py") if not file.name.startswith("evaluat"))
+INSIDE_FUNCTIONS = {
+    "models.py": {"openvista.weights.convert"},  # needs torch, which listing models does without
+    "serve.py": {"openvista.serve", "openvista.serve.settings"},  # the extra "serve" may be missing
+    "supervoxels.py": {"transformers.utils.logging"},  # an extra
+    "training.py": {"yaml"},  # an extra
+}
+
+
+def complete(*words: str) -> list[str]:
+    """What the shell is offered after ``openvista WORDS``; the last one is incomplete."""
+    code = "import sys; sys.argv[0] = 'openvista'; from openvista.cli import main; main()"
+    asked = {
+        "_OPENVISTA_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(["openvista", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_what_the_command_says(name):
+    stand_in = typer.main.get_command(app).commands[name]
+    real = stand_in.load()
+    first, _, _ = real.help.partition("\n\n")
+    assert COMMANDS[name] == " ".join(first.split())
+
+
+def test_a_list_of_commands_loads_none_of_them():
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom openvista.cli.main import app\n"
+        "for words in (['--help'], ['-V'], ['--version'], ['nonsense']):\n    CliRunner().invoke(app, words)\n"
+        "heavy = 'torch', 'nibabel', 'scipy', 'numpy', 'openvista.cli.segment', 'openvista.cli.options'\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", [["classes", "liver"], ["models"], ["models", "info", "starter"]])
+def test_light_commands_load_no_torch(words):
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom openvista.cli.main import app\n"
+        f"assert CliRunner().invoke(app, {words}).exit_code == 0\n"
+        "print([name for name in ('torch', 'nibabel', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_shell_completes_commands_and_their_options():
+    assert complete("se") == ["segment", "serve"]
+    assert complete("datalist", "") == ["make", "check"]
+    assert complete("classes", "--m") == ["--model"]
+    assert complete("cvpr", "predict", "--s") == ["--seconds-per-class", "--spacing-order"]
+    assert "--resume" in complete("evaluate", "list.json", "--r")
+
+
+def test_completion_can_be_installed():
+    command = [sys.executable, "-m", "openvista", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "--install-completion" in shown
+    assert "--show-completion" in shown
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_imports_stand_at_the_top(file):
+    tree = ast.parse(file.read_text())
+    top = {id(node) for node in tree.body}
+    inside = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)) and id(node) not in top]
+    modules = {
+        name
+        for node in inside
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert modules == INSIDE_FUNCTIONS.get(file.name, set())
