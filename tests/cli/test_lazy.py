@@ -90,3 +90,15 @@ def test_imports_stand_at_the_top(file):
         for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
     }
     assert modules == INSIDE_FUNCTIONS.get(file.name, set())
+
+
+def test_a_missing_extra_hides_no_help():
+    extras = "yaml tensorboard matplotlib SimpleITK skimage transformers fastapi uvicorn pydantic_settings httpx"
+    code = (
+        f"import sys\nsys.modules |= dict.fromkeys({extras.split()})\n"
+        "from typer.testing import CliRunner\nfrom openvista.cli.main import COMMANDS, app\n"
+        "for name in COMMANDS:\n    assert CliRunner().invoke(app, [name, '--help']).exit_code == 0, name\n"
+        "print(CliRunner().invoke(app, ['serve']).exception)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "openvista[serve]" in done.stdout

@@ -19,7 +19,7 @@ from openvista.prompts import Click, parse_click
 from openvista.session.answer import Answer
 from openvista.session.replay import log_of
 from openvista.session.replay import replay as replay_log
-from openvista.session.session import Session
+from openvista.session.session import ObjectRef, Session
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Prompts:
     def __bool__(self) -> bool:
         return bool(self.clicks or self.boxes or self.scribbles or self.lassos)
 
-    def give(self, work: Session, target: Any, **choices: Any) -> list[Answer]:
+    def give(self, work: Session, target: ObjectRef | None, **choices: Any) -> list[Answer]:
         """Have them answered, all on one object."""
         answers = [work.clicks(self.clicks, target, world=self.world, **choices)] if self.clicks else []
         answers += [work.box(ranges, target, positive, **choices) for ranges, positive in self.boxes]
@@ -156,7 +156,7 @@ def click(
             if not work.undo():
                 break
         if prompts:
-            target_object = class_name if new is None else work.new_object(new)
+            target_object: ObjectRef | None = class_name if new is None else work.new_object(new)
             answers += prompts.give(work, target_object, grow=grow, automatic=automatic, progress=report)
         for item in brought:  # a correction of one structure leaves the others alone
             if not item.clicks:
