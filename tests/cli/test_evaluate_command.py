@@ -133,6 +133,7 @@ def test_two_processes_share_a_run(place):
         (["--split", "training"], DataListError, "no labelled case"),
         (["--profile", "fastest"], InputError, "fastest"),
         (["--protocol", "clicks", "--clicks", "3,1"], InputError, "rise"),
+        (["--protocol", "clicks", "--clicks", "3", "--clicks", "1"], InputError, "rise"),
         (["--protocol", "clicks", "--clicks", "a"], InputError, "--clicks"),
         (["--clicks", "1,3"], InputError, "no clicks"),
         (["--protocol", "zero-shot-iterative", "--habit", "magic"], InputError, "best-so-far"),

@@ -12,7 +12,7 @@ import typer
 from openvista import cli
 from openvista.cli.main import COMMANDS, app
 
-FILES = sorted(file for file in Path(cli.__file__).parent.glob("*.py") if not file.name.startswith("evaluat"))
+FILES = sorted(file for file in Path(cli.__file__).parent.glob("*.py"))
 INSIDE_FUNCTIONS = {
     "models.py": {"openvista.weights.convert"},  # needs torch, which listing models does without
     "serve.py": {"openvista.serve", "openvista.serve.settings"},  # the extra "serve" may be missing

@@ -3,17 +3,30 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from openvista.cli.console import bars, say, set_up_logging
+from openvista.cli.evaluation_tables import print_comparison, print_summary
 from openvista.cli.files import make_folder
-from openvista.cli.options import Quiet, Verbose
-
-if TYPE_CHECKING:
-    from openvista.evaluate.evaluation import Evaluation
+from openvista.cli.options import (
+    Device,
+    Mapping,
+    OnlyInSlices,
+    Precision,
+    ProfileName,
+    Quiet,
+    Verbose,
+    joined,
+    model_option,
+    output_option,
+)
+from openvista.errors import InputError
+from openvista.evaluate.compare import compare_results, disagreements, write_comparison
+from openvista.evaluate.evaluation import Evaluation, prepare_evaluation
+from openvista.evaluate.report.results import HTML_FILE, read_results, write_results
 
 
 class _RunUnlessCompare(TyperGroup):
@@ -35,29 +48,22 @@ app = typer.Typer(cls=_RunUnlessCompare, help="Score a model on a data list; com
 def evaluate(
     datalist: Annotated[Path, typer.Argument(help="JSON data list with labels.")],
     model: Annotated[
-        str,
-        typer.Option("-m", "--model", help="Name or folder; see 'openvista models'. Of SAM 2: folder or hub name."),
+        str, model_option("Name or folder; see 'openvista models'. Of SAM 2: folder or hub name.")
     ] = "starter",
     protocol: Annotated[
         str, typer.Option("-P", "--protocol", help="How the model is asked: auto, clicks, ..., see above.")
     ] = "auto",
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for scores.csv, scores.json and report.html.")
-    ] = None,
+    output: Annotated[Path | None, output_option("Folder for scores.csv, scores.json and report.html.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder of -o.")] = False,
     split: Annotated[str, typer.Option(help='"testing", "training", or a fold of the training list: "fold 0".')] = (
         "testing"
     ),
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option("--map", metavar="LABEL=CLASS", help='Which class a label is, if not by name: "1=spleen".'),
-    ] = None,
-    only_in_slices: Annotated[
-        str, typer.Option(help="Structures marked along a part of their length only: scored inside label_slices.")
-    ] = "",
+    mapping: Mapping = None,
+    only_in_slices: OnlyInSlices = None,
     clicks: Annotated[
-        str, typer.Option(help='Numbers of clicks to score, instead of the protocol\'s own: "1,3,5,10".')
-    ] = "",
+        list[str] | None,
+        typer.Option(metavar="N", help="A number of clicks to score, instead of the protocol's own; repeatable."),
+    ] = None,
     habit: Annotated[
         list[str] | None,
         typer.Option(help="best-so-far, blank-slices, sliding-windows; no-background (SAM 2); repeatable."),
@@ -70,9 +76,9 @@ def evaluate(
         str, typer.Option(help="elements (area-weighted, as DeepMind) or voxels (as MONAI), for NSD and HD95.")
     ] = "elements",
     seed: Annotated[int, typer.Option(min=0, help="Of everything drawn, the bootstrap included.")] = 0,
-    profile: Annotated[str, typer.Option("-p", "--profile", help="best, bundle or research.")] = "best",
-    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
+    profile: ProfileName = "best",
+    device: Device = "auto",
+    precision: Precision = "auto",
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -86,11 +92,11 @@ def evaluate(
 
     Examples:
 
-      openvista evaluate data/dataset.json --only-in-slices "spinal cord,esophagus" -o runs/auto
+      openvista evaluate data/dataset.json --only-in-slices "spinal cord" --only-in-slices esophagus -o runs/auto
 
       openvista evaluate data/dataset.json --split "fold 0" --tolerance 2 --tolerance mandible=1 -o runs/fold0
 
-      openvista evaluate data/dataset.json --protocol clicks --clicks 1,3,5,10 -o runs/clicks
+      openvista evaluate data/dataset.json --protocol clicks --clicks 1 --clicks 10 -o runs/clicks
 
       openvista evaluate data/dataset.json --protocol sam2-iterative --model facebook/sam2.1-hiera-large -o runs/sam2
 
@@ -99,17 +105,15 @@ def evaluate(
       openvista evaluate compare runs/auto runs/clicks
     """
     set_up_logging(verbose, quiet)
-    from openvista.evaluate.evaluation import Evaluation
-
     choices: dict[str, Any] = {"profile": profile, "seed": seed, "variants": frozenset(habit or ())}
     asked = Evaluation(
         datalist=datalist,
         split=split,
         model=model,
         protocol=protocol,
-        choices=choices | ({"clicks": _numbers(clicks)} if clicks else {}),
+        choices=choices | ({"clicks": _numbers(joined(clicks))} if clicks else {}),
         mapping=mapping or (),
-        only_in_slices=only_in_slices,
+        only_in_slices=joined(only_in_slices),
         tolerances=tolerance or (),
         surface=surface,
         device=device,
@@ -125,9 +129,7 @@ def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="Folder of a run, or its scores.json.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Folder of another run on the same data list.")],
     metric: Annotated[str, typer.Option(help="dice, nsd, hd95_mm or volume_error_percent.")] = "dice",
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for compare.csv, compare.json and compare.html.")
-    ] = None,
+    output: Annotated[Path | None, output_option("Folder for compare.csv, compare.json and compare.html.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -140,10 +142,6 @@ def compare(
       openvista evaluate compare runs/starter runs/mine --metric nsd -o runs/starter-mine
     """
     set_up_logging(0, quiet)
-    from openvista.cli.evaluation_tables import print_comparison
-    from openvista.evaluate.compare import compare_results, disagreements, write_comparison
-    from openvista.evaluate.report.results import read_results
-
     first, second = read_results(a), read_results(b)
     rows = compare_results(first, second, metric, seed)
     if not quiet:
@@ -158,19 +156,13 @@ def compare(
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    from openvista.errors import InputError
-
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--clicks {text!r}: write numbers of clicks, for example 1,3,5,10") from None
 
 
-def _carry_out(asked: "Evaluation", quiet: bool) -> None:
-    from openvista.cli.evaluation_tables import print_summary
-    from openvista.evaluate.evaluation import prepare_evaluation
-    from openvista.evaluate.report.results import HTML_FILE, write_results
-
+def _carry_out(asked: Evaluation, quiet: bool) -> None:
     prepared = prepare_evaluation(asked, shlex.join(["openvista", *sys.argv[1:]]))
     with bars(quiet or not prepared.ranks.is_first) as bar:
         task = bar.add_task("scans", total=prepared.share)

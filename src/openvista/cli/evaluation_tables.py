@@ -2,18 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from openvista.evaluate.compare import Comparison
-    from openvista.evaluate.report.results import Results
-    from openvista.evaluate.statistics import Summary
+from rich.box import SIMPLE_HEAVY
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from openvista.evaluate.challenge import challenge_line, challenge_rows
+from openvista.evaluate.compare import SCAN_MEANS, Comparison, p_text, title
+from openvista.evaluate.report.results import Results
+from openvista.evaluate.statistics import Summary
 
 
-def print_summary(results: "Results") -> None:
+def print_summary(results: Results) -> None:
     """A row per structure, and the means over structures; a column per number of clicks where there are clicks."""
     info, summaries = results.info, results.summaries()
-    title = f"{info.datalist}, {info.split}, protocol {info.way}, profile {info.profile}"
+    heading = f"{info.datalist}, {info.split}, protocol {info.way}, profile {info.profile}"
     headings, cells = _click_cells(summaries, info.clicks) if info.clicks else _cells(summaries)
     by_structure: dict[int | None, Summary] = {row.class_id: row for row in summaries}
     rows = []
@@ -21,18 +26,13 @@ def print_summary(results: "Results") -> None:
         name = info.row_name(class_id)
         scans = "" if class_id is None else str(by_structure[class_id].cases)
         rows.append([name, scans, *numbers])
-    _print(title, ["structure", "scans", *headings], rows)
-    if info.protocol == "cvpr25":
-        from openvista.evaluate.challenge import challenge_line, challenge_rows
-
-        if challenge := challenge_rows(results.records):
-            print(challenge_line(challenge))
+    _print(heading, ["structure", "scans", *headings], rows)
+    if info.protocol == "cvpr25" and (challenge := challenge_rows(results.records)):
+        print(challenge_line(challenge))
 
 
-def print_comparison(first: "Results", second: "Results", metric: str, rows: "Sequence[Comparison]") -> None:
+def print_comparison(first: Results, second: Results, metric: str, rows: Sequence[Comparison]) -> None:
     """A row per structure, for all pairs and for the means of scans; of earlier numbers of clicks the last one only."""
-    from openvista.evaluate.compare import SCAN_MEANS, p_text, title
-
     last = rows[-1].clicks_a, rows[-1].clicks_b
     cells = []
     for row in rows:
@@ -45,7 +45,7 @@ def print_comparison(first: "Results", second: "Results", metric: str, rows: "Se
     _print(f"{metric}\nA: {title(first)}\nB: {title(second)}", ["structure", *headings], cells)
 
 
-def _cells(summaries: "Iterable[Summary]") -> tuple[list[str], dict[int | None, list[str]]]:
+def _cells(summaries: Iterable[Summary]) -> tuple[list[str], dict[int | None, list[str]]]:
     cells = {}
     for row in summaries:
         dice, nsd, hd95 = (row.statistics[name] for name in ("dice", "nsd", "hd95_mm"))
@@ -55,9 +55,7 @@ def _cells(summaries: "Iterable[Summary]") -> tuple[list[str], dict[int | None, 
     return ["Dice", "95 %", "median", "worst", "NSD", "HD95", "missed"], cells
 
 
-def _click_cells(
-    summaries: "Iterable[Summary]", clicks: Sequence[int]
-) -> tuple[list[str], dict[int | None, list[str]]]:
+def _click_cells(summaries: Iterable[Summary], clicks: Sequence[int]) -> tuple[list[str], dict[int | None, list[str]]]:
     cells: dict[int | None, list[str]] = {}
     for row in summaries:  # rising in clicks for each structure
         numbers = cells.setdefault(row.class_id, [])
@@ -70,11 +68,6 @@ def _click_cells(
 
 def _print(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table whose last rows are totals; names on the left, numbers on the right."""
-    from rich.box import SIMPLE_HEAVY
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     look: dict[str, Any] = {"box": SIMPLE_HEAVY, "pad_edge": False, "padding": (0, 1, 0, 0)}  # fits 80 columns
     table = Table(title=title, title_justify="left", header_style="bold", **look)
     for index, heading in enumerate(headings):
