@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
+import openvista
 from openvista.cli.console import progress_bar, set_up_logging
 from openvista.cli.files import read_checked, result_targets, work_on_each, write_result
 from openvista.cli.options import Device, ModelName, Output, Precision, Preview, ProfileName, Quiet, Verbose, joined
 from openvista.inference.profiles import find_profile
-from openvista.model import load_model
 
 
 def segment(
@@ -55,7 +55,7 @@ def segment(
     choices = find_profile(profile).override(mode=mode, overlap=overlap)
     targets = dict(zip(scans, result_targets(scans, output), strict=True))
     asked = "all" if classes is None else joined(classes)
-    engine = load_model(model, device, precision)
+    engine = openvista.load_model(model, device, precision)
     engine.vocabulary.expand(asked)  # an unknown name should not cost reading the scan
 
     def work(path: Path) -> None:
