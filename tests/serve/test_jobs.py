@@ -5,6 +5,7 @@ import weakref
 
 from openvista.errors import ServiceError
 from openvista.serve.jobs import Job
+from openvista.serve.schemas import Problem
 
 
 def test_a_failed_job_lets_go_of_what_it_worked_on():
@@ -22,4 +23,4 @@ def test_a_failed_job_lets_go_of_what_it_worked_on():
     job, large = work(Large())
     gc.collect()
     assert large() is None
-    assert job.problem == ("full", "queue-full")
+    assert job.problem == Problem(detail="full", code="queue-full")

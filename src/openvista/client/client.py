@@ -126,13 +126,12 @@ class Client:
         """
         if file is None:
             content = {"scan_id": scan.id, "model": model}
-            return RemoteSession(
-                self._transport, scan.shape, self._transport.json("POST", f"{_API}/sessions", json=content)
-            )
-        asked = {"scan_id": scan.id} | ({"model": model} if model else {})
-        with Path(file).open("rb") as stream:
-            files = [("file", (Path(file).name, stream))]
-            info = self._transport.json("POST", f"{_API}/sessions/import", params=asked, files=files)
+            info = self._transport.json("POST", f"{_API}/sessions", json=content)
+        else:
+            asked = {"scan_id": scan.id} | ({"model": model} if model else {})
+            with Path(file).open("rb") as stream:
+                files = [("file", (Path(file).name, stream))]
+                info = self._transport.json("POST", f"{_API}/sessions/import", params=asked, files=files)
         return RemoteSession(self._transport, scan.shape, info)
 
     def sessions(self) -> list[RemoteSession]:

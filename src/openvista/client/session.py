@@ -125,11 +125,11 @@ class RemoteSession:
 
     def undo(self) -> bool:
         """Take back the last change; False if there is none."""
-        return self._step("undo", "nothing-to-undo")
+        return self._step("undo")
 
     def redo(self) -> bool:
         """Take back the last undo; False if there is none."""
-        return self._step("redo", "nothing-to-redo")
+        return self._step("redo")
 
     def cancel(self) -> int:
         """Stop what runs and waits in this session; how many jobs. From another thread."""
@@ -194,18 +194,17 @@ class RemoteSession:
         if job["problem"] is not None:
             raise ServiceError(job["problem"]["detail"], code=job["problem"]["code"])
 
-    def _step(self, path: str, nothing: str) -> bool:
+    def _step(self, direction: str) -> bool:
         try:
-            self._change("POST", path)
+            self._change("POST", direction)
         except ServiceError as error:
-            if error.code == nothing:
+            if error.code == f"nothing-to-{direction}":
                 return False
             raise
         return True
 
     def _change(self, method: str, path: str, content: dict[str, Any] | None = None) -> None:
-        choices = {} if content is None else {"json": content}
-        self._apply(self._transport.json(method, f"{self._path}/{path}", **choices))
+        self._apply(self._transport.json(method, f"{self._path}/{path}", json=content))
 
     def _apply(self, change: dict[str, Any]) -> None:
         if change["since"] > self._revision >= 0:  # somebody else has changed it in between

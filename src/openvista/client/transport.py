@@ -44,13 +44,15 @@ class Transport:
         """
         end = time.monotonic() + self.patience
         while True:
-            answer, error = self._once(method, path, choices)
-            if error is None and answer is not None and answer.status_code < 400:
+            answer = self._once(method, path, choices)
+            if isinstance(answer, ServiceError):
+                error, again, pause = answer, True, 0.5
+            elif answer.status_code < 400:
                 return answer
-            pause = 0.5 if answer is None else _pause(answer.headers)
-            again = answer is None or answer.status_code in _LATER
+            else:
+                error, again, pause = refusal(answer), answer.status_code in _LATER, _pause(answer.headers)
             if not again or time.monotonic() + pause > end:
-                raise error or refusal(answer)
+                raise error
             _rewind(choices)
             time.sleep(pause)
 
@@ -58,18 +60,16 @@ class Transport:
         """As :meth:`request`, and what the answer says."""
         return self.request(method, path, **choices).json()
 
-    def _once(
-        self, method: str, path: str, choices: Mapping[str, Any]
-    ) -> "tuple[httpx.Response | None, ServiceError | None]":
+    def _once(self, method: str, path: str, choices: Mapping[str, Any]) -> "httpx.Response | ServiceError":
+        """The answer, or why there is none if asking again can do no harm."""
         try:
-            return self._http.request(method, path, **choices), None
+            return self._http.request(method, path, **choices)
         except self._httpx.TransportError as error:
-            unreachable = ServiceError(
-                f"the server cannot be reached ({type(error).__name__})", status=503, code="away"
-            )
+            message = f"the server cannot be reached ({type(error).__name__})"
+            unreachable = ServiceError(message, status=503, code="away")
             unsent = isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout)
             if unsent or method in _SAFE:
-                return None, unreachable
+                return unreachable
             raise unreachable from None  # it may have been done: the caller must look
 
     def close(self) -> None:
@@ -77,10 +77,8 @@ class Transport:
         self._http.close()
 
 
-def refusal(answer: "httpx.Response | None") -> ServiceError:
+def refusal(answer: "httpx.Response") -> ServiceError:
     """The server's refusal as an error of ours."""
-    if answer is None:
-        return ServiceError("the server cannot be reached", status=503, code="away")
     try:
         content = answer.json()
     except ValueError:

@@ -121,9 +121,9 @@ class Lane:
         if error is not None and not isinstance(error, OpenVistaError):
             logger.error("a job of kind %s failed", job.kind, exc_info=error)
 
-    def close(self, wait: bool) -> None:
-        """Take nothing more; drop what waits."""
-        self._executor.shutdown(wait=wait, cancel_futures=True)
+    def close(self) -> None:
+        """Take nothing more, drop what waits, and wait for the job that runs."""
+        self._executor.shutdown(cancel_futures=True)
 
 
 class Engine:
@@ -200,7 +200,7 @@ class Engine:
     def close(self) -> None:
         """Stop all lanes, after the job that runs."""
         for lane in self.lanes:
-            lane.close(wait=True)
+            lane.close()
 
 
 def _stopping() -> ServiceError:

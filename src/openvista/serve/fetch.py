@@ -9,7 +9,6 @@ import asyncio
 import fnmatch
 import ipaddress
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -21,14 +20,6 @@ _MOST_REDIRECTS = 4
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CONNECT_SECONDS = 10
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-@dataclass(frozen=True)
-class _Target:
-    """An address that was checked: what to connect to, and as whom."""
-
-    url: httpx.URL
-    ip: str
 
 
 async def fetch(url: str, target: Path, settings: Settings) -> str:
@@ -58,27 +49,27 @@ async def _follow(url: str, target: Path, settings: Settings) -> str:
     # no proxy from the environment, which would resolve names behind our back
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=_CONNECT_SECONDS) as client:
         for _ in range(_MOST_REDIRECTS + 1):
-            checked = await _check(url, settings)
+            checked, ip = await _check(url, settings)
             request = client.build_request(
                 "GET",
-                checked.url.copy_with(host=checked.ip),
-                headers={"Host": checked.url.netloc.decode(), "Accept-Encoding": "identity"},
-                extensions={"sni_hostname": checked.url.host},
+                checked.copy_with(host=ip),
+                headers={"Host": checked.netloc.decode(), "Accept-Encoding": "identity"},
+                extensions={"sni_hostname": checked.host},
             )
             answer = await client.send(request, stream=True)
             try:
                 if answer.status_code in _REDIRECTS and "location" in answer.headers:
-                    url = str(checked.url.join(answer.headers["location"]))
+                    url = str(checked.join(answer.headers["location"]))
                     continue
                 await _save(answer, target, settings)
-                return checked.url.path.rsplit("/", 1)[-1]
+                return checked.path.rsplit("/", 1)[-1]
             finally:
                 await answer.aclose()
     raise ServiceError(f"more than {_MOST_REDIRECTS} redirects; give the final address", status=422, code="url")
 
 
-async def _check(url: str, settings: Settings) -> _Target:
-    """An address we may connect to.
+async def _check(url: str, settings: Settings) -> tuple[httpx.URL, str]:
+    """An address that we may ask, and the IP address to connect to for it.
 
     Raises:
         ServiceError: we may not, or it is none.
@@ -95,7 +86,7 @@ async def _check(url: str, settings: Settings) -> _Target:
     ips = await _resolve(host, parsed.port or (443 if parsed.scheme == "https" else 80))
     if not settings.url_private and not all(map(_is_public, ips)):
         raise ServiceError(f"{host} is a private address; see --url-private", status=403, code="url-private")
-    return _Target(parsed, ips[0])
+    return parsed, ips[0]
 
 
 async def _resolve(host: str, port: int) -> list[str]:

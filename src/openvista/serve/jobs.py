@@ -57,7 +57,7 @@ class Job:
         self.state = State.QUEUED
         self.progress: Progress | None = None
         self.seconds: float | None = None
-        self.problem: tuple[str, str] | None = None
+        self.problem: schemas.Problem | None = None
         self.accepted = False
         self._listener = listener
         self._cancelled = threading.Event()
@@ -90,14 +90,13 @@ class Job:
 
     def finish(self, error: BaseException | None) -> None:
         """It has ended, well or with an error."""
-        if error is not None:
-            _, code, detail, _ = describe(error if isinstance(error, OpenVistaError) else OpenVistaError())
-            self.problem = (detail, code)
         if self._started:
             self.seconds = time.perf_counter() - self._started
         if error is None:
             self.state = State.DONE
         else:
+            _, code, detail, _ = describe(error if isinstance(error, OpenVistaError) else OpenVistaError())
+            self.problem = schemas.Problem(detail=detail, code=code)
             self.state = State.CANCELLED if self._cancelled.is_set() else State.FAILED
         self._tell()
 
@@ -110,7 +109,7 @@ class Job:
 
     def info(self) -> schemas.JobInfo:
         """As the API shows it."""
-        progress, problem = self.progress, self.problem
+        progress = self.progress
         return schemas.JobInfo(
             id=self.id,
             kind=self.kind,
@@ -118,7 +117,7 @@ class Job:
             created=self.created,
             seconds=self.seconds,
             progress=None if progress is None else schemas.Progress(**vars(progress)),
-            problem=None if problem is None else schemas.Problem(detail=problem[0], code=problem[1]),
+            problem=self.problem,
         )
 
     def _refuse_if_cancelled(self) -> None:

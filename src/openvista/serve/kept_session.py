@@ -22,7 +22,7 @@ from openvista.serve.workspace import Workspace
 
 _RECORD_FILE = "record.json"
 SAVED_FILE = f"session{SESSION_SUFFIX}"
-_JOBS = 32
+_KNOWN_JOBS = 32
 _MOST_LISTENERS = 16
 _MOST_WAITING = 200
 _HEARTBEAT_SECONDS = 15
@@ -152,12 +152,8 @@ class KeptSession:
     def write_record(self) -> None:
         """Put on disk what does not change."""
         self.folder.mkdir(exist_ok=True)
-        record = {
-            "owner": self.owner,
-            "scan_id": self.scan_id,
-            "model": self.model,
-            "created": self.created.isoformat(),
-        }
+        record = {key: getattr(self, key) for key in ("owner", "scan_id", "model")}
+        record["created"] = self.created.isoformat()
         with replacing(self.folder / _RECORD_FILE) as temporary:
             temporary.write_text(json.dumps(record), encoding="utf-8")
 
@@ -194,7 +190,9 @@ class KeptSession:
         self.refuse_if_full()
         self._waiting += 1
         if job is not None:
-            self._add(job)
+            self._jobs[job.id] = job
+            while len(self._jobs) > _KNOWN_JOBS:
+                del self._jobs[next(iter(self._jobs))]
         try:
             async with self.lock:
                 yield
@@ -206,11 +204,6 @@ class KeptSession:
             self._waiting -= 1
 
     # --- jobs ---------------------------------------------------------------------------------------------------
-
-    def _add(self, job: Job) -> None:
-        self._jobs[job.id] = job
-        while len(self._jobs) > _JOBS:
-            del self._jobs[next(iter(self._jobs))]
 
     def job(self, job_id: str) -> Job:
         """One of the last jobs.

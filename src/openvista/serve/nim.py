@@ -8,7 +8,6 @@ import io
 import json
 import zipfile
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -19,7 +18,6 @@ from starlette.responses import PlainTextResponse, Response
 from openvista._version import __version__
 from openvista.errors import ModelError, ServiceError
 from openvista.prompts import Click
-from openvista.scan import Segmentation
 from openvista.serve.etags import attachment
 from openvista.serve.oneshot import Question, Result
 from openvista.serve.problems import body, form, problems
@@ -218,7 +216,8 @@ async def _pack(service: Service, answered: Result, asked: Inference, name: str)
     segmentation = answered.segmentation
     member = f"{name}_seg{output.extension}"
     async with service.sandbox.scratch() as folder:
-        content = await run_in_threadpool(_file, segmentation, folder / f"result{output.extension}")
+        path = await run_in_threadpool(segmentation.save, folder / f"result{output.extension}")
+        content = await run_in_threadpool(path.read_bytes)
     headers = {
         "X-OpenVISTA-Seconds": f"{answered.seconds:.3f}",
         "X-OpenVISTA-Labels": ",".join(map(str, present_ids(segmentation.labels))),
@@ -232,16 +231,10 @@ async def _pack(service: Service, answered: Result, asked: Inference, name: str)
     return Response(await run_in_threadpool(_zip, member, content), media_type="application/zip", headers=headers)
 
 
-def _file(segmentation: Segmentation, path: Path) -> bytes:
-    segmentation.save(path)
-    return path.read_bytes()
-
-
 def _zip(member: str, content: bytes) -> bytes:
     stream = io.BytesIO()
-    with zipfile.ZipFile(
-        stream, "w", zipfile.ZIP_STORED if member.endswith(".gz") else zipfile.ZIP_DEFLATED
-    ) as archive:
+    method = zipfile.ZIP_STORED if member.endswith(".gz") else zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(stream, "w", method) as archive:
         archive.writestr(member, content)
     return stream.getvalue()
 

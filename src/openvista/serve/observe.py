@@ -7,6 +7,7 @@ never the address, and the numbers are labelled with routes only.
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.datastructures import MutableHeaders
@@ -35,24 +36,16 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "openvista_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "openvista_request_seconds",
-            "Time to answer",
-            ["method", "route"],
-            registry=self.registry,
-            buckets=_SECONDS,
-        )
-        self.job_seconds = Histogram(
-            "openvista_job_seconds", "Time to compute", ["kind"], registry=self.registry, buckets=_SECONDS
-        )
-        self.jobs = Counter("openvista_jobs", "Jobs ended", ["kind", "state"], registry=self.registry)
-        self.refused = Counter("openvista_jobs_refused", "Jobs refused, the queue being full", registry=self.registry)
-        self.evicted = Counter("openvista_sessions_evicted", "Sessions sent to disk", registry=self.registry)
-        self.returned = Counter("openvista_sessions_returned", "Sessions back from disk", registry=self.registry)
-        self.saved = Counter("openvista_sessions_saved", "Sessions written", registry=self.registry)
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry, buckets=_SECONDS)
+        self.requests = counter("openvista_requests", "Requests answered", ["method", "route", "status"])
+        self.seconds = histogram("openvista_request_seconds", "Time to answer", ["method", "route"])
+        self.job_seconds = histogram("openvista_job_seconds", "Time to compute", ["kind"])
+        self.jobs = counter("openvista_jobs", "Jobs ended", ["kind", "state"])
+        self.refused = counter("openvista_jobs_refused", "Jobs refused, the queue being full")
+        self.evicted = counter("openvista_sessions_evicted", "Sessions sent to disk")
+        self.returned = counter("openvista_sessions_returned", "Sessions back from disk")
+        self.saved = counter("openvista_sessions_saved", "Sessions written")
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A number that is read when somebody asks for it."""

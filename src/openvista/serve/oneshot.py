@@ -96,19 +96,19 @@ class OneShots:
         kept = self._keep(record, name)
         job = Job(kind)
 
-        def work(progress: Report) -> Result:
+        def work(progress: Report) -> tuple[Segmentation, list[str]]:
             with kept.lock:
-                segmentation, notes = answer(kept.session, asked, progress)
+                answered = answer(kept.session, asked, progress)
                 kept.session.open_scan.limit_caches(self._most_bytes)
-            return Result(segmentation, notes, 0.0)
+            return answered
 
         task = asyncio.ensure_future(self._engine.run(kept.lane, job, work))
         while not task.done():
             await asyncio.wait({task}, timeout=_LOOK_SECONDS)
             if not task.done() and await request.is_disconnected():
                 job.cancel()
-        found = await task
-        return Result(found.segmentation, found.notes, job.seconds or 0.0)
+        segmentation, notes = await task
+        return Result(segmentation, notes, job.seconds or 0.0)
 
     def forget(self, scan_id: str) -> None:
         """The scan is gone."""
@@ -140,25 +140,21 @@ def answer(session: Session, asked: Question, progress: Report) -> tuple[Segment
         ModelError: the model has no branch for this.
         PromptError: no click on an object is usable.
     """
+    notes: list[str] = []
     try:
-        return _answer(session, asked, progress)
+        if asked.existing is not None:
+            session.start_from(asked.existing)
+        if asked.classes is None or asked.classes:
+            session.segment(None if asked.classes is None else list(asked.classes), progress)
+        for which, clicks in asked.clicks.items():
+            if which in asked.new and session.state.find(which) is None:
+                session.new_object(str(which))
+            # what was not asked for by class does not start from it: the clicks alone describe it
+            found = session.clicks(clicks, which, automatic=False, progress=progress)
+            notes += found.notes
+            if not found.clicks:
+                raise PromptError(found.notes[0] if found.notes else f"no click on {which!r} is usable")
+        return session.segmentation(), notes
     finally:
         while session.undo():
             pass
-
-
-def _answer(session: Session, asked: Question, progress: Report) -> tuple[Segmentation, list[str]]:
-    notes: list[str] = []
-    if asked.existing is not None:
-        session.start_from(asked.existing)
-    if asked.classes is None or asked.classes:
-        session.segment(None if asked.classes is None else list(asked.classes), progress)
-    for which, clicks in asked.clicks.items():
-        if which in asked.new and session.state.find(which) is None:
-            session.new_object(str(which))
-        # what was not asked for by class does not start from it: the clicks alone describe it
-        found = session.clicks(clicks, which, automatic=False, progress=progress)
-        notes += found.notes
-        if not found.clicks:
-            raise PromptError(found.notes[0] if found.notes else f"no click on {which!r} is usable")
-    return session.segmentation(), notes

@@ -168,9 +168,7 @@ def _scan(source: Path, request: ParseRequest) -> dict[str, Any]:
     np.save(Path(request.output, VOXELS_FILE), np.asfortranarray(scan.voxels), allow_pickle=False)
     geometry = None
     if scan.geometry is not None:
-        geometry = {
-            key: [np.asarray(value).dtype.str, np.asarray(value).tolist()] for key, value in scan.geometry.items()
-        }
+        geometry = {key: [value.dtype.str, value.tolist()] for key, value in scan.geometry.items()}
     return {
         "affine": scan.grid.affine.tolist(),
         "geometry": geometry,

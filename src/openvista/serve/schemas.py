@@ -23,8 +23,6 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 ObjectRef = Annotated[
     ClassItem, Field(description="id of an object of the session; or a class by name or id, which becomes an object")
 ]
-
-
 Grow = Annotated[
     bool | None,
     Field(description="open neighbouring windows when the mask reaches the border of its own; default: the server's"),

@@ -248,7 +248,7 @@ class SessionStore:
                 if workspace is None or kept.gone or workspace.revision == kept.saved_revision:
                     return
                 revision = workspace.revision
-                contents = await run_in_threadpool(workspace.pack)
+                contents = await run_in_threadpool(workspace.session.contents)  # quick: it refers to what is there
             began = time.monotonic()
             try:
                 await run_in_threadpool(write_session, contents, kept.folder / SAVED_FILE)

@@ -48,6 +48,16 @@ class Upload:
         """Of the file as it was written."""
         return "" if self.source is None else "".join(self.source.name.partition(".")[1:])
 
+    def only_file(self, kind: str, field: str = "file") -> Path:
+        """The file, where a folder of slices will not do.
+
+        Raises:
+            ServiceError: 422, none came, or several.
+        """
+        if self.source is None or self.source.is_dir():
+            raise ServiceError(f"send one {kind}, as field {field!r}", code="no-file")
+        return self.source
+
 
 # --- scans and label maps -----------------------------------------------------------------------------------------
 
@@ -56,7 +66,7 @@ async def scan_from_form(
     service: Service,
     request: Request,
     owner: str | None,
-    file_fields: tuple[str, ...] = ("file",),
+    field: str = "file",
     expires_in: timedelta | None = None,
 ) -> ScanRecord:
     """Keep the scan that a form brings.
@@ -65,18 +75,20 @@ async def scan_from_form(
         ServiceError: 422 no file or not a scan, 413, 415, 429.
     """
     async with service.sandbox.scratch() as folder:
-        upload = await receive_form(request, folder, file_fields)
-        if upload.source is None:
-            raise ServiceError(f"the form brings no file; send it as field {file_fields[0]!r}", code="no-file")
-        return await scan_from_upload(service, upload, folder, owner, expires_in)
+        upload = await receive_form(request, folder, (field,))
+        return await scan_from_upload(service, upload, folder, owner, expires_in, field)
 
 
 async def scan_from_upload(
-    service: Service, upload: Upload, folder: Path, owner: str | None, expires_in: timedelta | None = None
+    service: Service, upload: Upload, folder: Path, owner: str | None, expires_in: timedelta | None, field: str = "file"
 ) -> ScanRecord:
-    """Keep the scan that was written to disk already; ``upload.source`` must not be ``None``."""
+    """Keep the scan that was written to disk already.
+
+    Raises:
+        ServiceError: 422 no file or not a scan, 413, 429.
+    """
     if upload.source is None:
-        raise ServiceError("no file came with the request", code="no-file")
+        raise ServiceError(f"the form brings no file; send it as field {field!r}", code="no-file")
     name = upload.fields.get("name") or _display_name(upload.name)
     return await _keep(service, upload.source, folder, name, owner, expires_in)
 
@@ -134,9 +146,7 @@ async def labels_from_form(service: Service, request: Request) -> Segmentation:
     """
     async with service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file",))
-        if upload.source is None or upload.source.is_dir():
-            raise ServiceError("send one label map, as field 'file'", code="no-file")
-        return await read_labels(service, upload.source, folder)
+        return await read_labels(service, upload.only_file("label map"), folder)
 
 
 async def read_labels(service: Service, source: Path, folder: Path) -> Segmentation:

@@ -15,7 +15,6 @@ from openvista.anatomy.colours import from_hex, to_hex
 from openvista.errors import ServiceError
 from openvista.geometry.box import Box
 from openvista.inference.progress import Report
-from openvista.io.session_file import SessionContents
 from openvista.model import Model
 from openvista.prompts import Click
 from openvista.scan import Scan, Segmentation
@@ -61,28 +60,26 @@ class Workspace:
     def clicks(self, asked: schemas.AskClicks, progress: Report) -> list[str]:
         """Clicks on one object."""
         clicks = [Click(click.voxel, click.positive) for click in asked.clicks]
-        return self._answered(
-            self.session.clicks(clicks, asked.object, grow=asked.grow, automatic=asked.automatic, progress=progress)
+        answer = self.session.clicks(
+            clicks, asked.object, grow=asked.grow, automatic=asked.automatic, progress=progress
         )
+        return self._answered(answer)
 
     def box(self, asked: schemas.AskBox, progress: Report) -> list[str]:
         """A box, turned into clicks."""
-        return self._answered(
-            self.session.box(asked.box, asked.object, asked.positive, grow=asked.grow, progress=progress)
-        )
+        answer = self.session.box(asked.box, asked.object, asked.positive, grow=asked.grow, progress=progress)
+        return self._answered(answer)
 
     def lasso(self, asked: schemas.AskLasso, progress: Report) -> list[str]:
         """A contour on a slice, turned into clicks."""
         contour = (asked.points, asked.axis, asked.slice)
-        return self._answered(
-            self.session.lasso(contour, asked.object, asked.positive, grow=asked.grow, progress=progress)
-        )
+        answer = self.session.lasso(contour, asked.object, asked.positive, grow=asked.grow, progress=progress)
+        return self._answered(answer)
 
     def scribble(self, asked: schemas.AskScribble, progress: Report) -> list[str]:
         """A stroke, turned into clicks."""
-        return self._answered(
-            self.session.scribble(asked.points, asked.object, asked.positive, grow=asked.grow, progress=progress)
-        )
+        answer = self.session.scribble(asked.points, asked.object, asked.positive, grow=asked.grow, progress=progress)
+        return self._answered(answer)
 
     def start_from(self, segmentation: Segmentation) -> list[str]:
         """Objects from a label map that somebody made."""
@@ -167,10 +164,6 @@ class Workspace:
         box = self.labels.since(since)
         return None if box is None else pack_box(self.labels.labels_XYZ, box)
 
-    def segmentation(self) -> Segmentation:
-        """The label map with names, as exports have it."""
-        return self.session.segmentation()
-
     def object_mask(self, which: ObjectRef) -> Segmentation:
         """One object's own mask as 0 and 1, whatever lies over it."""
         item = self.session.object(which).state
@@ -198,11 +191,7 @@ class Workspace:
             for number, event in enumerate(log.events, start=1)
         ]
 
-    # --- keeping ------------------------------------------------------------------------------------------------
-
-    def pack(self) -> SessionContents:
-        """What to write to disk; quick, since it refers to what is there."""
-        return self.session.contents()
+    # --- memory -------------------------------------------------------------------------------------------------
 
     @property
     def nbytes(self) -> int:

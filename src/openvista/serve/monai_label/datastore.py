@@ -26,7 +26,6 @@ from openvista.serve.service import Service
 from openvista.serve.uploads import keep_file
 
 _INDEX_FILE = "openvista_datastore.json"
-_ENDINGS_BESIDES = (".zip",)
 _NAME = re.compile(r"[^\W_][\w .+=@,()-]{0,119}")  # no slash, no leading dot, nothing a shell or header would trip over
 _MOST_IMAGES = 100_000
 SESSION_LIFE = timedelta(hours=1)
@@ -130,12 +129,12 @@ class Datastore:
             self.image(image_id)
             folder = self.folder / "labels" / tag
             folder.mkdir(parents=True, exist_ok=True)
-            old = [path for path in folder.iterdir() if _id_of(path) == image_id]
-            with replacing(folder / f"{image_id}{ending}") as temporary:
+            target = folder / f"{image_id}{ending}"
+            old = [path for path in folder.iterdir() if _id_of(path) == image_id and path != target]
+            with replacing(target) as temporary:
                 shutil.copyfile(source, temporary)
             for path in old:
-                if path.name != f"{image_id}{ending}":
-                    path.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
             self._update(image_id, lambda entry: entry.setdefault("labels", {}).update({tag: info}))
         return image_id
 
@@ -276,7 +275,7 @@ def _checked_id(given: str) -> str:
 
 def _ending_of(path: Path) -> str:
     """The ending of an image that we read, else ``""``."""
-    ending = image_suffix(path) or next((end for end in _ENDINGS_BESIDES if path.name.lower().endswith(end)), "")
+    ending = image_suffix(path) or (".zip" if path.suffix.lower() == ".zip" else "")
     return "" if ending in DETACHED else ending
 
 

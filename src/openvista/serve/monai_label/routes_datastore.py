@@ -96,8 +96,7 @@ async def image_info(image: Id, face: TheFace) -> dict[str, Any]:
 @router.put("/image/info", responses=problems(404, 415, 422), openapi_extra=_INFO)
 async def note_image(image: Id, request: Request, face: TheFace) -> dict[str, Any]:
     """Note something about an image."""
-    info = await _form_params(face, request, "info")
-    await run_in_threadpool(face.store.datastore.update_info, image, info)
+    await run_in_threadpool(face.store.datastore.update_info, image, await _noted(face, request))
     return {}
 
 
@@ -150,23 +149,21 @@ async def label_info(label: Id, face: TheFace, tag: Tag = _FINAL) -> dict[str, A
 @router.put("/label/info", responses=problems(404, 415, 422), openapi_extra=_INFO)
 async def note_label(label: Id, request: Request, face: TheFace, tag: Tag = _FINAL) -> dict[str, Any]:
     """Note something about a label."""
-    info = await _form_params(face, request, "info")
-    await run_in_threadpool(face.store.datastore.update_info, label, info, tag)
+    await run_in_threadpool(face.store.datastore.update_info, label, await _noted(face, request), tag)
     return {}
 
 
 def _one_file(upload: Upload, field: str) -> Path:
-    if upload.source is None or upload.source.is_dir():
-        raise ServiceError(f"send one file, as field {field!r}", code="no-file")
+    source = upload.only_file("file", field)
     if upload.ending in ("", ".unknown", ".dcm"):
         raise ServiceError("send NIfTI, NRRD, MHA, or a zip", code="scan")
-    return upload.source
+    return source
 
 
-async def _form_params(face: MonaiLabel, request: Request, field: str) -> dict[str, Any]:
+async def _noted(face: MonaiLabel, request: Request) -> dict[str, Any]:
     async with face.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ())
-        return read_params(upload.fields.get(field))
+        return read_params(upload.fields.get("info"))
 
 
 def _file(path: Path) -> FileResponse:

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 
 from openvista._version import __version__
 from openvista.errors import ServiceError
-from openvista.serve.etags import attachment, file_with_etag
+from openvista.serve.etags import attachment, with_etag
 from openvista.serve.monai_label import translate
 from openvista.serve.monai_label.datastore import SESSION_LIFE
 from openvista.serve.monai_label.face import MonaiLabel, TheFace
@@ -133,7 +133,7 @@ async def create_session(
 ) -> dict[str, Any]:
     """Upload a scan for several questions: one file, or the slices of one series. A zip is unpacked in any case."""
     life = timedelta(seconds=min(expiry, _LONGEST_SECONDS)) if expiry else SESSION_LIFE
-    record = await scan_from_form(face.service, request, None, ("files",), life)
+    record = await scan_from_form(face.service, request, None, "files", life)
     return {"session_id": record.id, "session_info": _session_info(record)}
 
 
@@ -153,7 +153,8 @@ async def get_session(
     if not image:
         return JSONResponse(_session_info(record))
     path = await run_in_threadpool(scans.image_file, record)
-    return file_with_etag(request, path, record.digest[:32], "application/gzip", f"{record.name}.nii.gz")
+    answer = FileResponse(path, media_type="application/gzip", filename=f"{record.name}.nii.gz")
+    return with_etag(request, answer, record.digest[:32])
 
 
 @router.delete("/session/{session_id}", responses=problems(404))

@@ -11,7 +11,7 @@ from openvista.anatomy.catalogue import EVERYTHING_IDS, GROUPS, LAST_OFFICIAL_ID
 from openvista.anatomy.colours import to_hex
 from openvista.io.paths import IMAGE_SUFFIXES, OUTPUT_SUFFIXES
 from openvista.model import Model
-from openvista.serve.etags import answer_with_etag
+from openvista.serve.etags import with_etag
 from openvista.serve.problems import problems
 from openvista.serve.sandbox_child import DETACHED
 from openvista.serve.schemas import ClassInfo, ClassList, Features, GroupInfo, Limits, ModelInfo, ServerInfo
@@ -30,15 +30,10 @@ def info(service: TheService) -> ServerInfo:
         version=__version__,
         ready=service.engine.ready,
         default_model=next(iter(models)),
-        models=[_model_info(model) for model in models.values()],
+        models=[ModelInfo(**vars(model.card), class_count=len(model.card.class_ids)) for model in models.values()],
         read_formats=[*(ending for ending in IMAGE_SUFFIXES if ending not in DETACHED), ".zip"],
         write_formats=list(OUTPUT_SUFFIXES),
-        limits=Limits(
-            upload_bytes=settings.upload_bytes,
-            voxels=settings.voxels,
-            scans=settings.scans,
-            sessions=settings.sessions,
-        ),
+        limits=Limits.model_validate(settings, from_attributes=True),
         features=Features(
             class_prompts="automatic" in branches,
             clicks="point" in branches,
@@ -63,35 +58,14 @@ def classes(
         classes=[_class_info(item) for item in found.vocabulary.search(query)],
         groups=_groups(found),
     )
-    text = listed.model_dump_json()
-    return answer_with_etag(request, text.encode(), hashlib.sha256(text.encode()).hexdigest()[:32], "application/json")
-
-
-def _model_info(model: Model) -> ModelInfo:
-    card = model.card
-    return ModelInfo(
-        name=card.name,
-        licence=card.licence,
-        weights_sha256=card.weights_sha256,
-        branches=list(card.branches),
-        class_count=len(card.class_ids),
-        window=card.window,
-        spacing=card.spacing,
-        hu_window=card.hu_window,
-    )
+    content = listed.model_dump_json().encode()
+    answer = Response(content, media_type="application/json")
+    return with_etag(request, answer, hashlib.sha256(content).hexdigest()[:32])
 
 
 def _class_info(item: AnatomyClass) -> ClassInfo:
-    return ClassInfo(
-        id=item.id,
-        name=item.name,
-        group=item.group,
-        aliases=list(item.aliases),
-        colour=to_hex(item.colour),
-        snomed=item.snomed,
-        special=item.special,
-        everything=item.id in EVERYTHING_IDS or item.id > LAST_OFFICIAL_ID,
-    )
+    everything = item.id in EVERYTHING_IDS or item.id > LAST_OFFICIAL_ID
+    return ClassInfo(**vars(item) | {"colour": to_hex(item.colour), "everything": everything})
 
 
 def _groups(model: Model) -> list[GroupInfo]:

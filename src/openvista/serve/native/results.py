@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from openvista.io.session_file import write_session
-from openvista.serve.etags import answer_with_etag, has_it, not_modified
+from openvista.serve.etags import attachment, has_it, not_modified, with_etag
 from openvista.serve.kept_session import KeptSession
-from openvista.serve.native.sessions import ObjectId, TheSession, WithLabels, changed
+from openvista.serve.native.sessions import ObjectId, TheEditing, TheSession
 from openvista.serve.problems import body, form, problems
 from openvista.serve.schemas import Change, ExportFormat, History, Table
 from openvista.serve.service import Service, TheService
@@ -29,7 +29,8 @@ async def segmentation(kept: TheSession, service: TheService, request: Request) 
     revision = await service.sessions.change(kept, lambda workspace: workspace.revision)
     if has_it(request, tag := f"{kept.id}-{revision}"):
         return not_modified(tag)
-    return await _file(service, kept, request, _save_labels)
+    content, tag = await _file(service, kept, _save_labels)
+    return with_etag(request, Response(content, media_type="application/gzip"), tag)
 
 
 @router.get("/objects/{object_id}/mask", responses=problems(404, 422, 429, 503) | _NIFTI, response_class=Response)
@@ -39,7 +40,8 @@ async def mask(object_id: ObjectId, kept: TheSession, service: TheService, reque
     def save(workspace: Workspace, path: Path) -> None:
         workspace.object_mask(object_id).save(path)
 
-    return await _file(service, kept, request, save, f"-{object_id}")
+    content, tag = await _file(service, kept, save, f"-{object_id}")
+    return with_etag(request, Response(content, media_type="application/gzip"), tag)
 
 
 @router.get("/export", responses=problems(404, 422, 429, 503) | _ANY_FILE, response_class=Response)
@@ -51,9 +53,10 @@ async def export(
 ) -> Response:
     """A file to keep: the label map, or the whole session with its history."""
     name, ending = service.scans.of_session(kept.scan_id).name, format.value
-    if format is ExportFormat.OVSESSION:
-        return await _file(service, kept, request, _save_session, f"-{ending}", ending, name)
-    return await _file(service, kept, request, _save_labels, f"-{ending}", ending, f"{name}_seg")
+    whole = format is ExportFormat.OVSESSION
+    content, tag = await _file(service, kept, _save_session if whole else _save_labels, f"-{ending}", ending)
+    headers = {"Content-Disposition": attachment(f"{name}.{ending}" if whole else f"{name}_seg.{ending}")}
+    return with_etag(request, Response(content, media_type="application/octet-stream", headers=headers), tag)
 
 
 @router.get("/table", responses=problems(404, 429, 503))
@@ -71,37 +74,34 @@ async def history(kept: TheSession, service: TheService) -> History:
 
 
 @router.post("/segmentation", responses=problems(404, 413, 415, 422, 429, 503), openapi_extra=form("file"))
-async def start_from(request: Request, kept: TheSession, service: TheService, labels: WithLabels = True) -> Change:
+async def start_from(request: Request, editing: TheEditing) -> Change:
     """Objects from a label map on the scan's grid, to be corrected by clicks."""
-    existing = await labels_from_form(service, request)
-    return await changed(service, kept, lambda workspace: workspace.start_from(existing), labels)
+    existing = await labels_from_form(editing.service, request)
+    return await editing.do(lambda workspace: workspace.start_from(existing))
 
 
 def _save_labels(workspace: Workspace, path: Path) -> None:
-    workspace.segmentation().save(path)
+    workspace.session.segmentation().save(path)
 
 
 def _save_session(workspace: Workspace, path: Path) -> None:
-    write_session(workspace.pack(), path)
+    write_session(workspace.session.contents(), path)
 
 
 async def _file(
     service: Service,
     kept: KeptSession,
-    request: Request,
     write: Callable[[Workspace, Path], object],
     suffix: str = "",
     ending: str = "nii.gz",
-    name: str | None = None,
-) -> Response:
-    """A file that shows a session as it is now.
+) -> tuple[bytes, str]:
+    """A file that shows a session as it is now, and its tag.
 
     Args:
-        service, kept, request: of the route.
+        service, kept: of the route.
         write: makes the file.
         suffix: what tells its tag from those of the session's other files.
         ending: of the file.
-        name: to save it under; ``None`` for a gzip NIfTI that a program reads.
     """
     async with service.sandbox.scratch() as folder:
         path = folder / f"labels.{ending}"
@@ -110,7 +110,5 @@ async def _file(
             write(workspace, path)
             return workspace.revision
 
-        tag = f"{kept.id}{suffix}-{await service.sessions.change(kept, run)}"
-        if name is None:
-            return answer_with_etag(request, path.read_bytes(), tag, "application/gzip")
-        return answer_with_etag(request, path.read_bytes(), tag, "application/octet-stream", f"{name}.{ending}")
+        revision = await service.sessions.change(kept, run)
+        return path.read_bytes(), f"{kept.id}{suffix}-{revision}"

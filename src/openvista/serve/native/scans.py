@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
-from openvista.serve.etags import file_with_etag
+from openvista.serve.etags import with_etag
 from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
-from openvista.serve.schemas import FromPath, FromUrl, ScanInfo, ScanList, ScanWarning
+from openvista.serve.schemas import FromPath, FromUrl, ScanInfo, ScanList
 from openvista.serve.service import Owner, TheService
 from openvista.serve.uploads import scan_from_form, scan_from_path, scan_from_url
 
@@ -61,7 +61,8 @@ async def image(scan_id: str, request: Request, service: TheService, owner: Owne
     """The CT itself, as the server understood it."""
     record = service.scans.get(scan_id, owner)
     path = await run_in_threadpool(service.scans.image_file, record)
-    return file_with_etag(request, path, record.digest[:32], "application/gzip", f"{record.name}.nii.gz")
+    answer = FileResponse(path, media_type="application/gzip", filename=f"{record.name}.nii.gz")
+    return with_etag(request, answer, record.digest[:32])
 
 
 @router.delete("/{scan_id}", status_code=204, responses=problems(404))
@@ -72,16 +73,6 @@ async def remove(scan_id: str, service: TheService, owner: Owner) -> None:
 
 
 def scan_info(record: ScanRecord) -> ScanInfo:
-    """A record as the API shows it."""
-    return ScanInfo(
-        id=record.id,
-        name=record.name,
-        created=record.created,
-        shape=record.shape,
-        spacing=record.grid.spacing,
-        affine=record.affine,
-        axis_codes=record.grid.axis_codes,
-        hu_range=record.hu_range,
-        sha256=record.digest,
-        warnings=[ScanWarning(**warning) for warning in record.warnings],
-    )
+    """A record as the API shows it; fields that the API does not know are left out."""
+    grid = record.grid
+    return ScanInfo(**vars(record), spacing=grid.spacing, axis_codes=grid.axis_codes, sha256=record.digest)

@@ -1,22 +1,15 @@
 """Sessions: open, look, close; objects; undo."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
-from openvista.errors import ServiceError
 from openvista.serve.kept_session import KeptSession
 from openvista.serve.problems import form, problems
 from openvista.serve.sandbox_child import SESSION_FILE
-from openvista.serve.schemas import (
-    Change,
-    ChangeObject,
-    NewObject,
-    OpenSession,
-    SessionInfo,
-    SessionList,
-)
+from openvista.serve.schemas import Change, ChangeObject, NewObject, OpenSession, SessionInfo, SessionList
 from openvista.serve.service import Owner, Service, TheService
 from openvista.serve.uploads import receive_form
 from openvista.serve.workspace import Workspace
@@ -35,6 +28,28 @@ def session_of(session_id: str, service: TheService, owner: Owner) -> KeptSessio
 TheSession = Annotated[KeptSession, Depends(session_of)]
 
 
+@dataclass(frozen=True)
+class Editing:
+    """What a route needs that changes the session in its address."""
+
+    kept: TheSession
+    service: TheService
+    labels: WithLabels = True
+
+    async def do(self, work: Callable[[Workspace], list[str]]) -> Change:
+        """Do something quick and tell what it has changed."""
+        return await self.service.sessions.change(self.kept, lambda workspace: self.change(workspace, work))
+
+    def change(self, workspace: Workspace, work: Callable[[Workspace], list[str]]) -> Change:
+        """The same, for whoever has the workspace."""
+        since = workspace.revision
+        notes = work(workspace)
+        return _change_of(self.kept, workspace, since, notes, self.labels)
+
+
+TheEditing = Annotated[Editing, Depends()]
+
+
 @router.post("", status_code=201, responses=problems(404, 422, 429, 503))
 async def open_session(asked: OpenSession, service: TheService, owner: Owner) -> SessionInfo:
     """Begin a session on a scan. Nothing is computed yet."""
@@ -50,9 +65,7 @@ async def import_session(
     scan = service.scans.get(scan_id, owner)
     async with service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file",))
-        if upload.source is None or upload.source.is_dir():
-            raise ServiceError("send one session file, as field 'file'", code="no-file")
-        checked, _ = await service.sandbox.read(upload.source, folder, "session")
+        checked, _ = await service.sandbox.read(upload.only_file("session file"), folder, "session")
         return await session_info(service, await service.sessions.create(scan, model, owner, checked / SESSION_FILE))
 
 
@@ -75,37 +88,33 @@ async def close(kept: TheSession, service: TheService) -> None:
 
 
 @router.post("/{session_id}/objects", responses=problems(404, 422, 429, 503))
-async def new_object(asked: NewObject, kept: TheSession, service: TheService, labels: WithLabels = True) -> Change:
+async def new_object(asked: NewObject, editing: TheEditing) -> Change:
     """A new, empty object that no class describes (zero-shot). It is the last of the session's objects."""
-    return await changed(service, kept, lambda workspace: workspace.new_object(asked), labels)
+    return await editing.do(lambda workspace: workspace.new_object(asked))
 
 
 @router.patch("/{session_id}/objects/{object_id}", responses=problems(404, 422, 429, 503))
-async def change_object(
-    object_id: ObjectId, asked: ChangeObject, kept: TheSession, service: TheService, labels: WithLabels = True
-) -> Change:
+async def change_object(object_id: ObjectId, asked: ChangeObject, editing: TheEditing) -> Change:
     """Rename, recolour, lock, hide, or move an object."""
-    return await changed(service, kept, lambda workspace: workspace.change(object_id, asked), labels)
+    return await editing.do(lambda workspace: workspace.change(object_id, asked))
 
 
 @router.delete("/{session_id}/objects/{object_id}", responses=problems(404, 422, 429, 503))
-async def remove_object(
-    object_id: ObjectId, kept: TheSession, service: TheService, labels: WithLabels = True
-) -> Change:
+async def remove_object(object_id: ObjectId, editing: TheEditing) -> Change:
     """Take an object away; undo brings it back."""
-    return await changed(service, kept, lambda workspace: workspace.remove(object_id), labels)
+    return await editing.do(lambda workspace: workspace.remove(object_id))
 
 
 @router.post("/{session_id}/undo", responses=problems(404, 409, 429, 503))
-async def undo(kept: TheSession, service: TheService, labels: WithLabels = True) -> Change:
+async def undo(editing: TheEditing) -> Change:
     """Take back the last change, as often as there is one."""
-    return await changed(service, kept, Workspace.undo, labels)
+    return await editing.do(Workspace.undo)
 
 
 @router.post("/{session_id}/redo", responses=problems(404, 409, 429, 503))
-async def redo(kept: TheSession, service: TheService, labels: WithLabels = True) -> Change:
+async def redo(editing: TheEditing) -> Change:
     """Take back the last undo."""
-    return await changed(service, kept, Workspace.redo, labels)
+    return await editing.do(Workspace.redo)
 
 
 @router.get("/{session_id}/changes", responses=problems(404, 422, 429, 503))
@@ -115,21 +124,10 @@ async def changes(
     since: Annotated[int, Query(ge=-1, description="the revision you have; -1 for none: the whole label map")],
 ) -> Change:
     """What may differ from the label map you have."""
-    return await service.sessions.change(kept, lambda workspace: change_of(kept, workspace, since, [], True))
+    return await service.sessions.change(kept, lambda workspace: _change_of(kept, workspace, since, [], True))
 
 
-async def changed(service: Service, kept: KeptSession, work: Callable[[Workspace], list[str]], labels: bool) -> Change:
-    """Do something quick and tell what it has changed."""
-
-    def run(workspace: Workspace) -> Change:
-        since = workspace.revision
-        notes = work(workspace)
-        return change_of(kept, workspace, since, notes, labels)
-
-    return await service.sessions.change(kept, run)
-
-
-def change_of(kept: KeptSession, workspace: Workspace, since: int, notes: list[str], labels: bool) -> Change:
+def _change_of(kept: KeptSession, workspace: Workspace, since: int, notes: list[str], labels: bool) -> Change:
     """What has changed since a revision, for whoever asked for it."""
     return Change(
         session=_info(kept, workspace),
