@@ -106,3 +106,8 @@ class ServiceError(InputError):
         self.status = status
         self.code = code
         self.retry_after = retry_after
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, as one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -29,9 +29,10 @@ def read_itk(path: Path, max_voxels: int = MAX_VOXELS) -> RawImage:
     """
     reader = _open(path)
     size = tuple(int(n) for n in reader.GetSize())
-    shape = check_header(path, size, _dtype_of(path, reader), max_voxels)
+    dtype = _dtype_of(path, reader)
+    shape = check_header(path, size, dtype, max_voxels)
     if path.suffix.lower() in (".nrrd", ".mha"):  # the others keep their voxels in a second file
-        check_file_size(path, int(np.prod(size)) * _dtype_of(path, reader).itemsize, compressed=True)
+        check_file_size(path, int(np.prod(size)) * dtype.itemsize, compressed=True)
     affine = _affine_of(reader)
     make_grid(path, shape, affine)
     try:
@@ -89,8 +90,7 @@ def _open(path: Path) -> "sitk.ImageFileReader":
 
 
 def _dtype_of(path: Path, reader: "sitk.ImageFileReader") -> np.dtype[np.generic]:
-    if reader.GetNumberOfComponents() != 1:
-        count = reader.GetNumberOfComponents()
+    if (count := reader.GetNumberOfComponents()) != 1:
         raise ScanError(f"{path}: has {count} values per voxel (colour?); export the scan as plain numbers in HU")
     sitk = _simple_itk()
     if reader.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64):

@@ -16,7 +16,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from openvista._version import __version__
-from openvista.errors import ScanError
+from openvista.errors import ScanError, first_line
 from openvista.geometry.grid import Grid
 from openvista.io.label_table import LabelTable, from_caret_xml, to_caret_xml
 from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid
@@ -65,7 +65,7 @@ def _open(path: Path) -> Any:
     except gzip.BadGzipFile as error:
         raise ScanError(f"{path}: not gzip data, though the name says so; unpacked files end with .nii") from error
     except _READ_ERRORS as error:
-        raise ScanError(f"{path}: not a readable NIfTI file: {_first_line(error)}") from error
+        raise ScanError(f"{path}: not a readable NIfTI file: {first_line(error)}") from error
     if not isinstance(image, nib.Nifti1Image):  # NIfTI-2 derives from it
         raise ScanError(f"{path}: is {type(image).__name__}, not single-file NIfTI; convert it to .nii.gz")
     return image
@@ -85,14 +85,9 @@ def write_nifti(path: Path, segmentation: Segmentation) -> None:
         path: a temporary name; compressed when it ends with ``.gz``.
         segmentation: labels already in the dtype to be stored.
     """
-    header = nib.Nifti1Header()
-    header.set_data_dtype(segmentation.labels.dtype)
-    header["intent_code"] = _LABEL_INTENT
-    header["descrip"] = f"OpenVISTA {__version__}".encode()
     scan = segmentation.scan
-    _set_geometry(header, segmentation.grid, None if scan is None else scan.geometry)
-    # without an affine of its own the image leaves the header's fields alone
-    image = nib.Nifti1Image(segmentation.labels, None, header)
+    image = _image(segmentation.labels, segmentation.grid, None if scan is None else scan.geometry)
+    image.header["intent_code"] = _LABEL_INTENT
     table = LabelTable(segmentation.names, segmentation.colours)
     image.header.extensions.append(nib.nifti1.Nifti1Extension(_TABLE_EXTENSION, to_caret_xml(table)))
     _write(path, image, GZIP_LEVEL)
@@ -105,11 +100,16 @@ def write_nifti_scan(path: Path, scan: Scan) -> None:
         path: compressed, quickly rather than well, when it ends with ``.gz``.
         scan: HU.
     """
+    _write(path, _image(scan.voxels, scan.grid, scan.geometry), 1)
+
+
+def _image(voxels: NDArray[Any], grid: Grid, geometry: NiftiGeometry | None) -> Any:
     header = nib.Nifti1Header()
-    header.set_data_dtype(scan.voxels.dtype)
+    header.set_data_dtype(voxels.dtype)
     header["descrip"] = f"OpenVISTA {__version__}".encode()
-    _set_geometry(header, scan.grid, scan.geometry)
-    _write(path, nib.Nifti1Image(scan.voxels, None, header), 1)
+    _set_geometry(header, grid, geometry)
+    # without an affine of its own the image leaves the header's fields alone
+    return nib.Nifti1Image(voxels, None, header)
 
 
 def _write(path: Path, image: Any, gzip_level: int) -> None:
@@ -196,7 +196,7 @@ def _read_values(path: Path, shape: tuple[int, int, int], dtype: Any, offset: in
             count = _read_into(stream, values.reshape(-1, order="F").view(np.uint8).data)
             stream.read(1 << 16)
     except (OSError, EOFError, zlib.error) as error:
-        raise ScanError(f"{path}: damaged or cut short: {_first_line(error)}; copy it again") from error
+        raise ScanError(f"{path}: damaged or cut short: {first_line(error)}; copy it again") from error
     if count < values.nbytes:
         raise ScanError(f"{path}: cut short: {count} of {values.nbytes} bytes of voxels; copy it again")
     return values
@@ -210,7 +210,3 @@ def _read_into(stream: Any, buffer: memoryview) -> int:
             break
         count += got
     return count
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

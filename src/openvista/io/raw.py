@@ -68,13 +68,12 @@ def check_header(
         raise ScanError(f"{path}: is {len(shape)}D, shape {shape}; give a 3D volume, not a single picture")
     if min(shape) < 1:
         raise ScanError(f"{path}: has an empty axis, shape {shape}; export the scan again")
-    if math.prod(shape[3:]) != 1:
-        volumes = math.prod(shape[3:])
+    voxels, volumes = math.prod(shape), math.prod(shape[3:])
+    if volumes != 1:
         raise ScanError(f"{path}: is {len(shape)}D with {volumes} volumes, shape {shape}; save one volume as a 3D file")
-    if math.prod(shape) > MAX_VOXELS or max(shape) > MAX_AXIS:
-        raise ScanError(f"{path}: its header claims {math.prod(shape):.3g} voxels, shape {shape}; the header is broken")
-    if math.prod(shape) > max_voxels:
-        voxels = math.prod(shape)
+    if voxels > MAX_VOXELS or max(shape) > MAX_AXIS:
+        raise ScanError(f"{path}: its header claims {voxels:.3g} voxels, shape {shape}; the header is broken")
+    if voxels > max_voxels:
         raise ScanError(
             f"{path}: has {voxels} voxels, shape {shape}; at most {max_voxels} are taken: crop or resample it"
         )

@@ -39,10 +39,7 @@ class Attention(nn.Module):
 
     def forward(self, query_BQC: Tensor, key_BKC: Tensor, value_BKC: Tensor) -> Tensor:
         """Return [B, Q, C]. A batch of 1 on one side serves all B of the other."""
-        query, key, value = (
-            projected.unflatten(-1, (HEADS, -1)).transpose(1, 2)
-            for projected in (self.query(query_BQC), self.key(key_BKC), self.value(value_BKC))
-        )
+        query, key, value = _heads(self.query(query_BQC)), _heads(self.key(key_BKC)), _heads(self.value(value_BKC))
         batch = max(query.shape[0], key.shape[0])
         query, key, value = (heads.expand(batch, -1, -1, -1) for heads in (query, key, value))
         mixed = functional.scaled_dot_product_attention(query, key, value)

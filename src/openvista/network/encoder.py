@@ -25,14 +25,13 @@ class Encoder(nn.Module):
     """Image to features at 1, 1/2, 1/4, ... of its resolution; channels double at each step.
 
     Args:
-        channels_in: channels of the image, 1 for CT.
         filters: channels C at full resolution.
         blocks_per_level: residual blocks at each resolution, finest first.
     """
 
-    def __init__(self, channels_in: int, filters: int, blocks_per_level: tuple[int, ...]) -> None:
+    def __init__(self, filters: int, blocks_per_level: tuple[int, ...]) -> None:
         super().__init__()
-        self.stem = Convolution(channels_in, filters, bias=False)
+        self.stem = Convolution(1, filters, bias=False)
         last = len(blocks_per_level) - 1
         self.levels = nn.ModuleList(
             EncoderLevel(filters * 2**level, blocks, deepest=level == last)
@@ -48,11 +47,6 @@ class Encoder(nn.Module):
             pyramid.append(features)
         return pyramid
 
-    @property
-    def _first_weight(self) -> Tensor:
-        weight: Tensor = self.levels[0].blocks[0].conv1.weight  # type: ignore[index, union-attr]
-        return weight
-
     def _stem_features(self, image_N1XYZ: Tensor) -> Tensor:
         """The first convolution in its weights' own precision, then in that of the rest.
 
@@ -64,6 +58,7 @@ class Encoder(nn.Module):
         with torch.autocast(device, enabled=False):
             features = self.stem(image_N1XYZ.to(self.stem.weight.dtype))
         # one channel has no layout of its own, so for a single image torch takes the plain one; the weights tell ours
-        if self._first_weight.is_contiguous(memory_format=torch.channels_last_3d):
+        weight: Tensor = self.levels[0].blocks[0].conv1.weight  # type: ignore[index, union-attr]
+        if weight.is_contiguous(memory_format=torch.channels_last_3d):
             features = features.contiguous(memory_format=torch.channels_last_3d)
         return features.to(dtype)

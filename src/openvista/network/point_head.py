@@ -218,15 +218,8 @@ class PointHead(nn.Module):
 
     def _click_tokens(self, features: PointFeatures, clicks_BN3: Tensor, labels_BN: Tensor) -> Tensor:
         """Place plus label; padding has no place."""
-        table_5C = torch.cat(
-            (
-                self.padding_token,
-                self.negative_token,
-                self.positive_token,
-                self.negative_token + self.special_token,
-                self.positive_token + self.special_token,
-            )
-        )
+        signs_2C = torch.cat((self.negative_token, self.positive_token))
+        table_5C = torch.cat((self.padding_token, signs_2C, signs_2C + self.special_token))
         labels_BN = labels_BN.to(table_5C.device, torch.long)
         window = torch.tensor(features.window, dtype=torch.float32, device=table_5C.device)
         place_BNC = self.position((clicks_BN3.to(window) + 0.5) / window).to(table_5C.dtype)

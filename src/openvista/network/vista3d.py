@@ -28,7 +28,7 @@ class Vista3D(nn.Module):
         super().__init__()
         self.preset = preset
         levels = len(preset.blocks_per_level)
-        self.encoder = Encoder(1, preset.filters, preset.blocks_per_level)
+        self.encoder = Encoder(preset.filters, preset.blocks_per_level)
         if "automatic" in preset.branches:
             self.automatic_decoder = Decoder(preset.filters, levels)
             self.class_head = ClassHead(preset.filters, preset.class_rows)

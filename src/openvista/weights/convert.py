@@ -14,7 +14,7 @@ from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.errors import ModelError, OutputError, WeightsError
 from openvista.network import PRESETS, Preset
 from openvista.weights.card import ModelCard, check_name
-from openvista.weights.files import PICKLES, SAFETENSORS, write_file
+from openvista.weights.files import check_suffix, write_file
 from openvista.weights.official import NAMINGS, Checkpoint, Naming, read_checkpoint, to_naming
 from openvista.weights.registry import EMBEDDED, ModelFolder, models_folder, open_folder, sha256_of
 from openvista.weights.sources import OFFICIAL
@@ -85,8 +85,7 @@ def convert_checkpoint(source: Path, target: Path, naming: Naming, *, overwrite:
     """
     if naming not in NAMINGS:
         raise ModelError(f"unknown naming {naming!r}: use {', '.join(NAMINGS)}")
-    if target.suffix not in (*PICKLES, SAFETENSORS):
-        raise OutputError(f"{target} must end in {SAFETENSORS} or {', '.join(PICKLES)}")
+    check_suffix(target)
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists: choose another name or ask to overwrite it")
     checkpoint = _read_any(source)

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from openvista.errors import ModelError, OutputError, WeightsError
+from openvista.errors import ModelError, OutputError, WeightsError, first_line
 from openvista.weights.registry import ModelFolder, home_folder, models_folder, sha256_of
 from openvista.weights.sources import OFFICIAL, REFUSED, Source
 
@@ -97,10 +97,10 @@ def _fetch(name: str, source: Source, revision: str, folder: Path) -> tuple[Path
             f"{source.page} asks you to log in and accept its terms: do so, set HF_TOKEN, and try again"
         ) from None
     except unreachable as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"cannot get {source.repository} from {constants.ENDPOINT} ({reason}): check the connection or set "
-            f"HF_ENDPOINT to a mirror, or fetch the file elsewhere and run `openvista models import FILE --name {name}`"
+            f"cannot get {source.repository} from {constants.ENDPOINT} ({first_line(error)}): check the connection or "
+            "set HF_ENDPOINT to a mirror, or fetch the file elsewhere and run "
+            f"`openvista models import FILE --name {name}`"
         ) from None
     announced = next(
         (file.lfs.sha256 for file in info.siblings or [] if file.rfilename == source.file and file.lfs), None

@@ -13,12 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from openvista.errors import OutputError, WeightsError
+from openvista.errors import OutputError, WeightsError, first_line
+from openvista.weights.registry import PICKLES, SAFETENSORS
 
 logger = logging.getLogger(__name__)
-
-PICKLES = (".pt", ".pth", ".ckpt")
-SAFETENSORS = ".safetensors"
 
 _WRAPPERS = ("model", "state_dict", "network", "model_state_dict", "ema")
 _PREFIXES = ("module.", "_orig_mod.", "network.", "model.")
@@ -49,8 +47,7 @@ def write_file(tensors: Mapping[str, Tensor], path: Path) -> None:
     Raises:
         OutputError: another suffix, or the file cannot be written there.
     """
-    if path.suffix not in (*PICKLES, SAFETENSORS):
-        raise OutputError(f"{path} must end in {SAFETENSORS} or {', '.join(PICKLES)}")
+    check_suffix(path)
     plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -62,6 +59,16 @@ def write_file(tensors: Mapping[str, Tensor], path: Path) -> None:
     except (OSError, SafetensorError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
         partial.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {first_line(error)}") from None
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse to write a checkpoint under a suffix that names no container.
+
+    Raises:
+        OutputError: the suffix is another one.
+    """
+    if path.suffix not in (*PICKLES, SAFETENSORS):
+        raise OutputError(f"{path} must end in {SAFETENSORS} or {', '.join(PICKLES)}")
 
 
 def unwrap(content: Any, path: Path) -> dict[str, Tensor]:
@@ -98,11 +105,6 @@ def strip_prefixes(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tenso
             raise WeightsError(f"{path} holds {short} twice, with and without prefix: cannot tell which to use")
         stripped[short] = tensor
     return stripped
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, as one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ The older research naming ("MONAI 1.3") differs in four layers' names and sixtee
 import re
 from collections.abc import Iterable
 from functools import cache
+from itertools import product
 
 UNREAD = "unread."
 """Our prefix of tensors that every official file carries and no forward pass reads; kept for a bit-exact way back."""
@@ -110,16 +111,15 @@ def official_to_research(name: str) -> str:
 def research_dead_shapes(filters: int) -> dict[str, tuple[int, ...]]:
     """Name and shape of the tensors that only the research naming has (checkpoints.md §3)."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for mlp in range(2):
-        for layer in range(3):
-            stem = f"point_head.output_add_hypernetworks_mlps.{mlp}.layers.{layer}"
-            shapes[f"{stem}.weight"] = (filters, filters)
-            shapes[f"{stem}.bias"] = (filters,)
-    shapes["weight_mapper.0.weight"] = (4 * filters, filters)
-    shapes["weight_mapper.0.bias"] = (4 * filters,)
-    shapes["weight_mapper.3.weight"] = (1, 4 * filters)
-    shapes["weight_mapper.3.bias"] = (1,)
-    return shapes
+    for mlp, layer in product(range(2), range(3)):
+        stem = f"point_head.output_add_hypernetworks_mlps.{mlp}.layers.{layer}"
+        shapes |= {f"{stem}.weight": (filters, filters), f"{stem}.bias": (filters,)}
+    return shapes | {
+        "weight_mapper.0.weight": (4 * filters, filters),
+        "weight_mapper.0.bias": (4 * filters,),
+        "weight_mapper.3.weight": (1, 4 * filters),
+        "weight_mapper.3.bias": (1,),
+    }
 
 
 def unread_shapes(filters: int, class_rows: int) -> dict[str, tuple[int, ...]]:
@@ -146,5 +146,4 @@ def _patterns(to_ours: bool) -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 def _expression(template: str) -> str:
-    number = re.compile(r"\\\{(\w+)\\\}")
-    return number.sub(r"(?P<\1>\\d+)", re.escape(template))
+    return re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>\\d+)", re.escape(template))

@@ -1,6 +1,7 @@
 """Checkpoints in any known naming to ours, strictly, and back to the official ones; and what a misfit looks like."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,13 +94,15 @@ def preset_of(tensors: Mapping[str, Tensor], origin: str, unknown: list[str]) ->
         WeightsError: there is no encoder, or it is for images with more than one channel.
     """
     stem = tensors.get("encoder.stem.weight")
-    blocks: dict[int, int] = {}
-    for name in tensors:
-        if name.startswith("encoder.levels.") and name.endswith(".conv1.weight"):
-            level = int(name.split(".")[2])
-            blocks[level] = blocks.get(level, 0) + 1
+    blocks = Counter(
+        int(name.split(".")[2])
+        for name in tensors
+        if name.startswith("encoder.levels.") and name.endswith(".conv1.weight")
+    )
     if stem is None or stem.ndim != 5 or sorted(blocks) != list(range(len(blocks))) or not blocks:
-        raise WeightsError(not_vista3d(origin, [*unknown, *tensors]))
+        names = [*unknown, *tensors]
+        looks = f"it looks like {family(names)}, with {_some(names)}"
+        raise WeightsError(f"{origin} is no VISTA3D checkpoint: {looks}")
     if stem.shape[1] != 1:
         raise WeightsError(
             f"{origin} was made for images with {stem.shape[1]} channels (wrong in_channels); a CT has one"
@@ -120,11 +123,6 @@ def preset_of(tensors: Mapping[str, Tensor], origin: str, unknown: list[str]) ->
         class_rows=VISTA3D.class_rows if table is None else table.shape[0],
         branches=branches,
     )
-
-
-def expected_shapes(preset: Preset) -> dict[str, torch.Size]:
-    """Name (ours) and shape of every tensor the network of a preset has."""
-    return {name: tensor.shape for name, tensor in build_empty(preset).state_dict().items()}
 
 
 def to_naming(checkpoint: Checkpoint, target: Naming) -> dict[str, Tensor]:
@@ -189,23 +187,6 @@ def family(names: Sequence[str]) -> str:
     return "another network"
 
 
-def not_vista3d(origin: str, names: Sequence[str]) -> str:
-    """The message for a file without VISTA3D's encoder."""
-    return f"{origin} is no VISTA3D checkpoint: it looks like {family(names)}, with {_some(names)}"
-
-
-def misfit(
-    origin: str, names: Sequence[str], unknown: Sequence[str], missing: Sequence[str], shapes: Sequence[str]
-) -> str:
-    """The message for a file that is nearly one."""
-    parts = [
-        f"{len(found)} {what} ({_some(found)})"
-        for what, found in (("tensors unknown", unknown), ("missing", missing), ("of wrong shape", shapes))
-        if found
-    ]
-    return f"{origin} does not fit: it looks like {family(names)}, but has {', '.join(parts) or 'no branch'}"
-
-
 def _check(
     tensors: Mapping[str, Tensor],
     preset: Preset,
@@ -214,7 +195,7 @@ def _check(
     original: Mapping[str, str],
     names: list[str],
 ) -> None:
-    expected = expected_shapes(preset)
+    expected = {name: tensor.shape for name, tensor in build_empty(preset).state_dict().items()}
     unread = naming.unread_shapes(preset.filters, preset.class_rows) if "point" in preset.branches else {}
     allowed = {**expected, **{name: torch.Size(shape) for name, shape in unread.items()}}
     unknown = unknown + [original[name] for name in tensors if name not in allowed]
@@ -224,8 +205,14 @@ def _check(
         for name, tensor in tensors.items()
         if name in allowed and tensor.shape != allowed[name]
     ]
-    if unknown or missing or shapes or not preset.branches:
-        raise WeightsError(misfit(origin, names, unknown, missing, shapes))
+    faults = [
+        f"{len(found)} {what} ({_some(found)})"
+        for what, found in (("tensors unknown", unknown), ("missing", missing), ("of wrong shape", shapes))
+        if found
+    ]
+    if faults or not preset.branches:
+        looks = f"it looks like {family(names)}, but has {', '.join(faults) or 'no branch'}"
+        raise WeightsError(f"{origin} does not fit: {looks}")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 WEIGHTS_FILE = "model.safetensors"
 EMBEDDED = Path(__file__).parent / "starter"
 """The model that comes with the package."""
-
-_CHECKPOINT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
+PICKLES = (".pt", ".pth", ".ckpt")
+SAFETENSORS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def find_model(name_or_path: str | Path, home: Path | None = None) -> ModelFolde
     if (path / CARD_FILE).is_file():
         return open_folder(path)
     if path.is_file():
-        what = "a checkpoint file" if path.suffix in _CHECKPOINT_SUFFIXES else "a file"
+        what = "a checkpoint file" if path.suffix in (*PICKLES, SAFETENSORS) else "a file"
         raise ModelError(f"{path} is {what}, not a model folder: run `openvista models import {path}` first")
     name = str(name_or_path)
     if name == EMBEDDED.name and (EMBEDDED / CARD_FILE).is_file():

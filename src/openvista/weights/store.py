@@ -8,10 +8,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from openvista.errors import OutputError, WeightsError
+from openvista.errors import OutputError, WeightsError, first_line
 from openvista.network import Vista3D, build_empty
 from openvista.weights.card import CARD_FILE, ModelCard, write_card
-from openvista.weights.files import first_line, write_file
+from openvista.weights.files import write_file
 from openvista.weights.naming import UNREAD
 from openvista.weights.registry import WEIGHTS_FILE, ModelFolder, sha256_of
 
