@@ -21,7 +21,7 @@ from openvista.weights.store import load_network, save_model
 from small_inference import FLOAT32, TINY, make_scan
 
 CARD = ModelCard.from_preset(TINY, classes=(1, 5, 14, 121), extra_classes={133: "brainstem"})
-DEMO_CT = Path(__file__).parents[2] / "examples/data/head_neck_ct.nii.gz"
+DEMO_CT = Path(__file__).parents[1] / "examples/data/head_neck_ct.nii.gz"
 AFFINE = np.diag([-2.1, -2.1, 3.0, 1.0])
 
 
