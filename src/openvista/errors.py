@@ -21,6 +21,9 @@
 A message is one line: what is wrong, with the value, and what to do about it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class OpenVistaError(Exception):
     """Base of all errors of this package. Raised as itself when we failed, not the user."""
@@ -91,6 +94,20 @@ class MissingExtraError(InputError):
         super().__init__(f"{package} is needed to {purpose}: pip install 'openvista[{extra}]'")
 
 
+@contextmanager
+def needs_extra(package: str, extra: str, purpose: str) -> Iterator[None]:
+    """Around the import of an optional package: a :class:`MissingExtraError` where it fails."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(package, extra, purpose) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another library says, as one line; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class ServiceError(InputError):
     """A request that a server refuses; raised by the server, and by the client that got the answer.
 
@@ -106,8 +123,3 @@ class ServiceError(InputError):
         self.status = status
         self.code = code
         self.retry_after = retry_after
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, as one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -26,7 +26,7 @@ from openvista.datalist import (
     write_datalist,
 )
 from openvista.errors import DataListError, OutputError
-from openvista.io import replacing
+from openvista.io.atomic import write_text
 
 app = typer.Typer(help="Make and check lists of scans with labels.", no_args_is_help=True)
 
@@ -138,8 +138,7 @@ def check(
         _print_report(report, verbose)
     if json_report is not None:
         text = json.dumps(report_content(report), indent=1, ensure_ascii=False)
-        with replacing(json_report) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_text(json_report, text + "\n")
     if write_usable is not None and (usable := usable_part(report)).every_case:
         write_datalist(usable, write_usable)
     if not report.usable:

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from openvista.cli.console import say
 from openvista.errors import InputError, OutputError, ScanError
-from openvista.io import check_output, check_scan, read_scan, replacing, result_path, scan_name
+from openvista.io import check_output, check_scan, read_scan, result_path, scan_name
+from openvista.io.atomic import make_folder, write_text
 from openvista.io.paths import find_image
 from openvista.report.preview import write_preview
 from openvista.report.table import rich_table, table_csv
@@ -41,18 +42,6 @@ def check_folder(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file; give a folder")
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder for results, and those above it.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from None
 
 
 def work_on_each(items: Sequence[Item], work: Callable[[Item], None], failure: str) -> None:
@@ -100,8 +89,7 @@ def write_result(result: Segmentation, target: Path, table: bool, preview: bool,
     stem = written.with_name(scan_name(written))
     if table:
         rows = result.table()
-        with replacing(stem.with_name(f"{stem.name}.csv")) as temporary:
-            temporary.write_text(table_csv(rows), encoding="utf-8")
+        write_text(stem.with_name(f"{stem.name}.csv"), table_csv(rows))
         if not quiet:
             Console().print(rich_table(rows, title=result.scan.name if result.scan else None))
     if preview:

@@ -11,13 +11,14 @@ import typer
 from rich.progress import TaskID
 
 from openvista.cli.console import STAGES, bars, error_console, say, set_up_logging
-from openvista.cli.files import check_folder, make_folder
+from openvista.cli.files import check_folder
 from openvista.cli.options import Device, Overwrite, Preview, Quiet, Verbose, model_option, output_option
 from openvista.datalist import DataList, read_datalist, write_datalist
 from openvista.errors import InputError, MissingExtraError, OutputError
 from openvista.inference.device import find_device
 from openvista.inference.progress import Progress as Step
 from openvista.io import check_output
+from openvista.io.atomic import make_folder
 from openvista.io.paths import find_image
 from openvista.model import load_model
 from openvista.supervoxels import Clustering

@@ -5,7 +5,7 @@ from typing import Any
 
 from openvista.cli.console import bars
 from openvista.distributed import Ranks
-from openvista.errors import MissingExtraError, RecipeError
+from openvista.errors import RecipeError, needs_extra
 from openvista.network import Vista3D
 from openvista.train.loop import StepReport, Trainer
 from openvista.train.recipe import Recipe
@@ -20,10 +20,8 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     """
     if not settings:
         return {}
-    try:
+    with needs_extra("yaml", "train", "read --set"):
         import yaml
-    except ImportError:
-        raise MissingExtraError("yaml", "train", "read --set") from None
 
     parsed = {}
     for setting in settings:

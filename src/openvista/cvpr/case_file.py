@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from openvista.cvpr.npz import Arrays, read_arrays
 from openvista.cvpr.request import ArrayClick, Labels, MiddleBox, Request
 from openvista.errors import InputError, PromptError, ScanError
-from openvista.geometry.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3, Float3, triple
 from openvista.io import replacing
 
 _KEYS = ("imgs", "spacing", "boxes", "clicks", "clicks_order", "prev_pred", "gts")
@@ -115,12 +115,12 @@ def _spacing(path: Path, arrays: Arrays) -> Float3:
     if "spacing" not in arrays:
         raise ScanError(f"{path}: key 'spacing' is missing; store the voxel size in mm as three numbers")
     try:
-        x, y, z = (float(value) for value in arrays["spacing"].ravel())
+        spacing = triple(map(float, arrays["spacing"].ravel()))
     except (TypeError, ValueError):
         raise ScanError(f"{path}: spacing {arrays['spacing'].tolist()} is not three numbers of mm") from None
-    if not all(math.isfinite(value) and value > 0 for value in (x, y, z)):
-        raise ScanError(f"{path}: spacing {(x, y, z)} is impossible; store three positive numbers of mm")
-    return (x, y, z)
+    if not all(math.isfinite(value) and value > 0 for value in spacing):
+        raise ScanError(f"{path}: spacing {spacing} is impossible; store three positive numbers of mm")
+    return spacing
 
 
 def _labels(path: Path, arrays: Arrays, key: str, shape: Axis3 | None) -> NDArray[np.integer] | None:
@@ -198,10 +198,10 @@ def _clicks(path: Path, entry: Any, order: Any, shape: Axis3) -> tuple[ArrayClic
 
 
 def _voxel(path: Path, place: Any, shape: Axis3) -> Axis3:
-    z, y, x = (_whole(value) for value in place)
-    if not all(0 <= value < length for value, length in zip((z, y, x), shape, strict=True)):
-        raise PromptError(f"{path}: click ({z}, {y}, {x}) lies outside the image of shape {shape} (z, y, x)")
-    return (z, y, x)
+    voxel = triple(map(_whole, place))
+    if not all(0 <= value < length for value, length in zip(voxel, shape, strict=True)):
+        raise PromptError(f"{path}: click {voxel} lies outside the image of shape {shape} (z, y, x)")
+    return voxel
 
 
 def _whole(value: Any) -> int:

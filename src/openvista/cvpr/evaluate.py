@@ -4,7 +4,6 @@ First a box; then five times one click per class, in the middle of the largest e
 the clicks so far and the previous label map. Arrays are [Z, Y, X], as in the challenge's files.
 """
 
-import csv
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from openvista.errors import PromptError, ScanError
 from openvista.geometry.box import Box, plus
 from openvista.geometry.components import largest_component
 from openvista.geometry.grid import Axis3, Float3
-from openvista.io import replacing
+from openvista.io.atomic import write_text
 from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, dice
 from openvista.metrics.surface import surface_distances
+from openvista.report.table import csv_text
 
 CLICKS = RUNS - 1
 NSD_FROM_DICE = 0.2
@@ -183,10 +183,7 @@ def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
         OutputError: it cannot be written.
     """
     rows = [outcome.row() for outcome in outcomes]
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_text(path, csv_text([rows[0], *(row.values() for row in rows)]))
 
 
 def _run(respond: Respond, request: Request, clicks: int) -> Step:

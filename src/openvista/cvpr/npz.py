@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from openvista.errors import ScanError
+from openvista.errors import ScanError, first_line
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -35,7 +35,7 @@ def read_arrays(path: Path, keys: Collection[str]) -> Arrays:
                     with archive.open(member) as stream:
                         arrays[key] = _read_array(stream)
     except _DAMAGE as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         raise ScanError(f"{path}: cannot be read as npz ({reason}); write it again with numpy.savez") from None
     return arrays
 

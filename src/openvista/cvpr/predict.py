@@ -7,6 +7,7 @@ import numpy as np
 
 from openvista.cvpr.request import ArrayClick, Labels, Request
 from openvista.geometry.box import Box, Crop
+from openvista.geometry.grid import triple
 from openvista.inference.profiles import Profile, find_profile
 from openvista.model import Model
 from openvista.prompts import Click
@@ -98,7 +99,7 @@ class Predictor:
         if before is None:
             part = self._answer(open_scan, MaskInputs(), [*placed, *given], deadline)
         else:
-            new = [click for click in given if (before.at(_voxel(click), 0) > 0) != click.positive]
+            new = [click for click in given if (before.at(triple(map(int, click.voxel)), 0) > 0) != click.positive]
             known = tuple(click for click in (*placed, *given) if click not in new)
             if not new or deadline.left <= 0:
                 part = before
@@ -177,11 +178,6 @@ def _obey(labels_ZYX: Labels, value: int, clicks: tuple[ArrayClick, ...]) -> Non
 def _without_repeats(clicks: list[Click]) -> list[Click]:
     """Of several clicks on one voxel the last."""
     return list({click.voxel: click for click in clicks}.values())
-
-
-def _voxel(click: Click) -> tuple[int, int, int]:
-    x, y, z = (int(value) for value in click.voxel)
-    return (x, y, z)
 
 
 def run_seconds(classes: int, seconds_per_class: float, spent: float = 0.0) -> float | None:

@@ -56,6 +56,13 @@ class Case:
             by_class.setdefault(class_id, []).append(value)
         return {key: tuple(values) for key, values in sorted(by_class.items()) if self.annotated.issuperset(values)}
 
+    def common_slices(self, values: Iterable[int]) -> SliceRange | None:
+        """The slices in which each of these label values is known; ``None`` where none of them has a range."""
+        ranges = [self.label_slices[value] for value in values if value in self.label_slices]
+        if not ranges:
+            return None
+        return max(first for first, _ in ranges), min(last for _, last in ranges)
+
 
 @dataclass(frozen=True)
 class UnlabelledCase:

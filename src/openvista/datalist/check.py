@@ -191,7 +191,8 @@ def _check_case(case: AnyCase, part: str, listed: DataList) -> CaseReport:
     if isinstance(case, Case):
         labels = _check_map(case.label, "label", grid, problems)
         if labels is not None:
-            volumes = _volumes(*labels)
+            found = measure(*labels, dict.fromkeys(present_ids(labels[0]), ""))
+            volumes = {row.id: row.volume_ml for row in found}
             problems += _value_problems(case, listed, volumes)
             problems += _slice_problems(case, labels[0].shape[2])
     for file, key in ((case.pseudo_label, "pseudo_label"), (case.supervoxels, "label_sv")):
@@ -250,11 +251,6 @@ def _difference(one: Grid, image: Grid) -> str:
 
 def _times(numbers: tuple[float, ...]) -> str:
     return " x ".join(f"{number:.4g}" for number in numbers)
-
-
-def _volumes(labels: NDArray[np.unsignedinteger], grid: Grid) -> dict[int, float]:
-    rows = measure(labels, grid, dict.fromkeys(present_ids(labels), ""))
-    return {row.id: row.volume_ml for row in rows}
 
 
 def _value_problems(case: Case, listed: DataList, volumes: Mapping[int, float]) -> list[Problem]:

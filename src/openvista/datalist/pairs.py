@@ -13,20 +13,8 @@ _IMAGE_WORDS = frozenset(
     {"ct", "image", "images", "img", "imgs", "imaging", "volume", "volumes", "vol", "scan", "scans"}
 )
 _LABEL_WORDS = frozenset(
-    {
-        "seg",
-        "segs",
-        "segmentation",
-        "segmentations",
-        "label",
-        "labels",
-        "lbl",
-        "mask",
-        "masks",
-        "gt",
-        "truth",
-        "contours",
-    }
+    {"seg", "segs", "segmentation", "segmentations", "label", "labels", "lbl"}
+    | {"mask", "masks", "gt", "truth", "contours"}
 )
 _SEPARATORS = re.compile(r"[_\-. ]+")
 _CHANNEL = re.compile(r"_[0-9]{4}$")

@@ -35,15 +35,6 @@ logger = logging.getLogger(__name__)
 _MAPPINGS_FILE = "label_mappings.json"
 
 
-@dataclass(frozen=True)
-class _Folders:
-    """Where relative paths start."""
-
-    images: Path
-    pseudo_labels: Path
-    supervoxels: Path
-
-
 def read_datalist(
     path: Path,
     *,
@@ -67,11 +58,12 @@ def read_datalist(
     content = _read_json(path)
     chosen_root = root or _folder(content, "root", path)
     images = chosen_root or path.parent
-    folders = _Folders(
-        images,
-        pseudo_label_root or _folder(content, "pseudo_label_root", path) or images,
-        supervoxel_root or _folder(content, "label_sv_root", path) or images,
-    )
+    folders = {
+        "image": images,
+        "label": images,
+        "pseudo_label": pseudo_label_root or _folder(content, "pseudo_label_root", path) or images,
+        "label_sv": supervoxel_root or _folder(content, "label_sv_root", path) or images,
+    }
     names = as_label_names(content, path)
     reader = _EntryReader(path, folders, names)
     training = [reader.read(entry, "training") for entry in _entries(content, ("training",), path)]
@@ -158,24 +150,29 @@ def _validation(content: Mapping[str, Any], reader: "_EntryReader", training: li
 
 @dataclass(frozen=True)
 class _EntryReader:
-    """Makes cases of entries."""
+    """Makes cases of entries.
+
+    Attributes:
+        path: of the list.
+        folders: where relative paths start, by field of the entry.
+        names: of label values.
+    """
 
     path: Path
-    folders: _Folders
+    folders: Mapping[str, Path]
     names: Mapping[int, str]
 
     def read(self, entry: dict[str, Any], key: str) -> AnyCase:
         """One entry; a list without ``annotated`` says that everything named was marked everywhere."""
         if not entry.get("image"):
             raise DataListError(f"data list {self.path}: an entry of '{key}' has no 'image': {entry!r:.120}")
-        image = self._file(entry, "image", self.folders.images)
-        label = self._file(entry, "label", self.folders.images) if entry.get("label") else None
+        image, label = self._file(entry, "image"), self._file(entry, "label")
         fold = as_fold(entry.get("fold"), image, self.path)
-        pseudo_label = self._file(entry, "pseudo_label", self.folders.pseudo_labels)
+        pseudo_label = self._file(entry, "pseudo_label")
         if pseudo_label == image:
             logger.warning("%s: its pseudo-label is the image itself, so left out; give its folder", image)
             pseudo_label = None
-        supervoxels = self._file(entry, "label_sv", self.folders.supervoxels)
+        supervoxels = self._file(entry, "label_sv")
         reliable = entry.get("pseudo_label_reliability", 1) not in (0, "0")
         extra = {key: value for key, value in entry.items() if key not in ENTRY_FIELDS}
         if label is None:
@@ -195,8 +192,8 @@ class _EntryReader:
             extra=extra,
         )
 
-    def _file(self, entry: dict[str, Any], key: str, folder: Path) -> Any:
-        return folder / as_file_name(entry[key], key, self.path) if entry.get(key) else None
+    def _file(self, entry: dict[str, Any], key: str) -> Any:
+        return self.folders[key] / as_file_name(entry[key], key, self.path) if entry.get(key) else None
 
 
 def _mapping_of(content: Mapping[str, Any], path: Path) -> dict[int, int | str]:

@@ -1,7 +1,7 @@
 """What can be wrong with a data list as a whole, though each of its cases is fine."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from openvista.datalist.case import AnyCase, DataList, some_of
@@ -44,28 +44,16 @@ def _leaks(listed: DataList) -> Iterator[Finding]:
     training = Counter(_real(case) for case in learnt_from)
     both = sorted({_real(case) for case in listed.testing} & training.keys())
     if both:
-        yield (
-            "leak",
-            f"{len(both)} images are for training and for testing as well: {some_of(image.name for image in both)}",
-            True,
-        )
+        yield "leak", f"{len(both)} images are for training and for testing as well: {_names(both)}", True
     folds: dict[Path, set[int | None]] = {}
     for case in listed.training:
         folds.setdefault(_real(case), set()).add(case.fold)
     leaking = sorted(image for image, of_image in folds.items() if len(of_image) > 1)
     if leaking:
-        yield (
-            "fold-leak",
-            f"{len(leaking)} images are in more than one fold: {some_of(image.name for image in leaking)}",
-            True,
-        )
+        yield "fold-leak", f"{len(leaking)} images are in more than one fold: {_names(leaking)}", True
     repeated = sorted(image for image, count in training.items() if count > 1 and len(folds.get(image, ())) < 2)
     if repeated:
-        yield (
-            "repeated",
-            f"{len(repeated)} images are listed more than once: {some_of(image.name for image in repeated)}",
-            False,
-        )
+        yield "repeated", f"{len(repeated)} images are listed more than once: {_names(repeated)}", False
 
 
 def _folds(listed: DataList) -> Iterator[Finding]:
@@ -80,6 +68,10 @@ def _folds(listed: DataList) -> Iterator[Finding]:
         yield "no-folds", "no training case has a fold: nothing can be held out for validation (use fold null)", False
     elif len(folds) == 1 and all(case.fold is not None for case in listed.training):
         yield "one-fold", "every training case is in the same fold: holding it out leaves none to train on", False
+
+
+def _names(images: Iterable[Path]) -> str:
+    return some_of(image.name for image in images)
 
 
 def _real(case: AnyCase) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from openvista.datalist.case import AnyCase, Case, DataList
-from openvista.io.atomic import replacing
+from openvista.io.atomic import write_text
 
 
 def write_datalist(listed: DataList, path: Path | None = None) -> Path:
@@ -27,8 +27,7 @@ def write_datalist(listed: DataList, path: Path | None = None) -> Path:
     """
     target = path or listed.path
     text = json.dumps(_content(listed, target), indent=1, ensure_ascii=False) + "\n"
-    with replacing(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(target, text)
     return target
 
 

@@ -15,7 +15,7 @@ from openvista.evaluate.protocol import Answers, ProtocolSettings, ScoredAnswer
 from openvista.evaluate.windowed import NO_PROMPT, Window, WindowedScan
 from openvista.geometry.box import plus
 from openvista.geometry.components import components_at
-from openvista.geometry.grid import Float3
+from openvista.geometry.grid import Float3, triple
 from openvista.metrics.masks import dice
 from openvista.model import Model
 from openvista.network import ClickLabel
@@ -201,7 +201,7 @@ def _clicks_in(window: Window, clicks: Sequence[GridClick]) -> list[WindowClick]
     """The clicks that lie in a window; half-open, so that every voxel of it counts."""
     inside = []
     for click in clicks:
-        x, y, z = (where - first for where, first in zip(click.place, window.first, strict=True))
-        if all(-0.5 <= v < side - 0.5 for v, side in zip((x, y, z), window.image_XYZ.shape, strict=True)):
-            inside.append(WindowClick((x, y, z), ClickLabel.POSITIVE if click.positive else ClickLabel.NEGATIVE))
+        place = triple(where - first for where, first in zip(click.place, window.first, strict=True))
+        if all(-0.5 <= v < side - 0.5 for v, side in zip(place, window.image_XYZ.shape, strict=True)):
+            inside.append(WindowClick(place, ClickLabel.of(click.positive, special=False)))
     return inside

@@ -1,7 +1,5 @@
 """Two runs side by side, on what they have in common, with a paired test."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,9 +11,11 @@ from numpy.typing import NDArray
 
 from openvista.errors import InputError
 from openvista.evaluate.report.page import after_clicks, definitions, number, page, section, table
-from openvista.evaluate.report.results import Results, json_text, write_text
+from openvista.evaluate.report.results import Results, json_text
 from openvista.evaluate.score import without_nan
 from openvista.evaluate.statistics import LEVEL, METRICS, interval
+from openvista.io.atomic import write_text
+from openvista.report.table import csv_text
 
 ALL_PAIRS, SCAN_MEANS = "all pairs", "means of scans"
 Pairs = dict[str, list[tuple[str, float, float]]]
@@ -100,14 +100,11 @@ def write_comparison(folder: Path, a: Results, b: Results, metric: str, rows: Se
     Raises:
         OutputError: the folder cannot be written.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(asdict(rows[0])), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(without_nan([asdict(row) for row in rows]))
+    plain = without_nan([asdict(row) for row in rows])
     runs = {"metric": metric, "a": asdict(a.info), "b": asdict(b.info), "differs": disagreements(a, b)}
     html = folder / "compare.html"
-    write_text(folder / "compare.csv", text.getvalue())
-    write_text(folder / "compare.json", json_text({**runs, "rows": [asdict(row) for row in rows]}))
+    write_text(folder / "compare.csv", csv_text([plain[0], *(row.values() for row in plain)]))
+    write_text(folder / "compare.json", json_text({**runs, "rows": plain}))
     write_text(html, comparison_page(a, b, metric, rows))
     return html
 

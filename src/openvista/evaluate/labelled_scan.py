@@ -93,10 +93,9 @@ def read_case(
 def _structure(
     case: Case, values: tuple[int, ...], class_id: int, shape: tuple[int, ...], range_limited: Collection[int]
 ) -> Structure:
-    whole = Box.whole(shape)
-    ranges = [case.label_slices[value] for value in values if value in range_limited and value in case.label_slices]
-    if not ranges:
-        return Structure(values, class_id, whole)
-    first, last = max(first for first, _ in ranges), min(last for _, last in ranges)
+    known = case.common_slices(value for value in values if value in range_limited)
+    if known is None:
+        return Structure(values, class_id, Box.whole(shape))
+    first, last = known
     region = Box((0, 0, max(first, 0)), (shape[0], shape[1], min(last + 1, shape[2])))
     return Structure(values, class_id, region, open_axis=2)

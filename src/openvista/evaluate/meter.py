@@ -1,5 +1,6 @@
 """What answering costs: seconds, and memory at its peak. Reading files and scoring do not count."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -57,15 +58,10 @@ def _forget_peak() -> None:
 
 
 def _peak_mb() -> float:
+    """Highest resident size of this process; NaN where the system does not tell."""
     with suppress(OSError, ValueError, StopIteration):
         line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024 / 1e6
-    return _peak_of_process_mb()
-
-
-def _peak_of_process_mb() -> float:
-    import sys
-
     with suppress(ImportError):  # there is none on Windows
         import resource
 

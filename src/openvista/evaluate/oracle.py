@@ -19,7 +19,7 @@ from openvista.evaluate.protocol import Answers, ProtocolSettings, ScoredAnswer
 from openvista.evaluate.windowed import NO_PROMPT, Ask, Window, WindowedScan
 from openvista.geometry.box import Box
 from openvista.geometry.components import largest_component, nearest_voxel
-from openvista.geometry.grid import Axis3
+from openvista.geometry.grid import Axis3, triple
 from openvista.metrics.masks import dice
 from openvista.model import Model
 from openvista.network import ClickLabel
@@ -131,13 +131,9 @@ def _largest_piece(mask: Mask) -> Mask:
 
 def _any_voxel(mask: Mask, random: np.random.Generator) -> Axis3:
     places = np.flatnonzero(mask)
-    x, y, z = (int(index) for index in np.unravel_index(places[random.integers(len(places))], mask.shape))
-    return x, y, z
+    return triple(map(int, np.unravel_index(places[random.integers(len(places))], mask.shape)))
 
 
 def _in_window(click: VoxelClick, structure: Structure) -> WindowClick:
-    x, y, z = click.voxel
-    special = structure.class_id in SPECIAL_IDS
-    positive = ClickLabel.SPECIAL_POSITIVE if special else ClickLabel.POSITIVE
-    negative = ClickLabel.SPECIAL_NEGATIVE if special else ClickLabel.NEGATIVE
-    return WindowClick((float(x), float(y), float(z)), positive if click.positive else negative)
+    label = ClickLabel.of(click.positive, special=structure.class_id in SPECIAL_IDS)
+    return WindowClick(triple(map(float, click.voxel)), label)

@@ -14,7 +14,7 @@ from typing import Any
 from openvista.distributed import Ranks
 from openvista.errors import InputError, OutputError
 from openvista.evaluate.score import CaseRecord
-from openvista.io import replacing
+from openvista.io.atomic import make_folder, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -129,10 +129,8 @@ class EvaluationFolder:
         self.path, self.info, self.ranks = path, info, ranks
         if path.suffix.lower() in (".csv", ".json", ".html"):
             raise OutputError(f"{path}: results are a folder with scores.csv, scores.json and report.html; name one")
-        try:
-            (path / PICTURES).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be made: {error.strerror}; choose another folder") from None
+        make_folder(path)
+        make_folder(path / PICTURES)
         if ranks.is_first:
             self._begin(resume)
         else:
@@ -178,8 +176,7 @@ class EvaluationFolder:
                 f"choose another folder"
             )
         if earlier is None:
-            with replacing(self.path / INFO_FILE) as temporary:
-                temporary.write_text(json.dumps(asdict(self.info), indent=2) + "\n", encoding="utf-8")
+            write_text(self.path / INFO_FILE, json.dumps(asdict(self.info), indent=2) + "\n")
 
     def _wait_for_beginning(self) -> None:
         while not (self.path / INFO_FILE).exists():

@@ -30,7 +30,7 @@ from openvista.geometry.components import largest_component, nearest_voxel
 from openvista.geometry.grid import Axis3
 from openvista.metrics.masks import dice
 from openvista.scan import Scan
-from openvista.supervoxels.sam_features import PIXEL_DEVIATION, PIXEL_MEAN, Family, load_pretrained
+from openvista.supervoxels.sam_features import PIXEL_DEVIATION, PIXEL_MEAN, Family, load_pretrained, side_length
 from openvista.weights.store import fingerprint
 
 logger = logging.getLogger(__name__)
@@ -75,8 +75,7 @@ class Sam2:
         self.model = model.eval().requires_grad_(False).to(device)
         self.device = device
         self.card = Sam2Card(name, fingerprint(model))
-        size = model.config.image_size
-        self.side = size if isinstance(size, int) else int(size[0])
+        self.side = side_length(model.config.image_size)
 
     def __str__(self) -> str:
         return f"{self.device}, {'bfloat16' if self.device.type == 'cuda' else 'float32'} network"

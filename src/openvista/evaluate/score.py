@@ -1,9 +1,7 @@
 """Scores: one mask judged, all masks of a case, and their way through JSON and CSV."""
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, Measures, measure_masks
 from openvista.metrics.surface import Surface
+from openvista.report.table import csv_text
 
 CSV_COLUMNS = (
     *("case", "id", "name", "clicks", "dice", "nsd", "hd95_mm", "truth_ml", "predicted_ml"),
@@ -109,16 +108,14 @@ DEFAULT_SCORING = Scoring(DEFAULT_TOLERANCE_MM, {})
 
 def scores_csv(records: Iterable[CaseRecord], names: Mapping[int, str]) -> str:
     """One row per score with a heading; four decimals; empty where a number cannot be said."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    rows: list[Sequence[object]] = [CSV_COLUMNS]
     for record in records:
         for score in record.scores:
             clicks = "" if score.clicks is None else score.clicks
             numbers = [getattr(score, column) for column in CSV_COLUMNS[4:]]
             cells = ["" if math.isnan(number) else f"{number:.4f}" for number in numbers]
-            writer.writerow([record.case, score.class_id, names[score.class_id], clicks, *cells])
-    return text.getvalue()
+            rows.append([record.case, score.class_id, names[score.class_id], clicks, *cells])
+    return csv_text(rows)
 
 
 def without_nan(value: Any) -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.geometry.box import minus, plus
-from openvista.geometry.grid import Axis3, Float3
+from openvista.geometry.grid import Axis3, Float3, triple
 from openvista.geometry.resample import resample_linear, resample_nearest
 from openvista.inference.profiles import find_profile
 from openvista.inference.windows import cut_windows, pad
@@ -105,8 +105,7 @@ class WindowedScan:
     def on_model_grid(self, voxel: Axis3) -> Float3:
         """A voxel of the scan in voxels of the model grid, fractions allowed."""
         world = self.scan_grid.to_world(np.array([voxel]))
-        x, y, z = self.grid.to_voxel(world)[0].tolist()
-        return x, y, z
+        return triple(self.grid.to_voxel(world)[0].tolist())
 
     def stitch(self, structures: Sequence[Structure], ask: Ask) -> Tensor:
         """Logits [K, X, Y, Z] on the whole model grid; where no window lies there is no prompt."""

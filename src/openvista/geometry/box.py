@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from openvista.geometry.grid import Axis3
+from openvista.geometry.grid import Axis3, triple
 
 Slices = tuple[slice, slice, slice]
 
@@ -21,14 +21,12 @@ EDGE_MARGIN = 1
 
 def plus(voxel: Sequence[int], by: Sequence[int]) -> Axis3:
     """A voxel moved by some voxels; or the sum of two shapes."""
-    x, y, z = (a + b for a, b in zip(voxel, by, strict=True))
-    return (x, y, z)
+    return triple(a + b for a, b in zip(voxel, by, strict=True))
 
 
 def minus(voxel: Sequence[int], by: Sequence[int]) -> Axis3:
     """A voxel counted from another one; or the difference of two shapes."""
-    x, y, z = (a - b for a, b in zip(voxel, by, strict=True))
-    return (x, y, z)
+    return triple(a - b for a, b in zip(voxel, by, strict=True))
 
 
 class Box(NamedTuple):
@@ -45,8 +43,7 @@ class Box(NamedTuple):
     @classmethod
     def whole(cls, shape: Sequence[int]) -> "Box":
         """All voxels of an array of this shape."""
-        x, y, z = shape
-        return cls((0, 0, 0), (x, y, z))
+        return cls((0, 0, 0), triple(shape))
 
     @classmethod
     def sized(cls, start: Axis3, shape: Sequence[int]) -> "Box":
@@ -56,8 +53,7 @@ class Box(NamedTuple):
     @classmethod
     def of_slices(cls, slices: Sequence[slice]) -> "Box":
         """The box of three slices that have a start and a stop."""
-        x, y, z = slices
-        return cls((x.start, y.start, z.start), (x.stop, y.stop, z.stop))
+        return cls(triple(side.start for side in slices), triple(side.stop for side in slices))
 
     @classmethod
     def around(cls, mask_XYZ: NDArray[np.bool_], margin: int | Sequence[int] = 0) -> "Box | None":
@@ -77,15 +73,13 @@ class Box(NamedTuple):
         filled = [box for box in boxes if not box.empty]
         if not filled:
             return Box((0, 0, 0), (0, 0, 0))
-        x, y, z = (min(box.start[axis] for box in filled) for axis in range(3))
-        u, v, w = (max(box.stop[axis] for box in filled) for axis in range(3))
-        return Box((x, y, z), (u, v, w))
+        first = triple(min(box.start[axis] for box in filled) for axis in range(3))
+        return Box(first, triple(max(box.stop[axis] for box in filled) for axis in range(3)))
 
     @property
     def shape(self) -> Axis3:
         """Voxels along X, Y, Z."""
-        x, y, z = (max(b - a, 0) for a, b in zip(self.start, self.stop, strict=True))
-        return (x, y, z)
+        return triple(max(b - a, 0) for a, b in zip(self.start, self.stop, strict=True))
 
     @property
     def empty(self) -> bool:
@@ -94,14 +88,11 @@ class Box(NamedTuple):
 
     def slices(self, origin: Axis3 = (0, 0, 0)) -> Slices:
         """Slices of an array whose first voxel is ``origin``."""
-        x, y, z = (slice(a - o, b - o) for a, b, o in zip(self.start, self.stop, origin, strict=True))
-        return (x, y, z)
+        return triple(slice(a - o, b - o) for a, b, o in zip(self.start, self.stop, origin, strict=True))
 
     def intersect(self, other: "Box") -> "Box | None":
         """What two boxes share; ``None`` if nothing."""
-        x, y, z = (max(a, b) for a, b in zip(self.start, other.start, strict=True))
-        u, v, w = (min(a, b) for a, b in zip(self.stop, other.stop, strict=True))
-        shared = Box((x, y, z), (u, v, w))
+        shared = Box(triple(map(max, self.start, other.start)), triple(map(min, self.stop, other.stop)))
         return None if shared.empty else shared
 
     def shifted(self, by: Sequence[int]) -> "Box":
@@ -110,15 +101,13 @@ class Box(NamedTuple):
 
     def scaled(self, by: int) -> "Box":
         """The same voxels on a grid that cuts each of them into ``by``³."""
-        (x, y, z), (u, v, w) = self
-        return Box((x * by, y * by, z * by), (u * by, v * by, w * by))
+        return Box(triple(first * by for first in self.start), triple(stop * by for stop in self.stop))
 
     def widened(self, margin: int | Sequence[int], shape: Sequence[int]) -> "Box":
         """The box with a margin on every side (one number, or one per axis), within an array of this shape."""
         margins = (margin,) * 3 if isinstance(margin, int) else margin
-        x, y, z = (max(a - m, 0) for a, m in zip(self.start, margins, strict=True))
-        u, v, w = (min(b + m, length) for b, m, length in zip(self.stop, margins, shape, strict=True))
-        return Box((x, y, z), (u, v, w))
+        start = triple(max(a - m, 0) for a, m in zip(self.start, margins, strict=True))
+        return Box(start, triple(min(b + m, length) for b, m, length in zip(self.stop, margins, shape, strict=True)))
 
     def contains(self, voxel: Sequence[float]) -> bool:
         """Whether a voxel, or a place between voxels, lies between the first voxel and the one after the last."""

@@ -1,7 +1,9 @@
 """Grid: where voxels lie in the patient. Shape and affine together, and what follows from them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,15 @@ from openvista.errors import GridError
 Axis3 = tuple[int, int, int]
 Float3 = tuple[float, float, float]
 
+T = TypeVar("T")
+
 _CODES = (("L", "R"), ("P", "A"), ("I", "S"))
+
+
+def triple(values: Iterable[T]) -> tuple[T, T, T]:
+    """Three values, one per axis, as a tuple of known length."""
+    x, y, z = values
+    return (x, y, z)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +73,7 @@ class Grid:
     @cached_property
     def spacing(self) -> Float3:
         """Voxel size in mm along the three array axes."""
-        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
-        return (x, y, z)
+        return triple(np.linalg.norm(self.affine[:3, :3], axis=0).tolist())
 
     @property
     def voxel_ml(self) -> float:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from openvista.anatomy.catalogue import ONE_PIECE_IDS
-from openvista.errors import DeviceError
+from openvista.errors import DeviceError, first_line
 from openvista.inference.device import plan_slab_rows, plan_storage
 from openvista.inference.labelling import Decision, ExactLabels, SmoothLabels
 from openvista.inference.profiles import Profile
@@ -138,7 +138,7 @@ def with_room_on_host(run: Callable[[torch.device], T], device: torch.device) ->
     try:
         return run(device)
     except torch.OutOfMemoryError as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         if device == host:
             raise DeviceError(f"the GPU's memory is too small for one window ({reason}); use --device cpu") from None
     logger.warning("out of GPU memory (%s): starting again with sums on the host", reason)

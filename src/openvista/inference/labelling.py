@@ -6,6 +6,7 @@ that was asked for, counted from 1; 0 is background.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -218,11 +219,9 @@ def interpolate(values_XYZC: Tensor, lookups: Sequence[AxisLookup], chosen_N: Te
         weight = lookup.weight.to(device)[index]
         sides.append(((lookup.low.to(device)[index], 1 - weight), (lookup.high.to(device)[index], weight)))
     corners, weights = [], []
-    for x, weight_x in sides[0]:
-        for y, weight_y in sides[1]:
-            for z, weight_z in sides[2]:
-                corners.append((x * y_length + y) * z_length + z)
-                weights.append(weight_x * weight_y * weight_z)
+    for (x, weight_x), (y, weight_y), (z, weight_z) in product(*sides):
+        corners.append((x * y_length + y) * z_length + z)
+        weights.append(weight_x * weight_y * weight_z)
     # embedding_bag is torch's fused "gather rows and sum them with weights": no [8, N, C] in between
     return functional.embedding_bag(
         torch.stack(corners, 1),

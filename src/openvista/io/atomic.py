@@ -32,13 +32,43 @@ def replacing(target: Path) -> Iterator[Path]:
     """
     temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
-        yield temporary
-        os.replace(temporary, target)
-    except OSError as error:
-        raise output_error(target, error) from error
+        with writing(target):
+            yield temporary
+            os.replace(temporary, target)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Around work that writes ``target``: a refusal of the system (OSError) becomes an OutputError of one line."""
+    try:
+        yield
+    except OSError as error:
+        raise output_error(target, error) from error
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a file in UTF-8; it is there whole or not at all.
+
+    Raises:
+        OutputError: the system refused to write.
+    """
+    with replacing(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those it lies in, if it is not there.
+
+    Raises:
+        OutputError: the system refused.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from None
 
 
 def output_error(target: Path, error: OSError) -> OutputError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.errors import MissingExtraError, ScanError
+from openvista.errors import ScanError, needs_extra
 from openvista.io.label_table import LabelTable, from_nrrd_segments, to_nrrd_segments
 from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid
 from openvista.scan import Segmentation
@@ -72,10 +72,8 @@ def write_itk(path: Path, segmentation: Segmentation) -> None:
 
 
 def _simple_itk() -> Any:
-    try:
+    with needs_extra("SimpleITK", "formats", "read and write NRRD and MHA files"):
         import SimpleITK
-    except ImportError as error:
-        raise MissingExtraError("SimpleITK", "formats", "read and write NRRD and MHA files") from error
     return SimpleITK
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import SessionError
-from openvista.io.atomic import replacing
+from openvista.io.atomic import replacing, write_text
 
 SESSION_SUFFIX = ".ovsession"
 _MANIFEST = "manifest.json"
@@ -86,8 +86,7 @@ def write_log(log: Mapping[str, Any], path: str | Path) -> Path:
         OutputError: it cannot be written there.
     """
     path = Path(path)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(log, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(log, ensure_ascii=False, indent=1) + "\n")
     return path
 
 

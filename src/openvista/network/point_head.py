@@ -37,6 +37,13 @@ class ClickLabel(IntEnum):
     SPECIAL_NEGATIVE = 2
     SPECIAL_POSITIVE = 3
 
+    @classmethod
+    def of(cls, positive: bool, special: bool) -> "ClickLabel":
+        """The label of a click on an object that may be of a special class."""
+        if special:
+            return cls.SPECIAL_POSITIVE if positive else cls.SPECIAL_NEGATIVE
+        return cls.POSITIVE if positive else cls.NEGATIVE
+
 
 @dataclass(frozen=True)
 class PointFeatures:

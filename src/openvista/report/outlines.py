@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.geometry.box import Box
-from openvista.geometry.grid import Axis3, Grid
-from openvista.report.slices import SOFT_TISSUE_WINDOW, in_ras_order, radiological
+from openvista.geometry.grid import Axis3, Grid, triple
+from openvista.report.slices import SOFT_TISSUE_WINDOW, in_ras_order, magnify, radiological
 
 TRUTH_COLOUR = (255, 196, 61)
 PREDICTED_COLOUR = (56, 189, 248)
@@ -67,8 +67,7 @@ def _places(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Axis3:
     """The slice per axis with most error; with most structure where there is no error."""
     shown = truth ^ predicted
     shown = shown if shown.any() else truth
-    x, y, z = (int(shown.sum(axis=tuple(a for a in range(3) if a != axis)).argmax()) for axis in range(3))
-    return x, y, z
+    return triple(int(shown.sum(axis=tuple(a for a in range(3) if a != axis)).argmax()) for axis in range(3))
 
 
 def _window(hu: NDArray[Any]) -> tuple[float, float]:
@@ -83,18 +82,12 @@ def _panel(planes: list[NDArray[Any]], pixel_mm: tuple[float, float], window: tu
     size_mm = hu.shape[0] * pixel_mm[0], hu.shape[1] * pixel_mm[1]
     scale = _PANEL / max(size_mm)
     size = max(1, round(size_mm[0] * scale)), max(1, round(size_mm[1] * scale))
-    grey = (_magnify(hu.astype(np.float32), size) - window[0]) / (window[1] - window[0])
+    grey = (magnify(hu.astype(np.float32), size) - window[0]) / (window[1] - window[0])
     image = np.repeat((255 * grey.clip(0, 1)).astype(np.uint8)[..., None], 3, axis=2)
-    lines = [_outline(_magnify(mask.astype(np.float32), size) >= 0.5) for mask in (truth, predicted)]
+    lines = [_outline(magnify(mask.astype(np.float32), size) >= 0.5) for mask in (truth, predicted)]
     image[lines[0]], image[lines[1]] = TRUTH_COLOUR, PREDICTED_COLOUR
     image[lines[0] & lines[1]] = _BOTH_COLOUR
     return image
-
-
-def _magnify(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Linear interpolation between pixel centres to another size, with equal outer edges."""
-    factors = [new / old for new, old in zip(size, plane.shape, strict=True)]
-    return np.asarray(ndimage.zoom(plane, factors, order=1, mode="nearest", grid_mode=True))
 
 
 def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista._version import __version__
-from openvista.errors import MissingExtraError
+from openvista.errors import needs_extra
 from openvista.io.atomic import replacing
 from openvista.report.render import render_labels
 from openvista.report.slices import colour_slice, content_box, in_ras_order, informative_slices, radiological
@@ -46,10 +46,17 @@ def write_preview(segmentation: Segmentation, path: str | Path) -> Path:
         OutputError: it cannot be written there.
         MissingExtraError: matplotlib is not installed.
     """
-    path = Path(path)
-    figure = draw_preview(segmentation)
+    return save_figure(draw_preview(segmentation), Path(path), _BACKGROUND)
+
+
+def save_figure(figure: "Figure", path: Path, background: str) -> Path:
+    """Write a figure as PNG.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", facecolor=_BACKGROUND)
+        figure.savefig(temporary, format="png", facecolor=background)
     return path
 
 
@@ -59,10 +66,8 @@ def draw_preview(segmentation: Segmentation) -> "Figure":
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
+    with needs_extra("matplotlib", "report", "draw the preview picture"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "report", "draw the preview picture") from error
     found = [row for row in segmentation.table() if row.voxels]
     height = _HEADER + 2 * _PANEL + _GAP + _FOOTER
     per_column = int((2 * _PANEL + _GAP - 0.3) / _ROW)
@@ -137,33 +142,23 @@ def _show(panel: "Axes", image: NDArray[np.float32], size: tuple[float, float]) 
     panel.set_ylim((down - side) / 2, (down + side) / 2)
 
 
-def _outlined() -> list[Any]:
-    """Text that stays readable on any picture."""
+def _write(panel: "Axes", x: float, y: float, text: str, **style: Any) -> None:
+    """Text that stays readable on any picture; x and y are shares of the panel, from its lower left."""
     from matplotlib.patheffects import withStroke
 
-    return [withStroke(linewidth=2.5, foreground="black", alpha=0.85)]
+    outline = withStroke(linewidth=2.5, foreground="black", alpha=0.85)
+    panel.text(x, y, text, transform=panel.transAxes, path_effects=[outline], **style)
 
 
 def _caption(panel: "Axes", text: str) -> None:
-    panel.text(
-        *(0.018, 0.982, text), transform=panel.transAxes, color=_TEXT, fontsize=10, va="top", path_effects=_outlined()
-    )
+    _write(panel, 0.018, 0.982, text, color=_TEXT, fontsize=10, va="top")
 
 
 def _draw_letters(panel: "Axes", letters: str) -> None:
     sides = ((0.018, 0.5, "left", "center"), (0.982, 0.5, "right", "center"))
     ends = ((0.5, 0.982, "center", "top"), (0.5, 0.018, "center", "bottom"))
     for letter, (x, y, horizontal, vertical) in zip(letters, sides + ends, strict=True):
-        panel.text(
-            *(x, y, letter),
-            transform=panel.transAxes,
-            color="#f2cc60",
-            fontsize=12,
-            fontweight="bold",
-            ha=horizontal,
-            va=vertical,
-            path_effects=_outlined(),
-        )
+        _write(panel, x, y, letter, color="#f2cc60", fontsize=12, fontweight="bold", ha=horizontal, va=vertical)
 
 
 def _draw_scale_bar(panel: "Axes", side_mm: float) -> None:
@@ -172,15 +167,7 @@ def _draw_scale_bar(panel: "Axes", side_mm: float) -> None:
     end, share = 0.982, length / side_mm
     panel.plot([end - share, end], [0.03, 0.03], transform=panel.transAxes, color=_TEXT, linewidth=2.5)
     text = f"{length // 10} cm" if length >= 10 else f"{length} mm"
-    panel.text(
-        *(end - share / 2, 0.042, text),
-        transform=panel.transAxes,
-        color=_TEXT,
-        fontsize=8.5,
-        ha="center",
-        va="bottom",
-        path_effects=_outlined(),
-    )
+    _write(panel, end - share / 2, 0.042, text, color=_TEXT, fontsize=8.5, ha="center", va="bottom")
 
 
 def _draw_legend(

@@ -10,7 +10,7 @@ from scipy import ndimage
 from openvista.anatomy.colours import Colour
 from openvista.geometry.box import Box
 from openvista.geometry.grid import Float3
-from openvista.report.slices import span
+from openvista.report.slices import magnify, span
 
 _VOXEL_BUDGET = 9_000_000  # rotated volume: about half a second on one core
 _MOST_PIXELS = 520  # of an image side: what the preview's panel shows
@@ -60,8 +60,7 @@ def _see_through(hu_XYZ: NDArray[Any], spacing: Float3, size: tuple[int, ...]) -
     matrix, offset, shape, _ = _camera(density.shape, spacing, _VOXEL_BUDGET / 8)
     through = ndimage.affine_transform(density, matrix, offset, shape, order=0, mode="grid-constant").sum(axis=1).T
     through = (through / max(float(np.percentile(through, 99.5)), 1.0)).clip(0, 1).astype(np.float32)
-    factors = [size[0] / through.shape[0], size[1] / through.shape[1]]
-    return np.asarray(ndimage.zoom(through, factors, order=1, mode="nearest", grid_mode=True))
+    return magnify(through, size)
 
 
 def _box(labels: NDArray[np.unsignedinteger], spacing: Float3) -> Box:

@@ -1,13 +1,14 @@
 """Slices of a scan with its labels, as colour images the way radiologists look at them. Arrays only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from openvista.anatomy.colours import Colour
-from openvista.geometry.grid import Axis3, Grid
+from openvista.geometry.grid import Axis3, Grid, triple
 
 SOFT_TISSUE_WINDOW = (-160.0, 240.0)  # width 400, level 40: the usual window for the abdomen and neck
 _FILL = 0.42  # opacity of a structure's inside; its outline is drawn nearly solid
@@ -46,7 +47,7 @@ def informative_slices(labels_XYZ: NDArray[Any]) -> Axis3:
         score = (counts / counts.max(axis=1, keepdims=True)).sum(axis=0)
         inward = (np.minimum(np.arange(length), np.arange(length)[::-1]) + 1) / length
         chosen.append(int(np.argmax(score * (inward / _BORDER_SHARE).clip(max=1))) * steps[axis])
-    return chosen[0], chosen[1], chosen[2]
+    return triple(chosen)
 
 
 def radiological(volume_XYZ: NDArray[np.generic], axis: int, index: int) -> NDArray[np.generic]:
@@ -98,6 +99,12 @@ def colour_slice(
             palette[key] = np.array(colour) / 255
     opacity = np.where(_outline(enlarged), _OUTLINE, _FILL) * (enlarged > 0)
     return (grey * (1 - opacity))[..., None] + palette[enlarged] * opacity[..., None]
+
+
+def magnify(plane: NDArray[np.float32], size: Sequence[int]) -> NDArray[np.float32]:
+    """Linear interpolation between pixel centres to another size, with equal outer edges."""
+    factors = [new / old for new, old in zip(size, plane.shape, strict=True)]
+    return np.asarray(ndimage.zoom(plane, factors, order=1, mode="nearest", grid_mode=True))
 
 
 def _linear(source: int, target: int) -> NDArray[np.float32]:

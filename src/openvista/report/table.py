@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from openvista.structures import StructureRow
@@ -15,14 +15,17 @@ CSV_COLUMNS = ("id", "name", "voxels", "volume_ml", "mean_hu", "sd_hu", "touches
 
 def table_csv(rows: Sequence[StructureRow]) -> str:
     """The rows as CSV with a heading; volumes to 0.001 ml, HU to 0.1; empty where unknown, ``true``/``false``."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    cells: list[Sequence[object]] = [CSV_COLUMNS]
     for row in rows:
         border = "true" if row.touches_border else "false"
-        writer.writerow(
-            [row.id, row.name, row.voxels, f"{row.volume_ml:.3f}", _hu(row.mean_hu), _hu(row.sd_hu), border]
-        )
+        cells.append([row.id, row.name, row.voxels, f"{row.volume_ml:.3f}", _hu(row.mean_hu), _hu(row.sd_hu), border])
+    return csv_text(cells)
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV, whose lines end in a line feed alone; empty where a value is ``None``."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

@@ -182,7 +182,7 @@ class ClickEngine:
         seen = []
         for click in (*inside, *(GridClick(place, True) for place in window.placed)):
             x, y, z = (where - first for where, first in zip(click.place, window.start, strict=True))
-            seen.append(WindowClick((x, y, z), _label(click.positive, special)))
+            seen.append(WindowClick((x, y, z), ClickLabel.of(click.positive, special)))
         return tuple(seen)
 
     def voxel(self, place: Float3) -> Axis3:
@@ -205,12 +205,6 @@ class ClickEngine:
         features = self.network.encode(cut_window(self.image_XYZ, self.lattice, start, self.padding))
         progress(Progress("encode", 1, 1))
         return features
-
-
-def _label(positive: bool, special: bool) -> ClickLabel:
-    if special:
-        return ClickLabel.SPECIAL_POSITIVE if positive else ClickLabel.SPECIAL_NEGATIVE
-    return ClickLabel.POSITIVE if positive else ClickLabel.NEGATIVE
 
 
 @dataclass(frozen=True, eq=False)

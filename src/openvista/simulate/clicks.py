@@ -150,12 +150,8 @@ def further_clicks(
 
 def click_labels(special_B: Tensor, positive: bool) -> Tensor:
     """The label of such a click on each object, int64 [B]: special classes have labels of their own."""
-    plain, special = (
-        (ClickLabel.POSITIVE, ClickLabel.SPECIAL_POSITIVE)
-        if positive
-        else (ClickLabel.NEGATIVE, ClickLabel.SPECIAL_NEGATIVE)
-    )
-    return torch.where(special_B, int(special), int(plain))
+    special, plain = (int(ClickLabel.of(positive, special)) for special in (True, False))
+    return torch.where(special_B, special, plain)
 
 
 def _no_clicks(objects_BXYZ: Tensor) -> Clicks:

@@ -106,16 +106,14 @@ def mixed_objects(
     return [mixer.mixed(value) for value in chosen]
 
 
+@dataclass(frozen=True, eq=False)
 class _Mixer:
     """Makes the variants of one patch; what several of them need is counted once."""
 
-    def __init__(
-        self, truth: PatchTruth, supervoxels: Supervoxels, mixing: SupervoxelMixing, random: torch.Generator
-    ) -> None:
-        self.truth = truth
-        self.supervoxels = supervoxels
-        self.mixing = mixing
-        self.random = random
+    truth: PatchTruth
+    supervoxels: Supervoxels
+    mixing: SupervoxelMixing
+    random: torch.Generator
 
     def mixed(self, value: int) -> ClickObject:
         plain = self.truth.object_of(value)
@@ -170,7 +168,7 @@ class _Mixer:
 
     def unlabelled(self) -> Iterator[ClickObject]:
         """Large supervoxels of the unlabelled rest, each once, in random order."""
-        least = self._least_voxels()
+        least = self.mixing.least_voxels(self.truth.labels_XYZ.numel())
         for number in self._shuffled(self.supervoxels.unlabelled_voxels >= least):
             free_XYZ = self.supervoxels.mask(number) & self.supervoxels.unlabelled_XYZ
             piece_XYZ = largest_piece(free_XYZ, self.mixing.opening)
@@ -180,7 +178,7 @@ class _Mixer:
 
     def merged(self) -> ClickObject | None:
         """A large supervoxel and every organ of which it covers enough; at least one."""
-        least = self._least_voxels()
+        least = self.mixing.least_voxels(self.truth.labels_XYZ.numel())
         for number in self._shuffled(self._covering & (self.supervoxels.voxels >= least)):
             whole_XYZ = largest_piece(self.supervoxels.mask(number), self.mixing.opening)
             covered = [
@@ -217,9 +215,6 @@ class _Mixer:
         for value, organ_XYZ in self._organs.items():
             covering |= self.supervoxels.voxels_in(organ_XYZ) > self._least_covered[value]
         return covering
-
-    def _least_voxels(self) -> int:
-        return self.mixing.least_voxels(self.truth.labels_XYZ.numel())
 
     def _shuffled(self, fits: Tensor) -> list[int]:
         """Numbers of the supervoxels that fit, in random order."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from openvista.errors import MissingExtraError
+from openvista.errors import needs_extra
 from openvista.geometry.grid import Float3
 from openvista.supervoxels.pieces import connect
 from openvista.supervoxels.source import Clustering
@@ -82,10 +82,8 @@ def slic_labels(
     values_XYZC: Floats, body_XYZ: NDArray[np.bool_], spacing: Float3, segments: int, compactness: float
 ) -> NDArray[np.int64]:
     """Clusters 1, 2, ... in the body, in any number of pieces; 0 elsewhere. Distances are in mm, scaled to voxels."""
-    try:
+    with needs_extra("scikit-image", "supervoxels", "make supervoxels"):
         from skimage.segmentation import slic
-    except ImportError as error:
-        raise MissingExtraError("scikit-image", "supervoxels", "make supervoxels") from error
     if segments < 2:
         return body_XYZ.astype(np.int64)
     relative = np.array(spacing) / np.prod(spacing) ** (1 / 3)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.errors import MissingExtraError
-from openvista.io.atomic import replacing
+from openvista.errors import needs_extra
+from openvista.report.preview import save_figure
 from openvista.report.slices import SOFT_TISSUE_WINDOW, content_box, in_ras_order, informative_slices, radiological
 from openvista.scan import Segmentation
 
@@ -31,9 +31,7 @@ def write_picture(supervoxels: Segmentation, path: Path) -> None:
         OutputError: it cannot be written there.
         MissingExtraError: matplotlib is not installed.
     """
-    figure = draw_boundaries(supervoxels)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", facecolor="black")
+    save_figure(draw_boundaries(supervoxels), path, "black")
 
 
 def draw_boundaries(supervoxels: Segmentation) -> "Figure":
@@ -43,10 +41,8 @@ def draw_boundaries(supervoxels: Segmentation) -> "Figure":
         ValueError: the segmentation does not know its scan.
         MissingExtraError: matplotlib is not installed.
     """
-    try:
+    with needs_extra("matplotlib", "report", "draw the preview picture"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "report", "draw the preview picture") from error
     scan = supervoxels.scan
     if scan is None:
         raise ValueError("supervoxels are drawn over their scan, which is not there")

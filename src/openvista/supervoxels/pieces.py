@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.errors import MissingExtraError
+from openvista.errors import needs_extra
 from openvista.supervoxels.planes import count_voxels, look_up
 
 Ints = NDArray[np.integer]
@@ -60,10 +60,8 @@ def keep_together(labels_XYZ: Ints) -> NDArray[np.int32]:
 
 def split(labels_XYZ: Ints) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Face-connected pieces of equal label, numbered from 1 in the order of their first voxel, and their sizes [R]."""
-    try:
+    with needs_extra("scikit-image", "supervoxels", "make supervoxels"):
         from skimage.measure import label
-    except ImportError as error:
-        raise MissingExtraError("scikit-image", "supervoxels", "make supervoxels") from error
     pieces_XYZ = label(labels_XYZ, connectivity=1, background=0).astype(np.int32)
     sizes_R = count_voxels(pieces_XYZ, int(pieces_XYZ.max()) + 1)
     sizes_R[0] = 0

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from openvista.errors import DeviceError, MissingExtraError, ModelError
+from openvista.errors import DeviceError, ModelError, first_line, needs_extra
 from openvista.geometry.grid import Float3, Grid
 from openvista.geometry.resample import axis_map
 from openvista.inference.progress import Progress, Report, silent
@@ -60,7 +60,7 @@ class SamFeatures:
         self.name, self.device, self.batch = name, device, batch
         config: Any = model.config
         self.config = config.vision_config
-        self.side = _length(self.config.image_size)
+        self.side = side_length(self.config.image_size)
         self.channels = int(model.mask_decoder.upscale_conv2.out_channels)
 
     def describe(self) -> dict[str, object]:
@@ -96,8 +96,9 @@ class SamFeatures:
         try:
             return self.upscaled(self.inputs(slices_NHW, [spacing[other] for other in range(3) if other != axis]))
         except torch.OutOfMemoryError as error:
-            reason = str(error).splitlines()[0]
-            raise DeviceError(f"the GPU's memory is too small for SAM ({reason}); use --device cpu") from None
+            raise DeviceError(
+                f"the GPU's memory is too small for SAM ({first_line(error)}); use --device cpu"
+            ) from None
 
     def inputs(self, slices_NHW: Tensor, spacing: list[float]) -> Tensor:
         """Grey slices, 0..255, to SAM's input [N, 3, S, S]."""
@@ -137,7 +138,7 @@ class SamFeatures:
 
     def _map_side(self) -> int:
         decoder: Any = self.model.mask_decoder
-        patches = self.side // _length(self.config.patch_size)
+        patches = self.side // side_length(self.config.patch_size)
         return int(patches * decoder.upscale_conv1.stride[0] * decoder.upscale_conv2.stride[0])
 
 
@@ -190,7 +191,7 @@ def load_pretrained(name_or_folder: str | Path, family: Family) -> tuple[Any, st
     try:
         model, missing = _load(name, family)
     except trouble as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         raise ModelError(f"cannot load {family.title} from {name} ({reason}); give a folder with its files") from None
     if missing:
         lacks = f"{len(missing)} weights of {family.title} are missing, first {missing[0]}"
@@ -212,10 +213,8 @@ def _load(name: str, family: Family) -> tuple[Any, list[str]]:
 
 
 def _from_files(name: str, family: Family, local_files_only: bool) -> tuple[Any, list[str]]:
-    try:
+    with needs_extra("transformers", "sam", family.purpose):
         import transformers
-    except ImportError as error:
-        raise MissingExtraError("transformers", "sam", family.purpose) from error
     config = transformers.AutoConfig.from_pretrained(name, local_files_only=local_files_only)
     if config.model_type != family.model_type:
         what = f"a {config.model_type!r} model, not {family.title}"
@@ -241,6 +240,6 @@ def _batches(indices: list[int], size: int) -> Iterator[list[int]]:
         yield indices[first : first + size]
 
 
-def _length(size: int | Sequence[int]) -> int:
+def side_length(size: int | Sequence[int]) -> int:
     """Configurations write the side of a square as one number or two."""
     return size if isinstance(size, int) else int(size[0])

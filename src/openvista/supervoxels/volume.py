@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from openvista.geometry.box import Box
-from openvista.geometry.grid import Grid
+from openvista.geometry.grid import Grid, triple
 from openvista.geometry.resample import axis_map
 from openvista.scan import Scan
 
@@ -39,8 +39,7 @@ def working_grid(scan_grid: Grid, most_voxels: int = MOST_VOXELS) -> Grid:
     grid, finest = own, min(own.spacing)
     while np.prod(grid.shape) > most_voxels:
         finest *= 1.02
-        x, y, z = (max(length, finest) for length in own.spacing)
-        grid = own.with_spacing((x, y, z))
+        grid = own.with_spacing(triple(max(length, finest) for length in own.spacing))
     return grid
 
 
@@ -71,11 +70,10 @@ def grid_weights(source: Grid, target: Grid) -> tuple[Tensor, Tensor, Tensor]:
     mapping = axis_map(source, target)
     if mapping.axes != (0, 1, 2):
         raise ValueError(f"both grids must be in RAS order, not {source.axis_codes} and {target.axis_codes}")
-    x, y, z = (
+    return triple(
         triangle_weights(mapping.positions(axis, target.shape[axis]), source.shape[axis], abs(mapping.scale[axis]))
         for axis in range(3)
     )
-    return x, y, z
 
 
 def along(weights: Tensor, values: Tensor, axis: int) -> Tensor:

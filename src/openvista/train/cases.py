@@ -1,6 +1,6 @@
 """A scan on the model grid with what is known about it, ready to be cut into patches."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,10 +102,15 @@ def load_case(case: AnyCase, preset: Preset, use: LabelUse) -> TrainingCase:
     manual: frozenset[int] = frozenset()
     known: dict[int, KnownRange] = {}
     if isinstance(case, Case):
-        marked = {value: key for key, values in case.marked_classes(use.classes).items() for value in values}
+        classes = case.marked_classes(use.classes)
+        marked = {value: class_id for class_id, values in classes.items() for value in values}
         labels_XYZ = resample_labels(_labels(case.label, scan.grid), scan.grid, prepared.grid, marked)
-        manual = frozenset(marked.values())
-        known = _known_ranges(case, marked, use.range_limited, scan.grid, prepared.grid)
+        manual = frozenset(classes)
+        known = {
+            class_id: known_range(slices, scan.grid, prepared.grid)
+            for class_id, values in classes.items()
+            if class_id in use.range_limited and (slices := case.common_slices(values)) is not None
+        }
     pseudo: frozenset[int] = frozenset()
     if use.pseudo and case.pseudo_label is not None and case.pseudo_label_reliable:
         guessed = _labels(case.pseudo_label, scan.grid)
@@ -171,19 +176,6 @@ def some_voxels(mask_XYZ: Tensor) -> Tensor:
     if len(voxels_M3) > MOST_PLACES:
         voxels_M3 = voxels_M3[torch.arange(MOST_PLACES) * len(voxels_M3) // MOST_PLACES]
     return voxels_M3.to(torch.int16)
-
-
-def _known_ranges(
-    case: Case, marked: Mapping[int, int], range_limited: Collection[int], scan_grid: Grid, grid: Grid
-) -> dict[int, KnownRange]:
-    """Range of each limited class; of a class made of several label values, where all of them are known."""
-    ranges: dict[int, SliceRange] = {}
-    for value, class_id in marked.items():
-        if class_id in range_limited and value in case.label_slices:
-            first, last = case.label_slices[value]
-            before = ranges.get(class_id, (first, last))
-            ranges[class_id] = (max(first, before[0]), min(last, before[1]))
-    return {class_id: known_range(slices, scan_grid, grid) for class_id, slices in ranges.items()}
 
 
 def _labels(path: Path, scan_grid: Grid) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from openvista.errors import OutputError, RecipeError
+from openvista.errors import OutputError, RecipeError, first_line
 from openvista.io.atomic import replacing
 
 logger = logging.getLogger(__name__)
@@ -44,8 +44,7 @@ def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # noqa: BLE001 (garbage makes an unpickler raise anything)
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RecipeError(f"{path} is damaged ({reason}): start the run anew in another folder") from None
+        raise RecipeError(f"{path} is damaged ({first_line(error)}): start the run anew in another folder") from None
     return content
 
 
@@ -60,4 +59,4 @@ def _reason(error: RuntimeError, path: Path) -> OSError | OutputError:
         probe.unlink(missing_ok=True)
     if "file write failed" in str(error) or "unexpected pos" in str(error):
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return OutputError(f"{path}: cannot be written: {str(error).splitlines()[0]}")
+    return OutputError(f"{path}: cannot be written: {first_line(error)}")

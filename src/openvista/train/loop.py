@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from openvista.distributed import Ranks
-from openvista.errors import RecipeError
+from openvista.errors import RecipeError, first_line
 from openvista.network import Vista3D, build
 from openvista.train.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
 from openvista.train.data import TrainingData, list_cases, load_data
@@ -200,9 +200,8 @@ class Trainer:
             self.ended = bool(state.get("ended", False))  # older checkpoints have none
             before = with_current_keys(json.loads(state["recipe"]))
         except (KeyError, RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
             raise RecipeError(
-                f"{self.folder / LAST} is of another network or other trained parts ({reason}): "
+                f"{self.folder / LAST} is of another network or other trained parts ({first_line(error)}): "
                 "resume with the recipe it was made by"
             ) from None
         now = self.recipe.model_dump(mode="json")

@@ -7,7 +7,7 @@ so that both take the same learning rate and weight decay (J. Liu et al., Muon i
 torch's own ``torch.optim.Muon`` takes matrices only, no kernels of convolutions, and computes in bfloat16.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -48,19 +48,14 @@ class Muon(torch.optim.Optimizer):
         super().__init__(list(parameters), defaults)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self) -> None:  # type: ignore[override]
         """One step along the gradients; parameters without one stay."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
                 update = _update_kernel if parameter.ndim > 2 else _update_other
                 update(parameter, parameter.grad, self.state[parameter], group)
-        return loss
 
 
 def _update_kernel(parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:

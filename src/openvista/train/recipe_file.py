@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.anatomy.vocabulary import Vocabulary
-from openvista.errors import AnatomyError, MissingExtraError, RecipeError
+from openvista.errors import AnatomyError, RecipeError, needs_extra
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
 from openvista.train.recipe import Recipe
@@ -70,10 +70,8 @@ def _read_keys(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
         path: the file.
         including: the files that led here.
     """
-    try:
+    with needs_extra("yaml", "train", "read a recipe"):
         import yaml
-    except ImportError:
-        raise MissingExtraError("yaml", "train", "read a recipe") from None
     try:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError:

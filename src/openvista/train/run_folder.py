@@ -22,7 +22,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ import torch
 from openvista._version import __version__
 from openvista.distributed import Ranks
 from openvista.errors import RecipeError
-from openvista.io.atomic import output_error, replacing
+from openvista.io.atomic import output_error, replacing, write_text, writing
 from openvista.train.checkpoint import LAST
 from openvista.train.curves import draw_curves
 from openvista.train.recipe import Recipe
@@ -57,7 +56,7 @@ class RunFolder:
 
     def __init__(self, path: Path, recipe: Recipe, ranks: Ranks, resume_at: int | None) -> None:
         self.path = path
-        try:
+        with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             note_launch(path, ranks)
             self._log = _LogFile(path / "log.txt", encoding="utf-8")
@@ -66,8 +65,6 @@ class RunFolder:
                     table.unlink(missing_ok=True)
                 else:
                     drop_rows_after(table, resume_at)
-        except OSError as error:
-            raise output_error(path, error) from error
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger("openvista").addHandler(self._log)
         self._write_json("recipe.json", recipe.model_dump(mode="json"))
@@ -97,26 +94,21 @@ class RunFolder:
 
     def _append(self, name: str, columns: Sequence[str], row: Sequence[float]) -> None:
         path = self.path / name
-        try:
+        with writing(path):
             new = not path.exists()
             with path.open("a", newline="") as file:
                 writer = csv.writer(file)
                 if new:
                     writer.writerow(columns)
                 writer.writerow(row)
-        except OSError as error:
-            raise output_error(path, error) from error
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        with replacing(self.path / name) as partial:
-            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_text(self.path / name, json.dumps(content, indent=2) + "\n")
 
     def __enter__(self) -> "RunFolder":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             # into the file only: whoever started the run gets the error itself
             record = logger.makeRecord(logger.name, logging.INFO, __file__, 0, "stopped: %s", (error,), None)
@@ -153,8 +145,7 @@ def note_launch(path: Path, ranks: Ranks) -> None:
         OutputError: the folder cannot be written.
     """
     if ranks.launch is not None:
-        with replacing(path / LAUNCH) as partial:
-            partial.write_text(ranks.launch, encoding="utf-8")
+        write_text(path / LAUNCH, ranks.launch)
 
 
 def is_restart(path: Path, ranks: Ranks) -> bool:
@@ -198,10 +189,8 @@ class Events:
             logger.info("no events for TensorBoard: pip install 'openvista[train]' brings it")
             return
         purge_step = None if purge_after is None else purge_after + 1
-        try:
+        with writing(folder):
             self._writer = SummaryWriter(str(folder), purge_step=purge_step)
-        except OSError as error:
-            raise output_error(folder, error) from error
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Write numbers of a step, by name.
@@ -211,11 +200,9 @@ class Events:
         """
         if self._writer is None:
             return
-        try:
+        with writing(self._folder):
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
-        except OSError as error:
-            raise output_error(self._folder, error) from error
 
     def close(self) -> None:
         """Write what is left; where the system refuses, say so: the run itself is safe."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from openvista.anatomy.catalogue import SPECIAL_IDS
 from openvista.distributed import Ranks
 from openvista.geometry.box import Box, Slices, minus, plus
-from openvista.geometry.grid import Axis3
+from openvista.geometry.grid import Axis3, triple
 from openvista.inference.windows import WindowPlan, pad, plan_windows
 from openvista.metrics.masks import dice
 from openvista.network import ClickLabel, Vista3D
@@ -72,9 +72,8 @@ def class_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int]) -
 @torch.no_grad()
 def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
     """Index of the winning class plus one, 0 for background, [X, Y, Z]; windows side by side, for speed."""
-    x, y, z = image_XYZ.shape
     device = next(network.parameters()).device
-    plan = plan_windows((x, y, z), network.preset.window, overlap=0)
+    plan = plan_windows(triple(image_XYZ.shape), network.preset.window, overlap=0)
     padded_XYZ = pad(image_XYZ.float(), plan, "constant")
     best_XYZ = torch.zeros(padded_XYZ.shape)
     index_XYZ = torch.zeros(padded_XYZ.shape, dtype=torch.int16)
@@ -96,8 +95,7 @@ def one_click_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int
         case: a prepared case.
         class_ids: classes to click on.
     """
-    x, y, z = case.image_XYZ.shape
-    plan = plan_windows((x, y, z), network.preset.window, overlap=0)
+    plan = plan_windows(triple(case.image_XYZ.shape), network.preset.window, overlap=0)
     padded_XYZ = pad(case.image_XYZ.float(), plan, "constant")
     truths = {
         class_id: class_target(case.labels_XYZ, class_id, {one: one for one in class_ids})
@@ -118,10 +116,8 @@ def one_click_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int
 
 def window_around(place: Axis3, window: Axis3, volume: Axis3) -> Box:
     """The window whose middle is the place, shifted to lie inside a volume that is at least as large."""
-    x, y, z = (
-        min(max(at - side // 2, 0), length - side) for at, side, length in zip(place, window, volume, strict=True)
-    )
-    return Box.sized((x, y, z), window)
+    sides = zip(place, window, volume, strict=True)
+    return Box.sized(triple(min(max(at - side // 2, 0), length - side) for at, side, length in sides), window)
 
 
 def dice_where_known(predicted_XYZ: Tensor, truth_XYZ: Tensor, case: TrainingCase, class_id: int) -> float | None:
@@ -147,7 +143,7 @@ def _click_masks(
     windows = network.point_head.prepare_all(network.point_decoder(pyramid))
     masks = {}
     for class_id, place, box, window in zip(clicks, places, boxes, windows, strict=True):
-        label = ClickLabel.SPECIAL_POSITIVE if class_id in SPECIAL_IDS else ClickLabel.POSITIVE
+        label = ClickLabel.of(positive=True, special=class_id in SPECIAL_IDS)
         place_3 = torch.tensor(minus(place, box.start))
         logits = network.point_logits(window, place_3[None, None], torch.tensor([[int(label)]]))
         whole_XYZ = torch.zeros(plan.padded, dtype=torch.bool)

@@ -13,7 +13,7 @@ from openvista.evaluate.report.pictures import find_pictures
 from openvista.evaluate.run_folder import PICTURES, RunInfo
 from openvista.evaluate.score import CaseRecord, scores_csv, without_nan
 from openvista.evaluate.statistics import Summary, summarise
-from openvista.io import replacing
+from openvista.io.atomic import write_text
 
 CSV_FILE, JSON_FILE, HTML_FILE = "scores.csv", "scores.json", "report.html"
 CHALLENGE_FILE = "cvpr25_metrics.csv"
@@ -79,13 +79,3 @@ def read_results(path: Path) -> Results:
 def json_text(content: Any) -> str:
     """Results as JSON, which lacks NaN."""
     return json.dumps(without_nan(content), indent=1) + "\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file of results; it is there whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from openvista.datalist import AnyCase, Case, CaseReport, DataList, SliceRange, check_datalist
+from openvista.datalist import AnyCase, Case, CaseReport, DataList, check_datalist
 from openvista.errors import DataListError
 from openvista.io import read_labels, write_segmentation
 from openvista.scan import Segmentation
@@ -243,14 +243,6 @@ def _merged(case: Case, groups: Mapping[int, list[int]], names: Mapping[int, str
     for kept, values in groups.items():
         merged[np.isin(labels, values)] = kept
     write_segmentation(Segmentation(merged, grid, dict(names)), target)
-    slices = {kept: common for kept, values in groups.items() if (common := _common_slices(case, values)) is not None}
+    slices = {kept: common for kept, values in groups.items() if (common := case.common_slices(values)) is not None}
     annotated = frozenset(kept for kept, values in groups.items() if case.annotated.issuperset(values))
     return replace(case, label=target, annotated=annotated, label_slices=slices, annotated_listed=True)
-
-
-def _common_slices(case: Case, values: list[int]) -> SliceRange | None:
-    """The slices in which every value is known; ``None`` where no value has a range."""
-    ranges = [case.label_slices[value] for value in values if value in case.label_slices]
-    if not ranges:
-        return None
-    return max(first for first, _ in ranges), min(last for _, last in ranges)

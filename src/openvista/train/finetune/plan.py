@@ -17,7 +17,7 @@ from openvista.anatomy.vocabulary import Vocabulary
 from openvista.datalist import Case, DataList, LabelMapping, map_labels, read_datalist, write_datalist
 from openvista.distributed import Ranks
 from openvista.errors import AnatomyError, DataListError, OutputError
-from openvista.io import replacing
+from openvista.io.atomic import make_folder, write_text
 from openvista.network import Vista3D, build
 from openvista.train.data import warn_of_own_transforms
 from openvista.train.export import export_model
@@ -101,13 +101,12 @@ def plan_finetune(
     _tell(shots)
     used = _run_list(listed, shots, folder)
     recipe = plan_recipe(request, base, used, mapping.classes, names, ranks)
-    _make_folder(folder)
+    make_folder(folder)
     note_launch(folder, ranks)
     used = merge_labels(used, mapping.classes, folder)
     recipe = recipe.model_copy(update={"name": model_name(folder), **_embeddings(recipe, base, used)})
     write_datalist(used)
-    with replacing(folder / RECIPE_FILE) as temporary:
-        temporary.write_text(recipe.model_dump_json(indent=2), encoding="utf-8")
+    write_text(folder / RECIPE_FILE, recipe.model_dump_json(indent=2))
     plan = FinetunePlan(request, base, recipe, names, shots)
     _write_plan(plan, folder)
     return plan
@@ -151,8 +150,7 @@ def _write_plan(plan: FinetunePlan, folder: Path) -> None:
     """What neither recipe nor data list of the run says. Written last: with this file the plan is complete."""
     skipped = [asdict(case) for case in plan.shots.skipped]
     content = {"names": dict(plan.names), "available": plan.shots.available, "skipped": skipped}
-    with replacing(folder / PLAN_FILE) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / PLAN_FILE, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _read_plan(request: FinetuneRequest, base: ModelFolder, folder: Path) -> FinetunePlan:
@@ -272,10 +270,3 @@ def _with_base_classes(card: ModelCard, base: ModelCard) -> ModelCard:
 def _check_folder(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder}: holds something already; choose another folder with -o")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from None

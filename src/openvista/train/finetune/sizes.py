@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from openvista.datalist import Case
 from openvista.geometry.box import Box
-from openvista.geometry.grid import Axis3, Float3, Grid
+from openvista.geometry.grid import Axis3, Float3, Grid, triple
 from openvista.inference.strays import stray_voxels
 from openvista.io import read_labels
 from openvista.network import Preset, build_empty
@@ -111,8 +111,8 @@ def measure_case(case: Case, classes: Mapping[int, int]) -> CaseSizes:
             if stray_voxels(mask_XYZ, grid.spacing) is not None:
                 in_pieces.add(class_id)
     ras = grid.in_ras_order()
-    x, y, z = (count * length for count, length in zip(ras.shape, ras.spacing, strict=True))
-    return CaseSizes(ras.spacing, (x, y, z), thickness, frozenset(in_pieces))
+    extent_mm = triple(count * length for count, length in zip(ras.shape, ras.spacing, strict=True))
+    return CaseSizes(ras.spacing, extent_mm, thickness, frozenset(in_pieces))
 
 
 def thickness_mm(mask_XYZ: NDArray[np.bool_], grid: Grid) -> float:
@@ -136,8 +136,7 @@ def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3
     """
     if not isinstance(wanted, str):
         return Decision(wanted, "as asked for")
-    x, y, z = (statistics.median(case.spacing[axis] for case in cases) for axis in range(3))
-    data = (x, y, z)
+    data = triple(statistics.median(case.spacing[axis] for case in cases) for axis in range(3))
     if wanted == "keep":
         return Decision(_rounded(data), "that of the data, as asked for")
     thinnest = _thinnest(cases)
@@ -149,8 +148,9 @@ def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3
     if thinnest > THICKEST * window_mm:
         factor = thinnest / (ROOMY * window_mm)
         reason = f"coarser than the model's {_text(own)} mm: the thinnest structure is {thinnest:.3g} mm across"
-        x, y, z = (length * factor for length in own)
-        return Decision(_rounded((x, y, z)), f"{reason}, over half of the model's window")
+        return Decision(
+            _rounded(triple(length * factor for length in own)), f"{reason}, over half of the model's window"
+        )
     return Decision(own, f"the model's own: the thinnest structure is {across:.2g} voxels across")
 
 
@@ -185,8 +185,7 @@ def plan_patch(
     if tuple(window) != before:
         needed = memory.bytes(model, math.prod(before)) / 1e9
         reasons.append(f"cut from {_text(before)}, which needs {needed:.1f} GB of {(free_bytes or 0) / 1e9:.1f} GB")
-    a, b, c = window
-    return Decision((a, b, c), "; ".join(reasons))
+    return Decision(triple(window), "; ".join(reasons))
 
 
 @cache
@@ -198,13 +197,13 @@ def _weights(model: Preset) -> int:
 def _finer(own: Float3, data: Float3, thinnest: float) -> Decision[Float3]:
     """Between the model's spacing and that of the data, axis by axis: there is nothing to see below the latter."""
     factor = thinnest / (COMFORTABLE * _mean(own))
-    x, y, z = (min(mine, max(mine * factor, theirs)) for mine, theirs in zip(own, data, strict=True))
+    finer = triple(min(mine, max(mine * factor, theirs)) for mine, theirs in zip(own, data, strict=True))
     across = (
         f"the thinnest structure is {thinnest:.3g} mm across, {thinnest / _mean(own):.2g} voxels of {_text(own)} mm"
     )
-    if (x, y, z) == own:
+    if finer == own:
         return Decision(own, f"the model's own: {across}, but the scans are no finer")
-    return Decision(_rounded((x, y, z)), f"finer than the model's: {across}")
+    return Decision(_rounded(finer), f"finer than the model's: {across}")
 
 
 def _thinnest(cases: Sequence[CaseSizes]) -> float:
@@ -222,8 +221,7 @@ def _mean(spacing: Float3) -> float:
 
 def _rounded(spacing: Float3) -> Float3:
     """To three digits: people read it."""
-    x, y, z = (float(f"{length:.3g}") for length in spacing)
-    return (x, y, z)
+    return triple(float(f"{length:.3g}") for length in spacing)
 
 
 def _text(numbers: Sequence[float]) -> str:
