@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from openvista.errors import GridError
-from openvista.geometry.grid import Grid
+from openvista.geometry.grid import Grid, triple
 
 ORIENTATIONS = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))
 
@@ -136,3 +136,10 @@ def test_unusable_grids_say_why(shape: tuple[int, ...], affine: NDArray[np.float
     with pytest.raises(GridError, match=words) as caught:
         Grid(shape, affine)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_a_triple_has_three_values() -> None:
+    assert triple(range(3)) == (0, 1, 2)
+    for count in (2, 4):
+        with pytest.raises(ValueError, match="values to unpack"):
+            triple(range(count))

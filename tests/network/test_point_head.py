@@ -41,6 +41,11 @@ def same(a: Tensor, b: Tensor) -> bool:
     return torch.allclose(a, b, atol=1e-5 * float(b.abs().max()), rtol=0)
 
 
+def test_labels_of_clicks() -> None:
+    labels = [ClickLabel.of(positive, special) for special in (False, True) for positive in (False, True)]
+    assert labels == [0, 1, 2, 3]  # as the weights know them
+
+
 def test_shapes_and_size_of_what_is_kept(network: Vista3D, features: PointFeatures) -> None:
     assert features.window == (16, 16, 16)
     assert features.halved_1CXYZ.shape == (1, 8, 8, 8, 8)

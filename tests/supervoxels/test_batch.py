@@ -15,10 +15,10 @@ from openvista.datalist import read_datalist, write_datalist
 from openvista.errors import DataListError
 from openvista.io import read_labels
 from openvista.supervoxels import Clustering
-from openvista.supervoxels.batch import Job, Work, cases_of, do_jobs, jobs_of, map_path, with_supervoxels
+from openvista.supervoxels.batch import Job, JobSettings, cases_of, do_jobs, jobs_of, map_path, with_supervoxels
 from openvista.supervoxels.source import IntensityFeatures
 
-WORK = Work(IntensityFeatures(), Clustering(segments=12, compactness=0.1))
+WORK = JobSettings(IntensityFeatures(), Clustering(segments=12, compactness=0.1))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from openvista.cli.console import bars, say, set_up_logging
-from openvista.cli.files import check_folder, make_folder, work_on_each
+from openvista.cli.files import check_folder, work_on_each
 from openvista.cli.lazy import BEGAN
 from openvista.cli.options import Device, ModelName, Precision, ProfileName, Quiet, Verbose
 from openvista.cvpr.case_file import CaseFile, find_cases, read_case_file, read_truth, write_labels
@@ -17,6 +17,7 @@ from openvista.cvpr.image import Reading
 from openvista.cvpr.predict import Deadline, Predictor, run_seconds
 from openvista.errors import InputError, ModelError, OutputError, PromptError
 from openvista.inference.profiles import find_profile
+from openvista.io.atomic import make_folder
 from openvista.model import load_model
 from openvista.scan import Scan
 from openvista.weights import find_model

@@ -10,7 +10,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from openvista.cli.console import bars, say, set_up_logging
 from openvista.cli.evaluation_tables import print_comparison, print_summary
-from openvista.cli.files import make_folder
 from openvista.cli.options import (
     Device,
     Mapping,
@@ -27,6 +26,7 @@ from openvista.errors import InputError
 from openvista.evaluate.compare import compare_results, disagreements, write_comparison
 from openvista.evaluate.evaluation import Evaluation, prepare_evaluation
 from openvista.evaluate.report.results import HTML_FILE, read_results, write_results
+from openvista.io.atomic import make_folder
 
 
 class _RunUnlessCompare(TyperGroup):

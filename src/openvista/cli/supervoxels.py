@@ -24,8 +24,8 @@ from openvista.model import load_model
 from openvista.supervoxels import Clustering
 from openvista.supervoxels.batch import (
     Job,
+    JobSettings,
     Outcome,
-    Work,
     cases_of,
     do_jobs,
     jobs_of,
@@ -105,9 +105,9 @@ def supervoxels(
     source = _source(features, model, device, quiet)
     if compactness is None:
         clustering = replace(clustering, compactness=source.compactness)
-    work = Work(source, clustering, overwrite, preview)
+    settings = JobSettings(source, clustering, overwrite, preview)
     with _bars(len(jobs), quiet) as (report, done):
-        outcomes = do_jobs(jobs, work, min(workers or usual_workers(), len(jobs)), report, done)
+        outcomes = do_jobs(jobs, settings, min(workers or usual_workers(), len(jobs)), report, done)
     if listed is not None and list_target is not None and any(outcome.error is None for outcome in outcomes):
         write_datalist(with_supervoxels(listed, outcomes), list_target)
     _tell(outcomes, list_target, quiet)

@@ -189,10 +189,10 @@ def _clicks(path: Path, entry: Any, order: Any, shape: Axis3) -> tuple[ArrayClic
     signs = [sign for sign in _SIGNS for _ in places[sign]]
     if order is not None:
         order = order if isinstance(order, list | tuple | np.ndarray) else [order]
-        told = [str(sign) for sign in order if sign is not None]  # None: nothing was wrong, and no click was made
-        if sorted(told) != sorted(signs):
-            raise PromptError(f"{path}: clicks_order {told} does not fit the clicks, which are {signs}; name each one")
-        signs = told
+        given = [str(sign) for sign in order if sign is not None]  # None: nothing was wrong, and no click was made
+        if sorted(given) != sorted(signs):
+            raise PromptError(f"{path}: clicks_order {given} does not fit the clicks, which are {signs}; name each one")
+        signs = given
     rest = {sign: iter(voxels) for sign, voxels in places.items()}
     return tuple(ArrayClick(next(rest[sign]), _SIGNS[sign]) for sign in signs)
 

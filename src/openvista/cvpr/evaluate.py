@@ -78,17 +78,17 @@ class Outcome:
 
     def row(self) -> dict[str, str | float | int]:
         """Column to value, named and ordered as in the official table."""
-        numbered = {
-            name: {f"{name}_{run}": value for run, value in enumerate(values, start=1)}
-            for name, values in (("RunningTime", self.seconds), ("DSC", self.dsc), ("NSD", self.nsd))
-        }
+
+        def numbered(name: str, values: Sequence[float]) -> dict[str, float]:
+            return {f"{name}_{run}": value for run, value in enumerate(values, start=1)}
+
         return {
             "CaseName": self.name,
             "TotalRunningTime": sum(self.seconds),
-            **numbered["RunningTime"],
+            **numbered("RunningTime", self.seconds),
             **ranking_numbers(self.dsc[1:], self.nsd[1:]),
-            **numbered["DSC"],
-            **numbered["NSD"],
+            **numbered("DSC", self.dsc),
+            **numbered("NSD", self.nsd),
             "num_class": self.classes,
             "runtime_upperbound": SECONDS_PER_CLASS * self.classes,
         }
@@ -125,19 +125,16 @@ def iterate(
     shape: Axis3 = truth_ZYX.shape
     given: list[list[ArrayClick]] = [[] for _ in ids]
     labels_ZYX: Labels = np.zeros(shape, np.uint8)
-    if boxes is not None:
-        step = _run(respond, Request(shape, ids, boxes, ((),) * len(ids)), 0)
-        labels_ZYX = step.labels_ZYX
-        yield step
-    for count in range(1, clicks + 1):
-        for index, value in enumerate(ids):
+    for count in range(0 if boxes is not None else 1, clicks + 1):
+        for index, value in enumerate(ids if count > 0 else ()):
             region = Box.whole(shape) if regions is None else regions[index]
             click = official_click(truth_ZYX[region.slices()] == value, labels_ZYX[region.slices()] == value)
             if click is not None:
                 given[index].append(ArrayClick(plus(click.voxel, region.start), click.positive))
-        step = _run(respond, Request(shape, ids, boxes, tuple(map(tuple, given)), labels_ZYX), count)
-        labels_ZYX = step.labels_ZYX
-        yield step
+        request = Request(shape, ids, boxes, tuple(map(tuple, given)), labels_ZYX if count > 0 else None)
+        began = time.perf_counter()
+        labels_ZYX = respond(request)
+        yield Step(count, labels_ZYX, time.perf_counter() - began)
 
 
 def check_truth(case: CaseFile, truth_ZYX: NDArray[np.integer]) -> tuple[int, ...]:
@@ -184,12 +181,6 @@ def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
     """
     rows = [outcome.row() for outcome in outcomes]
     write_text(path, csv_text([rows[0], *(row.values() for row in rows)]))
-
-
-def _run(respond: Respond, request: Request, clicks: int) -> Step:
-    began = time.perf_counter()
-    labels_ZYX = respond(request)
-    return Step(clicks, labels_ZYX, time.perf_counter() - began)
 
 
 def official_click(truth_ZYX: Mask, predicted_ZYX: Mask) -> ArrayClick | None:

@@ -1,4 +1,4 @@
-"""Which image belongs to which label map, told from the names of files and folders."""
+"""Which image belongs to which label map, by the names of files and folders."""
 
 import re
 from collections import defaultdict

@@ -68,7 +68,7 @@ class PreparedEvaluation:
         model: the model to judge.
         cases: all of the run, by name.
         run: what is done with them.
-        info: what is told with the results.
+        info: what is reported with the results.
         ranks: which process this is.
         folder: of the run; ``None``: nothing is kept, and this process is the only one.
     """
@@ -105,7 +105,7 @@ def prepare_evaluation(asked: Evaluation, command: str) -> PreparedEvaluation:
 
     Args:
         asked: by the user.
-        command: that asked for it, to be told with the results.
+        command: that asked for it; reported with the results.
 
     Raises:
         InputError: something that does not exist, or that does not fit.

@@ -52,7 +52,7 @@ class Meter:
 
 
 def _forget_peak() -> None:
-    """Start a new peak. Where that is impossible, what is told later is the peak since the process began."""
+    """Start a new peak. Where that is impossible, what is reported later is the peak since the process began."""
     with suppress(OSError):
         _RESET.write_text(_RESET_PEAK)
 

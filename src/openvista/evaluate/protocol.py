@@ -88,7 +88,7 @@ class Protocol:
     """A named way to ask a model (paper facts §7).
 
     Attributes:
-        name: to be told with every number.
+        name: reported with every number.
         summary: one line.
         run_case: the work.
         branches: of the network that it asks.

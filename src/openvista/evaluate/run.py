@@ -22,9 +22,9 @@ from openvista.weights.registry import sha256_of
 logger = logging.getLogger(__name__)
 
 Look = Callable[[LabelledScan, ScoredAnswer, Score], None]
-"""Told about every scored answer, for pictures."""
+"""Called with every scored answer, for pictures."""
 Done = Callable[[str], None]
-"""Told the name of every finished case."""
+"""Called with the name of every finished case."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def describe_run(
     run: Run,
     command: str,
 ) -> RunInfo:
-    """What is told with the results.
+    """What is reported with the results.
 
     Args:
         card: of the model.
@@ -143,7 +143,7 @@ def evaluate_case(model: JudgedModel, case: Case, run: Run, name: str = "", look
         case: from a data list.
         run: what to do.
         name: of the case, instead of the file's.
-        look: told about every scored answer.
+        look: called with every scored answer.
 
     Raises:
         ScanError: a file that cannot be read.
@@ -171,7 +171,7 @@ def work_in_folder(
         model: the model to judge.
         cases: all of the run, by name.
         run: what to do.
-        done: told about each case of this process, the earlier finished ones as well.
+        done: called with the name of each case of this process, also of those that were finished earlier.
     """
     mine, finished = folder.ranks.share(tuple(cases)), folder.finished()
     earlier = [record for record in folder.records() if record.case in mine]

@@ -87,7 +87,7 @@ def segment_scan(
         scan: HU on its own grid, any orientation and spacing.
         class_ids: what to look for, at least one; a voxel gets the one with the largest logit if that is above 0.
         profile: the choices.
-        progress: told about progress.
+        progress: called after every step.
         one_piece_ids: classes that are one connected thing; where the profile drops strays, theirs are.
 
     Raises:

@@ -47,7 +47,7 @@ class FeatureVolume:
 
         Args:
             embeddings_KC: one row per class, float32.
-            progress: told about rows.
+            progress: called after every row.
         """
         parts: list[Crop] = []
         for some_KC in embeddings_KC.split(_TOGETHER):
@@ -77,7 +77,7 @@ def compute_features(
         prepared: the scan on the model grid.
         profile: where windows lie and how they are averaged.
         budget: bytes that may be kept in memory, half of what is free if ``None``; a larger volume goes to disk.
-        progress: told after every window.
+        progress: called after every window.
 
     Raises:
         OutputError: it goes to disk, and there is no space.

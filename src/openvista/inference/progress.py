@@ -1,4 +1,4 @@
-"""How far a long call has come, told to whoever asked. Needs no torch."""
+"""How far a long call has come, for whoever asks. Needs no torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

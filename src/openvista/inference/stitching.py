@@ -67,7 +67,7 @@ def stitch(
         encode: the network.
         channels: C of what ``encode`` returns.
         storage: where to keep sums.
-        progress: told after every window.
+        progress: called after every window.
     """
     plan, importance_XYZ = windowed.plan, windowed.importance(storage.device)
     axis = plan.streaming_axis

@@ -12,7 +12,7 @@ both empty         NaN          NaN          0             NaN
 ================== ============ ============ ============= ===================
 
 So a mean of Dice runs over the cases that have the structure (paper facts §7, as MONAI's ``ignore_empty``); a missed
-structure counts with 0 there but has no distance, hence reports tell the number of missed ones beside HD95. What
+structure counts with 0 there but has no distance, hence reports give the number of missed ones beside HD95. What
 is found where there is nothing shows in the volume error.
 """
 

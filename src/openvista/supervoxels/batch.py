@@ -58,7 +58,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Work:
+class JobSettings:
     """How to do each job.
 
     Attributes:
@@ -85,7 +85,7 @@ def usual_workers() -> int:
 
 def do_jobs(
     jobs: Sequence[Job],
-    work: Work,
+    settings: JobSettings,
     workers: int = 1,
     progress: Callable[[Job, Progress], None] = lambda job, step: None,
     done: Callable[[Outcome], None] = lambda outcome: None,
@@ -97,10 +97,10 @@ def do_jobs(
 
     Args:
         jobs: with different targets.
-        work: how.
+        settings: how.
         workers: jobs at a time; on a CPU each gets its share of the cores.
-        progress: told about each step, from the worker's thread.
-        done: told about each outcome, in the order of jobs.
+        progress: called after each step, from the worker's thread.
+        done: called with each outcome, in the order of jobs.
     """
     stop = Event()
     before = torch.get_num_threads()
@@ -111,7 +111,7 @@ def do_jobs(
                 raise _Stopped
             progress(job, done)
 
-        return _do(job, work, step)
+        return _do(job, settings, step)
 
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, before // workers),))
     try:
@@ -126,18 +126,18 @@ def do_jobs(
         torch.set_num_threads(before)
 
 
-def _do(job: Job, work: Work, step: Callable[[Progress], None]) -> Outcome:
+def _do(job: Job, settings: JobSettings, step: Callable[[Progress], None]) -> Outcome:
     step(Progress("prepare", 0, 1))
     try:
         scan = read_scan(job.image)
-        if not work.overwrite and is_made(job.target, scan, provenance(work.source, work.clustering)):
-            if work.preview and not picture_path(job.target).exists():
+        if not settings.overwrite and is_made(job.target, scan, provenance(settings.source, settings.clustering)):
+            if settings.preview and not picture_path(job.target).exists():
                 write_picture(replace(read_segmentation(job.target), scan=scan), picture_path(job.target))
             return Outcome(job)
-        made = make_supervoxels(scan, work.source, work.clustering, step)
+        made = make_supervoxels(scan, settings.source, settings.clustering, step)
         job.target.parent.mkdir(parents=True, exist_ok=True)
         write_map(made, job.target)
-        if work.preview:
+        if settings.preview:
             write_picture(made, picture_path(job.target))
         return Outcome(job, int(made.labels.max()))
     except InputError as error:
@@ -225,8 +225,8 @@ def with_supervoxels(listed: DataList, outcomes: Sequence[Outcome]) -> DataList:
     """The list with the maps that are there now; other cases stay as they were."""
     targets = {outcome.job.image: outcome.job.target for outcome in outcomes if outcome.error is None}
 
-    def told(case: AnyCase) -> AnyCase:
+    def with_map(case: AnyCase) -> AnyCase:
         target = targets.get(Path(os.path.abspath(case.image)))
         return case if target is None else replace(case, supervoxels=target)
 
-    return listed.changed(told)
+    return listed.changed(with_map)

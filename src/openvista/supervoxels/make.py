@@ -44,7 +44,7 @@ def make_supervoxels(
         scan: HU on its own grid; any orientation and spacing.
         source: where features come from.
         clustering: how many, how round, how smooth.
-        progress: told after each step, as stages ``"prepare"``, ``"encode"`` and ``"cluster"``.
+        progress: called after each step, with stages ``"prepare"``, ``"encode"`` and ``"cluster"``.
         most_voxels: scans with more are clustered on a coarser grid and brought back, which bounds the memory.
 
     Returns:
@@ -90,16 +90,14 @@ def outside_air(voxels: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
     if count == 0:
         return np.zeros(voxels.shape, bool)
     sizes = count_voxels(pieces, count + 1)
-    sizes[0] = 0
+    sizes[0] = 0  # of what is no air: never chosen
     at_side = np.zeros(count + 1, bool)
     for axis in grid.ras_order[0][:2]:
         for end in (0, -1):
             at_side[np.unique(pieces.take(end, axis))] = True
     chosen = at_side & (sizes >= _LEAST_SHARE * voxels.size)
-    if not chosen[1:].any():
-        chosen[:] = False
-        chosen[int(np.argmax(sizes))] = True
-    chosen[0] = False
+    if not chosen.any():
+        chosen[np.argmax(sizes)] = True
     return np.asarray(look_up(chosen, pieces))
 
 

@@ -43,7 +43,7 @@ class FeatureSource(Protocol):
         Args:
             scan: HU, any orientation.
             grid: the working grid; not finer than the scan.
-            progress: told after each step, as stage ``"encode"``.
+            progress: called after each step, with stage ``"encode"``.
         """
         ...
 

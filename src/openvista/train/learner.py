@@ -179,7 +179,7 @@ class Schedule:
     def learning_rate(self, step: int, time_over: float) -> float:
         """Of this step (from 0): rises along the warm-up, then stays or falls towards zero along a cosine.
 
-        How far it has fallen is told by the steps before this one, so that the last one still learns, or by the clock.
+        How far it has fallen depends on the steps before this one, so that the last one still learns, or on the clock.
         """
         warm = min(1.0, (step + 1) / max(self.recipe.warmup_steps, 1))
         over = min(max(step / self.steps, time_over), 1.0)

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StepReport:
-    """What ``progress`` is told after each step.
+    """What ``progress`` is called with after each step.
 
     Attributes:
         step: steps done.

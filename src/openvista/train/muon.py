@@ -17,8 +17,8 @@ from torch.optim.adamw import adamw
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Factors of x, x³ and x⁵ that take singular values of 0.01 to 1 to about 1 (Jordan et al.)."""
 
-TURNS = 5
-"""Newton-Schulz steps (Jordan et al.)."""
+NEWTON_SCHULZ_STEPS = 5
+"""Of one optimiser step (Jordan et al.)."""
 
 ADAM_STEP = 0.2
 """Root mean square of AdamW's steps at learning rate 1 (Liu et al.)."""
@@ -85,7 +85,7 @@ def orthogonal(matrix_AB: Tensor) -> Tensor:
     """The matrix with its singular values brought to about 1 (0.7 to 1.2), by Newton-Schulz steps.
 
     They are done on the smaller Gram matrix, which commutes with all its polynomials: the large matrix is multiplied
-    twice, whatever the number of turns. [A, B] in and out.
+    twice, whatever their number. [A, B] in and out.
     """
     if matrix_AB.shape[0] > matrix_AB.shape[1]:
         return orthogonal(matrix_AB.T).T
@@ -93,8 +93,8 @@ def orthogonal(matrix_AB: Tensor) -> Tensor:
     gram_AA = matrix_AB @ matrix_AB.T
     one, three, five = QUINTIC
     total_AA = identity_AA = torch.eye(len(gram_AA), dtype=gram_AA.dtype, device=gram_AA.device)
-    for _ in range(TURNS):
-        turn_AA = one * identity_AA + three * gram_AA + five * (gram_AA @ gram_AA)
-        total_AA = turn_AA @ total_AA
-        gram_AA = turn_AA @ gram_AA @ turn_AA
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        step_AA = one * identity_AA + three * gram_AA + five * (gram_AA @ gram_AA)
+        total_AA = step_AA @ total_AA
+        gram_AA = step_AA @ gram_AA @ step_AA
     return total_AA @ matrix_AB

@@ -1,6 +1,7 @@
 """Pictures of the worst cases: kept while a run goes on, because masks are not."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from openvista.io import replacing
 
 PER_STRUCTURE = 2
 """Pictures that each process keeps of a structure; the worst ones of all are therefore among them."""
-_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class WorstPictures:
 
 def picture_path(folder: Path, case: str, class_id: int) -> Path:
     """Where the picture of a structure of a case lies."""
-    return folder / f"{class_id}-{''.join(letter if letter in _SAFE else '_' for letter in case)}.png"
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", case)
+    return folder / f"{class_id}-{safe}.png"
 
 
 def find_pictures(folder: Path, records: Iterable[CaseRecord], clicks: int | None) -> list[Picture]:

@@ -148,9 +148,8 @@ def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3
     if thinnest > THICKEST * window_mm:
         factor = thinnest / (ROOMY * window_mm)
         reason = f"coarser than the model's {_text(own)} mm: the thinnest structure is {thinnest:.3g} mm across"
-        return Decision(
-            _rounded(triple(length * factor for length in own)), f"{reason}, over half of the model's window"
-        )
+        coarser = triple(length * factor for length in own)
+        return Decision(_rounded(coarser), f"{reason}, over half of the model's window")
     return Decision(own, f"the model's own: the thinnest structure is {across:.2g} voxels across")
 
 

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+
+from openvista.errors import OutputError
+from openvista.io.atomic import make_folder, replacing, write_text, writing
+
+
+def test_text_is_written_in_utf_8(tmp_path: Path) -> None:
+    write_text(tmp_path / "text", "Größe\n")
+    assert (tmp_path / "text").read_bytes() == "Größe\n".encode()
+    assert list(tmp_path.iterdir()) == [tmp_path / "text"]
+
+
+def test_after_an_error_the_older_file_is_there(tmp_path: Path) -> None:
+    write_text(tmp_path / "text", "older")
+
+    def write_and_fail(path: Path) -> None:
+        path.write_text("newer")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "text") as temporary:
+        write_and_fail(temporary)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("text", "older")]
+
+
+def test_a_refusal_names_the_target(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"missing.text: cannot be written: .*; create the folder first"):
+        write_text(tmp_path / "missing" / "text", "")
+    with pytest.raises(OutputError, match=r"target: cannot be written: No space left"), writing(tmp_path / "target"):
+        raise OSError(28, "No space left on device")
+
+
+def test_folders_are_made_with_those_they_lie_in(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    write_text(tmp_path / "file", "")
+    with pytest.raises(OutputError, match=r"file: cannot be made: .*; choose another folder"):
+        make_folder(tmp_path / "file")
