@@ -9,13 +9,13 @@ from openvista.weights.naming import official_to_ours
 OFFICIAL = "image_encoder.encoder."
 
 
-def encoder(blocks=(1, 2, 1), channels_in=1):
+def encoder(blocks=(1, 2, 1)):
     torch.manual_seed(0)
-    return Encoder(channels_in, 4, blocks).eval()
+    return Encoder(4, blocks).eval()
 
 
-def image(count=1, channels=1, sides=(16, 8, 12)):
-    return torch.rand(count, channels, *sides, generator=torch.Generator().manual_seed(1))
+def image(count=1):
+    return torch.rand(count, 1, 16, 8, 12, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.fixture(autouse=True)
@@ -32,17 +32,17 @@ def test_each_level_has_twice_the_channels_on_half_the_sides(blocks):
     ]
 
 
-@pytest.mark.parametrize(("blocks", "channels", "count"), [((1, 2), 2, 1), ((2, 1, 1), 1, 2)])
-def test_any_depth_is_segresnets(blocks, channels, count):
-    """The parity test of the whole network knows one depth, one channel and one image."""
+@pytest.mark.parametrize(("blocks", "count"), [((1, 2), 1), ((2, 1, 1), 2)])
+def test_any_depth_is_segresnets(blocks, count):
+    """The parity test of the whole network knows one depth and one image."""
     segresnet = pytest.importorskip("monai.networks.nets.segresnet_ds")
     torch.manual_seed(2)
-    theirs = segresnet.SegResEncoder(init_filters=4, in_channels=channels, norm="instance", blocks_down=blocks).eval()
-    ours = encoder(blocks, channels)
+    theirs = segresnet.SegResEncoder(init_filters=4, in_channels=1, norm="instance", blocks_down=blocks).eval()
+    ours = encoder(blocks)
     names = {name: official_to_ours(OFFICIAL + name) for name in theirs.state_dict()}
     weights = {names[name].removeprefix("encoder."): tensor for name, tensor in theirs.state_dict().items()}
     ours.load_state_dict(weights, strict=True)
-    x = image(count, channels)
+    x = image(count)
     for one, other in zip(ours(x), theirs(x), strict=True):
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-4)
 
@@ -73,6 +73,10 @@ def test_in_half_precision_the_stem_still_tells_one_hu_from_the_next():
 def test_features_lie_in_memory_as_the_weights_do(layout):
     network = encoder().to(memory_format=layout)
     plain = encoder()(image())
-    for ours, expected in zip(network(image()), plain, strict=True):
+    given = []
+    network.levels[0].register_forward_pre_hook(lambda _, inputs: given.append(*inputs))
+    pyramid = network(image())
+    assert given[0].is_contiguous(memory_format=layout), "what the first level gets"
+    for ours, expected in zip(pyramid, plain, strict=True):
         assert ours.is_contiguous(memory_format=layout)
         assert torch.allclose(ours, expected, atol=1e-4)
