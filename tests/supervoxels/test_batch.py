@@ -15,7 +15,15 @@ from openvista.datalist import read_datalist, write_datalist
 from openvista.errors import DataListError
 from openvista.io import read_labels
 from openvista.supervoxels import Clustering
-from openvista.supervoxels.batch import Job, JobSettings, cases_of, do_jobs, jobs_of, map_path, with_supervoxels
+from openvista.supervoxels.batch import (
+    JobSettings,
+    SupervoxelJob,
+    cases_of,
+    do_jobs,
+    jobs_of,
+    map_path,
+    with_supervoxels,
+)
 from openvista.supervoxels.source import IntensityFeatures
 
 WORK = JobSettings(IntensityFeatures(), Clustering(segments=12, compactness=0.1))
@@ -150,4 +158,4 @@ def test_two_scans_that_would_share_a_map_are_refused(listed, tmp_path):
     with pytest.raises(DataListError, match="rename one"):
         jobs_of([case, twin], tmp_path)
     assert [job.image for job in jobs_of([case, case], tmp_path)] == [case.image]
-    assert Job(case.image, map_path(tmp_path, case.image)) in jobs_of([case], tmp_path)
+    assert SupervoxelJob(case.image, map_path(tmp_path, case.image)) in jobs_of([case], tmp_path)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from openvista.weights.sources import OFFICIAL, REFUSED, Source
+from openvista.weights.sources import OFFICIAL, REFUSED, HubModel
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
@@ -20,7 +20,7 @@ def test_an_official_model_is_a_file_of_a_repository_whose_licence_can_be_read(n
 
 
 def test_the_page_is_that_of_the_repository():
-    source = Source(repository="some-one/a.model", file="m.safetensors", licence="CC0", licence_text="")
+    source = HubModel(repository="some-one/a.model", file="m.safetensors", licence="CC0", licence_text="")
     assert source.page == "https://huggingface.co/some-one/a.model"
 
 

@@ -23,7 +23,7 @@ from openvista.session.session import ObjectRef, Session
 
 
 @dataclass(frozen=True)
-class Prompts:
+class GivenPrompts:
     """The prompts of one command, as :mod:`openvista.cli.drawn_text` reads them.
 
     Attributes:
@@ -131,7 +131,7 @@ def click(
     set_up_logging(verbose, quiet)
     if class_name is not None and new is not None:
         raise PromptError("--class and --new are two objects: give one of them")
-    prompts = Prompts(
+    prompts = GivenPrompts(
         [parse_click(text) for text in at or ()],
         [parse_box(text) for text in box or ()],
         [parse_scribble(text) for text in scribble or ()],

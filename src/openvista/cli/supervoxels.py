@@ -23,9 +23,9 @@ from openvista.io.paths import find_image
 from openvista.model import load_model
 from openvista.supervoxels import Clustering
 from openvista.supervoxels.batch import (
-    Job,
+    JobOutcome,
     JobSettings,
-    Outcome,
+    SupervoxelJob,
     cases_of,
     do_jobs,
     jobs_of,
@@ -115,13 +115,13 @@ def supervoxels(
 
 def _plan(
     scans: list[Path], datalist: Path | None, output: Path | None, split: str
-) -> tuple[DataList | None, list[Job], Path | None]:
+) -> tuple[DataList | None, list[SupervoxelJob], Path | None]:
     """What to do, and where the new data list goes; refused before anything is computed."""
     folder = output or (datalist.parent if datalist else Path())
     check_folder(folder)
     if datalist is None:
         images = [find_image(scan) for scan in scans]
-        jobs = [Job(image, map_path(folder, image)) for image in images]
+        jobs = [SupervoxelJob(image, map_path(folder, image)) for image in images]
         listed, list_target = None, None
     else:
         listed = read_datalist(datalist, must_exist=False)  # it may name the maps that are to be made
@@ -162,19 +162,21 @@ def _silence_transformers() -> None:
 
 
 @contextmanager
-def _bars(total: int, quiet: bool) -> Iterator[tuple[Callable[[Job, Step], None], Callable[[Outcome], None]]]:
+def _bars(
+    total: int, quiet: bool
+) -> Iterator[tuple[Callable[[SupervoxelJob, Step], None], Callable[[JobOutcome], None]]]:
     """A bar for all scans, and one for each that is being worked on, on standard error."""
     with bars(quiet, counted=True) as bar:
         every = bar.add_task("scans", total=total)
         tasks: dict[Path, TaskID] = {}
 
-        def report(job: Job, step: Step) -> None:
+        def report(job: SupervoxelJob, step: Step) -> None:
             if job.target not in tasks:
                 tasks[job.target] = bar.add_task("", total=None)
             text = f"  {job.image.name}: {STAGES.get(step.stage, step.stage)}"
             bar.update(tasks[job.target], description=text, completed=step.done, total=step.total)
 
-        def done(outcome: Outcome) -> None:
+        def done(outcome: JobOutcome) -> None:
             bar.advance(every)
             if outcome.job.target in tasks:
                 bar.remove_task(tasks.pop(outcome.job.target))
@@ -182,7 +184,7 @@ def _bars(total: int, quiet: bool) -> Iterator[tuple[Callable[[Job, Step], None]
         yield report, done
 
 
-def _tell(outcomes: list[Outcome], list_target: Path | None, quiet: bool) -> None:
+def _tell(outcomes: list[JobOutcome], list_target: Path | None, quiet: bool) -> None:
     """What was made, and an error when something was not."""
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if len(outcomes) == len(failed) == 1:

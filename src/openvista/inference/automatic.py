@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class WindowQuestion:
     """What is asked of every window.
 
     Attributes:
@@ -51,7 +51,7 @@ CHANNELS_PER_CLASS = 4
 """With at least so many feature channels per class, logits are stitched (benchmarks/crossover.py: between 3 and 12)."""
 
 
-def ask(network: WindowNetwork, class_ids: Sequence[int]) -> Question:
+def ask(network: WindowNetwork, class_ids: Sequence[int]) -> WindowQuestion:
     """Stitch logits when few classes are asked for, else features: whichever is faster.
 
     Both give the same result, since stitching and the dot product with an embedding are linear. Logits pay the dot
@@ -62,14 +62,14 @@ def ask(network: WindowNetwork, class_ids: Sequence[int]) -> Question:
     chunk = network.compute.chunk
     if classes * CHANNELS_PER_CLASS <= channels:
         logger.info("stitching the logits of %d classes", classes)
-        return Question(
+        return WindowQuestion(
             tuple(class_ids),
             lambda window_XYZ: network.logits(embeddings_KC, window_XYZ),
             classes,
             Decision(None, chunk),
         )
     logger.info("stitching %d features for %d classes", channels, classes)
-    return Question(tuple(class_ids), network.features, channels, Decision(embeddings_KC, chunk))
+    return WindowQuestion(tuple(class_ids), network.features, channels, Decision(embeddings_KC, chunk))
 
 
 def segment_scan(
@@ -110,7 +110,7 @@ def segment_scan(
 
 
 def label_windowed(
-    windowed: Windowed, question: Question, storage: Storage, progress: Report = silent
+    windowed: Windowed, question: WindowQuestion, storage: Storage, progress: Report = silent
 ) -> NDArray[np.unsignedinteger]:
     """A scan cut into windows to class ids on the scan's own grid: the loop over slabs."""
     prepared, plan = windowed.prepared, windowed.plan

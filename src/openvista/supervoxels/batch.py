@@ -30,7 +30,7 @@ SPLITS = ("training", "testing", "all")
 
 
 @dataclass(frozen=True)
-class Job:
+class SupervoxelJob:
     """One scan to do.
 
     Attributes:
@@ -43,7 +43,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What became of a job.
 
     Attributes:
@@ -52,7 +52,7 @@ class Outcome:
         error: one line, where it failed.
     """
 
-    job: Job
+    job: SupervoxelJob
     count: int = 0
     error: str | None = None
 
@@ -84,12 +84,12 @@ def usual_workers() -> int:
 
 
 def do_jobs(
-    jobs: Sequence[Job],
+    jobs: Sequence[SupervoxelJob],
     settings: JobSettings,
     workers: int = 1,
-    progress: Callable[[Job, Progress], None] = lambda job, step: None,
-    done: Callable[[Outcome], None] = lambda outcome: None,
-) -> list[Outcome]:
+    progress: Callable[[SupervoxelJob, Progress], None] = lambda job, step: None,
+    done: Callable[[JobOutcome], None] = lambda outcome: None,
+) -> list[JobOutcome]:
     """Do every job, in threads; results in the order of jobs.
 
     Bad input ends one job, not the others. Any other error, or Ctrl-C, stops everything soon; nothing half-written
@@ -105,7 +105,7 @@ def do_jobs(
     stop = Event()
     before = torch.get_num_threads()
 
-    def run(job: Job) -> Outcome:
+    def run(job: SupervoxelJob) -> JobOutcome:
         def step(done: Progress) -> None:
             if stop.is_set():
                 raise _Stopped
@@ -126,24 +126,24 @@ def do_jobs(
         torch.set_num_threads(before)
 
 
-def _do(job: Job, settings: JobSettings, step: Callable[[Progress], None]) -> Outcome:
+def _do(job: SupervoxelJob, settings: JobSettings, step: Callable[[Progress], None]) -> JobOutcome:
     step(Progress("prepare", 0, 1))
     try:
         scan = read_scan(job.image)
         if not settings.overwrite and is_made(job.target, scan, provenance(settings.source, settings.clustering)):
             if settings.preview and not picture_path(job.target).exists():
                 write_picture(replace(read_segmentation(job.target), scan=scan), picture_path(job.target))
-            return Outcome(job)
+            return JobOutcome(job)
         made = make_supervoxels(scan, settings.source, settings.clustering, step)
         job.target.parent.mkdir(parents=True, exist_ok=True)
         write_map(made, job.target)
         if settings.preview:
             write_picture(made, picture_path(job.target))
-        return Outcome(job, int(made.labels.max()))
+        return JobOutcome(job, int(made.labels.max()))
     except InputError as error:
-        return Outcome(job, error=str(error))
+        return JobOutcome(job, error=str(error))
     except OSError as error:
-        return Outcome(job, error=f"{job.target}: cannot be written: {error.strerror or error}")
+        return JobOutcome(job, error=f"{job.target}: cannot be written: {error.strerror or error}")
 
 
 def map_path(folder: Path, image: Path) -> Path:
@@ -205,7 +205,7 @@ def cases_of(listed: DataList, split: str) -> list[AnyCase]:
     return cases
 
 
-def jobs_of(cases: Sequence[AnyCase], folder: Path) -> list[Job]:
+def jobs_of(cases: Sequence[AnyCase], folder: Path) -> list[SupervoxelJob]:
     """A job for each different scan; targets lie in ``folder`` as the scans lie in the folder they share.
 
     Raises:
@@ -213,7 +213,7 @@ def jobs_of(cases: Sequence[AnyCase], folder: Path) -> list[Job]:
     """
     images = list(dict.fromkeys(Path(os.path.abspath(case.image)) for case in cases))
     common = Path(os.path.commonpath([image.parent for image in images]))
-    jobs = [Job(image, map_path(folder / image.parent.relative_to(common), image)) for image in images]
+    jobs = [SupervoxelJob(image, map_path(folder / image.parent.relative_to(common), image)) for image in images]
     taken: dict[Path, Path] = {}
     for job in jobs:
         if (other := taken.setdefault(job.target, job.image)) != job.image:
@@ -221,7 +221,7 @@ def jobs_of(cases: Sequence[AnyCase], folder: Path) -> list[Job]:
     return jobs
 
 
-def with_supervoxels(listed: DataList, outcomes: Sequence[Outcome]) -> DataList:
+def with_supervoxels(listed: DataList, outcomes: Sequence[JobOutcome]) -> DataList:
     """The list with the maps that are there now; other cases stay as they were."""
     targets = {outcome.job.image: outcome.job.target for outcome in outcomes if outcome.error is None}
 

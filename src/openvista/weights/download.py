@@ -11,14 +11,14 @@ from typing import Any
 
 from openvista.errors import ModelError, OutputError, WeightsError, first_line
 from openvista.weights.registry import ModelFolder, home_folder, models_folder, sha256_of
-from openvista.weights.sources import OFFICIAL, REFUSED, Source
+from openvista.weights.sources import OFFICIAL, REFUSED, HubModel
 
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 10
 
 
-def official_source(name: str) -> Source:
+def official_source(name: str) -> HubModel:
     """Where an official model comes from, and its licence.
 
     Raises:
@@ -78,7 +78,7 @@ def download_model(
     return model
 
 
-def _fetch(name: str, source: Source, revision: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+def _fetch(name: str, source: HubModel, revision: str, folder: Path) -> tuple[Path, dict[str, Any]]:
     """The weights file on this disk, and where it came from."""
     from huggingface_hub import HfApi, constants, hf_hub_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError

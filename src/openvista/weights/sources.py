@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class HubModel:
     """One official model on the Hugging Face hub.
 
     Attributes:
@@ -36,7 +36,7 @@ Safe stand: Open Model License as the model card says, after you have checked {p
 Research use only: not a medical device."""
 
 OFFICIAL = {
-    "vista3d": Source(
+    "vista3d": HubModel(
         repository="nvidia/NV-Segment-CT",
         file="vista3d_pretrained_model/model.safetensors",
         licence="NVIDIA Open Model License according to the model card; sources contradict, verify",

@@ -56,7 +56,7 @@ class CaseSizes:
 
 
 @dataclass(frozen=True)
-class Decision(Generic[T]):
+class PlannedValue(Generic[T]):
     """A decision and why."""
 
     value: T
@@ -122,7 +122,7 @@ def thickness_mm(mask_XYZ: NDArray[np.bool_], grid: Grid) -> float:
     return float(2 * depth_mm.max() - min(grid.spacing))  # depths run to the middle of the next voxel outside
 
 
-def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3 = "auto") -> Decision[Float3]:
+def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3 = "auto") -> PlannedValue[Float3]:
     """Voxel size for a fine-tune, in mm along R, A, S.
 
     ``"auto"`` keeps the model's own unless the structures are far outside of what it resolves, because all that it
@@ -135,10 +135,10 @@ def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3
         wanted: ``"auto"``, ``"keep"`` or the spacing itself.
     """
     if not isinstance(wanted, str):
-        return Decision(wanted, "as asked for")
+        return PlannedValue(wanted, "as asked for")
     data = triple(statistics.median(case.spacing[axis] for case in cases) for axis in range(3))
     if wanted == "keep":
-        return Decision(_rounded(data), "that of the data, as asked for")
+        return PlannedValue(_rounded(data), "that of the data, as asked for")
     thinnest = _thinnest(cases)
     own = model.spacing
     across = thinnest / _mean(own)
@@ -149,13 +149,13 @@ def plan_spacing(model: Preset, cases: Sequence[CaseSizes], wanted: str | Float3
         factor = thinnest / (ROOMY * window_mm)
         reason = f"coarser than the model's {_text(own)} mm: the thinnest structure is {thinnest:.3g} mm across"
         coarser = triple(length * factor for length in own)
-        return Decision(_rounded(coarser), f"{reason}, over half of the model's window")
-    return Decision(own, f"the model's own: the thinnest structure is {across:.2g} voxels across")
+        return PlannedValue(_rounded(coarser), f"{reason}, over half of the model's window")
+    return PlannedValue(own, f"the model's own: the thinnest structure is {across:.2g} voxels across")
 
 
 def plan_patch(
     model: Preset, spacing: Float3, cases: Sequence[CaseSizes], free_bytes: int | None, memory: StepMemory
-) -> Decision[Axis3]:
+) -> PlannedValue[Axis3]:
     """Voxels of a patch, along R, A, S; it becomes the window of the model that comes out.
 
     The model's own window, cut to the largest scan where even that is shorter (not with clicks, whose positions are
@@ -184,7 +184,7 @@ def plan_patch(
     if tuple(window) != before:
         needed = memory.bytes(model, math.prod(before)) / 1e9
         reasons.append(f"cut from {_text(before)}, which needs {needed:.1f} GB of {(free_bytes or 0) / 1e9:.1f} GB")
-    return Decision(triple(window), "; ".join(reasons))
+    return PlannedValue(triple(window), "; ".join(reasons))
 
 
 @cache
@@ -193,7 +193,7 @@ def _weights(model: Preset) -> int:
     return sum(parameter.numel() for parameter in build_empty(model).parameters())
 
 
-def _finer(own: Float3, data: Float3, thinnest: float) -> Decision[Float3]:
+def _finer(own: Float3, data: Float3, thinnest: float) -> PlannedValue[Float3]:
     """Between the model's spacing and that of the data, axis by axis: there is nothing to see below the latter."""
     factor = thinnest / (COMFORTABLE * _mean(own))
     finer = triple(min(mine, max(mine * factor, theirs)) for mine, theirs in zip(own, data, strict=True))
@@ -201,8 +201,8 @@ def _finer(own: Float3, data: Float3, thinnest: float) -> Decision[Float3]:
         f"the thinnest structure is {thinnest:.3g} mm across, {thinnest / _mean(own):.2g} voxels of {_text(own)} mm"
     )
     if finer == own:
-        return Decision(own, f"the model's own: {across}, but the scans are no finer")
-    return Decision(_rounded(finer), f"finer than the model's: {across}")
+        return PlannedValue(own, f"the model's own: {across}, but the scans are no finer")
+    return PlannedValue(_rounded(finer), f"finer than the model's: {across}")
 
 
 def _thinnest(cases: Sequence[CaseSizes]) -> float:
