@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": "Score a model on a data list; compare two runs.",
     "cvpr": "The CVPR 2025 challenge for interactive 3D segmentation: its case files in, its label maps and scores "
     "out.",
+    "bundle": "Write a model as a MONAI bundle; import a bundle's weights.",
 }
 """What ``openvista --help`` lists: each command, the name of its module here, with the first sentence of its help."""
 

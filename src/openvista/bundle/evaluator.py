@@ -1,0 +1,184 @@
+"""The ``evaluator`` of a bundle: MONAI's engine around ours, so that MONAI's transforms and handlers work with it.
+
+The only module that imports MONAI when it is loaded.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.engines import Evaluator
+from monai.engines.utils import IterationEvents
+from torch import nn
+
+from openvista.bundle.command import check_command, reporting
+from openvista.bundle.network import BundleNetwork, load_weights, plain_network
+from openvista.bundle.prompts import Prompt, check_item, read_prompt
+from openvista.errors import InputError, OutputError
+
+PRED = "pred"
+
+
+class CheckpointLoader:
+    """Fills networks from a checkpoint, once; a handler of MONAI's engines, and callable as such.
+
+    Args:
+        load_path: any naming of a VISTA3D checkpoint.
+        load_dict: name to network; one name, "model".
+        strict: always so; a checkpoint that does not fit is an error.
+        map_location: not looked at: tensors go to where the network is.
+    """
+
+    def __init__(
+        self, load_path: str, load_dict: Mapping[str, nn.Module], map_location: Any = None, strict: bool = True
+    ) -> None:
+        self.load_path = Path(load_path)
+        self.networks = [plain_network(network) for network in load_dict.values()]
+        self.done = False
+
+    def __call__(self, engine: Any = None) -> None:
+        if self.done:
+            return
+        with reporting():
+            for network in self.networks:
+                if not isinstance(network, BundleNetwork):
+                    raise InputError(
+                        f"checkpointloader#load_dict holds a {type(network).__name__}: leave it at @network"
+                    )
+                load_weights(network, self.load_path)
+        self.done = True
+
+    def attach(self, engine: Any) -> None:
+        """Let an engine load the weights before it starts."""
+        engine.checkpoint = self
+
+
+class BundleEvaluator(Evaluator):
+    """Answers the prompt of each item of a data loader.
+
+    Args:
+        device: where the network computes.
+        val_data_loader: of items that ``preprocessing`` made, one at a time.
+        network: of the bundle, perhaps wrapped for several processes.
+        inferer: a :class:`openvista.bundle.inferer.BundleInferer`.
+        amp: compute in the precision that suits the device; else in float32.
+        checkpoint: loaded before the first item, if nobody did it before.
+        hyper_kwargs: ``everything_labels``: ids asked for where an item has no prompt; ``image_key``: key of the image.
+            ``user_prompt`` is always true and ``val_head`` "auto"; ``label_set`` and ``val_label_set`` are there for
+            configurations that refer to them.
+        rest: of MONAI's ``Evaluator``: ``postprocessing``, ``val_handlers``, ``key_val_metric``, ...
+
+    Raises:
+        InputError: an entry of ``hyper_kwargs`` that nobody reads.
+    """
+
+    checkpoint: CheckpointLoader | None
+
+    def __init__(
+        self,
+        device: torch.device | str,
+        val_data_loader: Any,
+        network: nn.Module,
+        inferer: Any,
+        amp: bool = True,
+        checkpoint: CheckpointLoader | None = None,
+        hyper_kwargs: Mapping[str, Any] | None = None,
+        **rest: Any,
+    ) -> None:
+        self.checkpoint = checkpoint
+        super().__init__(device=device, val_data_loader=val_data_loader, **rest)
+        self.network = network
+        self.inferer = inferer
+        self.precision = "auto" if amp else "float32"
+        self.asked = dict(hyper_kwargs or {})
+        self.image_key = str(self.asked.get("image_key", "image"))
+        _check_choices(self.asked)
+
+    def run(self, global_epoch: int = 1) -> None:
+        """Answer everything; in a command of MONAI a wrong input ends it with one line and exit code 2.
+
+        Raises:
+            OpenVistaError: the first thing that is wrong. Prompts are looked at before anything is computed.
+        """
+        with reporting():
+            check_command()
+            for item in self._items():
+                check_item(item, self.image_key)
+            if self.checkpoint is not None:
+                self.checkpoint(self)
+            self._plain.eval()
+            self._check_prompts()
+            super().run(global_epoch)
+
+    @property
+    def _plain(self) -> nn.Module:
+        return plain_network(self.network)
+
+    def _items(self) -> Sequence[Mapping[str, Any]]:
+        """What the data set was made from, before any transform."""
+        dataset = getattr(self.data_loader, "dataset", None)
+        items = getattr(dataset, "data", None)
+        return [item for item in items if isinstance(item, Mapping)] if isinstance(items, Sequence) else []
+
+    def _check_prompts(self) -> None:
+        """Read every prompt by the step of ``preprocessing`` that reads them, without reading any image."""
+        from openvista.bundle.prompts import PromptTransformd
+
+        chain = getattr(getattr(self.data_loader, "dataset", None), "transform", None)
+        steps = getattr(chain, "transforms", ())
+        step = next((step for step in steps if isinstance(step, PromptTransformd)), PromptTransformd())
+        for item in self._items():
+            self._prompt(step(item))
+
+    def _prompt(self, item: Mapping[str, Any]) -> Prompt:
+        text = item.get("prompt")
+        text = text if isinstance(text, str) or text is None else text[0]
+        network = self._plain
+        prompt = Prompt() if text is None else read_prompt(text, network.vocabulary)  # type: ignore[union-attr, operator]
+        if prompt == Prompt() and (everything := self.asked.get("everything_labels")):
+            return Prompt(tuple(int(one) for one in everything))
+        return prompt
+
+    def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
+        """One item."""
+        image = batchdata[self.image_key].to(engine.state.device)
+        prompt = self._prompt(batchdata)
+        with torch.no_grad():
+            pred = self.inferer(inputs=image, network=self.network, prompt=prompt, precision=self.precision)
+        engine.state.output = {**batchdata, self.image_key: image, PRED: pred}
+        engine.fire_event(IterationEvents.FORWARD_COMPLETED)
+        engine.fire_event(IterationEvents.MODEL_COMPLETED)
+        output: dict[str, Any] = engine.state.output
+        return output
+
+
+def _check_choices(asked: Mapping[str, Any]) -> None:
+    known = ("user_prompt", "everything_labels", "image_key", "val_head", "val_label_set", "label_set")
+    if unknown := sorted(set(asked) - set(known)):
+        raise InputError(f"evaluator#hyper_kwargs#{unknown[0]}: nobody reads it; there is {', '.join(known)}")
+    if not asked.get("user_prompt", True):
+        raise InputError("evaluator#hyper_kwargs#user_prompt is false: an evaluator here always answers prompts")
+    if asked.get("val_head", "auto") != "auto":
+        raise InputError(
+            f"evaluator#hyper_kwargs#val_head is {asked['val_head']!r}: this evaluator asks by class (auto); "
+            "'openvista evaluate --protocol clicks' scores clicks"
+        )
+
+
+def check_output_folder(folder: str | Path) -> Path:
+    """The folder, made if it is not there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    path = Path(folder)
+    with suppress(FileExistsError):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be made: {error.strerror}; choose another output_dir") from None
+    if not path.is_dir():
+        raise OutputError(f"{path}: is a file; choose another output_dir")
+    return path

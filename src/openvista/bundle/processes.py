@@ -1,0 +1,65 @@
+"""Several processes of torchrun: which device each takes, and how they meet, on GPUs and without."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from torch import distributed
+
+from openvista.distributed import PATIENCE, Ranks
+from openvista.errors import DeviceError
+
+
+def local_device() -> torch.device:
+    """The GPU of this process; the CPU where torch sees none.
+
+    Raises:
+        DeviceError: there are more processes than GPUs.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if rank >= torch.cuda.device_count():
+        raise DeviceError(
+            f"process {rank} of this machine needs a GPU of its own, torch sees {torch.cuda.device_count()}: "
+            "set --nproc-per-node to the number of GPUs"
+        )
+    return torch.device("cuda", rank)
+
+
+def join(device: torch.device | str, patience: timedelta = PATIENCE) -> None:
+    """Meet the other processes, once; alone where torchrun started none. NCCL between GPUs, else gloo."""
+    if distributed.is_initialized() or "RANK" not in os.environ:
+        return
+    where = torch.device(device)
+    if where.type == "cuda":
+        torch.cuda.set_device(where)
+    distributed.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=patience)
+
+
+def leave() -> None:
+    """Leave the others, if there are any."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def ranks_of(device: torch.device | str) -> Ranks:
+    """Which of how many processes this is, whoever made the group."""
+    if not distributed.is_initialized():
+        return Ranks(device=torch.device(device))
+    local = os.environ.get("LOCAL_RANK")
+    return Ranks(
+        distributed.get_rank(),
+        distributed.get_world_size(),
+        torch.device(device),
+        local_rank=None if local is None else int(local),
+    )
+
+
+def numbered_folder(parent: Path, name: str, ranks: Ranks) -> Path:
+    """``<parent>/<name>-1``, or the next number that is free; the same in all processes."""
+    number = 1
+    while (parent / f"{name}-{number}").exists():
+        number += 1
+    return parent / f"{name}-{int(ranks.agree(number))}"
