@@ -1,7 +1,7 @@
 """What a command line of MONAI asks a bundle for, and how errors of ours leave it.
 
 MONAI takes any ``--id value``: one that no configuration knows becomes an id that nobody reads. And it shows every
-error as a traceback. Both are put right here, for processes that ``python -m monai.bundle`` started, and only for those.
+error as a traceback. Both are put right here, for processes that ``python -m monai.bundle`` started and no others.
 """
 
 import ast
@@ -25,7 +25,6 @@ REFUSED: Mapping[str, str] = {
         _TENSORRT,
     ),
     "modality": "this bundle is for CT alone: leave modality out",
-    "mlflow_dir": "runs are not tracked with MLflow: look at tensorboard/ and train.csv in the run's folder",
 }
 """Ids of official configurations that nothing here can honour, and what to do."""
 
@@ -43,7 +42,7 @@ def reporting() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        ours = _cause(error)
+        ours = cause_of(error)
         if ours is None:
             raise
         if not _is_command():
@@ -153,7 +152,7 @@ def _is_command() -> bool:
     return spec is not None and spec.name == _MONAI_COMMAND
 
 
-def _cause(error: BaseException | None) -> OpenVistaError | None:
+def cause_of(error: BaseException | None) -> OpenVistaError | None:
     """The error itself, or what it was made from, if that is one of ours."""
     while error is not None:
         if isinstance(error, OpenVistaError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from monai.data import MetaTensor
 from monai.engines import Evaluator
 from monai.engines.utils import IterationEvents
 from torch import nn
@@ -94,9 +95,10 @@ class BundleEvaluator(Evaluator):
         self.precision = "auto" if amp else "float32"
         self.asked = dict(hyper_kwargs or {})
         self.image_key = str(self.asked.get("image_key", "image"))
-        _check_choices(self.asked)
+        with reporting():
+            _check_choices(self.asked)
 
-    def run(self, global_epoch: int = 1) -> None:
+    def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
         """Answer everything; in a command of MONAI a wrong input ends it with one line and exit code 2.
 
         Raises:
@@ -113,8 +115,11 @@ class BundleEvaluator(Evaluator):
             super().run(global_epoch)
 
     @property
-    def _plain(self) -> nn.Module:
-        return plain_network(self.network)
+    def _plain(self) -> BundleNetwork:
+        network = plain_network(self.network)
+        if not isinstance(network, BundleNetwork):
+            raise InputError(f"network is a {type(network).__name__}: leave network_def as it is")
+        return network
 
     def _items(self) -> Sequence[Mapping[str, Any]]:
         """What the data set was made from, before any transform."""
@@ -135,8 +140,7 @@ class BundleEvaluator(Evaluator):
     def _prompt(self, item: Mapping[str, Any]) -> Prompt:
         text = item.get("prompt")
         text = text if isinstance(text, str) or text is None else text[0]
-        network = self._plain
-        prompt = Prompt() if text is None else read_prompt(text, network.vocabulary)  # type: ignore[union-attr, operator]
+        prompt = Prompt() if text is None else read_prompt(text, self._plain.vocabulary)
         if prompt == Prompt() and (everything := self.asked.get("everything_labels")):
             return Prompt(tuple(int(one) for one in everything))
         return prompt
@@ -147,6 +151,7 @@ class BundleEvaluator(Evaluator):
         prompt = self._prompt(batchdata)
         with torch.no_grad():
             pred = self.inferer(inputs=image, network=self.network, prompt=prompt, precision=self.precision)
+        pred = MetaTensor(pred).copy_meta_from(image) if isinstance(image, MetaTensor) else pred  # for file names
         engine.state.output = {**batchdata, self.image_key: image, PRED: pred}
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)

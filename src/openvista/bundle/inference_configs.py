@@ -178,7 +178,7 @@ def postprocessing(chain: str = "@preprocessing", key: str = "@image_key") -> li
         {
             "_target_": "Invertd",
             "keys": "pred",
-            "transform": f"$copy.deepcopy({chain})",
+            "transform": chain,
             "orig_keys": key,
             "nearest_interp": True,
             "to_tensor": True,

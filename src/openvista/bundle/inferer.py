@@ -12,6 +12,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
+from openvista.bundle.command import reporting
 from openvista.bundle.network import BundleNetwork, plain_network
 from openvista.bundle.prompts import Prompt
 from openvista.errors import InputError, PromptError
@@ -52,6 +53,7 @@ class BundleInferer:
     everything_labels: Sequence[int] | None = None
     profile: str = "bundle"
 
+    @reporting()
     def __post_init__(self) -> None:
         self._profile = find_profile(self.profile).override(overlap=self.overlap)
 
@@ -97,6 +99,9 @@ class BundleInferer:
     def _model(self, network: BundleNetwork, spacing: Float3, device: str, precision: str, ids: Sequence[int]) -> Model:
         """The model that looks at this grid, with these windows; it knows what is asked for."""
         x, y, z = (int(side) for side in self.roi_size)
+        multiple = network.network.preset.window_multiple
+        if min(x, y, z) < 2 * multiple or x % multiple or y % multiple or z % multiple:
+            raise InputError(f"patch_size {[x, y, z]}: give three multiples of {multiple}, {2 * multiple} or more")
         key = ((x, y, z), spacing, device, precision, tuple(ids))
         if key not in network.models:
             network.network.preset = replace(network.network.preset, window=(x, y, z), spacing=spacing)
@@ -137,6 +142,7 @@ class BundleInferer:
             "gaussian",
             padding_mode="replicate",
         )
+        assert isinstance(logits_1KXYZ, Tensor)
         best_11XYZ, index_11XYZ = logits_1KXYZ.max(1, keepdim=True)
         ids_K = torch.as_tensor(list(self.everything_labels), device=inputs.device)
         return torch.where(best_11XYZ > 0, ids_K[index_11XYZ], 0).float()
@@ -145,7 +151,7 @@ class BundleInferer:
 def clicked_parts(mask_XYZ: NDArray[np.bool_], clicks: Sequence[Click]) -> NDArray[np.bool_]:
     """The connected parts (by faces) of a mask that hold a positive click; all of it where no part does."""
     parts_XYZ, _ = ndimage.label(mask_XYZ)
-    places = [tuple(int(round(part)) for part in click.voxel) for click in clicks if click.positive]
+    places = [tuple(round(part) for part in click.voxel) for click in clicks if click.positive]
     wanted = {int(parts_XYZ[place]) for place in places} - {0}
     return np.isin(parts_XYZ, list(wanted)) if wanted else mask_XYZ
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from openvista.anatomy.vocabulary import Vocabulary
+from openvista.bundle.command import reporting
 from openvista.errors import ModelError
 from openvista.network import Vista3D, build
 from openvista.weights import ModelCard, naming, read_card
@@ -62,6 +63,7 @@ def everything(card: ModelCard) -> list[int]:
     return Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name).expand(None)
 
 
+@reporting()
 def build_network(
     bundle_root: str = ".", encoder_embed_dim: int | None = None, in_channels: int = 1, card: str = CARD
 ) -> BundleNetwork:

@@ -121,8 +121,8 @@ def _number(value: Any, id_: str, path: Path) -> float:
 
 def _expression(path: Path, id_: str, value: str) -> str:
     return (
-        f"{path}: {id_} is {value[:60]!r}, which would have to be evaluated: refused; write the number itself there, or "
-        "use 'openvista models import' with the checkpoint"
+        f"{path}: {id_} is {value[:60]!r}, which would have to be evaluated: refused; write the number itself there, "
+        "or use 'openvista models import' with the checkpoint"
     )
 
 

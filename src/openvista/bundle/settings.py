@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from openvista.bundle.command import reporting
 from openvista.errors import RecipeError
 
 
@@ -76,6 +77,7 @@ class EventFiles(Setting):
 
     log_dir: str | None = None
 
+    @reporting()
     def __post_init__(self) -> None:
         if self.log_dir is not None:
             raise RecipeError("log_dir: events for TensorBoard lie in the run's folder; leave it out")
@@ -124,6 +126,7 @@ class DiceCrossEntropy:
     smooth_nr: float = 0.0
     smooth_dr: float = 1e-5
 
+    @reporting()
     def __post_init__(self) -> None:
         for key, fixed in _LOSS.items():
             if getattr(self, key) not in fixed:
@@ -139,7 +142,8 @@ _LOSS: Mapping[str, tuple[Any, ...]] = {
     "smooth_nr": (0.0, 1e-4),
     "smooth_dr": (1e-5, 0.01),
 }
-"""What may stand there: the loop's own, and for smoothing the official fine-tune's, which differs on empty masks only."""
+"""What may stand there: the loop's own value first; for smoothing also that of the official fine-tune, which counts on
+empty masks only."""
 
 
 @dataclass
@@ -154,6 +158,7 @@ class Preparation:
     spacing: Sequence[float]
     axcodes: str = "RAS"
 
+    @reporting()
     def __post_init__(self) -> None:
         if self.axcodes != "RAS":
             raise RecipeError(f"train#deterministic_transforms: axcodes {self.axcodes!r}: training turns scans to RAS")
