@@ -3,13 +3,12 @@
 The only module that imports MONAI when it is loaded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from monai.data import MetaTensor
 from monai.engines import Evaluator
 from monai.engines.utils import IterationEvents
 from torch import nn
@@ -89,7 +88,8 @@ class BundleEvaluator(Evaluator):
         **rest: Any,
     ) -> None:
         self.checkpoint = checkpoint
-        super().__init__(device=device, val_data_loader=val_data_loader, **rest)
+        self._length = rest.pop("epoch_length", None)
+        super().__init__(device=device, val_data_loader=val_data_loader, epoch_length=1, **rest)  # no list is read yet
         self.network = network
         self.inferer = inferer
         self.precision = "auto" if amp else "float32"
@@ -106,12 +106,16 @@ class BundleEvaluator(Evaluator):
         """
         with reporting():
             check_command()
+            dataset = getattr(self.data_loader, "dataset", None)
+            if isinstance(dataset, Sized) and len(dataset) == 0:
+                raise InputError("there is no scan: look at input_dict, or at input_dir and input_suffix")
             for item in self._items():
                 check_item(item, self.image_key)
             if self.checkpoint is not None:
                 self.checkpoint(self)
             self._plain.eval()
             self._check_prompts()
+            self.state.epoch_length = len(self.data_loader) if self._length is None else self._length
             super().run(global_epoch)
 
     @property
@@ -151,7 +155,6 @@ class BundleEvaluator(Evaluator):
         prompt = self._prompt(batchdata)
         with torch.no_grad():
             pred = self.inferer(inputs=image, network=self.network, prompt=prompt, precision=self.precision)
-        pred = MetaTensor(pred).copy_meta_from(image) if isinstance(image, MetaTensor) else pred  # for file names
         engine.state.output = {**batchdata, self.image_key: image, PRED: pred}
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)

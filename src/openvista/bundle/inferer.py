@@ -94,7 +94,7 @@ class BundleInferer:
         else:
             found = model.segment(scan, list(ids) or None, profile=self._profile)
             labels_XYZ = found.labels.astype(np.float32)
-        return torch.from_numpy(labels_XYZ)[None, None].to(inputs.device)
+        return _like(inputs, torch.from_numpy(labels_XYZ)[None, None].to(inputs.device))
 
     def _model(self, network: BundleNetwork, spacing: Float3, device: str, precision: str, ids: Sequence[int]) -> Model:
         """The model that looks at this grid, with these windows; it knows what is asked for."""
@@ -145,7 +145,7 @@ class BundleInferer:
         assert isinstance(logits_1KXYZ, Tensor)
         best_11XYZ, index_11XYZ = logits_1KXYZ.max(1, keepdim=True)
         ids_K = torch.as_tensor(list(self.everything_labels), device=inputs.device)
-        return torch.where(best_11XYZ > 0, ids_K[index_11XYZ], 0).float()
+        return _like(inputs, torch.where(best_11XYZ > 0, ids_K[index_11XYZ], 0).float())
 
 
 def clicked_parts(mask_XYZ: NDArray[np.bool_], clicks: Sequence[Click]) -> NDArray[np.bool_]:
@@ -165,6 +165,14 @@ def _also(network: BundleNetwork, ids: Sequence[int]) -> dict[str, Any]:
         "classes": tuple(sorted({*card.classes, *official})),
         "extra_classes": {**card.extra_classes, **own},
     }
+
+
+def _like(inputs: Tensor, result: Tensor) -> Tensor:
+    """The result with what MONAI's tensors know of the file and of the steps to undo."""
+    if not hasattr(inputs, "copy_meta_from"):
+        return result
+    tracked: Tensor = type(inputs)(result).copy_meta_from(inputs)  # type: ignore[attr-defined]
+    return tracked
 
 
 def _affine(inputs: Tensor) -> NDArray[np.float64]:
