@@ -1,11 +1,8 @@
 """Small bundles, and a folder with what a user has: scans, labels, a data list."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import pytest
 import torch
 
@@ -13,6 +10,7 @@ from openvista.bundle.export import export_bundle
 from openvista.network import Preset, build
 from openvista.weights import ModelCard
 from openvista.weights.store import save_model
+from small_bundle import write_cases
 
 pytest.importorskip("monai.bundle")
 pytest.importorskip("ignite")
@@ -25,9 +23,6 @@ TINY48 = Preset(
     spacing=(2.0, 2.0, 2.0),
     class_rows=260,
 )
-SHAPE = (24, 22, 20)
-AFFINE = np.diag([-2.5, -2.0, 3.0, 1.0])
-AFFINE[:3, 3] = (40.0, 30.0, -20.0)
 
 
 @pytest.fixture(autouse=True)
@@ -38,30 +33,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def write_case(folder: Path, number: int) -> None:
-    """A bright box in a body in air, and its label map; axes run as in most CT files."""
-    random = np.random.default_rng(number)
-    voxels = np.full(SHAPE, -1000.0)
-    voxels[3:21, 3:19, 2:18] = 40
-    voxels[9:15, 8:14, 6:14] = 300
-    voxels += random.normal(0, 10, SHAPE)
-    labels = np.zeros(SHAPE, np.uint8)
-    labels[9:15, 8:14, 6:14] = 1
-    nib.save(nib.Nifti1Image(voxels.astype(np.int16), AFFINE), folder / f"ct{number}.nii.gz")
-    nib.save(nib.Nifti1Image(labels, AFFINE), folder / f"label{number}.nii.gz")
-
-
 @pytest.fixture(scope="session")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three scans with labels and a list of two folds."""
     folder = tmp_path_factory.mktemp("cases")
-    for number in range(3):
-        write_case(folder, number)
-    training = [
-        {"image": f"ct{number}.nii.gz", "label": f"label{number}.nii.gz", "fold": int(number < 2)}
-        for number in range(3)
-    ]
-    (folder / "dataset.json").write_text(json.dumps({"training": training, "testing": []}))
+    write_cases(folder)
     return folder
 
 

@@ -165,6 +165,8 @@ def test_from_random_weights_by_class_only(
         ({"loss#squared_pred": False}, RecipeError, "loss#squared_pred"),
         ({"train#trainer#hyper_kwargs#max_points": 3}, RecipeError, "nearest is 'max_point'"),
         ({"train#inferer": {"_target_": "SlidingWindowInferer", "roi_size": 8}}, RecipeError, "train#inferer"),
+        ({"train#random_transforms": [{"_target_": "RandFlipd", "keys": "image"}]}, RecipeError, "random_transforms"),
+        ({"train#deterministic_transforms#0#axcodes": "LPS"}, RecipeError, "RAS"),
         ({"fold": 7}, DataListError, "no case has fold 7"),
         ({"validate#evaluator#hyper_kwargs#val_head": "point", "val_at_start": True}, InputError, "val_head"),
         ({"data_list_file_path": "nothing.json"}, DataListError, "does not exist"),

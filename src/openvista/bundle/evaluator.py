@@ -3,7 +3,7 @@
 The only module that imports MONAI when it is loaded.
 """
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,9 @@ class BundleEvaluator(Evaluator):
             configurations that refer to them.
         rest: of MONAI's ``Evaluator``: ``postprocessing``, ``val_handlers``, ``key_val_metric``, ...
 
+    Attributes:
+        at_the_end: called when all items are through.
+
     Raises:
         InputError: an entry of ``hyper_kwargs`` that nobody reads.
     """
@@ -88,6 +91,7 @@ class BundleEvaluator(Evaluator):
         **rest: Any,
     ) -> None:
         self.checkpoint = checkpoint
+        self.at_the_end: list[Callable[[Any], None]] = []
         self._length = rest.pop("epoch_length", None)
         super().__init__(device=device, val_data_loader=val_data_loader, epoch_length=1, **rest)  # no list is read yet
         self.network = network
@@ -117,6 +121,8 @@ class BundleEvaluator(Evaluator):
             self._check_prompts()
             self.state.epoch_length = len(self.data_loader) if self._length is None else self._length
             super().run(global_epoch)
+            for finish in self.at_the_end:  # also in a process that had nothing to do: others wait for what it says
+                finish(self)
 
     @property
     def _plain(self) -> BundleNetwork:

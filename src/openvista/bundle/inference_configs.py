@@ -87,12 +87,7 @@ def mgpu_inference() -> Config:
     """Scans shared out by rank; unlike the official file it leaves the loading of weights where it was."""
     return {
         "device": {"_target_": f"{OURS}.processes.local_device"},
-        "sampler": {
-            "_target_": "DistributedSampler",
-            "dataset": "@dataset",
-            "even_divisible": False,
-            "shuffle": False,
-        },
+        "sampler": {"_target_": f"{OURS}.processes.RankSampler", "dataset": "@dataset"},
         "dataloader#sampler": "@sampler",
         "initialize": [join(), SEED_ALL, "$@checkpointloader(@evaluator)"],
         "run": ["$@evaluator.run()"],

@@ -1,11 +1,13 @@
 """Several processes of torchrun: which device each takes, and how they meet, on GPUs and without."""
 
 import os
+from collections.abc import Iterator, Sized
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 from torch import distributed
+from torch.utils.data import Sampler
 
 from openvista.distributed import PATIENCE, Ranks
 from openvista.errors import DeviceError
@@ -26,6 +28,24 @@ def local_device() -> torch.device:
             "set --nproc-per-node to the number of GPUs"
         )
     return torch.device("cuda", rank)
+
+
+class RankSampler(Sampler[int]):
+    """Item i is for process i % count; a process may have none, as MONAI's DistributedSampler does not allow.
+
+    Args:
+        dataset: whatever has a length.
+    """
+
+    def __init__(self, dataset: Sized) -> None:
+        ranks = Ranks.from_environment()
+        self.indices = ranks.share(range(len(dataset)))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
 
 
 def join(device: torch.device | str, patience: timedelta = PATIENCE) -> None:

@@ -18,7 +18,7 @@ RAW, MEANS = "val_mean_dice_raw.csv", "metrics.csv"
 
 @dataclass
 class DiceTable:
-    """Dice of every case and label value, gathered from all processes when the engine is through.
+    """Dice of every case and label value, gathered from all processes when the engine is through: a handler for it.
 
     A value that a case has not is not scored there.
 
@@ -39,12 +39,12 @@ class DiceTable:
         return sorted({int(value) for value, _ in self.label_mappings[self.dataset]})
 
     def attach(self, engine: Any) -> None:
-        """Look at every result of an engine."""
+        """Look at every result of a :class:`openvista.bundle.evaluator.BundleEvaluator`."""
         from ignite.engine import Events
 
         engine.add_event_handler(Events.STARTED, lambda _: self.rows.clear())
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._look)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self._finish)
+        engine.at_the_end.append(self._finish)
 
     def _look(self, engine: Any) -> None:
         for item in engine.state.output:

@@ -22,6 +22,7 @@ from openvista.bundle.settings import (
     DiceCrossEntropy,
     EarlyStop,
     LearningRates,
+    Preparation,
     Setting,
     StartWeights,
     Validation,
@@ -56,7 +57,7 @@ class BundleTrainer:
         loss_function: a :class:`openvista.bundle.settings.DiceCrossEntropy`.
         inferer: not used: a patch goes through the network whole.
         train_handlers, val_handlers: settings of :mod:`openvista.bundle.settings`.
-        transforms: ``train#random_transforms``.
+        transforms: ``train#deterministic_transforms`` (one entry) and ``train#random_transforms`` (one entry).
         amp: bfloat16 where the device has it; else float32.
         hyper_kwargs: all other ids, see :class:`openvista.bundle.choices.TrainingChoices`.
         key_train_metric, postprocessing: not used.
@@ -118,12 +119,14 @@ class BundleTrainer:
         interval = self._setting(Validation)
         settings = choices.settings(learnt, ranks.count, self.max_epochs, interval.interval if interval else 1)
         schedule = self._setting(LearningRates)
+        preparation, augmenting = self._steps()
+        strengths = {key: value for key, value in vars(augmenting).items() if key != "mirror"}
         group = self.optimizer.param_groups[0]
         settings |= {
             "schedule": "cosine" if schedule is None or schedule.activate else "constant",
             "weight_decay": group["weight_decay"],
             "device": ranks.device.type,
-            "augmentation": _strengths(self.transforms),
+            "augmentation": strengths,
         }
         if not self.amp:
             settings["precision"] = "float32"
@@ -131,7 +134,7 @@ class BundleTrainer:
         if choices.early_stop and stop is not None:
             settings["patience"] = stop.patience
         x, y, z = (int(side) for side in choices.patch_size)
-        a, b, c = (float(side) for side in choices.resample_to_spacing)
+        a, b, c = (float(side) for side in preparation.spacing)
         request = FinetuneRequest(
             datalist=listed.path,
             mapping=tuple(f"{value}={class_id}" for value, class_id in choices.mapping),
@@ -140,7 +143,7 @@ class BundleTrainer:
             spacing=(a, b, c),
             patch=(x, y, z),
             branches=choices.branches,
-            mirror=bool(self.transforms[0].mirror),
+            mirror=augmenting.mirror,
             from_scratch=not choices.finetune,
             learning_rate=group["lr"],
             settings=settings,
@@ -184,8 +187,19 @@ class BundleTrainer:
         """The entry of this kind among the handlers."""
         return next((one for one in (*self.train_handlers, *self.val_handlers) if isinstance(one, kind)), None)
 
+    def _steps(self) -> tuple[Preparation, Augmenting]:
+        """How scans are prepared and patches changed."""
+        first, second = self.transforms if len(self.transforms) == 2 else (None, None)
+        if not isinstance(first, Preparation) or not isinstance(second, Augmenting):
+            raise RecipeError(
+                "train#deterministic_transforms and train#random_transforms: the loop here prepares and augments by "
+                "itself; change what the entries say, add none"
+            )
+        return first, second
+
     def _check_parts(self) -> None:
         """Refuse components that the loop would not use."""
+        self._steps()
         if type(self.optimizer) is not torch.optim.AdamW:
             raise RecipeError(f"optimizer is {type(self.optimizer).__name__}: the loop here has AdamW")
         if not isinstance(self.loss_function, DiceCrossEntropy):
@@ -228,10 +242,3 @@ def _chosen_list(choices: TrainingChoices, work: Path) -> DataList:
     work.mkdir(parents=True, exist_ok=True)
     write_datalist(result)
     return result
-
-
-def _strengths(transforms: Sequence[Any]) -> dict[str, Any]:
-    """What ``train#random_transforms`` says."""
-    if len(transforms) != 1 or not isinstance(transforms[0], Augmenting):
-        raise RecipeError("train#random_transforms: the loop here augments by itself; change the entry that is there")
-    return {key: value for key, value in vars(transforms[0]).items() if key != "mirror"}

@@ -187,12 +187,7 @@ def mgpu_evaluate() -> Config:
     """Cases shared out by rank; the first process writes the table."""
     return {
         "device": {"_target_": f"{OURS}.processes.local_device"},
-        "validate#sampler": {
-            "_target_": "DistributedSampler",
-            "dataset": "@validate#dataset",
-            "even_divisible": False,
-            "shuffle": False,
-        },
+        "validate#sampler": {"_target_": f"{OURS}.processes.RankSampler", "dataset": "@validate#dataset"},
         "validate#dataloader#sampler": "@validate#sampler",
         "validate#handlers#1#_disabled_": "$os.environ.get('RANK', '0') != '0'",
         "initialize": [join(), SEED_ALL],
@@ -241,7 +236,7 @@ def _train() -> Config:
             "inferer": "@train#inferer",
             "train_handlers": "@train#handlers",
             "val_handlers": "@validate#handlers",
-            "transforms": "@train#random_transforms",
+            "transforms": "$@train#deterministic_transforms + @train#random_transforms",
             "amp": "@amp",
             "hyper_kwargs": {id_: f"@{id_}" for id_ in _OF_THE_TRAINER},
         },

@@ -1,0 +1,139 @@
+"""Every command in the tables of docs/moving-over.md runs.
+
+A section of that page has its place here: a function that makes a folder and goes there. To add a section, write its
+table (what, theirs, here; a command in backticks, or "the same") and its place.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from openvista.bundle.command import check_arguments
+from openvista.bundle.export import export_bundle
+from openvista.cli.main import app
+from small_bundle import write_cases
+
+PAGE = Path(__file__).parents[1] / "docs" / "moving-over.md"
+SLOW = "OPENVISTA_SLOW" in os.environ
+_ROW = re.compile(r"\|\s*(?P<what>[^|]+?)\s*\|\s*`(?P<theirs>[^`|]+)`[^|]*\|\s*(?P<here>[^|]+?)\s*\|")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table.
+
+    Attributes:
+        section: heading above it.
+        what: first column.
+        command: what to run.
+    """
+
+    section: str
+    what: str
+    command: str
+
+
+def lines_of(page: Path) -> Iterator[Line]:
+    """The rows that have a command to run."""
+    section = ""
+    for text in page.read_text().splitlines():
+        if text.startswith("## "):
+            section = text[3:]
+        elif row := _ROW.fullmatch(text.strip()):
+            here = row["theirs"] if row["here"] == "the same" else row["here"].strip("`")
+            if row["here"] == "the same" or row["here"].startswith("`"):
+                yield Line(section, row["what"], here)
+
+
+def in_bundle(folder: Path) -> None:
+    """A bundle of the starter with a scan, cases and their list where the configurations look for them."""
+    export_bundle("starter", folder / "bundle")
+    os.chdir(folder / "bundle")
+    Path("data").mkdir()
+    write_cases(Path("data"))
+    os.rename("data/dataset.json", "dataset.json")
+    Path("ct.nii.gz").write_bytes(Path("data/ct0.nii.gz").read_bytes())
+
+
+PLACES: dict[str, Callable[[Path], None]] = {"MONAI bundle": in_bundle}
+LINES = list(lines_of(PAGE))
+_SMALL = ["--patch_size", "[32,32,32]"]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """The folders of sections, made when first needed: rows of a section find what earlier ones wrote."""
+    before, threads = Path.cwd(), torch.get_num_threads()
+    torch.set_num_threads(1)
+    os.environ["OPENVISTA_HOME"] = str(tmp_path_factory.mktemp("home"))
+    yield {}
+    del os.environ["OPENVISTA_HOME"]
+    os.chdir(before)
+    torch.set_num_threads(threads)
+
+
+def run_monai(arguments: list[str]) -> None:
+    """``python -m monai.bundle`` in this process; small windows."""
+    fire = pytest.importorskip("fire")
+    pytest.importorskip("ignite")
+    pytest.importorskip("jsonschema")
+    scripts = pytest.importorskip("monai.bundle.scripts")
+    if arguments[0] == "run":
+        arguments = [*arguments, *_SMALL]
+        check_arguments(arguments)
+        arguments += ["--logging_file", "False"]
+    fire.Fire(vars(scripts)[arguments[0]], command=arguments[1:])
+
+
+def run_torchrun(arguments: list[str]) -> None:
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "torch.distributed.run",
+        "--master-port",
+        "29733",
+        *arguments,
+        *_SMALL,
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def run_openvista(arguments: list[str]) -> None:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.what.replace(" ", "-"))
+def test_a_line_of_the_page_runs(line: Line, places: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> None:
+    program, *arguments = shlex.split(line.command)
+    if program == "torchrun" and not SLOW:
+        pytest.skip("starts two processes; set OPENVISTA_SLOW=1")
+    if line.section not in places:
+        places[line.section] = tmp_path_factory.mktemp("place")
+        PLACES[line.section](places[line.section])
+    if program == "openvista":
+        run_openvista(arguments)
+    elif program == "torchrun":
+        run_torchrun(arguments)
+    else:
+        assert (program, *arguments[:2]) == ("python", "-m", "monai.bundle"), line.command
+        run_monai(arguments[2:])
+
+
+def test_the_page_has_lines_and_each_section_a_place() -> None:
+    assert len(LINES) >= 16
+    assert {line.section for line in LINES} == set(PLACES)
