@@ -12,6 +12,7 @@ import torch
 from openvista.bundle.command import cause_of
 from openvista.errors import AnatomyError, ModelError, PromptError
 from openvista.weights import read_card
+from openvista.weights.registry import sha256_of
 
 bundle = pytest.importorskip("monai.bundle")
 
@@ -74,7 +75,12 @@ def test_everything_and_names_and_ids(in_tiny: Path, cases: Path, tmp_path: Path
     assert found <= {0, *read_card(in_tiny / "models/card.json").classes}
     assert len(found) > 2, "the network should find several classes"
     run([INFERENCE], tmp_path / "some", input_dict={"image": image, "label_prompt": [121, "Liver"]})
-    assert {int(value) for value in np.unique(written(tmp_path / "some"))} <= {0, 1, 121}
+    some = {int(value) for value in np.unique(written(tmp_path / "some"))}
+    assert some <= {0, 1, 121}
+    told = json.loads((tmp_path / "some/ct0/ct0_trans.json").read_text())
+    assert told["prompts"] == {"label_prompt": [121, "Liver"]}
+    assert told["labels"] == {str(one): {1: "liver", 121: "spinal cord"}[one] for one in sorted(some - {0})}
+    assert told["weights_sha256"] == sha256_of(in_tiny / "models/model.pt")
 
 
 def test_groups_become_their_parts(in_tiny: Path, cases: Path, tmp_path: Path) -> None:

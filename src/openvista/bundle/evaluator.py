@@ -119,7 +119,8 @@ class BundleEvaluator(Evaluator):
                 self.checkpoint(self)
             self._plain.eval()
             self._check_prompts()
-            self.state.epoch_length = len(self.data_loader) if self._length is None else self._length
+            sized = self._length is None and isinstance(self.data_loader, Sized)
+            self.state.epoch_length = len(self.data_loader) if sized else self._length  # type: ignore[arg-type]
             super().run(global_epoch)
             for finish in self.at_the_end:  # also in a process that had nothing to do: others wait for what it says
                 finish(self)

@@ -52,7 +52,10 @@ def inference(card: ModelCard) -> Config:
         "dataloader": dataloader("@dataset"),
         "inferer": inferer("@displayable_configs#overlap", "@everything_labels"),
         "postprocessing": {"_target_": "Compose", "transforms": postprocessing()},
-        "handlers": [{"_target_": "StatsHandler", "iteration_log": False, "epoch_log": False}],
+        "handlers": [
+            {"_target_": "StatsHandler", "iteration_log": False, "epoch_log": False},
+            {"_target_": f"{OURS}.side_files.SideFiles", "network": "@network", "inferer": "@inferer"},
+        ],
         "checkpointloader": {
             "_target_": f"{OURS}.evaluator.CheckpointLoader",
             "load_path": "$@bundle_root + '/models/model.pt'",
@@ -188,6 +191,7 @@ def postprocessing(chain: str = "@preprocessing", key: str = "@image_key") -> li
             "output_dtype": "@output_dtype",
             "output_postfix": "@output_postfix",
             "separate_folder": "@separate_folder",
+            "savepath_in_metadict": True,
             "print_log": False,
         },
     ]

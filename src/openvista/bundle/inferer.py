@@ -211,7 +211,7 @@ def _looked_at(session: Session, name: str, window: Axis3) -> NDArray[np.bool_]:
     """[X, Y, Z] voxels that lie in a window of this object."""
     seen_XYZ = np.zeros(session.scan.grid.shape, bool)
     item = session.state.find(name)
-    for opening in item.description.openings if item is not None else ():
+    for opening in item.inputs.windows if item is not None else ():
         box = tuple(slice(max(at, 0), max(at + side, 0)) for at, side in zip(opening.start, window, strict=True))
         seen_XYZ[box] = True
     return seen_XYZ

@@ -87,6 +87,17 @@ def train(card: ModelCard) -> Config:
         "resample_to_spacing": list(card.spacing),
         "subclass": None,
         "labels_dict": None,
+        **_learning(card),
+        "train": _train(),
+        "validate": _validate(card),
+        "initialize": [SEED_ALL],
+        "run": ["$@train#trainer.run()"],
+    }
+
+
+def _learning(card: ModelCard) -> Config:
+    """The network and how it learns."""
+    return {
         "network_def": network_def(card),
         "network": "$@network_def.to(@device)",
         "loss": {
@@ -106,10 +117,6 @@ def train(card: ModelCard) -> Config:
             "lr": "@learning_rate",
         },
         "lr_schedule": {"activate": True},
-        "train": _train(),
-        "validate": _validate(card),
-        "initialize": [SEED_ALL],
-        "run": ["$@train#trainer.run()"],
     }
 
 
