@@ -200,6 +200,7 @@ SHARED_STEMS = {
     "classes": COMMAND,
     "clicks": "those of protocols, and those that training simulates",
     "evaluate": COMMAND,
+    "export": "of a run's network, and of a bundle",
     "files": "what commands share, and files of weights",
     "make": "lists, and supervoxels",
     "masks": "measures of two masks, and masks of objects",
@@ -215,6 +216,7 @@ SHARED_STEMS = {
     "scans": ROUTES,
     "session": "the client's mirrors the real one",
     "sessions": ROUTES,
+    "settings": "of a server, and values of a bundle's keys",
     "store": "of a session's file, and of models",
     "training": "what train and finetune share, and MONAI Label's jobs",
     "write": "lists, and label maps",
@@ -251,6 +253,7 @@ def test_a_class_name_means_one_thing():
 
 
 BEHIND_AN_INTERFACE = {
+    "bundle": "tested by MONAI, which runs its commands",
     "cli": "tested by calling commands",
     "serve": "tested by requests to a running server",
     "client": "tested against a running server",
