@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from openvista.anatomy import Vocabulary, official_vocabulary
-from openvista.datalist import DataList, map_labels, parse_mapping
+from openvista.datalist import DataList, map_labels, pair_label_sets, parse_mapping
 from openvista.errors import AnatomyError, DataListError
 
 NAMES = {1: "liver", 2: "spleen", 3: "left_kidney", 7: "sarcoma"}
@@ -106,3 +106,21 @@ def test_a_wish_counts_before_the_lists_own_mapping():
 def test_a_list_without_names_needs_a_wish():
     with pytest.raises(DataListError, match="names no labels"):
         map_labels(listed({}), [], official_vocabulary())
+
+
+def test_label_sets_side_by_side_leave_the_background_out():
+    assert pair_label_sets([0, 1, 2, 3], [0, 1, 3, 0]) == {1: 1, 2: 3}
+
+
+@pytest.mark.parametrize(
+    ("label_set", "mapped", "words"),
+    [
+        ([0, 1, 2], [0, 1], "have 3 and 2 values"),
+        ([0, 1, 1], [0, 1, 3], "label 1 is class 1 and 3"),
+        ([0, 1], [3, 1], "label 0 cannot be class 3"),
+        ([0], [0], "nothing but the background"),
+    ],
+)
+def test_label_sets_that_contradict_themselves(label_set, mapped, words):
+    with pytest.raises(DataListError, match=words):
+        pair_label_sets(label_set, mapped)

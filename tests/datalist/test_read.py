@@ -214,3 +214,11 @@ def test_missing_files_can_be_read_for_checking(folder):
     assert read_datalist(path, must_exist=False).training[0].name == "c"
     with pytest.raises(DataListError, match="datalist check"):
         read_datalist(path)
+
+
+def test_images_given_as_maps_are_one_line_a_list(folder, caplog):
+    """Research lists repeat the image's path; its folder for maps is only known to their code."""
+    entries = [entry(name, pseudo_label=f"{name}.nii.gz", label_sv=f"{name}.nii.gz") for name in "ab"]
+    listed = read_datalist(write(folder, {"labels": {"1": "x"}, "training": entries}))
+    assert [(case.pseudo_label, case.supervoxels) for case in listed.training] == [(None, None)] * 2
+    assert [record.args[1:3] for record in caplog.records] == [("pseudo_label", 2), ("label_sv", 2)]

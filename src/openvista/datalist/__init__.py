@@ -12,9 +12,9 @@ from openvista.datalist.check import (
     usable_part,
 )
 from openvista.datalist.make import MadeList, make_datalist
-from openvista.datalist.mapping import LabelMapping, map_labels, parse_mapping
+from openvista.datalist.mapping import LabelMapping, map_labels, pair_label_sets, parse_mapping
 from openvista.datalist.pairs import FoundPairs, find_pairs
-from openvista.datalist.read import read_datalist, read_label_names
+from openvista.datalist.read import read_datalist, read_label_names, read_own_mapping, refuse_missing
 from openvista.datalist.write import write_datalist
 
 __all__ = [
@@ -34,9 +34,12 @@ __all__ = [
     "find_pairs",
     "make_datalist",
     "map_labels",
+    "pair_label_sets",
     "parse_mapping",
     "read_datalist",
     "read_label_names",
+    "read_own_mapping",
+    "refuse_missing",
     "report_content",
     "structure_rows",
     "usable_part",

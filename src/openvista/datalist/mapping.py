@@ -1,7 +1,7 @@
 """From the label values of a data list to the classes of a model, as users write it: "spleen=spleen", "1=spleen"."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
@@ -80,6 +80,33 @@ def map_labels(listed: DataList, items: Iterable[str], vocabulary: Vocabulary) -
     return parse_mapping(
         asked or [f"{v}={name}" for v, name in listed.label_names.items()], listed.label_names, vocabulary
     )
+
+
+def pair_label_sets(label_set: Sequence[int], mapped_label_set: Sequence[int]) -> dict[int, int]:
+    """Label value to class id from two lists side by side, as the original's configs have them.
+
+    What is the background (0) in either list is left out.
+
+    Raises:
+        DataListError: the lists differ in length, contradict themselves, or map nothing.
+    """
+    if len(label_set) != len(mapped_label_set):
+        raise DataListError(
+            f"label set and mapped label set have {len(label_set)} and {len(mapped_label_set)} values: "
+            "write the class of each label at the same place"
+        )
+    classes: dict[int, int] = {}
+    for value, class_id in zip(label_set, mapped_label_set, strict=True):
+        if min(value, class_id) < 0 or (value == 0 and class_id != 0):
+            raise DataListError(f"label set and mapped label set: label {value} cannot be class {class_id}")
+        if classes.setdefault(value, class_id) != class_id:
+            raise DataListError(
+                f"label set and mapped label set: label {value} is class {classes[value]} and {class_id}"
+            )
+    classes = {value: class_id for value, class_id in sorted(classes.items()) if class_id != 0}
+    if not classes:
+        raise DataListError("label set and mapped label set map nothing but the background")
+    return classes
 
 
 def _label_value(text: str, names: Mapping[int, str]) -> int:

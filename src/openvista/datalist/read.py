@@ -13,7 +13,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,9 @@ def read_datalist(
     Raises:
         DataListError: the file is missing, not JSON, without cases, malformed, or names files that do not exist.
     """
+    for folder in (root, pseudo_label_root, supervoxel_root):
+        if folder is not None and not folder.is_dir():
+            raise DataListError(f"data list {path}: its files are to lie below {folder}, which is no folder")
     content = _read_json(path)
     chosen_root = root or _folder(content, "root", path)
     images = chosen_root or path.parent
@@ -69,6 +72,7 @@ def read_datalist(
     training = [reader.read(entry, "training") for entry in _entries(content, ("training",), path)]
     testing = [reader.read(entry, "testing") for entry in _entries(content, ("testing", "test"), path)]
     training += _validation(content, reader, training)
+    reader.warn()
     (labelled, unlabelled), (testing_labelled, testing_unlabelled) = by_label(training), by_label(testing)
     listed = DataList(
         path,
@@ -90,8 +94,25 @@ def read_datalist(
     if bare:
         logger.warning("%s: %d training cases have no label and are not trained on: %s", path, len(bare), _some(bare))
     if must_exist:
-        _refuse_missing(listed)
+        refuse_missing(listed)
     return listed
+
+
+def read_own_mapping(path: Path) -> dict[int, int | str]:
+    """Label value to class (id or name) as the list itself says: its mapping, else its names; {} without any label map.
+
+    Raises:
+        DataListError: the file cannot be read, or it has label maps and says nothing of their values.
+    """
+    content = _read_json(path)
+    if not any(entry.get("label") for entry in _entries(content, ("training", "validation"), path)):
+        return {}
+    mapping: dict[int, int | str] = _mapping_of(content, path) or dict(as_label_names(content, path))
+    if not mapping:
+        raise DataListError(
+            f"data list {path} names no labels: say which class each is, as in 'classes: {{1: spleen}}'"
+        )
+    return mapping
 
 
 def read_label_names(path: Path) -> dict[int, str]:
@@ -156,11 +177,13 @@ class _EntryReader:
         path: of the list.
         folders: where relative paths start, by field of the entry.
         names: of label values.
+        images_as_maps: by field, images that were given as maps of themselves.
     """
 
     path: Path
     folders: Mapping[str, Path]
     names: Mapping[int, str]
+    images_as_maps: dict[str, list[Path]] = field(default_factory=dict)
 
     def read(self, entry: dict[str, Any], key: str) -> AnyCase:
         """One entry; a list without ``annotated`` says that everything named was marked everywhere."""
@@ -168,11 +191,8 @@ class _EntryReader:
             raise DataListError(f"data list {self.path}: an entry of '{key}' has no 'image': {entry!r:.120}")
         image, label = self._file(entry, "image"), self._file(entry, "label")
         fold = as_fold(entry.get("fold"), image, self.path)
-        pseudo_label = self._file(entry, "pseudo_label")
-        if pseudo_label == image:
-            logger.warning("%s: its pseudo-label is the image itself, so left out; give its folder", image)
-            pseudo_label = None
-        supervoxels = self._file(entry, "label_sv")
+        pseudo_label = self._map(entry, "pseudo_label", image)
+        supervoxels = self._map(entry, "label_sv", image)
         reliable = entry.get("pseudo_label_reliability", 1) not in (0, "0")
         extra = {key: value for key, value in entry.items() if key not in ENTRY_FIELDS}
         if label is None:
@@ -191,6 +211,25 @@ class _EntryReader:
             annotated_listed=annotated is not None,
             extra=extra,
         )
+
+    def warn(self) -> None:
+        """One line for all that was left out."""
+        for key, images in self.images_as_maps.items():
+            logger.warning(
+                "%s: '%s' of %d cases is the image itself, so left out; say in which folder the maps are (first: %s)",
+                self.path,
+                key,
+                len(images),
+                images[0].name,
+            )
+
+    def _map(self, entry: dict[str, Any], key: str, image: Path) -> Any:
+        """A map's file; research lists repeat the image's path there, below a folder that only their code knows."""
+        file = self._file(entry, key)
+        if file == image:
+            self.images_as_maps.setdefault(key, []).append(image)
+            return None
+        return file
 
     def _file(self, entry: dict[str, Any], key: str) -> Any:
         return self.folders[key] / as_file_name(entry[key], key, self.path) if entry.get(key) else None
@@ -217,7 +256,10 @@ def _some(cases: Sequence[AnyCase]) -> str:
     return ", ".join(case.image.name for case in cases[:5]) + (", ..." if len(cases) > 5 else "")
 
 
-def _refuse_missing(listed: DataList) -> None:
+def refuse_missing(listed: DataList) -> None:
+    """Raises:
+    DataListError: the list names a file that does not exist.
+    """
     for case in listed.every_case:
         label = case.label if isinstance(case, Case) else None
         for file in (case.image, label, case.pseudo_label, case.supervoxels):

@@ -3,20 +3,20 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from openvista.datalist import AnyCase, DataList, UnlabelledCase, read_datalist
+from openvista.datalist import AnyCase, Case, DataList, UnlabelledCase, read_datalist, refuse_missing
 from openvista.distributed import Ranks
 from openvista.errors import DataListError, GridError, ScanError
 from openvista.network import Preset
 from openvista.train.cache import cached_case, case_key
 from openvista.train.cases import LabelUse, TrainingCase, load_case
-from openvista.train.recipe import Recipe
+from openvista.train.recipe import LIST_ROOTS, Recipe, Source
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def list_cases(recipe: Recipe) -> ListedCases:
     training: list[_Entry] = []
     validation: list[_Entry] = []
     for number, source in enumerate(recipe.sources):
-        source_list = read_datalist(source.datalist).naming({v: f"class {i}" for v, i in source.classes.items()})
+        source_list = _read_source(source, recipe)
         warn_of_own_transforms(source_list)
         learned, held_out = _split(source_list, recipe, first=number == 0)
         use = LabelUse(
@@ -80,10 +80,26 @@ def list_cases(recipe: Recipe) -> ListedCases:
             frozenset(recipe.class_ids) if recipe.labels == "manual+pseudo" else frozenset(),
             recipe.supervoxels,
         )
-        weight = 1.0 if recipe.oversample is None else max(1.0, recipe.oversample / max(len(learned), 1))
-        training += [_Entry(case, use, weight) for case in learned]
+        often = 1.0 if recipe.oversample is None else max(1.0, recipe.oversample / max(len(learned), 1))
+        training += [_Entry(case, use, often if isinstance(case, Case) else 1.0) for case in learned]
         validation += [_Entry(case, use, 1.0) for case in held_out]
     return ListedCases(tuple(training), tuple(validation))
+
+
+def _read_source(source: Source, recipe: Recipe) -> DataList:
+    """The cases of a list with those of their maps that the run reads; only these files must be there."""
+
+    def used(case: AnyCase) -> AnyCase | None:
+        pseudo_label = case.pseudo_label if recipe.labels == "manual+pseudo" else None
+        supervoxels = case.supervoxels if recipe.supervoxels else None
+        if isinstance(case, UnlabelledCase) and pseudo_label is None and supervoxels is None:
+            return None
+        return replace(case, pseudo_label=pseudo_label, supervoxels=supervoxels)
+
+    roots = {key: getattr(source, key) for key in LIST_ROOTS}
+    listed = read_datalist(source.datalist, must_exist=False, **roots).changed(used)
+    refuse_missing(listed)
+    return listed.naming({value: f"class {class_id}" for value, class_id in source.classes.items()})
 
 
 def warn_of_own_transforms(listed: DataList) -> None:
@@ -213,18 +229,15 @@ class _Loader:
 
 
 def _split(listed: DataList, recipe: Recipe, first: bool) -> tuple[list[AnyCase], list[AnyCase]]:
-    """Cases to learn from and held-out ones. A further list without the fold is trained on as a whole."""
+    """Cases to learn from and held-out ones.
+
+    A further list without the fold is trained on as a whole, and so is a list without label maps.
+    """
     fold = recipe.fold
-    if not first and all(case.fold != fold for case in listed.training):
+    if not listed.training or (not first and all(case.fold != fold for case in listed.training)):
         fold = None
     learned, held_out = listed.split(fold)
-    unlabelled = [case for case in listed.unlabelled if fold is None or case.fold != fold]
-    return [*learned, *(case for case in unlabelled if _is_useful(case, recipe))], list(held_out)
-
-
-def _is_useful(case: UnlabelledCase, recipe: Recipe) -> bool:
-    with_pseudo_label = recipe.labels == "manual+pseudo" and case.pseudo_label is not None
-    return with_pseudo_label or (recipe.supervoxels and case.supervoxels is not None)
+    return [*learned, *(case for case in listed.unlabelled if fold is None or case.fold != fold)], list(held_out)
 
 
 def _nothing_to_learn(recipe: Recipe, skipped: Sequence[str]) -> str:

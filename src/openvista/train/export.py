@@ -6,7 +6,7 @@ from typing import Any
 
 from openvista.anatomy.catalogue import CATALOGUE
 from openvista.network import Vista3D
-from openvista.train.recipe import Recipe
+from openvista.train.recipe import LIST_ROOTS, Recipe
 from openvista.weights import ModelCard, ModelFolder
 from openvista.weights.store import save_model
 
@@ -39,8 +39,12 @@ def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFol
 
 def _portable(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, without folders of this machine."""
-    content = recipe.model_dump(mode="json", exclude={"data", "licence", "cache"})
-    more = [source | {"datalist": Path(source["datalist"]).name} for source in content["more_data"]]
+    content = recipe.model_dump(mode="json", exclude={"data", "licence", "cache", *LIST_ROOTS})
+    more = [
+        {key: value for key, value in source.items() if key not in LIST_ROOTS}
+        | {"datalist": Path(source["datalist"]).name}
+        for source in content["more_data"]
+    ]
     start = None if recipe.start_from is None else Path(recipe.start_from).name
     return content | {"datalist": recipe.datalist.name, "more_data": more, "start_from": start}
 

@@ -21,13 +21,18 @@ from openvista.weights.card import check_name
 PATCHES_PER_CASE = 2
 """Patches of a loaded scan in one epoch (paper facts §6)."""
 
+LIST_ROOTS = ("root", "pseudo_label_root", "supervoxel_root")
+"""Keys of a data list's folders."""
+
 
 class Source(BaseModel):
     """A data list and what its labels mean.
 
     Attributes:
         datalist: JSON data list.
-        classes: label value of the list to class id of the model.
+        root, pseudo_label_root, supervoxel_root: folders that its paths of images and labels, of pseudo-labels and of
+            supervoxels start from, instead of what the list says.
+        classes: label value of the list to class id of the model; none for a list without label maps.
         only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
             as another structure: they are not there.
     """
@@ -35,7 +40,10 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     datalist: Path
-    classes: dict[int, int]
+    root: Path | None = None
+    pseudo_label_root: Path | None = None
+    supervoxel_root: Path | None = None
+    classes: dict[int, int] = Field(default={})
     only_in_label_slices: tuple[int, ...] = ()
 
 
@@ -48,6 +56,8 @@ class Recipe(Stage):
     Attributes:
         datalist: JSON data list; a relative path is looked up from the recipe's folder, then from the working
             directory.
+        root, pseudo_label_root, supervoxel_root: folders that the list's paths of images and labels, of pseudo-labels
+            and of supervoxels start from, instead of what the list says.
         name: name of the model that comes out; the stage's, if the recipe gives none.
         preset: network size, spacing and window ("starter", "vista3d").
         spacing: mm per voxel along X, Y, Z instead of the preset's.
@@ -60,8 +70,9 @@ class Recipe(Stage):
         extra_names: ids above 132, the model's own, and their names.
         extra_aliases: other names users may type for them.
         one_piece: those of ``extra_names`` that are one connected thing; inference drops stray pieces of them.
-        classes: label value of the data list to class id of the model. Several values may be one class.
-        more_data: further data lists, each with its own ``datalist``, ``classes`` and ``only_in_label_slices``.
+        classes: label value of the data list to class id of the model. Several values may be one class. Where a file
+            leaves it out, the list's own mapping counts, or its names; it may be empty for a list without label maps.
+        more_data: further data lists, each with its own keys as in :class:`Source`.
         pseudo_classes: further classes to take from pseudo-labels, for ``labels: manual+pseudo``.
         mirrored: pairs of classes that swap when left and right are mirrored; ``None`` pairs them by their names.
         only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
@@ -89,6 +100,9 @@ class Recipe(Stage):
     """
 
     datalist: Path
+    root: Path | None = None
+    pseudo_label_root: Path | None = None
+    supervoxel_root: Path | None = None
     name: str
     preset: str = "starter"
     spacing: Float3 | None = None
@@ -99,7 +113,7 @@ class Recipe(Stage):
     extra_names: dict[int, str] = Field(default={})
     extra_aliases: dict[int, tuple[str, ...]] = Field(default={})
     one_piece: tuple[int, ...] = ()
-    classes: dict[int, int]
+    classes: dict[int, int] = Field(default={})
     more_data: tuple[Source, ...] = ()
     pseudo_classes: tuple[int, ...] = ()
     mirrored: tuple[tuple[int, int], ...] | None = None
@@ -141,8 +155,8 @@ class Recipe(Stage):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
-        if not self.classes or not all(source.classes for source in self.sources):
-            raise ValueError("classes is empty: name at least one label value and its class")
+        if not self.class_ids and (self.class_probability > 0 or not self.supervoxels):
+            raise ValueError("classes is empty: name at least one label value and its class, or pseudo_classes")
         limited = {class_id for source in self.sources for class_id in source.only_in_label_slices}
         for class_id in {*limited, *self.mirrored_ids}:
             if class_id not in self.class_ids:
@@ -226,7 +240,7 @@ class Recipe(Stage):
     @property
     def sources(self) -> tuple[Source, ...]:
         """All data lists, the recipe's own first."""
-        own = Source(datalist=self.datalist, classes=self.classes, only_in_label_slices=self.only_in_label_slices)
+        own = Source(**{key: getattr(self, key) for key in Source.model_fields})
         return (own, *self.more_data)
 
     @property

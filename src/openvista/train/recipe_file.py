@@ -12,23 +12,26 @@ from pydantic import ValidationError
 
 from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.anatomy.vocabulary import Vocabulary
-from openvista.errors import AnatomyError, RecipeError, needs_extra
+from openvista.errors import AnatomyError, RecipeError
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
 from openvista.train.recipe import Recipe
+from openvista.train.sources import own_classes, with_data_lists
+from openvista.train.yaml_file import read_yaml_keys
 
 
 def read_recipe(path: Path, **overrides: Any) -> Recipe:
     """Read a YAML recipe and replace some of its keys.
 
-    A relative path of a data list is looked up from the recipe's folder, then from the working directory.
+    A relative path of a data list is looked up from the recipe's folder, then from the working directory. Beside the
+    keys of :class:`Recipe` a file may name data sets, see :mod:`openvista.train.sources`.
 
     Raises:
         RecipeError: missing file, not YAML, unknown key, or a value out of range.
+        DataListError: a source without ``classes`` whose list cannot be read, or does not say what its labels are.
     """
-    recipe = make_recipe(_read_keys(path) | overrides, f"recipe {path}")
-    more = tuple(one.model_copy(update={"datalist": _beside(path, one.datalist)}) for one in recipe.more_data)
-    return recipe.model_copy(update={"datalist": _beside(path, recipe.datalist), "more_data": more})
+    where = f"recipe {path}"
+    return make_recipe(with_data_lists(_read_keys(path) | overrides, path.parent, where), where)
 
 
 def make_recipe(content: dict[str, Any], where: str) -> Recipe:
@@ -40,6 +43,7 @@ def make_recipe(content: dict[str, Any], where: str) -> Recipe:
 
     Raises:
         RecipeError: unknown key, or a value out of range.
+        DataListError: as :func:`read_recipe`.
     """
     try:
         content = _names_to_ids(with_current_keys(content))
@@ -70,20 +74,7 @@ def _read_keys(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
         path: the file.
         including: the files that led here.
     """
-    with needs_extra("yaml", "train", "read a recipe"):
-        import yaml
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise RecipeError(f"recipe {path} does not exist") from None
-    except OSError as error:
-        raise RecipeError(f"recipe {path} cannot be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"recipe {path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise RecipeError(f"recipe {path} must be a list of 'key: value' lines")
-    if odd := [key for key in content if not isinstance(key, str)]:
-        raise RecipeError(f"recipe {path}: {odd[0]!r} is no key of a recipe; check how the lines are indented")
+    content = read_yaml_keys(path, "recipe")
     included = content.pop("include", None)
     if included is None:
         return content
@@ -93,11 +84,6 @@ def _read_keys(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
     if (path.parent / included).resolve() in chain:
         raise RecipeError(f"recipe {path} includes {included}, which leads back to it: take out one include")
     return _read_keys(path.parent / included, chain) | content
-
-
-def _beside(recipe: Path, datalist: Path) -> Path:
-    """The data list beside the recipe if there is one, else the path as it is, relative to the working directory."""
-    return recipe.parent / datalist if (recipe.parent / datalist).is_file() else datalist
 
 
 def _names_to_ids(content: dict[str, Any]) -> dict[str, Any]:
@@ -111,8 +97,11 @@ def _names_to_ids(content: dict[str, Any]) -> dict[str, Any]:
     resolve = Vocabulary(SUPPORTED_IDS, extra).resolve
 
     def of_source(source: dict[str, Any]) -> dict[str, Any]:
+        listed = source.get("classes")
         return source | {
-            "classes": {value: resolve(item) for value, item in (source.get("classes") or {}).items()},
+            "classes": own_classes(source, resolve)
+            if listed is None
+            else {v: resolve(item) for v, item in listed.items()},
             "only_in_label_slices": [resolve(item) for item in source.get("only_in_label_slices", ())],
         }
 
