@@ -92,7 +92,7 @@ def test_a_list_with_labels_must_say_what_they_are(folder):
 
 
 def test_a_root_that_is_no_folder_is_said(tiny_list, tmp_path):
-    with pytest.raises(DataListError, match="below .*gone, which is no folder"):
+    with pytest.raises(DataListError, match=r"below .*gone, which is no folder"):
         load(tiny_recipe(tiny_list, root=str(tmp_path / "gone")))
 
 
@@ -104,7 +104,7 @@ def test_maps_that_a_run_does_not_read_need_not_be_there(tiny_list, tmp_path):
     listed = write(tmp_path / "list.json", content)
     more = {"root": str(tiny_list.parent)}
     assert len(load(tiny_recipe(listed, **more)).training) == 2
-    with pytest.raises(DataListError, match="none.nii.gz, which does not exist"):
+    with pytest.raises(DataListError, match=r"none\.nii\.gz, which does not exist"):
         load(tiny_recipe(listed, labels="manual+pseudo", **more))
 
 

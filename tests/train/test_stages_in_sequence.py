@@ -51,7 +51,7 @@ def lists(tmp_path):
     labelled = [entry | {"label": f"labels{n}.nii.gz", "label_sv": f"ct{n}.nii.gz"} for n, entry in enumerate(entries)]
     bare = [{"image": entry["image"], "fold": 0} for entry in entries]
     for number, keys in ((3, ["label_sv"]), (4, ["pseudo_label"]), (5, ["label_sv", "pseudo_label"])):
-        bare[number] |= {key: f"ct{number}.nii.gz" for key in keys}
+        bare[number] |= dict.fromkeys(keys, f"ct{number}.nii.gz")
     (tmp_path / "jsons").mkdir()
     write(tmp_path / "jsons" / "Balls_5_folds.json", {"training": labelled[:3]})
     write(tmp_path / "jsons" / "Scans_5_folds.json", {"training": bare[3:]})
