@@ -10,13 +10,19 @@ from typer.core import TyperCommand, TyperGroup
 
 from openvista.cli.console import bars, say, set_up_logging
 from openvista.cli.evaluation_tables import print_comparison, print_summary
+from openvista.cli.list_options import list_roots, mapping_items
 from openvista.cli.options import (
     Device,
+    LabelSet,
+    MappedLabelSet,
     Mapping,
     OnlyInSlices,
     Precision,
     ProfileName,
+    PseudoLabelRoot,
     Quiet,
+    Root,
+    SupervoxelRoot,
     Verbose,
     joined,
     model_option,
@@ -59,6 +65,11 @@ def evaluate(
         "testing"
     ),
     mapping: Mapping = None,
+    root: Root = None,
+    pseudo_label_root: PseudoLabelRoot = None,
+    supervoxel_root: SupervoxelRoot = None,
+    label_set: LabelSet = None,
+    mapped_label_set: MappedLabelSet = None,
     only_in_slices: OnlyInSlices = None,
     clicks: Annotated[
         list[str] | None,
@@ -112,7 +123,8 @@ def evaluate(
         model=model,
         protocol=protocol,
         choices=choices | ({"clicks": _numbers(joined(clicks))} if clicks else {}),
-        mapping=mapping or (),
+        mapping=mapping_items(mapping, label_set, mapped_label_set),
+        roots=list_roots(root, pseudo_label_root, supervoxel_root),
         only_in_slices=joined(only_in_slices),
         tolerances=tolerance or (),
         surface=surface,

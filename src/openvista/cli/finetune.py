@@ -8,7 +8,22 @@ import typer
 from rich.console import Console
 
 from openvista.cli.console import counting_bar, set_up_logging
-from openvista.cli.options import Mapping, OnlyInSlices, Quiet, Settings, Verbose, joined, model_option, output_option
+from openvista.cli.list_options import list_roots, mapping_items
+from openvista.cli.options import (
+    LabelSet,
+    MappedLabelSet,
+    Mapping,
+    OnlyInSlices,
+    PseudoLabelRoot,
+    Quiet,
+    Root,
+    Settings,
+    SupervoxelRoot,
+    Verbose,
+    joined,
+    model_option,
+    output_option,
+)
 from openvista.cli.training import parse_settings, train_with_bar
 from openvista.distributed import joined_ranks
 from openvista.errors import RecipeError
@@ -23,6 +38,11 @@ Number = TypeVar("Number", int, float)
 def finetune(
     datalist: Annotated[Path, typer.Argument(help="JSON data list; 'openvista datalist make' writes one.")],
     mapping: Mapping = None,
+    root: Root = None,
+    pseudo_label_root: PseudoLabelRoot = None,
+    supervoxel_root: SupervoxelRoot = None,
+    label_set: LabelSet = None,
+    mapped_label_set: MappedLabelSet = None,
     model: Annotated[str, model_option("What to start from; see 'openvista models'.")] = "starter",
     shots: Annotated[
         int | None, typer.Option(help="Learn from this many scans, chosen by the seed. Default: all.")
@@ -80,7 +100,8 @@ def finetune(
     _check_kept(keep_classes, chosen)
     request = FinetuneRequest(
         datalist=datalist,
-        mapping=tuple(mapping or ()),
+        mapping=mapping_items(mapping, label_set, mapped_label_set),
+        roots=list_roots(root, pseudo_label_root, supervoxel_root),
         model=model,
         shots=shots,
         fold=fold,

@@ -45,6 +45,18 @@ Mapping = Annotated[
         "--map", metavar="LABEL=CLASS", help='Which class a label is: "1=spleen"; repeatable. Default: by name.'
     ),
 ]
+Root = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that the list's images and labels start from.")]
+PseudoLabelRoot = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The same for pseudo_label, where it is read.")
+]
+SupervoxelRoot = Annotated[Path | None, typer.Option(metavar="DIR", help="The same for label_sv, where it is read.")]
+LabelSet = Annotated[
+    str | None,
+    typer.Option(metavar="0,1,...", help="Label values, as in the original's configs; with --mapped-label-set."),
+]
+MappedLabelSet = Annotated[
+    str | None, typer.Option(metavar="0,1,...", help="The class of each value of --label-set; 0 is the background.")
+]
 OnlyInSlices = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from openvista.cli.console import set_up_logging
-from openvista.cli.options import Quiet, Settings, Verbose, output_option
+from openvista.cli.list_options import label_sets, list_roots
+from openvista.cli.options import (
+    LabelSet,
+    MappedLabelSet,
+    PseudoLabelRoot,
+    Quiet,
+    Root,
+    Settings,
+    SupervoxelRoot,
+    Verbose,
+    output_option,
+)
 from openvista.cli.training import parse_settings, train_with_bar
 from openvista.distributed import joined_ranks
 from openvista.inference.device import retain_heap
@@ -27,6 +38,11 @@ def train(
             "--set 'licence=...': it goes into the model's card."
         ),
     ] = None,
+    root: Root = None,
+    pseudo_label_root: PseudoLabelRoot = None,
+    supervoxel_root: SupervoxelRoot = None,
+    label_set: LabelSet = None,
+    mapped_label_set: MappedLabelSet = None,
     settings: Settings = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder, exactly.")
@@ -42,6 +58,8 @@ def train(
 
       openvista train recipes/starter.yaml --set minutes=5 --set fold=1 -o runs/try
 
+      openvista train recipes/paper.yaml --datalist Task06_5_folds.json --root /data/Task06 --supervoxel-root /sv/Task06
+
       openvista train recipes/starter.yaml -o runs/try --resume
 
       torchrun --nproc-per-node 2 --max-restarts 3 -m openvista train recipes/starter.yaml
@@ -53,6 +71,9 @@ def train(
         # the recipe speaks of its own list; a card must not name an origin that its data do not have
         unstated = {"data": f"not stated (list {datalist.name})", "licence": "unknown"}
         overrides = unstated | overrides | {"datalist": str(datalist.resolve())}
+    overrides |= {key: str(folder) for key, folder in list_roots(root, pseudo_label_root, supervoxel_root).items()}
+    if (classes := label_sets(label_set, mapped_label_set)) is not None:
+        overrides["classes"] = classes
     chosen = read_recipe(recipe, **overrides)
     folder = output or Path("runs") / chosen.name
     retain_heap()

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from openvista.anatomy.vocabulary import Vocabulary
-from openvista.datalist import Case, DataList, LabelMapping, map_labels, read_datalist
+from openvista.datalist import Case, DataList, LabelMapping, map_labels, read_datalist, refuse_missing
 from openvista.distributed import Ranks
 from openvista.errors import DataListError, InputError, OutputError
 from openvista.evaluate.protocol import JudgedModel
@@ -37,6 +37,7 @@ class Evaluation:
         choices: profile, seed, clicks and variants, where they are not the usual ones; see
             :class:`openvista.evaluate.protocol.ProtocolSettings`.
         mapping: "LABEL=CLASS", for labels that are not found by name.
+        roots: folders that the list's paths start from, as arguments of :func:`openvista.datalist.read_datalist`.
         only_in_slices: names of classes scored only between a case's ``label_slices``.
         tolerances: of NSD, "MM" or "CLASS=MM".
         surface: definition of surface.
@@ -51,6 +52,7 @@ class Evaluation:
     protocol: str = "auto"
     choices: Mapping[str, Any] = field(default_factory=dict)
     mapping: Sequence[str] = ()
+    roots: Mapping[str, Path] = field(default_factory=dict)
     only_in_slices: str = ""
     tolerances: Sequence[str] = ()
     surface: str = "elements"
@@ -116,7 +118,7 @@ def prepare_evaluation(asked: Evaluation, command: str) -> PreparedEvaluation:
     ranks = Ranks.from_environment()
     if asked.output is None and (ranks.count > 1 or asked.resume):
         raise OutputError("several processes, and --resume, need a folder for what is done: add -o FOLDER")
-    listed, protocol = read_datalist(asked.datalist), find_protocol(asked.protocol)
+    listed, protocol = _read_list(asked), find_protocol(asked.protocol)
     device = _own_device(asked.device, ranks)
     sam2 = load_sam2(asked.model, find_device(device)) if protocol.family == "sam2" else None
     card = find_model(asked.model).card if sam2 is None else sam2.card
@@ -127,6 +129,14 @@ def prepare_evaluation(asked: Evaluation, command: str) -> PreparedEvaluation:
     folder = None if asked.output is None else EvaluationFolder(asked.output, info, ranks, asked.resume)
     model = load_model(asked.model, device, asked.precision) if sam2 is None else sam2
     return PreparedEvaluation(model, case_names(cases), run, info, ranks, folder)
+
+
+def _read_list(asked: Evaluation) -> DataList:
+    """The list without the maps that are not scored, which need not be there."""
+    listed = read_datalist(asked.datalist, must_exist=False, **asked.roots)
+    listed = listed.changed(lambda case: replace(case, pseudo_label=None, supervoxels=None))
+    refuse_missing(listed)
+    return listed
 
 
 def _own_device(device: str, ranks: Ranks) -> str:

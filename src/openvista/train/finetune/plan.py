@@ -169,7 +169,7 @@ def _read_plan(request: FinetuneRequest, base: ModelFolder, folder: Path) -> Fin
 
 def _read_list(request: FinetuneRequest, base: ModelFolder) -> tuple[DataList, LabelMapping, dict[int, str]]:
     """The data list with names for what is mapped, the mapping, and the names of the classes."""
-    listed = read_datalist(request.datalist, must_exist=False)
+    listed = read_datalist(request.datalist, must_exist=False, **request.roots)
     vocabulary = _vocabulary(base.card)
     mapping = map_labels(listed, request.mapping, vocabulary)
     _check_mapping(mapping, base.card)

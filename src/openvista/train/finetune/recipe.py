@@ -62,6 +62,7 @@ class FinetuneRequest:
     Attributes:
         datalist: JSON data list.
         mapping: LABEL=CLASS, as :func:`openvista.datalist.map_labels` takes them.
+        roots: folders that the list's paths start from, as arguments of :func:`openvista.datalist.read_datalist`.
         model: name or folder of the model to start from.
         shots: how many cases to learn from; ``None`` for all.
         fold: number to hold out, ``"auto"`` or ``"none"``.
@@ -81,6 +82,7 @@ class FinetuneRequest:
 
     datalist: Path
     mapping: Sequence[str] = ()
+    roots: Mapping[str, Path] = field(default_factory=dict)
     model: str = "starter"
     shots: int | None = None
     fold: str = "auto"
