@@ -178,3 +178,7 @@ def test_disk_and_memory_hold_the_same(tiny_list, tmp_path):
 def test_the_spacing_of_the_recipe_counts(tiny_list):
     assert load(tiny_recipe(tiny_list, spacing=(4, 4, 4))).training[0].spacing == (4, 4, 4)
     assert load(tiny_recipe(tiny_list)).training[0].spacing == TINY.spacing
+
+
+def test_the_first_cases_of_a_list(tiny_list):
+    assert [case.name for case in load(tiny_recipe(tiny_list, most_cases=1)).training] == ["ct1"]

@@ -7,6 +7,7 @@ import torch
 from tiny_training import JOINT, POINT, answer_the_same_everywhere, tiny_recipe
 
 from openvista.simulate.clicks import Clicks
+from openvista.train.loss import LossTerms
 from openvista.train.objective import Objective, blended, dice_bce_loss
 from openvista.train.samples import draw_sample
 from openvista.train.starting_network import freeze_all_but, starting_network
@@ -178,3 +179,23 @@ def test_weights_scale_prompts(target):
     each = torch.stack([dice_bce_loss(logits[k : k + 1], target[k : k + 1]) for k in range(2)])
     weighted = dice_bce_loss(logits, target, None, torch.tensor([3.0, 1.0]))
     assert torch.allclose(weighted, (3 * each[0] + each[1]) / 2)
+
+
+def test_terms_of_the_loss():
+    logits, target = torch.tensor([[[[3.0, -1.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
+    right = torch.sigmoid(torch.tensor([3.0, 1.0]))  # probability of the truth
+    entropy = -right.log()
+    only: dict[str, float] = {"dice": 0.0}
+    assert dice_bce_loss(logits, target, terms=LossTerms(**only)) == pytest.approx(float(entropy.mean()))
+    focal = dice_bce_loss(logits, target, terms=LossTerms(**only, focal_gamma=2.0))
+    assert focal == pytest.approx(float((entropy * (1 - right) ** 2).mean()))
+    plain = dice_bce_loss(logits, target, terms=LossTerms(cross_entropy=0.0, squared=False))
+    seen = torch.sigmoid(logits).flatten()
+    assert plain == pytest.approx(float(1 - 2 * seen[0] / (seen.sum() + 1 + 1e-5)))
+
+
+def test_the_recipe_says_what_the_loss_is_made_of(data, tiny_list):
+    recipe, network, samples = set_up(data, tiny_list, **JOINT)
+    double = recipe.model_copy(update={"loss": LossTerms(dice=2.0, cross_entropy=2.0)})
+    once, twice = (float(Objective(network, one)(samples[:2]).loss) for one in (recipe, double))
+    assert twice == pytest.approx(2 * once)

@@ -158,6 +158,10 @@ def test_paper_stages_differ_as_in_the_paper():
         ({"more_data": [{"datalist": "b.json", "classes": {1: 1}, "fold": 1}]}, "unknown key 'more_data.0.fold'"),
         ({"classes": 3}, "cannot be read"),
         ({"patience": 0}, "patience"),
+        ({"loss": {"dice": 0, "cross_entropy": 0}}, "nothing would be learnt"),
+        ({"loss": {"dice": -1}}, "dice is -1: give 0 or more"),
+        ({"loss": {"focal": 2}}, "the nearest is 'loss.focal_gamma'"),
+        ({"max_point": 0}, "most_clicks"),
     ],
 )
 def test_impossible_combinations_are_said(starter_recipe, override, words):
@@ -198,3 +202,9 @@ def test_the_recipe_of_the_paper_has_every_stage(starter_recipe, stage):
     assert recipe.stage == recipe.name == stage
     assert recipe.trained == STAGES[stage]().trained
     assert (recipe.learning_rate, recipe.epochs) == (STAGES[stage]().learning_rate, STAGES[stage]().epochs)
+
+
+def test_keys_of_the_original_by_their_own_names(starter_recipe):
+    recipe = read_recipe(starter_recipe, max_point=5, num_patches_per_image=3, steps=None, epochs=2)
+    assert (recipe.most_clicks, recipe.patches_per_case) == (5, 3)
+    assert recipe.steps_for(4, 1) * recipe.patches_per_step == 2 * 3 * 4

@@ -122,3 +122,12 @@ def test_processes_and_groups_share_the_same_samples(processes, accumulate):
         index for rank in range(processes) for group in sample_groups(rank, processes, 3, accumulate) for index in group
     ]
     assert sorted(taken) == list(range(12))
+
+
+def test_the_recipe_says_how_many_clicks_come_first(data, tiny_list):
+    def most(clicks):
+        recipe = tiny_recipe(tiny_list, **POINT, most_clicks=clicks)
+        samples = [draw_sample(data, recipe, step, 0) for step in range(20)]
+        return max(int((one.clicks.clicks.labels_BN >= 0).sum(1).max()) for one in samples if one.clicks is not None)
+
+    assert most(1) <= 2 < most(6)  # one of each kind; up to six of each

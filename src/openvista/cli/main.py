@@ -26,6 +26,7 @@ COMMANDS = {
     "automatically.",
     "classes": "List the classes that can be named, with ids and aliases.",
     "train": "Train a model by a recipe; the result in RUN/model is what --model takes.",
+    "migrate": "Translate a config of the original; the recipe and the command that uses it are printed.",
     "finetune": "Teach a model your structures; the result in RUN/model is what --model takes.",
     "supervoxels": "Cut CT scans into supervoxels: pieces whose voxels look alike, numbered from 1; the air around the "
     "patient is 0.",

@@ -237,7 +237,8 @@ def _split(listed: DataList, recipe: Recipe, first: bool) -> tuple[list[AnyCase]
     if not listed.training or (not first and all(case.fold != fold for case in listed.training)):
         fold = None
     learned, held_out = listed.split(fold)
-    return [*learned, *(case for case in listed.unlabelled if fold is None or case.fold != fold)], list(held_out)
+    every: list[AnyCase] = [*learned, *(case for case in listed.unlabelled if fold is None or case.fold != fold)]
+    return every[: recipe.most_cases], list(held_out)
 
 
 def _nothing_to_learn(recipe: Recipe, skipped: Sequence[str]) -> str:

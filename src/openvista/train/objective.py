@@ -12,6 +12,7 @@ from openvista.network import ClickLabel, PointFeatures, Vista3D
 from openvista.network.class_head import dot_logits
 from openvista.simulate.clicks import ClickRules, Clicks, further_clicks, joined
 from openvista.simulate.user import next_user_clicks
+from openvista.train.loss import LossTerms
 from openvista.train.recipe import Recipe
 from openvista.train.samples import ClassPrompts, ClickPrompts, Sample, random_source
 from openvista.train.starting_network import parameters_of
@@ -101,7 +102,7 @@ class Objective(nn.Module):
     def _class_loss(self, prompts: ClassPrompts, features_1CXYZ: Tensor) -> Tensor:
         logits_KXYZ = self._class_logits(prompts.ids_K, features_1CXYZ)
         truth = [one.to(logits_KXYZ.device) for one in (prompts.targets_KXYZ, prompts.known_KXYZ, prompts.weights_K)]
-        return dice_bce_loss(logits_KXYZ, *truth)
+        return dice_bce_loss(logits_KXYZ, truth[0], truth[1], truth[2], self.recipe.loss)
 
     def _click_losses(
         self, samples: Sequence[Sample], pyramid: list[Tensor], mapped: Sequence[Tensor | None]
@@ -139,7 +140,7 @@ class Objective(nn.Module):
             if learns:
                 device = logits_BXYZ.device
                 truth = (objects.targets_BXYZ.to(device), objects.known_BXYZ.to(device))
-                losses.append(dice_bce_loss(logits_BXYZ, *truth))
+                losses.append(dice_bce_loss(logits_BXYZ, *truth, terms=self.recipe.loss))
             following = with_further_clicks(asked, (logits_BXYZ.detach() > 0).cpu(), self.recipe.network_preset.spacing)
             if following is None:
                 break
@@ -165,7 +166,11 @@ class Objective(nn.Module):
 
 
 def dice_bce_loss(
-    logits_KXYZ: Tensor, target_KXYZ: Tensor, known_KXYZ: Tensor | None = None, weights_K: Tensor | None = None
+    logits_KXYZ: Tensor,
+    target_KXYZ: Tensor,
+    known_KXYZ: Tensor | None = None,
+    weights_K: Tensor | None = None,
+    terms: LossTerms = LossTerms(),  # noqa: B008
 ) -> Tensor:
     """Mean over K prompts of Dice loss (squared denominator, smooth 0 / 1e-5) plus cross-entropy.
 
@@ -176,6 +181,7 @@ def dice_bce_loss(
         known_KXYZ: where the truth is known (1) or not (0); ``None`` is known everywhere. Unknown voxels
             contribute nothing.
         weights_K: how much each prompt counts; ``None`` is 1 each.
+        terms: what the loss is made of.
     """
     logits = logits_KXYZ.flatten(1)
     target = target_KXYZ.flatten(1).to(logits.dtype)
@@ -183,10 +189,13 @@ def dice_bce_loss(
     probability = torch.sigmoid(logits) * weight
     target = target * weight
     overlap = (probability * target).sum(1)
-    dice = 1 - 2 * overlap / (probability.square().sum(1) + target.square().sum(1) + 1e-5)
+    sizes = probability.square().sum(1) if terms.squared else probability.sum(1)
+    dice = 1 - 2 * overlap / (sizes + target.square().sum(1) + terms.smooth)
     entropy = functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="none")
+    if terms.focal_gamma > 0:
+        entropy = entropy * (1 - torch.exp(-entropy)) ** terms.focal_gamma  # exp(-entropy): probability of the truth
     entropy = entropy.sum(1) / weight.sum(1).clamp(min=1)
-    loss_K = dice + entropy
+    loss_K = terms.dice * dice + terms.cross_entropy * entropy
     return (loss_K if weights_K is None else loss_K * weights_K).mean()
 
 

@@ -15,11 +15,9 @@ from openvista.geometry.grid import Axis3, Float3
 from openvista.network import PRESETS, Preset
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
+from openvista.train.loss import LossTerms
 from openvista.train.stages import STAGES, Stage
 from openvista.weights.card import check_name
-
-PATCHES_PER_CASE = 2
-"""Patches of a loaded scan in one epoch (paper facts §6)."""
 
 LIST_ROOTS = ("root", "pseudo_label_root", "supervoxel_root")
 """Keys of a data list's folders."""
@@ -82,6 +80,8 @@ class Recipe(Stage):
         optimiser: "adamw", or "muon" for the kernels and AdamW for the rest, see :mod:`openvista.train.muon`.
         weight_decay: the optimiser's, decoupled.
         gradient_clip: largest norm of the gradient.
+        patches_per_case: patches of a case in one epoch, on average (paper facts §6).
+        most_cases: learn from the first so many cases of each list only; ``None`` for all.
         patches_per_step: patches that go through the network together, in each process.
         accumulate: so many such groups make one step, one after the other: a larger step in the same memory.
         average_decay: decay of the exponential moving average of the weights, which is what gets saved; 0 for none.
@@ -93,6 +93,7 @@ class Recipe(Stage):
         cache: "memory" to keep prepared scans there, or a folder to keep them in; the next run finds them again.
         loaders: threads that read scans and cut patches in the background.
         seed: of weights and patches.
+        loss: what it is made of, see ``LossTerms``.
         augmentation: strengths, see ``Augmentation``.
         mixing: how often objects are made of supervoxels, and which, see ``SupervoxelMixing``.
         licence: of the resulting weights, for the card.
@@ -124,6 +125,8 @@ class Recipe(Stage):
     optimiser: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = Field(default=1e-5, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
+    patches_per_case: int = Field(default=2, ge=1)
+    most_cases: int | None = Field(default=None, ge=1)
     patches_per_step: int = Field(default=1, ge=1)
     accumulate: int = Field(default=1, ge=1)
     average_decay: float = Field(default=0.999, ge=0, lt=1)
@@ -135,6 +138,7 @@ class Recipe(Stage):
     cache: str = Field(default="memory", min_length=1)
     loaders: int = Field(default=2, ge=1)
     seed: int = Field(default=0, ge=0)
+    loss: LossTerms = LossTerms()
     augmentation: Augmentation = Augmentation()
     mixing: SupervoxelMixing = SupervoxelMixing()
     licence: str = "unknown"
@@ -230,12 +234,12 @@ class Recipe(Stage):
         return replace(preset, spacing=self.spacing or preset.spacing, window=self.window or preset.window)
 
     def steps_for(self, cases: int, processes: int) -> int:
-        """Steps of the whole run: as given, or so many that each case gives two patches per epoch on average."""
+        """Steps of the whole run: as given, or so many that each case gives its patches per epoch on average."""
         if self.steps is not None:
             return self.steps
         assert self.epochs is not None
         together = self.patches_per_step * self.accumulate * processes
-        return math.ceil(self.epochs * PATCHES_PER_CASE * cases / together)
+        return math.ceil(self.epochs * self.patches_per_case * cases / together)
 
     @property
     def sources(self) -> tuple[Source, ...]:

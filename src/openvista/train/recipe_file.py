@@ -15,9 +15,13 @@ from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import AnatomyError, RecipeError
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
+from openvista.train.loss import LossTerms
 from openvista.train.recipe import Recipe
 from openvista.train.sources import own_classes, with_data_lists
 from openvista.train.yaml_file import read_yaml_keys
+
+_ORIGINAL_NAMES = {"max_point": "most_clicks", "num_patches_per_image": "patches_per_case"}
+"""Keys of the original's configs that recipes take as well."""
 
 
 def read_recipe(path: Path, **overrides: Any) -> Recipe:
@@ -59,7 +63,11 @@ def make_recipe(content: dict[str, Any], where: str) -> Recipe:
 
 
 def with_current_keys(content: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a recipe as they are called today: ``augmentation.spatial_share`` was ``bend``."""
+    """The keys of a recipe as they are called here today.
+
+    ``augmentation.spatial_share`` was ``bend``; the original has other names for some.
+    """
+    content = {_ORIGINAL_NAMES.get(key, key): value for key, value in content.items()}
     augmentation = content.get("augmentation")
     if not isinstance(augmentation, dict) or "bend" not in augmentation:
         return content
@@ -121,7 +129,7 @@ def _problem(item: Any) -> str:
     if item["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         text = str(item["msg"]).removeprefix("Value error, ")
         return f"{key}: {text}" if key else text
-    groups = {"augmentation": Augmentation, "mixing": SupervoxelMixing}
+    groups = {"augmentation": Augmentation, "mixing": SupervoxelMixing, "loss": LossTerms}
     inner = [f"{key}.{field.name}" for key, group in groups.items() for field in fields(group)]
     known = [*Recipe.model_fields, *inner]
     near = get_close_matches(key, known, n=1, cutoff=0)

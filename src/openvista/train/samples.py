@@ -147,7 +147,8 @@ def ask_by_clicks(patch: Patch, recipe: Recipe, random: torch.Generator) -> Clic
     if by_user:
         clicks = first_user_clicks(objects, recipe.network_preset.spacing)
     else:
-        rules = ClickRules(from_supervoxels=with_supervoxels)
+        most = recipe.most_clicks
+        rules = ClickRules(most_positive=most, most_negative=most, from_supervoxels=with_supervoxels)
         clicks = first_clicks(
             objects.targets_BXYZ, objects.known_BXYZ, objects.special_B, rules, random, objects.pieces_BXYZ
         )

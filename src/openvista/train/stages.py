@@ -25,6 +25,7 @@ class Stage(BaseModel):
         click_probability: share of patches that are asked by clicks. A patch that would be asked nothing is asked by
             clicks if this is not 0.
         most_objects: objects clicked on per patch at most.
+        most_clicks: first clicks of each kind on an object at most; how many is drawn (``max_point`` of the original).
         rounds: rounds of clicks after the first one.
         step_every_round: one optimiser step per round, as in the paper. Otherwise the rounds' losses are averaged and
             one step is made, which costs one pass through the decoder instead of one per round.
@@ -56,6 +57,7 @@ class Stage(BaseModel):
     most_absent: int = Field(default=4, ge=0)
     click_probability: float = Field(default=0.0, ge=0, le=1)
     most_objects: int = Field(default=4, ge=1)
+    most_clicks: int = Field(default=3, ge=1)
     rounds: int = Field(default=4, ge=0)
     step_every_round: bool = True
     user_share: float = Field(default=0.0, ge=0, le=1)

@@ -1,0 +1,344 @@
+"""Configs of the original's research repository as recipes and commands here. They are data: nothing is evaluated.
+
+Three kinds are told apart: training (its four stages, and fine-tuning), evaluation, inference. Each key of a config is
+translated, left out because something here takes its place, or refused by name.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openvista.datalist import pair_label_sets
+from openvista.errors import RecipeError, needs_extra
+from openvista.train.recipe_file import make_recipe
+from openvista.train.yaml_file import read_yaml_keys
+
+_TERM = r"""(?:'[^']*'|"[^"]*"|@[A-Za-z_]\w*|str\(@[A-Za-z_]\w*\))"""
+_JOINED = re.compile(rf"\$\s*{_TERM}(?:\s*\+\s*{_TERM})*\s*")
+"""Texts and other keys put together, as in ``$@bundle_root + '/model.pt'``; of all expressions only this is read."""
+_REFERENCE = re.compile(r"@([A-Za-z_]\w*)")
+_SILENT = frozenset(
+    {"ckpt_path", "comments", "dataset_name", "exps", "huggingface", "input_channels", "json_name", "log_output_file"}
+    | {"output_classes", "overlap_ratio", "save_all", "save_last", "save_metric", "transforms_infer", "argmax_first"}
+    | {"transforms_train", "transforms_validate", "val_datasets", "num_epochs_per_validation", "skip_iter_prob"}
+    | {"label_sv_key", "pseudo_label_key", "five_fold"}
+)
+"""Keys whose place is taken here by the model, its profile, the run folder or the recipe's own validation."""
+_FIXED: Mapping[str, tuple[Any, ...]] = {
+    "model": ("vista3d_segresnet_d",),
+    "image_key": ("image",),
+    "label_key": ("label",),
+    "max_prompt": (None,),
+    "num_images_per_batch": (1,),
+}
+"""Keys that are honoured with these values only."""
+_LOSS = {"_target_", "include_background", "sigmoid", "softmax", "to_onehot_y", "smooth_nr", "smooth_dr"} | {
+    "squared_pred",
+    "lambda_dice",
+    "lambda_ce",
+}
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """What a config says, in our words.
+
+    Attributes:
+        kind: "training", "evaluation" or "inference".
+        recipe: keys of a recipe; empty where the command alone does.
+        command: its words; "RECIPE" and "CT" stand for files that the user names.
+        left_out: keys that have no counterpart because something here takes their place.
+    """
+
+    kind: str
+    recipe: Mapping[str, Any]
+    command: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def migrate_config(path: Path, **overrides: Any) -> Migrated:
+    """Translate a config.
+
+    Args:
+        path: the YAML or JSON file.
+        overrides: keys in place of the file's, as on the original's command line; for what is an expression there.
+
+    Raises:
+        RecipeError: no config of a known kind, an expression where a value is needed, or a key that nothing here
+            honours.
+        DataListError: label sets that contradict each other.
+    """
+    keys = _Keys(read_yaml_keys(path, "config") | overrides, f"config {path}")
+    if "num_epochs" in keys:
+        kind, (recipe, command) = "training", _training(keys)
+    elif "list_key" in keys or "ckpt" in keys:
+        kind, recipe, command = "evaluation", {}, _evaluation(keys)
+    elif "infer" in keys:
+        kind, recipe, command = "inference", {}, _inference(keys)
+    else:
+        raise RecipeError(f"{keys.where} is of no kind that is known here: training, evaluation, infer.yaml")
+    return Migrated(kind, recipe, command, keys.finish())
+
+
+class _Keys:
+    """The keys of a config, taken one by one; what is not taken in the end is refused."""
+
+    def __init__(self, content: Mapping[str, Any], where: str) -> None:
+        self.content = content
+        self.where = where
+        self._taken: set[str] = set()
+        self._forgotten: set[str] = set()
+        self._expressions: list[str] = []
+
+    def __contains__(self, key: str) -> bool:
+        return self.content.get(key) is not None
+
+    def take(self, key: str, default: Any = None) -> Any:
+        """The plain value of a key; an expression is remembered and refused by :meth:`finish`."""
+        self._taken.add(key)
+        value = self._plain(self.content.get(key), key)
+        return default if value is None else value
+
+    def part(self, key: str, inner: str) -> Any:
+        """The plain value of a key inside a key."""
+        self._taken.add(key)
+        group = self.content.get(key) or {}
+        if not isinstance(group, dict):
+            raise self.refuse(key, f"it must be keys and values, {inner} among them")
+        return self._plain(group.get(inner), f"{key}.{inner}")
+
+    def forget(self, *keys: str) -> None:
+        """Keys whose place is taken by something else here: told, but not refused."""
+        self._forgotten.update(keys)
+
+    def number(self, key: str, kind: Callable[[Any], Any] = int) -> Any:
+        """A number, or ``None`` where the key is missing."""
+        value = self.take(key)
+        try:
+            return None if value is None else kind(value)
+        except (TypeError, ValueError):
+            raise RecipeError(f"{self.where}: {key} is {value!r:.60}, not a number") from None
+
+    def refuse(self, key: str, why: str) -> RecipeError:
+        return RecipeError(f"{self.where}: {key} {self.content.get(key)!r:.60} is not honoured here: {why}")
+
+    def finish(self) -> tuple[str, ...]:
+        """Names of what was left out.
+
+        Raises:
+            RecipeError: expressions, or keys that nothing here honours.
+        """
+        for key, allowed in _FIXED.items():
+            if key in self.content and self.take(key) not in allowed:
+                raise self.refuse(key, f"only {allowed[0]!r} is")
+        if self._expressions:
+            names = ", ".join(dict.fromkeys(self._expressions))
+            raise RecipeError(
+                f"{self.where}: expressions are not evaluated: give the values of {names} with --set KEY=VALUE"
+            )
+        rest = [key for key in self.content if key not in self._taken]
+        if refused := sorted(
+            key for key in rest if key not in _SILENT | self._forgotten and self.content[key] is not None
+        ):
+            raise RecipeError(
+                f"{self.where}: nothing here honours {', '.join(refused)}: take it out, or set it to null"
+            )
+        return tuple(key for key in rest if self.content[key] is not None)
+
+    def _plain(self, value: Any, key: str, seen: tuple[str, ...] = ()) -> Any:
+        if isinstance(value, dict):
+            return {inner: self._plain(item, f"{key}.{inner}") for inner, item in value.items()}
+        if isinstance(value, list):
+            return [self._plain(item, key) for item in value]
+        if not isinstance(value, str):
+            return value
+        if reference := _REFERENCE.fullmatch(value):
+            return self._referred(reference.group(1), key, seen)
+        if _JOINED.fullmatch(value):
+            terms = [term.group(0) for term in re.finditer(_TERM, value)]
+            names = [_REFERENCE.search(term) if term[0] not in "'\"" else None for term in terms]
+            pieces = [
+                self._referred(n.group(1), key, seen) if n else t[1:-1] for n, t in zip(names, terms, strict=True)
+            ]
+            return None if None in pieces else pieces[0] if len(pieces) == 1 else "".join(map(str, pieces))
+        if value.startswith(("$", "@", "%")):
+            self._expressions.append(key)
+            return None
+        return value
+
+    def _referred(self, name: str, key: str, seen: tuple[str, ...]) -> Any:
+        """What another key says; ``None`` and an expression where there is none, or where keys go round in circles."""
+        if name in seen or self.content.get(name) is None:
+            self._expressions.append(key)
+            return None
+        return self._plain(self.content[name], key, (*seen, name))
+
+
+def _training(keys: _Keys) -> tuple[dict[str, Any], tuple[str, ...]]:
+    recipe: dict[str, Any] = _asked(keys) | _sources(keys) | {"preset": "vista3d"}
+    plain = {"num_epochs": "epochs", "fold": "fold", "random_seed": "seed", "train_number": "most_cases"}
+    plain |= {"num_patches_per_image": "patches_per_case", "num_patches_per_iter": "patches_per_step"}
+    plain |= {"max_point": "most_clicks", "max_backprompt": "most_absent"}
+    found = {ours: keys.number(theirs) for theirs, ours in plain.items()}
+    found |= {"learning_rate": keys.number("learning_rate", float), "window": keys.take("patch_size")}
+    found |= {"spacing": keys.take("resample_to_spacing"), "start_from": _start(keys)}
+    if (most := keys.number("max_foreprompt")) is not None:
+        found["most_present"] = most
+        if recipe["click_probability"] > 0:
+            found["most_objects"] = most
+    if (turns := keys.number("iter_num")) is not None:
+        found["rounds"] = turns - 1
+    found["precision"] = "bfloat16" if keys.take("amp", False) else "float32"
+    recipe |= {key: value for key, value in found.items() if value is not None}
+    recipe |= _optimiser(keys) | _loss(keys)
+    folder = keys.take("bundle_root")
+    return recipe, ("openvista", "train", "RECIPE", *(("-o", str(folder)) if folder else ()))
+
+
+def _asked(keys: _Keys) -> dict[str, Any]:
+    """Stage, and what is asked and trained."""
+    by_class = 1 - (keys.number("drop_label_prob", float) or 0.0)
+    by_click = 1 - (keys.number("drop_point_prob", float) or 0.0)
+    weighted = bool(keys.take("weighted_sampling", False))
+    own_list = "data_list_file_path" in keys
+    if by_class > 0 and by_click > 0:
+        stage = "joint"
+    elif own_list:
+        stage = "finetune" if by_class > 0 else "stage2"
+    else:
+        stage = {(True, False): "stage3", (True, True): "stage4", (False, False): "stage1", (False, True): "stage2"}[
+            by_class > 0, weighted
+        ]
+    recipe = {"stage": stage, "class_probability": by_class, "click_probability": by_click}
+    if own_list:
+        recipe["oversample"] = 100.0 if weighted else None
+    return recipe | _trained(keys, by_class, by_click)
+
+
+def _trained(keys: _Keys, by_class: float, by_click: float) -> dict[str, Any]:
+    """The parts that learn, where a head is frozen: with a head the original freezes the encoder as well."""
+    frozen, epochs = keys.take("freeze_head"), keys.number("freeze_epoch")
+    if frozen is None or not epochs or epochs < 0:
+        return {}
+    if frozen not in ("auto", "point"):
+        raise keys.refuse("freeze_head", "there are 'auto' and 'point'")
+    if epochs < (keys.number("num_epochs") or 0):
+        raise keys.refuse("freeze_epoch", "a part is frozen for the whole run, or not at all")
+    asked = [part for part, share in (("automatic", by_class), ("point", by_click)) if share > 0]
+    left = [part for part in asked if part != {"auto": "automatic", "point": "point"}[frozen]]
+    if left != asked:
+        raise keys.refuse("freeze_head", "prompts for that head are asked: set its drop probability to 1")
+    return {"trained": left}
+
+
+def _sources(keys: _Keys) -> dict[str, Any]:
+    """Data lists: one with its root and label sets, or names of data sets in a folder of lists."""
+    found: dict[str, Any] = {}
+    if "data_list_file_path" in keys:
+        found = {"datalist": keys.take("data_list_file_path"), "root": keys.take("data_file_base_dir")}
+        found["classes"] = _classes(keys)
+    else:
+        found = {"json_dir": keys.take("json_dir"), "train_datasets": keys.take("train_datasets")}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _classes(keys: _Keys) -> dict[int, int] | None:
+    labels, mapped = keys.take("label_set"), keys.take("mapped_label_set")
+    if labels is None and mapped is None:
+        return None
+    for key, value in (("label_set", labels), ("mapped_label_set", mapped)):
+        if value is not None and not (isinstance(value, list) and all(isinstance(one, int) for one in value)):
+            raise RecipeError(f"{keys.where}: {key} must be a list of label values, not {value!r:.60}")
+    if labels is None:
+        raise RecipeError(f"{keys.where}: mapped_label_set without label_set: give both")
+    return pair_label_sets(labels, labels if mapped is None else mapped)
+
+
+def _start(keys: _Keys) -> str | None:
+    if not keys.part("finetune", "activate"):
+        return None
+    if keys.part("finetune", "exclude_vars"):
+        raise keys.refuse("finetune", "all weights are taken; exclude_vars must be null")
+    name = keys.part("finetune", "pretrained_ckpt_name")
+    return None if name is None else str(name)
+
+
+def _optimiser(keys: _Keys) -> dict[str, Any]:
+    for key, known in (("optimizer", "AdamW"), ("lr_scheduler", "WarmupCosineSchedule")):
+        target = keys.part(key, "_target_")
+        if target is not None and str(target).rpartition(".")[2] != known:
+            raise keys.refuse(key, f"only {known} is")
+    found = {"weight_decay": ("optimizer", "weight_decay"), "warmup_steps": ("lr_scheduler", "warmup_steps")}
+    values = {ours: keys.part(*theirs) for ours, theirs in found.items()}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _loss(keys: _Keys) -> dict[str, Any]:
+    given = keys.take("loss", {})
+    if not isinstance(given, dict) or str(given.get("_target_", "DiceCELoss")).rpartition(".")[2] != "DiceCELoss":
+        raise keys.refuse("loss", "only DiceCELoss is")
+    odd = [key for key, value in given.items() if key not in _LOSS and value is not None]
+    odd += [key for key in ("include_background", "softmax", "to_onehot_y", "smooth_nr") if given.get(key)]
+    if odd or given.get("sigmoid", True) is not True:
+        raise keys.refuse("loss", f"{(odd or ['sigmoid'])[0]} is another loss than ours")
+    names = {"squared_pred": "squared", "smooth_dr": "smooth", "lambda_dice": "dice", "lambda_ce": "cross_entropy"}
+    found = {ours: given[theirs] for theirs, ours in names.items() if given.get(theirs) is not None}
+    return {"loss": found} if found else {}
+
+
+def _evaluation(keys: _Keys) -> tuple[str, ...]:
+    command = ["openvista", "evaluate", str(keys.take("data_list_file_path"))]
+    if root := keys.take("data_file_base_dir"):
+        command += ["--root", str(root)]
+    command += ["--model", str(keys.take("ckpt"))]
+    split, fold = keys.take("list_key", "testing"), keys.take("fold", 0)
+    splits = {"testing": "testing", "training": "training", "validation": f"fold {fold}"}
+    if split not in splits:
+        raise keys.refuse("list_key", f"there are {', '.join(splits)}")
+    command += ["--split", splits[split]]
+    zero_shot = keys.take("max_iter") is not None
+    classes = _classes(keys) or {}
+    if zero_shot:  # nobody tells the class: the values are no classes of the catalogue
+        command += [word for value in classes for word in ("--map", f"{value}=new:label {value}")]
+    elif classes:
+        command += ["--label-set", ",".join(map(str, classes))]
+        command += ["--mapped-label-set", ",".join(map(str, classes.values()))]
+    by_class = bool(keys.take("val_auto", False))
+    command += ["--protocol", "zero-shot-iterative" if zero_shot else "auto" if by_class else "point-oracle"]
+    keys.forget("output_path", "pixdim", "train_number")
+    return (*command, *_research(keys))
+
+
+def _inference(keys: _Keys) -> tuple[str, ...]:
+    command = ["openvista", "segment", str(keys.take("image_file", "CT"))]
+    command += ["--model", str(keys.part("infer", "ckpt_name"))]
+    for class_id in keys.take("label_prompt", []):
+        command += ["--class", str(class_id)]
+    command += ["-o", f"{keys.part('infer', 'output_path')}/"]
+    keys.forget("bundle_root", "fold", "resample_to_spacing")
+    return (*command, *_research(keys))
+
+
+def _research(keys: _Keys) -> tuple[str, ...]:
+    """The paper's windows and the precision; spacing and window are those of the model."""
+    keys.forget("overlap", "patch_size")
+    return ("--profile", "research", *(() if keys.take("amp", True) else ("--precision", "float32")))
+
+
+def recipe_text(migrated: Migrated) -> str:
+    """The recipe as a YAML file; empty where the command alone does.
+
+    Raises:
+        RecipeError: the recipe would be refused.
+        MissingExtraError: PyYAML is not installed.
+    """
+    if not migrated.recipe:
+        return ""
+    with needs_extra("yaml", "train", "write a recipe"):
+        import yaml
+    named = ("json_dir", "train_datasets", "root")
+    alone = {key: value for key, value in migrated.recipe.items() if key not in named}
+    make_recipe({"datalist": "later", "classes": {1: 1}} | alone, "the recipe of this config")
+    return str(yaml.safe_dump(dict(migrated.recipe), sort_keys=False, default_flow_style=None, allow_unicode=True))
