@@ -1,5 +1,6 @@
 """Model: from names to a segmentation, with a real (random) network and a real model folder."""
 
+import hashlib
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import openvista
 from openvista.errors import AnatomyError, DeviceError, InputError, ModelError
 from openvista.geometry.grid import Grid
 from openvista.inference.device import Compute
+from openvista.inference.profiles import find_profile
 from openvista.io import read_scan
 from openvista.model import Model, load_model
 from openvista.network import build
@@ -111,6 +113,15 @@ def test_a_model_folder_loads_and_segments(tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA GPU")
+def test_a_checkpoint_file_is_taken_as_it_is(tmp_path, tiny):
+    torch.save(tiny.state_dict(), tmp_path / "model.pt")
+    loaded = load_model(tmp_path / "model.pt", "cpu")
+    made = loaded._provenance([1], find_profile("best"))
+    assert made["model"] == "model"
+    assert made["weights_sha256"] == hashlib.sha256((tmp_path / "model.pt").read_bytes()).hexdigest()
+    assert loaded.network.network.state_dict().keys() == tiny.state_dict().keys()
+
+
 def test_a_wrong_device_is_said_before_weights_are_looked_for():
     with pytest.raises(DeviceError):
         load_model("no-such-model", device="cuda")

@@ -161,7 +161,8 @@ def load_model(name_or_path: str | Path = "starter", device: str = "auto", preci
     """A model by name or by the path of its folder, with its weights loaded.
 
     Args:
-        name_or_path: what :func:`openvista.weights.find_model` finds; the starter comes with the package.
+        name_or_path: what :func:`openvista.weights.find_model` finds; the starter comes with the package. A checkpoint
+            file of any known naming (``model.pt``) is taken as it is, and converted in memory.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         precision: ``"auto"``, ``"float32"`` (compute and store), ``"bfloat16"`` or ``"float16"``.
 

@@ -132,7 +132,7 @@ def test_a_checkpoint_of_another_size_or_kind(folder, tmp_path):
     preset = replace(STARTER, filters=8)
     save_model(build(preset), ModelCard.from_preset(preset, name="tiny", classes=(3,)), tmp_path / "tiny")
     (tmp_path / "model.pt").write_bytes(b"weights")
-    for model, words in ((tmp_path / "tiny", "8 filters"), (tmp_path / "model.pt", "openvista models import")):
+    for model, words in ((tmp_path / "tiny", "8 filters"), (tmp_path / "model.pt", "model.pt")):
         caught = run(listed, "--map", "7=mandible", "--model", model, "-o", tmp_path / "run").exception
         assert isinstance(caught, OpenVistaError)
         assert words in str(caught)

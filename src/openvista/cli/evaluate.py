@@ -54,7 +54,7 @@ app = typer.Typer(cls=_RunUnlessCompare, help="Score a model on a data list; com
 def evaluate(
     datalist: Annotated[Path, typer.Argument(help="JSON data list with labels.")],
     model: Annotated[
-        str, model_option("Name or folder; see 'openvista models'. Of SAM 2: folder or hub name.")
+        str, model_option("Name, folder or checkpoint file; see 'openvista models'. Of SAM 2: folder or hub name.")
     ] = "starter",
     protocol: Annotated[
         str, typer.Option("-P", "--protocol", help="How the model is asked: auto, clicks, ..., see above.")

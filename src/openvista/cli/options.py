@@ -27,7 +27,7 @@ def joined(values: list[str] | None) -> str:
     return ",".join(values or ())
 
 
-ModelName = Annotated[str, model_option("Name or folder; see 'openvista models'.")]
+ModelName = Annotated[str, model_option("Name, folder or checkpoint file; see 'openvista models'.")]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Precision = Annotated[str, PRECISION]
 ProfileName = Annotated[str, typer.Option("-p", "--profile", help="best, bundle or research.")]

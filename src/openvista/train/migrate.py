@@ -18,6 +18,8 @@ from openvista.train.yaml_file import read_yaml_keys
 _TERM = r"""(?:'[^']*'|"[^"]*"|@[A-Za-z_]\w*|str\(@[A-Za-z_]\w*\))"""
 _JOINED = re.compile(rf"\$\s*{_TERM}(?:\s*\+\s*{_TERM})*\s*")
 """Texts and other keys put together, as in ``$@bundle_root + '/model.pt'``; of all expressions only this is read."""
+_EXPONENT = re.compile(r"[+-]?[0-9]+[eE][+-]?[0-9]+")
+"""A number that YAML takes for a text, as it has no point: ``1e-5``."""
 _REFERENCE = re.compile(r"@([A-Za-z_]\w*)")
 _SILENT = frozenset(
     {"ckpt_path", "comments", "dataset_name", "exps", "huggingface", "input_channels", "json_name", "log_output_file"}
@@ -154,6 +156,8 @@ class _Keys:
             return [self._plain(item, key) for item in value]
         if not isinstance(value, str):
             return value
+        if _EXPONENT.fullmatch(value):
+            return float(value)
         if reference := _REFERENCE.fullmatch(value):
             return self._referred(reference.group(1), key, seen)
         if _JOINED.fullmatch(value):

@@ -14,6 +14,7 @@ from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.errors import ModelError, OutputError, WeightsError
 from openvista.network import PRESETS, Preset
 from openvista.weights.card import ModelCard, check_name
+from openvista.weights.checkpoint import checkpoint_origin
 from openvista.weights.files import check_suffix, write_file
 from openvista.weights.official import NAMINGS, Checkpoint, Naming, read_checkpoint, to_naming
 from openvista.weights.registry import EMBEDDED, ModelFolder, models_folder, open_folder, sha256_of
@@ -55,19 +56,13 @@ def import_checkpoint(
     if target.exists() and not overwrite:
         raise ModelError(f"there is a model {name!r} already in {target}: choose another name or ask to overwrite it")
     checkpoint = read_checkpoint(path)
-    source = {
-        "file": path.name,
-        "file_sha256": sha256_of(path),
-        "naming": checkpoint.naming,
-        "dropped_tensors": list(checkpoint.dropped),
-    }
     known = OFFICIAL[name].licence if name in OFFICIAL else "not stated"
     card = ModelCard.from_preset(
         checkpoint.preset,
         name=name,
         classes=SUPPORTED_IDS,
         licence=licence or known,
-        provenance={**source, **(provenance or {})},
+        provenance={**checkpoint_origin(path, checkpoint), **(provenance or {})},
     )
     _replace_folder(target, lambda folder: save_tensors(checkpoint.tensors, card, folder))
     logger.info("imported %s as %s in %s", path, name, target)

@@ -22,7 +22,7 @@ SAFETENSORS = ".safetensors"
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model on disk: a folder with ``card.json`` and ``model.safetensors``."""
+    """A model on disk: a folder with ``card.json`` and ``model.safetensors``, or a checkpoint file as it is."""
 
     path: Path
     card: ModelCard
@@ -30,7 +30,12 @@ class ModelFolder:
     @property
     def weights(self) -> Path:
         """The weights file."""
-        return self.path / WEIGHTS_FILE
+        return self.path if self.is_checkpoint else self.path / WEIGHTS_FILE
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """It is a checkpoint file of some naming, with a card that was made for it."""
+        return self.path.suffix in (*PICKLES, SAFETENSORS) and self.path.is_file()
 
     @property
     def embedded(self) -> bool:
@@ -100,17 +105,21 @@ def available_models(home: Path | None = None) -> list[ModelFolder]:
 
 
 def find_model(name_or_path: str | Path, home: Path | None = None) -> ModelFolder:
-    """A model by the name of its folder or card, or by the path of its folder.
+    """A model by the name of its folder or card, or by the path of its folder or of a checkpoint file.
 
     Raises:
+        WeightsError: the file is not a usable checkpoint.
         ModelError: there is none; the message lists those that exist and says how to get an official one.
     """
     path = Path(name_or_path).expanduser()
     if (path / CARD_FILE).is_file():
         return open_folder(path)
     if path.is_file():
-        what = "a checkpoint file" if path.suffix in (*PICKLES, SAFETENSORS) else "a file"
-        raise ModelError(f"{path} is {what}, not a model folder: run `openvista models import {path}` first")
+        if path.suffix not in (*PICKLES, SAFETENSORS):
+            raise ModelError(f"{path} is a file, but no checkpoint, which ends in {', '.join((*PICKLES, SAFETENSORS))}")
+        from openvista.weights.checkpoint import checkpoint_card  # needs torch, which listing models does without
+
+        return ModelFolder(path, checkpoint_card(path))
     name = str(name_or_path)
     if name == EMBEDDED.name and (EMBEDDED / CARD_FILE).is_file():
         return open_folder(EMBEDDED)
@@ -134,5 +143,5 @@ def _not_found(name: str, home: Path | None) -> str:
     here = ", ".join(folder.card.name for folder in available_models(home)) or "none"
     return (
         f"no model {name!r}: there is {here} here, and `openvista models download NAME` gets {', '.join(OFFICIAL)}; "
-        "or give the path of a model folder"
+        "or give the path of a model folder or of a checkpoint file"
     )

@@ -13,6 +13,7 @@ from openvista.network import Vista3D, build_empty
 from openvista.weights.card import CARD_FILE, ModelCard, write_card
 from openvista.weights.files import write_file
 from openvista.weights.naming import UNREAD
+from openvista.weights.official import read_checkpoint
 from openvista.weights.registry import WEIGHTS_FILE, ModelFolder, sha256_of
 
 
@@ -97,6 +98,11 @@ def load_network(model: ModelFolder, device: torch.device | str = "cpu", verify:
     if verify:
         check_sum(model)
     network = build_empty(model.card.preset())
+    if model.is_checkpoint:
+        tensors = read_checkpoint(model.path).tensors
+        floats = {n: one.to(device, torch.float32) for n, one in tensors.items() if not n.startswith(UNREAD)}
+        network.load_state_dict(floats, strict=True, assign=True)
+        return network.eval()
     expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
     try:
         with safe_open(model.weights, framework="pt", device=str(device)) as file:
