@@ -4,6 +4,7 @@ A section of that page has its place here: a function that makes a folder and go
 table (what, theirs, here; a command in backticks, or "the same") and its place.
 """
 
+import json
 import os
 import re
 import shlex
@@ -20,6 +21,8 @@ from typer.testing import CliRunner
 from openvista.bundle.command import check_arguments
 from openvista.bundle.export import export_bundle
 from openvista.cli.main import app
+from openvista.weights import find_model
+from openvista.weights.store import load_network
 from small_bundle import write_cases
 
 PAGE = Path(__file__).parents[1] / "docs" / "moving-over.md"
@@ -64,7 +67,25 @@ def in_bundle(folder: Path) -> None:
     Path("ct.nii.gz").write_bytes(Path("data/ct0.nii.gz").read_bytes())
 
 
-PLACES: dict[str, Callable[[Path], None]] = {"MONAI bundle": in_bundle}
+def with_configs(folder: Path) -> None:
+    """Configs with the original's keys, a list whose files lie elsewhere, and a checkpoint."""
+    os.chdir(folder)
+    Path("data").mkdir()
+    write_cases(Path("data"))
+    os.rename("data/dataset.json", "dataset.json")
+    torch.save(load_network(find_model("starter")).state_dict(), "model.pt")
+    start = {"activate": True, "pretrained_ckpt_name": "model.pt"}
+    lists = {"json_dir": "jsons", "train_datasets": ["Task06"]}
+    configs = {
+        "stage3": {"num_epochs": 2, "drop_point_prob": 1, "finetune": start, **lists},
+        "infer": {"bundle_root": ".", "infer": {"ckpt_name": "$@bundle_root + '/model.pt'", "output_path": "out"}},
+        "evaluation": {"list_key": "testing", "ckpt": "model.pt", "data_list_file_path": "dataset.json"},
+    }
+    for name, content in configs.items():
+        Path(f"{name}.yaml").write_text(json.dumps(content))  # JSON is YAML
+
+
+PLACES: dict[str, Callable[[Path], None]] = {"MONAI bundle": in_bundle, "Configs and lists": with_configs}
 LINES = list(lines_of(PAGE))
 _SMALL = ["--patch_size", "[32,32,32]"]
 
