@@ -145,3 +145,16 @@ def test_a_folder_in_use_and_exit_code(folder, tmp_path):
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "nearest" in done.stderr
+
+
+def test_a_plan_of_another_framework_and_what_wins_over_it(folder, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("openvista.cli.finetune._run", lambda request, *_: asked.append(request))
+    (tmp_path / "nnUNetPlans.json").write_text(
+        '{"configurations": {"3d_fullres": {"spacing": [5, 0.8, 0.7], "patch_size": [32, 64, 48]}}}'
+    )
+    listed = write_list(folder, tmp_path / "list.json")
+    for more in ([], ["--patch", "32,32,32"]):
+        assert run(listed, "--plan-from", tmp_path, *more).exit_code == 0
+    assert [one.spacing for one in asked] == [(0.7, 0.8, 5.0)] * 2
+    assert [one.patch for one in asked] == [(48, 64, 32), (32, 32, 32)]

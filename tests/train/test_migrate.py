@@ -183,5 +183,7 @@ def test_an_expression_can_be_given_as_a_plain_value(tmp_path):
 def test_other_mistakes(tmp_path):
     with pytest.raises(RecipeError, match="of no kind that is known"):
         migrate(tmp_path, {"a": 1})
+    with pytest.raises(RecipeError, match="a model's card says its spacing"):
+        migrate(tmp_path, EVALUATION | {"pixdim": [1, 1, 1]})
     with pytest.raises(DataListError, match="2 and 1 values"):
         migrate(tmp_path, EVALUATION | {"mapped_label_set": [0]})

@@ -27,12 +27,17 @@ from openvista.cli.options import (
 from openvista.cli.training import parse_settings, train_with_bar
 from openvista.distributed import joined_ranks
 from openvista.errors import RecipeError
+from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.device import retain_heap
+from openvista.train.finetune.other_plans import OtherPlan, read_other_plan
 from openvista.train.finetune.plan import FinetunePlan, export_finetuned, plan_finetune, planned_recipe
 from openvista.train.finetune.recipe import FinetuneRequest, chosen_device
 from openvista.weights import ModelFolder
 
 Number = TypeVar("Number", int, float)
+PlanFrom = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Spacing and patch as nnU-Net or Auto3DSeg planned them there.")
+]
 
 
 def finetune(
@@ -54,6 +59,7 @@ def finetune(
         str, typer.Option(metavar="auto|keep|X,Y,Z", help="Voxel size in mm; keep: the data's.")
     ] = "auto",
     patch: Annotated[str, typer.Option(metavar="auto|X,Y,Z", help="Voxels of a patch.")] = "auto",
+    plan_from: PlanFrom = None,
     branches: Annotated[str, typer.Option(help="auto (what the model has), automatic, point or both.")] = "auto",
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps. Default: 200 epochs.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this many minutes at the latest.")] = None,
@@ -92,12 +98,15 @@ def finetune(
 
       openvista finetune mice.json --map "1=liver" --spacing keep --patch 96,96,64 -o runs/mice
 
+      openvista finetune data.json --map "1=liver" --plan-from nnUNet_preprocessed/Dataset003_Liver -o runs/liver
+
       torchrun --nproc-per-node 2 -m openvista finetune data.json --map "spleen=spleen" -o runs/spleen
 
       openvista segment CT.nii.gz --model runs/spleen/model
     """
     chosen = parse_settings(settings or [])
     _check_kept(keep_classes, chosen)
+    planned = None if plan_from is None else read_other_plan(plan_from)
     request = FinetuneRequest(
         datalist=datalist,
         mapping=mapping_items(mapping, label_set, mapped_label_set),
@@ -105,8 +114,8 @@ def finetune(
         model=model,
         shots=shots,
         fold=fold,
-        spacing=spacing if spacing in ("auto", "keep") else _three(spacing, "--spacing", float),
-        patch=patch if patch == "auto" else _three(patch, "--patch", int),
+        spacing=_spacing(spacing, planned),
+        patch=_patch(patch, planned),
         branches=branches,
         only_in_slices=joined(only_in_slices),
         one_piece=joined(one_piece),
@@ -143,6 +152,18 @@ def _check_kept(keep_classes: bool, settings: dict[str, Any]) -> None:
         raise RecipeError(
             f"--keep-classes: with start_share {settings['start_share']} the other classes are forgotten; leave one out"
         )
+
+
+def _spacing(text: str, planned: OtherPlan | None) -> str | Float3:
+    if text == "auto" and planned is not None:
+        return planned.spacing
+    return text if text in ("auto", "keep") else _three(text, "--spacing", float)
+
+
+def _patch(text: str, planned: OtherPlan | None) -> str | Axis3:
+    if text == "auto" and planned is not None:
+        return planned.patch
+    return text if text == "auto" else _three(text, "--patch", int)
 
 
 def _three(text: str, option: str, kind: Callable[[str], Number]) -> tuple[Number, Number, Number]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from openvista.datalist import pair_label_sets
 from openvista.errors import RecipeError, needs_extra
+from openvista.network import PRESETS
 from openvista.train.recipe_file import make_recipe
 from openvista.train.yaml_file import read_yaml_keys
 
@@ -311,8 +312,8 @@ def _evaluation(keys: _Keys) -> tuple[str, ...]:
         command += ["--mapped-label-set", ",".join(map(str, classes.values()))]
     by_class = bool(keys.take("val_auto", False))
     command += ["--protocol", "zero-shot-iterative" if zero_shot else "auto" if by_class else "point-oracle"]
-    keys.forget("output_path", "pixdim", "train_number")
-    return (*command, *_research(keys))
+    keys.forget("output_path", "train_number")
+    return (*command, *_research(keys, "pixdim"))
 
 
 def _inference(keys: _Keys) -> tuple[str, ...]:
@@ -321,12 +322,14 @@ def _inference(keys: _Keys) -> tuple[str, ...]:
     for class_id in keys.take("label_prompt", []):
         command += ["--class", str(class_id)]
     command += ["-o", f"{keys.part('infer', 'output_path')}/"]
-    keys.forget("bundle_root", "fold", "resample_to_spacing")
-    return (*command, *_research(keys))
+    keys.forget("bundle_root", "fold")
+    return (*command, *_research(keys, "resample_to_spacing"))
 
 
-def _research(keys: _Keys) -> tuple[str, ...]:
-    """The paper's windows and the precision; spacing and window are those of the model."""
+def _research(keys: _Keys, spacing: str) -> tuple[str, ...]:
+    """The paper's windows and the precision; spacing and window are those of the model, of a checkpoint VISTA3D's."""
+    if (asked := keys.take(spacing)) is not None and asked != list(PRESETS["vista3d"].spacing):
+        raise keys.refuse(spacing, "a model's card says its spacing; null takes the model's, of a checkpoint 1.5 mm")
     keys.forget("overlap", "patch_size")
     return ("--profile", "research", *(() if keys.take("amp", True) else ("--precision", "float32")))
 
