@@ -13,7 +13,8 @@ from openvista.weights import ModelFolder, find_model
 from openvista.weights.convert import convert_checkpoint, describe, import_checkpoint, verify_model
 from openvista.weights.files import read_file, write_file
 from openvista.weights.official import NAMINGS, Checkpoint, to_naming
-from openvista.weights.registry import WEIGHTS_FILE, sha256_of
+from openvista.weights.on_disk import sha256_of
+from openvista.weights.registry import WEIGHTS_FILE
 from openvista.weights.store import load_network
 
 

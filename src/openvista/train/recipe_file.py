@@ -17,7 +17,7 @@ from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
 from openvista.train.loss import LossTerms
 from openvista.train.recipe import Recipe
-from openvista.train.sources import own_classes, with_data_lists
+from openvista.train.source_lists import own_classes, with_data_lists
 from openvista.train.yaml_file import read_yaml_keys
 
 _ORIGINAL_NAMES = {"max_point": "most_clicks", "num_patches_per_image": "patches_per_case"}
@@ -28,7 +28,7 @@ def read_recipe(path: Path, **overrides: Any) -> Recipe:
     """Read a YAML recipe and replace some of its keys.
 
     A relative path of a data list is looked up from the recipe's folder, then from the working directory. Beside the
-    keys of :class:`Recipe` a file may name data sets, see :mod:`openvista.train.sources`.
+    keys of :class:`Recipe` a file may name data sets, see :mod:`openvista.train.source_lists`.
 
     Raises:
         RecipeError: missing file, not YAML, unknown key, or a value out of range.

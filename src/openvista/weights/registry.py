@@ -1,6 +1,5 @@
 """Which models are on this machine, and where. Needs no torch, so that listing them is quick."""
 
-import hashlib
 import logging
 import os
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from openvista.errors import ModelError
 from openvista.weights.card import CARD_FILE, ModelCard, read_card
+from openvista.weights.on_disk import PICKLES, SAFETENSORS
 from openvista.weights.sources import OFFICIAL, REFUSED
 
 logger = logging.getLogger(__name__)
@@ -16,8 +16,6 @@ logger = logging.getLogger(__name__)
 WEIGHTS_FILE = "model.safetensors"
 EMBEDDED = Path(__file__).parent / "starter"
 """The model that comes with the package."""
-PICKLES = (".pt", ".pth", ".ckpt")
-SAFETENSORS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -41,15 +39,6 @@ class ModelFolder:
     def embedded(self) -> bool:
         """It came with the package."""
         return self.path == EMBEDDED
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def home_folder(home: Path | None = None) -> Path:
@@ -117,7 +106,7 @@ def find_model(name_or_path: str | Path, home: Path | None = None) -> ModelFolde
     if path.is_file():
         if path.suffix not in (*PICKLES, SAFETENSORS):
             raise ModelError(f"{path} is a file, but no checkpoint, which ends in {', '.join((*PICKLES, SAFETENSORS))}")
-        from openvista.weights.checkpoint import checkpoint_card  # needs torch, which listing models does without
+        from openvista.weights.loose_file import checkpoint_card  # needs torch, which listing models does without
 
         return ModelFolder(path, checkpoint_card(path))
     name = str(name_or_path)

@@ -14,7 +14,8 @@ from openvista.weights.card import CARD_FILE, ModelCard, write_card
 from openvista.weights.files import write_file
 from openvista.weights.naming import UNREAD
 from openvista.weights.official import read_checkpoint
-from openvista.weights.registry import WEIGHTS_FILE, ModelFolder, sha256_of
+from openvista.weights.on_disk import sha256_of
+from openvista.weights.registry import WEIGHTS_FILE, ModelFolder
 
 
 def save_model(network: Vista3D, card: ModelCard, folder: Path, dtype: torch.dtype = torch.float16) -> ModelFolder:

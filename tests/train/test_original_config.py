@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from openvista.errors import DataListError, RecipeError
-from openvista.train.migrate import migrate_config, recipe_text
+from openvista.train.original_config import migrate_config, recipe_text
 
 STAGE = {
     "amp": True,

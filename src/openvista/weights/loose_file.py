@@ -7,7 +7,7 @@ from typing import Any
 from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.weights.card import ModelCard
 from openvista.weights.official import Checkpoint, read_checkpoint
-from openvista.weights.registry import sha256_of
+from openvista.weights.on_disk import sha256_of
 
 
 def checkpoint_card(path: Path) -> ModelCard:

@@ -4,8 +4,7 @@ Three kinds are told apart: training (its four stages, and fine-tuning), evaluat
 translated, left out because something here takes its place, or refused by name.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,10 @@ from typing import Any
 from openvista.datalist import pair_label_sets
 from openvista.errors import RecipeError, needs_extra
 from openvista.network import PRESETS
+from openvista.train.config_keys import ConfigKeys
 from openvista.train.recipe_file import make_recipe
 from openvista.train.yaml_file import read_yaml_keys
 
-_TERM = r"""(?:'[^']*'|"[^"]*"|@[A-Za-z_]\w*|str\(@[A-Za-z_]\w*\))"""
-_JOINED = re.compile(rf"\$\s*{_TERM}(?:\s*\+\s*{_TERM})*\s*")
-"""Texts and other keys put together, as in ``$@bundle_root + '/model.pt'``; of all expressions only this is read."""
-_EXPONENT = re.compile(r"[+-]?[0-9]+[eE][+-]?[0-9]+")
-"""A number that YAML takes for a text, as it has no point: ``1e-5``."""
-_REFERENCE = re.compile(r"@([A-Za-z_]\w*)")
-_SILENT = frozenset(
-    {"ckpt_path", "comments", "dataset_name", "exps", "huggingface", "input_channels", "json_name", "log_output_file"}
-    | {"output_classes", "overlap_ratio", "save_all", "save_last", "save_metric", "transforms_infer", "argmax_first"}
-    | {"transforms_train", "transforms_validate", "val_datasets", "num_epochs_per_validation", "skip_iter_prob"}
-    | {"label_sv_key", "pseudo_label_key", "five_fold"}
-)
-"""Keys whose place is taken here by the model, its profile, the run folder or the recipe's own validation."""
-_FIXED: Mapping[str, tuple[Any, ...]] = {
-    "model": ("vista3d_segresnet_d",),
-    "image_key": ("image",),
-    "label_key": ("label",),
-    "max_prompt": (None,),
-    "num_images_per_batch": (1,),
-}
-"""Keys that are honoured with these values only."""
 _LOSS = {"_target_", "include_background", "sigmoid", "softmax", "to_onehot_y", "smooth_nr", "smooth_dr"} | {
     "squared_pred",
     "lambda_dice",
@@ -73,7 +52,7 @@ def migrate_config(path: Path, **overrides: Any) -> Migrated:
             honours.
         DataListError: label sets that contradict each other.
     """
-    keys = _Keys(read_yaml_keys(path, "config") | overrides, f"config {path}")
+    keys = ConfigKeys(read_yaml_keys(path, "config") | overrides, f"config {path}")
     if "num_epochs" in keys:
         kind, (recipe, command) = "training", _training(keys)
     elif "list_key" in keys or "ckpt" in keys:
@@ -85,103 +64,7 @@ def migrate_config(path: Path, **overrides: Any) -> Migrated:
     return Migrated(kind, recipe, command, keys.finish())
 
 
-class _Keys:
-    """The keys of a config, taken one by one; what is not taken in the end is refused."""
-
-    def __init__(self, content: Mapping[str, Any], where: str) -> None:
-        self.content = content
-        self.where = where
-        self._taken: set[str] = set()
-        self._forgotten: set[str] = set()
-        self._expressions: list[str] = []
-
-    def __contains__(self, key: str) -> bool:
-        return self.content.get(key) is not None
-
-    def take(self, key: str, default: Any = None) -> Any:
-        """The plain value of a key; an expression is remembered and refused by :meth:`finish`."""
-        self._taken.add(key)
-        value = self._plain(self.content.get(key), key)
-        return default if value is None else value
-
-    def part(self, key: str, inner: str) -> Any:
-        """The plain value of a key inside a key."""
-        self._taken.add(key)
-        group = self.content.get(key) or {}
-        if not isinstance(group, dict):
-            raise self.refuse(key, f"it must be keys and values, {inner} among them")
-        return self._plain(group.get(inner), f"{key}.{inner}")
-
-    def forget(self, *keys: str) -> None:
-        """Keys whose place is taken by something else here: told, but not refused."""
-        self._forgotten.update(keys)
-
-    def number(self, key: str, kind: Callable[[Any], Any] = int) -> Any:
-        """A number, or ``None`` where the key is missing."""
-        value = self.take(key)
-        try:
-            return None if value is None else kind(value)
-        except (TypeError, ValueError):
-            raise RecipeError(f"{self.where}: {key} is {value!r:.60}, not a number") from None
-
-    def refuse(self, key: str, why: str) -> RecipeError:
-        return RecipeError(f"{self.where}: {key} {self.content.get(key)!r:.60} is not honoured here: {why}")
-
-    def finish(self) -> tuple[str, ...]:
-        """Names of what was left out.
-
-        Raises:
-            RecipeError: expressions, or keys that nothing here honours.
-        """
-        for key, allowed in _FIXED.items():
-            if key in self.content and self.take(key) not in allowed:
-                raise self.refuse(key, f"only {allowed[0]!r} is")
-        if self._expressions:
-            names = ", ".join(dict.fromkeys(self._expressions))
-            raise RecipeError(
-                f"{self.where}: expressions are not evaluated: give the values of {names} with --set KEY=VALUE"
-            )
-        rest = [key for key in self.content if key not in self._taken]
-        if refused := sorted(
-            key for key in rest if key not in _SILENT | self._forgotten and self.content[key] is not None
-        ):
-            raise RecipeError(
-                f"{self.where}: nothing here honours {', '.join(refused)}: take it out, or set it to null"
-            )
-        return tuple(key for key in rest if self.content[key] is not None)
-
-    def _plain(self, value: Any, key: str, seen: tuple[str, ...] = ()) -> Any:
-        if isinstance(value, dict):
-            return {inner: self._plain(item, f"{key}.{inner}") for inner, item in value.items()}
-        if isinstance(value, list):
-            return [self._plain(item, key) for item in value]
-        if not isinstance(value, str):
-            return value
-        if _EXPONENT.fullmatch(value):
-            return float(value)
-        if reference := _REFERENCE.fullmatch(value):
-            return self._referred(reference.group(1), key, seen)
-        if _JOINED.fullmatch(value):
-            terms = [term.group(0) for term in re.finditer(_TERM, value)]
-            names = [_REFERENCE.search(term) if term[0] not in "'\"" else None for term in terms]
-            pieces = [
-                self._referred(n.group(1), key, seen) if n else t[1:-1] for n, t in zip(names, terms, strict=True)
-            ]
-            return None if None in pieces else pieces[0] if len(pieces) == 1 else "".join(map(str, pieces))
-        if value.startswith(("$", "@", "%")):
-            self._expressions.append(key)
-            return None
-        return value
-
-    def _referred(self, name: str, key: str, seen: tuple[str, ...]) -> Any:
-        """What another key says; ``None`` and an expression where there is none, or where keys go round in circles."""
-        if name in seen or self.content.get(name) is None:
-            self._expressions.append(key)
-            return None
-        return self._plain(self.content[name], key, (*seen, name))
-
-
-def _training(keys: _Keys) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _training(keys: ConfigKeys) -> tuple[dict[str, Any], tuple[str, ...]]:
     recipe: dict[str, Any] = _asked(keys) | _sources(keys) | {"preset": "vista3d"}
     plain = {"num_epochs": "epochs", "fold": "fold", "random_seed": "seed", "train_number": "most_cases"}
     plain |= {"num_patches_per_image": "patches_per_case", "num_patches_per_iter": "patches_per_step"}
@@ -202,7 +85,7 @@ def _training(keys: _Keys) -> tuple[dict[str, Any], tuple[str, ...]]:
     return recipe, ("openvista", "train", "RECIPE", *(("-o", str(folder)) if folder else ()))
 
 
-def _asked(keys: _Keys) -> dict[str, Any]:
+def _asked(keys: ConfigKeys) -> dict[str, Any]:
     """Stage, and what is asked and trained."""
     by_class = 1 - (keys.number("drop_label_prob", float) or 0.0)
     by_click = 1 - (keys.number("drop_point_prob", float) or 0.0)
@@ -222,7 +105,7 @@ def _asked(keys: _Keys) -> dict[str, Any]:
     return recipe | _trained(keys, by_class, by_click)
 
 
-def _trained(keys: _Keys, by_class: float, by_click: float) -> dict[str, Any]:
+def _trained(keys: ConfigKeys, by_class: float, by_click: float) -> dict[str, Any]:
     """The parts that learn, where a head is frozen: with a head the original freezes the encoder as well."""
     frozen, epochs = keys.take("freeze_head"), keys.number("freeze_epoch")
     if frozen is None or not epochs or epochs < 0:
@@ -238,7 +121,7 @@ def _trained(keys: _Keys, by_class: float, by_click: float) -> dict[str, Any]:
     return {"trained": left}
 
 
-def _sources(keys: _Keys) -> dict[str, Any]:
+def _sources(keys: ConfigKeys) -> dict[str, Any]:
     """Data lists: one with its root and label sets, or names of data sets in a folder of lists."""
     found: dict[str, Any] = {}
     if "data_list_file_path" in keys:
@@ -249,7 +132,7 @@ def _sources(keys: _Keys) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _classes(keys: _Keys) -> dict[int, int] | None:
+def _classes(keys: ConfigKeys) -> dict[int, int] | None:
     labels, mapped = keys.take("label_set"), keys.take("mapped_label_set")
     if labels is None and mapped is None:
         return None
@@ -261,7 +144,7 @@ def _classes(keys: _Keys) -> dict[int, int] | None:
     return pair_label_sets(labels, labels if mapped is None else mapped)
 
 
-def _start(keys: _Keys) -> str | None:
+def _start(keys: ConfigKeys) -> str | None:
     if not keys.part("finetune", "activate"):
         return None
     if keys.part("finetune", "exclude_vars"):
@@ -270,7 +153,7 @@ def _start(keys: _Keys) -> str | None:
     return None if name is None else str(name)
 
 
-def _optimiser(keys: _Keys) -> dict[str, Any]:
+def _optimiser(keys: ConfigKeys) -> dict[str, Any]:
     for key, known in (("optimizer", "AdamW"), ("lr_scheduler", "WarmupCosineSchedule")):
         target = keys.part(key, "_target_")
         if target is not None and str(target).rpartition(".")[2] != known:
@@ -280,7 +163,7 @@ def _optimiser(keys: _Keys) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _loss(keys: _Keys) -> dict[str, Any]:
+def _loss(keys: ConfigKeys) -> dict[str, Any]:
     given = keys.take("loss", {})
     if not isinstance(given, dict) or str(given.get("_target_", "DiceCELoss")).rpartition(".")[2] != "DiceCELoss":
         raise keys.refuse("loss", "only DiceCELoss is")
@@ -293,7 +176,7 @@ def _loss(keys: _Keys) -> dict[str, Any]:
     return {"loss": found} if found else {}
 
 
-def _evaluation(keys: _Keys) -> tuple[str, ...]:
+def _evaluation(keys: ConfigKeys) -> tuple[str, ...]:
     command = ["openvista", "evaluate", str(keys.take("data_list_file_path"))]
     if root := keys.take("data_file_base_dir"):
         command += ["--root", str(root)]
@@ -316,7 +199,7 @@ def _evaluation(keys: _Keys) -> tuple[str, ...]:
     return (*command, *_research(keys, "pixdim"))
 
 
-def _inference(keys: _Keys) -> tuple[str, ...]:
+def _inference(keys: ConfigKeys) -> tuple[str, ...]:
     command = ["openvista", "segment", str(keys.take("image_file", "CT"))]
     command += ["--model", str(keys.part("infer", "ckpt_name"))]
     for class_id in keys.take("label_prompt", []):
@@ -326,7 +209,7 @@ def _inference(keys: _Keys) -> tuple[str, ...]:
     return (*command, *_research(keys, "resample_to_spacing"))
 
 
-def _research(keys: _Keys, spacing: str) -> tuple[str, ...]:
+def _research(keys: ConfigKeys, spacing: str) -> tuple[str, ...]:
     """The paper's windows and the precision; spacing and window are those of the model, of a checkpoint VISTA3D's."""
     if (asked := keys.take(spacing)) is not None and asked != list(PRESETS["vista3d"].spacing):
         raise keys.refuse(spacing, "a model's card says its spacing; null takes the model's, of a checkpoint 1.5 mm")
