@@ -16,6 +16,7 @@ from openvista.inference.device import (
     plan_compute,
     plan_slab_rows,
     plan_storage,
+    training_precision,
 )
 
 CPU = torch.device("cpu")
@@ -52,6 +53,21 @@ def test_auto_uses_what_the_cpu_has():
     assert compute.dtype == (torch.bfloat16 if cpu_has_bfloat16() else torch.float32)
     assert compute.storage_dtype == torch.float16
     assert compute.channels_last
+
+
+@pytest.mark.parametrize(
+    ("gpu", "capability", "precision"),
+    [("V100", (7, 0), "float16"), ("T4", (7, 5), "float16"), ("A100", (8, 0), "bfloat16"), ("H200", (9, 0), "bfloat16")],
+)
+def test_training_takes_float16_where_a_gpu_only_imitates_bfloat16(monkeypatch, gpu, capability, precision):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)  # as torch says
+    assert training_precision(torch.device("cuda:0")) == precision
+
+
+def test_training_elsewhere_takes_bfloat16_or_float32():
+    assert training_precision(CPU) == ("bfloat16" if cpu_has_bfloat16() else "float32")
+    assert training_precision(torch.device("mps")) == "float32"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/cpuinfo")

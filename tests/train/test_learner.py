@@ -8,9 +8,11 @@ from tiny_training import JOINT, POINT, answer_the_same_everywhere, tiny_recipe
 
 from openvista.distributed import Ranks
 from openvista.errors import DeviceError, OpenVistaError
+from openvista.inference.device import training_precision
+from openvista.train.checkpoint import load_checkpoint, save_checkpoint
 from openvista.train.learner import Learner, Schedule
 from openvista.train.samples import draw_sample
-from openvista.train.starting_network import check_device, starting_network
+from openvista.train.starting_network import check_device, starting_network, with_precision
 
 
 def make(data, tiny_list, **more):
@@ -90,6 +92,73 @@ def test_bfloat16_is_close_to_float32(data, tiny_list):
 def test_float16_needs_a_gpu(tiny_list):
     with pytest.raises(DeviceError, match="float16 trains on CUDA only"):
         check_device(tiny_recipe(tiny_list, precision="float16"), torch.device("cpu"))
+
+
+def float16(data, tiny_list):
+    """A learner with a scaler; on a CPU float16 is slow, so it is asked as little as possible."""
+    learner, samples = make(data, tiny_list, precision="float16")
+    assert learner.scaler.is_enabled()
+    return learner, samples[:1]
+
+
+def test_float16_is_close_to_float32(data, tiny_list):
+    exact, _ = make(data, tiny_list)
+    scaled, samples = float16(data, tiny_list)
+    one, other = (learner.step([samples], 1e-3, 0) for learner in (exact, scaled))
+    assert other.loss == pytest.approx(one.loss, rel=0.01)
+    assert other.gradient == pytest.approx(one.gradient, rel=0.02)  # unscaled again before it is clipped
+
+
+def test_a_float16_step_that_overflows_is_left_out_and_the_next_one_is_not(data, tiny_list):
+    learner, samples = float16(data, tiny_list)
+    overflows = [True, False]
+    learner.parameters[0].register_hook(lambda gradient: gradient * float("inf") if overflows.pop(0) else gradient)
+    before, scale = flat(learner.network), learner.scaler.get_scale()
+    learner.step([samples], 1e-3, 0)
+    assert torch.equal(flat(learner.network), before)
+    assert learner.scaler.get_scale() == scale / 2
+    learner.step([samples], 1e-3, 1)
+    assert not torch.equal(flat(learner.network), before)
+    assert learner.scaler.get_scale() == scale / 2
+
+
+def test_float16_gradients_that_stay_no_numbers_end_the_run(data, tiny_list):
+    learner, samples = float16(data, tiny_list)
+    learner.parameters[0].register_hook(lambda gradient: gradient * float("inf"))
+    learner.scaler.load_state_dict(learner.scaler.state_dict() | {"scale": 2.0})
+    learner.step([samples], 1e-3, 0)
+    with pytest.raises(OpenVistaError, match="gradient became (nan|inf) again and again, last at step 1 on ct"):
+        learner.step([samples], 1e-3, 1)
+
+
+def test_the_scale_is_kept_and_goes_on_exactly(data, tiny_list, tmp_path):
+    whole, samples = float16(data, tiny_list)
+    whole.scaler.load_state_dict(whole.scaler.state_dict() | {"scale": 1024.0, "_growth_tracker": 7})
+    save_checkpoint(whole.state(), tmp_path / "last.pt")
+    other, _ = make(data, tiny_list, precision="float16", seed=3)
+    other.load_state(load_checkpoint(tmp_path / "last.pt", torch.device("cpu")))
+    assert other.step([samples], 1e-3, 1).loss == whole.step([samples], 1e-3, 1).loss
+    assert torch.equal(flat(other.network), flat(whole.network))
+    assert other.scaler.state_dict() == whole.scaler.state_dict()
+    assert (other.scaler.get_scale(), other.scaler.state_dict()["_growth_tracker"]) == (1024.0, 8)
+
+
+def test_a_run_without_scaler_goes_on_with_one(data, tiny_list):
+    plain, _ = make(data, tiny_list)
+    scaled, _ = make(data, tiny_list, precision="float16", seed=3)
+    scaled.load_state(deepcopy(plain.state()))
+    assert torch.equal(flat(scaled.network), flat(plain.network))
+    assert scaled.scaler.get_scale() == 65536
+    plain.load_state(deepcopy(scaled.state()))
+
+
+def test_auto_becomes_what_the_device_has(tiny_list, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    auto = tiny_recipe(tiny_list, precision="auto")
+    assert with_precision(auto, Ranks(device=torch.device("cuda"))).precision == "float16"
+    assert with_precision(auto, Ranks()).precision == training_precision(torch.device("cpu"))
+    exact = tiny_recipe(tiny_list)
+    assert with_precision(exact, Ranks()) is exact
 
 
 def test_the_state_goes_on_exactly(data, tiny_list):

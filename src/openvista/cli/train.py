@@ -23,6 +23,7 @@ from openvista.distributed import joined_ranks
 from openvista.inference.device import retain_heap
 from openvista.train.export import export_model
 from openvista.train.recipe_file import read_recipe
+from openvista.train.starting_network import with_precision
 
 
 def train(
@@ -80,6 +81,7 @@ def train(
     with joined_ranks(chosen.device) as ranks:
         quiet = quiet or not ranks.is_first
         set_up_logging(verbose, quiet)
+        chosen = with_precision(chosen, ranks)
         network = train_with_bar(chosen, folder, ranks, quiet, resume)
         if ranks.is_first:
             written = export_model(network, chosen, folder)

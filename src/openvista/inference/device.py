@@ -22,6 +22,8 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 _KEEP_ALL = 2**31 - 1
+_BFLOAT16_SINCE = (8, 0)
+"""Compute capability of the first NVIDIA GPUs with instructions for bfloat16 (Ampere)."""
 _CHUNK_CPU, _CHUNK_GPU = 1 << 16, 1 << 20
 """Voxels decided at once: on a CPU their logits should about fit its cache (measured), a GPU wants more work."""
 
@@ -78,6 +80,16 @@ def plan_compute(device: str | torch.device = "auto", precision: str = "auto") -
     compute = Compute(found, dtype, storage)
     logger.info("computing on %s (%s precision asked for)", compute, precision)
     return compute
+
+
+def training_precision(device: torch.device) -> str:
+    """The fastest precision to train in: bfloat16 where there are instructions for it, float16 on CUDA GPUs that have
+    none (V100, T4), else float32. float16 needs a gradient scaler.
+    """
+    if device.type == "cuda":
+        # torch's own question counts GPUs that only imitate bfloat16, slowly
+        return "bfloat16" if torch.cuda.get_device_capability(device) >= _BFLOAT16_SINCE else "float16"
+    return "bfloat16" if device.type == "cpu" and cpu_has_bfloat16() else "float32"
 
 
 def find_device(device: str | torch.device) -> torch.device:

@@ -28,6 +28,10 @@ from openvista.train.samples import Sample
 logger = logging.getLogger(__name__)
 
 
+_LEAST_SCALE = 1.0
+"""Of float16 losses: it begins at 65536 and halves with every overflow, so 17 in a row are no mere overflows."""
+
+
 @dataclass(frozen=True)
 class StepResult:
     """What a step did.
@@ -119,6 +123,8 @@ class Learner:
             raise OpenVistaError(f"the gradient became {norm} at step {number} on {_names(groups)}")
         self.scaler.step(self.optimiser)
         self.scaler.update()
+        if self.scaler.is_enabled() and self.scaler.get_scale() < _LEAST_SCALE:
+            raise OpenVistaError(f"the gradient became {norm} again and again, last at step {number} on {_names(groups)}")
         self.optimiser.zero_grad(set_to_none=True)
         return norm
 
@@ -141,7 +147,8 @@ class Learner:
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty where the earlier part of the run needed no scaler
+            self.scaler.load_state_dict(state["scaler"])
 
 
 class Schedule:

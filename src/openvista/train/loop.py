@@ -20,7 +20,7 @@ from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import with_current_keys
 from openvista.train.run_folder import RunFolder, check_unused, is_restart
 from openvista.train.samples import SampleLoader, draw_sample, sample_groups
-from openvista.train.starting_network import check_device, starting_network
+from openvista.train.starting_network import check_device, starting_network, with_precision
 from openvista.train.validation import overall, validate_all
 
 logger = logging.getLogger(__name__)
@@ -71,9 +71,9 @@ class Trainer:
         progress: Callable[[StepReport], None] | None = None,
         resume: bool = False,
     ) -> None:
-        self.recipe = recipe
         self.folder = folder
         self.ranks = ranks or Ranks()
+        self.recipe = recipe = with_precision(recipe, self.ranks)
         self.progress = progress or (lambda _: None)
         wanted = self.ranks.any(resume or is_restart(folder, self.ranks))
         self.resumes = wanted and bool(self.ranks.agree((folder / LAST).exists()))

@@ -88,7 +88,9 @@ class Recipe(Stage):
         validate_every: steps between validations.
         save_every: steps between checkpoints to resume from; ``None`` saves after each validation.
         patience: stop after so many validations in a row without a better one; ``None`` never does.
-        precision: "float32"; or "bfloat16" or, on CUDA, "float16" for most of the arithmetic (autocast).
+        precision: "float32"; or "bfloat16" or, on CUDA, "float16" for most of the arithmetic (autocast; with float16 the
+            loss is scaled so that small gradients count). "auto": the fastest of them that the device has instructions
+            for.
         device: "auto" (CUDA if there is one), "cpu", "cuda".
         cache: "memory" to keep prepared scans there, or a folder to keep them in; the next run finds them again.
         loaders: threads that read scans and cut patches in the background.
@@ -133,7 +135,7 @@ class Recipe(Stage):
     validate_every: int = Field(default=1000, ge=1)
     save_every: int | None = Field(default=None, ge=1)
     patience: int | None = Field(default=None, ge=1)
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "bfloat16", "float16", "auto"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     cache: str = Field(default="memory", min_length=1)
     loaders: int = Field(default=2, ge=1)

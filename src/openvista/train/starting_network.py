@@ -7,7 +7,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from openvista.distributed import Ranks
 from openvista.errors import DeviceError, RecipeError
+from openvista.inference.device import training_precision
 from openvista.network import Preset, Vista3D, build
 from openvista.train.recipe import Recipe
 from openvista.train.stages import PARTS
@@ -48,6 +50,16 @@ def check_device(recipe: Recipe, device: torch.device) -> None:
     """
     if recipe.precision == "float16" and device.type != "cuda":
         raise DeviceError(f"precision float16 trains on CUDA only, this is {device}: set it to bfloat16 or float32")
+
+
+def with_precision(recipe: Recipe, ranks: Ranks) -> Recipe:
+    """The recipe with the precision that ``auto`` stands for: that of the first process's device, in all of them."""
+    if recipe.precision != "auto":
+        return recipe
+    names = ("float32", "bfloat16", "float16")
+    chosen = names[int(ranks.agree(names.index(training_precision(ranks.device))))]
+    logger.info("precision %s on %s", chosen, ranks.device)
+    return recipe.model_copy(update={"precision": chosen})
 
 
 def starting_network(recipe: Recipe) -> Vista3D:

@@ -15,7 +15,7 @@ from openvista.datalist import DataList
 from openvista.distributed import Ranks
 from openvista.errors import DeviceError, RecipeError
 from openvista.geometry.grid import Axis3, Float3
-from openvista.inference.device import cpu_has_bfloat16, free_memory
+from openvista.inference.device import free_memory, training_precision
 from openvista.network import PRESETS, Preset
 from openvista.train.finetune.cases import one_value_each
 from openvista.train.finetune.classes import mirrored_ids, named_ids, one_piece_ids
@@ -203,7 +203,7 @@ def _patches(
     device: torch.device,
 ) -> dict[str, Any]:
     """Spacing, window, patches per step and precision, and why."""
-    precision = _precision(device)
+    precision = training_precision(device)
     spacing = plan_spacing(preset, sizes, request.spacing)
     logger.info("spacing %s mm: %s", spacing.value, spacing.reason)
     count = 2 if math.prod(preset.window) < _SEVERAL_PATCHES_BELOW else 1
@@ -282,8 +282,3 @@ def _pace(steps: int, minutes: float | None, from_scratch: bool, least: int) -> 
         return pace | {"validate_every": max(_FEWEST_STEPS_BETWEEN, least), "average_decay": 0.98}
     decay = min(0.999, max(0.0, 1 - _AVERAGED_SHARE / steps))
     return pace | {"validate_every": max(math.ceil(steps / _VALIDATIONS), least), "average_decay": decay}
-
-
-def _precision(device: torch.device) -> str:
-    half = torch.cuda.is_bf16_supported() if device.type == "cuda" else device.type == "cpu" and cpu_has_bfloat16()
-    return "bfloat16" if half else "float32"
