@@ -30,11 +30,11 @@
 # the cases that decided which weights were kept. So the scores here show that the path works; they are no measure of
 # accuracy.
 #
-# The `.py` is the source; `jupytext --to ipynb examples/finetune_spleen.py` makes the notebook.
+# The `.py` is the source; `python examples/make_notebook.py examples/finetune_spleen.py` runs it and writes the
+# notebook with its outputs.
 
 # %%
 import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -46,7 +46,7 @@ import openvista as ov
 from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.datalist import map_labels, read_datalist
-from openvista.inference.device import cpu_has_bfloat16, find_device
+from openvista.inference.device import find_device, training_precision
 from openvista.io import read_labels
 from openvista.metrics.masks import measure_masks
 from openvista.network.class_head import dot_logits
@@ -60,7 +60,7 @@ from openvista.weights import ModelCard, find_model
 from openvista.weights.store import load_network, save_model
 
 # %%
-IN_NOTEBOOK = "ipykernel" in sys.modules
+IN_NOTEBOOK = "__file__" not in globals()
 HERE = Path.cwd() if IN_NOTEBOOK else Path(__file__).parent
 PACK = next(folder / "finetune.json" for folder in (HERE / "data", HERE / "examples" / "data") if folder.is_dir())
 
@@ -74,7 +74,7 @@ parser.add_argument("--learning-rate", type=float, default=1e-3, help="1e-3 suit
 parser.add_argument("--validate-every", type=int, default=10)
 parser.add_argument("--overlap", type=float, default=0.25, help="of the windows on the last scan")
 parser.add_argument("--out", type=Path, default=Path("runs/finetune_spleen"))
-options = parser.parse_args([] if IN_NOTEBOOK else None)
+options = parser.parse_known_args()[0] if IN_NOTEBOOK else parser.parse_args()  # Jupyter has arguments of its own
 options.out.mkdir(parents=True, exist_ok=True)
 
 # %% [markdown]
@@ -169,13 +169,18 @@ print(f"windows of {preset.window} voxels of {preset.spacing} mm; patches of {wi
 # %% [markdown]
 # ## The loop
 #
-# Mixed precision: the network runs in bfloat16 where the machine has instructions for it, weights and loss stay in
-# float32. (float16 would need a gradient scaler as well.) The loss is Dice plus binary cross-entropy on the logits of
-# the one class that is asked for.
+# Mixed precision: most of the network's arithmetic is done in half precision, weights and loss stay in float32.
+# bfloat16 has the range of float32 and needs nothing else. GPUs that have no instructions for it (V100, T4) take
+# float16, in which small gradients would vanish: `GradScaler` multiplies the loss by a large number before the backward
+# pass and divides the gradients by it before the step. Where that number was too large a gradient is infinite: then the
+# step is left out, and the number halved. A CPU without bfloat16 computes in float32; then the scaler does nothing.
+#
+# The loss is Dice plus binary cross-entropy on the logits of the one class that is asked for.
 
 # %%
-half = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bfloat16()
-print("autocast to bfloat16" if half else "float32: this machine has no bfloat16 instructions")
+precision = getattr(torch, training_precision(device))
+scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
+print(f"{precision}, {'with' if scaler.is_enabled() else 'without'} gradient scaler")
 
 optimiser = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=1e-5)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
@@ -186,14 +191,16 @@ def learn_from(patches):
     """One step of the optimiser; the mean loss over the patches."""
     images_N1XYZ = torch.stack([patch.image_XYZ for patch in patches])[:, None].to(device)
     targets_N1XYZ = torch.stack([patch.labels_XYZ == class_id for patch in patches])[:, None].to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=half):
+    with torch.autocast(device.type, precision, enabled=precision != torch.float32):
         features_NCXYZ = network.automatic_features(images_N1XYZ.contiguous(memory_format=torch.channels_last_3d))
     logits_N1XYZ = dot_logits(network.class_embeddings(ids_K), features_NCXYZ.float())
     loss = torch.stack([dice_bce_loss(*pair) for pair in zip(logits_N1XYZ, targets_N1XYZ, strict=True)]).mean()
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimiser)  # so that clipping sees the gradients as they are
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    optimiser.step()
+    scaler.step(optimiser)
+    scaler.update()
     schedule.step()
     return loss.item()
 

@@ -1,7 +1,7 @@
 """The fine-tuning example: the script runs in the layout of the Medical Decathlon, and the notebook says the same."""
 
 import json
-import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -9,33 +9,47 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from openvista.datalist import map_labels, read_datalist
 from openvista.weights import find_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPT = EXAMPLES / "finetune_spleen.py"
+NOTEBOOK = SCRIPT.with_suffix(".ipynb")
+cells_of_script = runpy.run_path(str(EXAMPLES / "make_notebook.py"))["cells_of_script"]
 
 
-def cells_of_script(text):
-    """Kind and source of each cell of a script in jupytext's percent format."""
-    cells = []
-    for block in ("\n" + text).split("\n# %%")[1:]:
-        head, _, body = block.partition("\n")
-        if head.strip() == "[markdown]":
-            lines = [line[2:] for line in body.strip().splitlines()]  # "# text", or "#" alone
-            cells.append(("markdown", "\n".join(lines)))
-        else:
-            cells.append(("code", body.strip()))
-    return cells
+def outputs(notebook):
+    """What each code cell gave: texts and pictures, in order."""
+    kinds = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            kinds.append([output["output_type"] + str([*output.get("data", ())]) for output in cell["outputs"]])
+    return kinds
+
+
+def printed_by(notebook):
+    found = [output.get("text", ()) for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    return "".join(line for text in found for line in text)
 
 
 def test_the_notebook_is_in_step_with_the_script():
-    notebook = json.loads((EXAMPLES / "finetune_spleen.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     cells = [(cell["cell_type"], "".join(cell["source"])) for cell in notebook["cells"]]
     script = cells_of_script(SCRIPT.read_text(encoding="utf-8"))
     assert len(script) > 10
-    assert cells == script, "run: jupytext --update --to ipynb examples/finetune_spleen.py"
+    assert cells == script, "run: python examples/make_notebook.py examples/finetune_spleen.py"
+
+
+def test_the_notebook_shows_curves_and_pictures():
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    kinds = outputs(notebook)
+    assert sum("image/png" in kind for cell in kinds for kind in cell) == 3  # patches, curves, result
+    assert NOTEBOOK.stat().st_size < 600_000
+    printed = printed_by(notebook)
+    assert "step   40, loss" in printed
+    assert "surface Dice at 2 mm" in printed
 
 
 def test_the_small_pack_is_whole_small_and_learnt_from_apart():
@@ -71,15 +85,22 @@ def decathlon(tmp_path, example_ct, example_labels):
     return tmp_path
 
 
-def test_the_script_runs_on_the_layout_of_the_decathlon(decathlon):
+def test_the_notebook_runs_on_the_layout_of_the_decathlon(decathlon):
+    """Cell by cell, with fewer and smaller patches; so does the script, which has the same cells."""
     short = ["--steps", "2", "--patches", "1", "--patch", "32", "32", "32", "--validate-every", "2", "--overlap", "0"]
-    command = [sys.executable, str(SCRIPT), "--data", str(decathlon), "--out", str(decathlon / "run"), *short]
-    environment = {**os.environ, "MPLBACKEND": "Agg"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
+    command = [sys.executable, str(EXAMPLES / "make_notebook.py"), str(SCRIPT), "--to", str(decathlon / "short.ipynb")]
+    arguments = ["--", "--data", str(decathlon), "--out", str(decathlon / "run"), *short]
+    done = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, timeout=600, check=False, cwd=EXAMPLES.parent
+    )
     assert done.returncode == 0, done.stderr
-    assert "label 1 becomes class 3, 'spleen'" in done.stdout
-    assert "1 scans to learn from, 1 to validate on, 1 to test on" in done.stdout
-    assert "Dice" in done.stdout.splitlines()[-2]
+    notebook = json.loads((decathlon / "short.ipynb").read_text(encoding="utf-8"))
+    printed = printed_by(notebook)
+    assert "label 1 becomes class 3, 'spleen'" in printed
+    assert "1 scans to learn from, 1 to validate on, 1 to test on" in printed
+    assert "without gradient scaler" in printed or torch.cuda.is_available()
+    assert "Dice" in printed.splitlines()[-2]
+    assert outputs(notebook) == outputs(json.loads(NOTEBOOK.read_text(encoding="utf-8")))
     made = {"patches.png", "curves.png", "result.png", "prediction.nii.gz"}
     assert made <= {file.name for file in (decathlon / "run").iterdir()}
     card = find_model(decathlon / "run" / "model").card

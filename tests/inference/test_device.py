@@ -57,7 +57,12 @@ def test_auto_uses_what_the_cpu_has():
 
 @pytest.mark.parametrize(
     ("gpu", "capability", "precision"),
-    [("V100", (7, 0), "float16"), ("T4", (7, 5), "float16"), ("A100", (8, 0), "bfloat16"), ("H200", (9, 0), "bfloat16")],
+    [
+        ("V100", (7, 0), "float16"),
+        ("T4", (7, 5), "float16"),
+        ("A100", (8, 0), "bfloat16"),
+        ("H200", (9, 0), "bfloat16"),
+    ],
 )
 def test_training_takes_float16_where_a_gpu_only_imitates_bfloat16(monkeypatch, gpu, capability, precision):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)

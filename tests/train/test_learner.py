@@ -127,7 +127,7 @@ def test_float16_gradients_that_stay_no_numbers_end_the_run(data, tiny_list):
     learner.parameters[0].register_hook(lambda gradient: gradient * float("inf"))
     learner.scaler.load_state_dict(learner.scaler.state_dict() | {"scale": 2.0})
     learner.step([samples], 1e-3, 0)
-    with pytest.raises(OpenVistaError, match="gradient became (nan|inf) again and again, last at step 1 on ct"):
+    with pytest.raises(OpenVistaError, match=r"gradient became (nan|inf) again and again, last at step 1 on ct"):
         learner.step([samples], 1e-3, 1)
 
 

@@ -124,7 +124,9 @@ class Learner:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         if self.scaler.is_enabled() and self.scaler.get_scale() < _LEAST_SCALE:
-            raise OpenVistaError(f"the gradient became {norm} again and again, last at step {number} on {_names(groups)}")
+            raise OpenVistaError(
+                f"the gradient became {norm} again and again, last at step {number} on {_names(groups)}"
+            )
         self.optimiser.zero_grad(set_to_none=True)
         return norm
 

@@ -88,9 +88,8 @@ class Recipe(Stage):
         validate_every: steps between validations.
         save_every: steps between checkpoints to resume from; ``None`` saves after each validation.
         patience: stop after so many validations in a row without a better one; ``None`` never does.
-        precision: "float32"; or "bfloat16" or, on CUDA, "float16" for most of the arithmetic (autocast; with float16 the
-            loss is scaled so that small gradients count). "auto": the fastest of them that the device has instructions
-            for.
+        precision: "float32"; or "bfloat16" or, on CUDA, "float16" for most of the arithmetic (autocast; a float16 loss
+            is scaled so that small gradients count). "auto": the fastest that the device has instructions for.
         device: "auto" (CUDA if there is one), "cpu", "cuda".
         cache: "memory" to keep prepared scans there, or a folder to keep them in; the next run finds them again.
         loaders: threads that read scans and cut patches in the background.

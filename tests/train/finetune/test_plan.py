@@ -291,6 +291,13 @@ def test_the_plan_is_for_the_device_that_trains(datalist, tmp_path, monkeypatch)
     assert recipe.precision == "float32"
 
 
+def test_a_gpu_without_bfloat16_is_fine_tuned_on_in_float16(datalist, tmp_path, monkeypatch):
+    monkeypatch.setattr("openvista.train.finetune.recipe.free_memory", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
+    ranks = Ranks(device=torch.device("cuda"))
+    assert plan_finetune(request_for(datalist), tmp_path / "run", ranks=ranks).recipe.precision == "float16"
+
+
 def test_validation_takes_a_share_of_the_work_only(datalist, tmp_path):
     long = plan_finetune(request_for(datalist, steps=1000), tmp_path / "long").recipe
     assert long.validate_every == 100  # a tenth: one window to validate on is little
