@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from openvista.errors import PromptError
 
+GAP = 2.0
+"""Voxels: negative clicks of a box lie at least so far beyond it, and clicks of a stroke so far apart."""
 _SIGNS = {"+": True, "-": False}
 
 
@@ -38,6 +40,29 @@ def is_inside(click: Click, shape: Sequence[int]) -> bool:
         shape: of the scan, [X, Y, Z].
     """
     return all(-0.5 <= position < size - 0.5 for position, size in zip(click.voxel, shape, strict=True))
+
+
+def box_clicks(box: Sequence[Sequence[float]], shape: Sequence[int], positive: bool = True) -> list[Click]:
+    """A click in the middle of a box and, if that is positive, negative ones beyond the middle of each face.
+
+    Args:
+        box: (first, stop) along X, Y, Z in voxels, half-open and not empty. Along an axis of one voxel it has no faces.
+        shape: of the scan, [X, Y, Z]; negative clicks outside it are left out.
+        positive: whether the object is in there.
+    """
+    x, y, z = ((first + stop - 1) / 2 for first, stop in box)
+    middle = (x, y, z)
+    clicks = [Click(middle, positive)]
+    for axis, (first, stop) in enumerate(box):
+        if stop - first <= 1 or not positive:
+            continue
+        gap = max((stop - first) / 4, GAP)
+        for place in (first - gap, stop - 1 + gap):
+            if -0.5 <= place < shape[axis] - 0.5:
+                beyond = list(middle)
+                beyond[axis] = place
+                clicks.append(Click((beyond[0], beyond[1], beyond[2]), False))
+    return clicks
 
 
 def parse_click(text: str) -> Click:

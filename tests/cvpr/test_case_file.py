@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from openvista.cvpr.case_file import read_case_file, read_truth, write_labels
-from openvista.cvpr.request import ArrayClick, MiddleBox
 from openvista.errors import InputError
+from openvista.simulate.challenge import ArrayClick, MiddleBox
 from small_challenge import box_of, two_balls, write_case
 
 

@@ -5,22 +5,19 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from openvista.cvpr import evaluate as cvpr25
 from openvista.cvpr.case_file import read_case_file
 from openvista.cvpr.evaluate import (
     Outcome,
     area,
-    draw_box,
     iterate,
-    official_click,
     score_case,
     score_labels,
     write_table,
 )
 from openvista.cvpr.image import Reading
 from openvista.cvpr.predict import Deadline, Predictor
-from openvista.cvpr.request import ArrayClick, MiddleBox
 from openvista.geometry.box import Box
+from openvista.simulate.challenge import ArrayClick, MiddleBox
 from small_challenge import two_balls, write_case
 from small_evaluation import PRESET, tiny_model
 
@@ -38,43 +35,6 @@ def block(first, stop, shape=(9, 9, 9)):
 def test_the_area_is_that_of_trapezoids():
     assert area([0.2, 0.4, 0.6, 0.6, 0.8]) == pytest.approx(0.3 + 0.5 + 0.6 + 0.7)
     assert area([1.0] * 5) == 4.0
-
-
-def test_a_click_goes_to_the_middle_of_the_largest_error():
-    truth = block((1, 1, 1), (6, 6, 6))
-    assert official_click(truth, empty()) == ArrayClick((3, 3, 3), True)
-    assert official_click(empty(), truth) == ArrayClick((3, 3, 3), False)
-    assert official_click(truth, truth) is None
-    small = block((8, 8, 8), (9, 9, 9))
-    assert official_click(truth | small, small) == ArrayClick((3, 3, 3), True)
-
-
-def test_the_border_of_the_array_is_no_wall():
-    truth = block((0, 0, 0), (3, 3, 3))
-    assert official_click(truth, empty()) == ArrayClick((1, 1, 1), True)
-
-
-def test_missing_and_superfluous_voxels_that_touch_are_one_error():
-    truth, predicted = block((0, 3, 3), (3, 6, 6)), block((3, 3, 3), (8, 6, 6))
-    click = official_click(truth, predicted)  # 8 long: neither part alone is deepest in the middle
-    assert click.voxel[1:] == (4, 4)
-    assert click.positive == bool(truth[click.voxel])
-
-
-def test_of_errors_of_one_size_the_first_counts_and_of_equally_deep_voxels_one_is_drawn():
-    two = block((6, 6, 6), (9, 9, 9)) | block((0, 0, 0), (3, 3, 3))
-    assert official_click(two, empty()).voxel == (1, 1, 1)
-    line = block((4, 4, 0), (5, 5, 9))
-    expected = np.random.RandomState(42).choice(9)
-    assert {official_click(line, empty()).voxel for _ in range(3)} == {(4, 4, int(expected))}
-
-
-def test_huge_errors_are_looked_at_in_half_the_resolution(monkeypatch):
-    monkeypatch.setattr(cvpr25, "_LARGEST", 10)
-    click = official_click(block((2, 2, 2), (18, 18, 18), (20, 20, 20)), empty((20, 20, 20)))
-    assert all(8 <= place <= 11 for place in click.voxel)  # the two middle voxels of 2 x 2 x 2
-    speck = block((4, 4, 4), (5, 5, 5))
-    assert official_click(speck, empty()) == ArrayClick((4, 4, 4), True)
 
 
 def test_means_run_over_the_classes_of_the_truth():
@@ -162,17 +122,6 @@ def test_the_table_is_the_official_one(tmp_path):
     assert (values["DSC_Final"], values["DSC_1"], values["runtime_upperbound"]) == ("0.7", "0.9", "180.0")
     assert not outcome.too_slow
     assert Outcome(**{each.name: getattr(outcome, each.name) for each in fields(outcome)} | {"classes": 0}).too_slow
-
-
-def test_boxes_hold_their_structure_on_its_middle_slice():
-    truth = np.zeros((20, 600, 600), bool)
-    truth[:, :24, :28] = two_balls() == 1
-    boxes = {draw_box(truth, np.random.default_rng(seed)) for seed in range(40)}
-    assert {box.z for box in boxes} == {(5, 13)}
-    assert {box.middle for box in boxes} == {9}
-    assert all(box.y[0] == box.x[0] <= 4 and box.y[1] == box.x[1] >= 12 for box in boxes)
-    assert len(boxes) == 6  # 0 to 5 pixels of a slice of 256
-    assert max(box.x[1] for box in boxes) == 12 + int(5 * 600 / 256)
 
 
 def test_a_case_file_runs_through_a_real_network_always_the_same(tmp_path):

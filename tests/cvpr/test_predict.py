@@ -8,8 +8,8 @@ import pytest
 from openvista.cvpr.case_file import read_case_file
 from openvista.cvpr.image import Reading
 from openvista.cvpr.predict import Deadline, Predictor, run_seconds
-from openvista.cvpr.request import ArrayClick
 from openvista.network import ClickLabel
+from openvista.simulate.challenge import ArrayClick
 from small_challenge import PRESET, BrightModel, two_balls, write_case
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from openvista.cli.console import bars, say, set_up_logging
+from openvista.cli.cvpr_train import train
 from openvista.cli.files import check_folder, work_on_each
 from openvista.cli.lazy import BEGAN
 from openvista.cli.options import Device, ModelName, Precision, ProfileName, Quiet, Verbose
@@ -27,6 +28,8 @@ app = typer.Typer(
     help="The CVPR 2025 challenge for interactive 3D segmentation: its case files in, its label maps and scores out.",
 )
 
+app.command()(train)
+
 Inputs = Annotated[Path, typer.Option("-i", "--inputs", help="Folder with the cases, .npz files.")]
 Outputs = Annotated[Path, typer.Option("-o", "--outputs", "--output", help="Folder for files of the same names.")]
 Seconds = Annotated[
@@ -36,7 +39,10 @@ Seconds = Annotated[
 Window = Annotated[
     str, typer.Option(metavar="LOW,HIGH", help="CT only: HU that became 0 and 255. Default: grey values are stretched.")
 ]
-Resample = Annotated[str, typer.Option(help="To the model's spacing: auto (unless tiny), always, never.")]
+Resample = Annotated[
+    str,
+    typer.Option(help="To the model's spacing: auto (as its card says, else unless tiny), always, never."),
+]
 SpacingOrder = Annotated[str, typer.Option(help="Of the spacing in the files: auto, zyx (as the arrays) or xyz.")]
 
 
@@ -74,6 +80,7 @@ def predict(
     set_up_logging(verbose, quiet)
     reading = Reading(_hu_window(window), resample, spacing_order)
     files, predictor = _prepare(inputs, outputs, model, profile, device, precision)
+    reading = reading.for_model(predictor.model.card)
 
     def answer(file: Path) -> None:
         nonlocal began
@@ -124,6 +131,7 @@ def evaluate(
     set_up_logging(verbose, quiet)
     reading = Reading(_hu_window(window), resample, spacing_order)
     files, predictor = _prepare(inputs, outputs, model, profile, device, precision)
+    reading = reading.for_model(predictor.model.card)
     table = outputs / f"{predictor.model.card.name}_metrics.csv"
     outcomes: list[Outcome] = []
 

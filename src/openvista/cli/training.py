@@ -7,6 +7,7 @@ from openvista.cli.console import bars
 from openvista.distributed import Ranks
 from openvista.errors import RecipeError, needs_extra
 from openvista.network import Vista3D
+from openvista.train.data import Listing, list_cases
 from openvista.train.loop import StepReport, Trainer
 from openvista.train.recipe import Recipe
 
@@ -35,7 +36,9 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
     return parsed
 
 
-def train_with_bar(recipe: Recipe, folder: Path, ranks: Ranks, quiet: bool, resume: bool = False) -> Vista3D:
+def train_with_bar(
+    recipe: Recipe, folder: Path, ranks: Ranks, quiet: bool, resume: bool = False, listing: Listing = list_cases
+) -> Vista3D:
     """Train to the end, as :class:`openvista.train.loop.Trainer` does."""
     with bars(quiet) as bar:
         task = bar.add_task("training", total=1.0)
@@ -43,4 +46,4 @@ def train_with_bar(recipe: Recipe, folder: Path, ranks: Ranks, quiet: bool, resu
         def progress(step: StepReport) -> None:
             bar.update(task, completed=step.fraction, description=f"step {step.step}, loss {step.loss:.3f}")
 
-        return Trainer(recipe, folder, ranks, progress, resume).run()
+        return Trainer(recipe, folder, ranks, progress, resume, listing).run()

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.cvpr.npz import Arrays, read_arrays
-from openvista.cvpr.request import ArrayClick, Labels, MiddleBox, Request
+from openvista.cvpr.request import Labels, Request
 from openvista.errors import InputError, PromptError, ScanError
 from openvista.geometry.grid import Axis3, Float3, triple
 from openvista.io import replacing
+from openvista.simulate.challenge import ArrayClick, MiddleBox
 
 _KEYS = ("imgs", "spacing", "boxes", "clicks", "clicks_order", "prev_pred", "gts")
 _BOX_KEYS = ("z_min", "z_max", "z_mid", "z_mid_y_min", "z_mid_y_max", "z_mid_x_min", "z_mid_x_max")
@@ -68,6 +69,22 @@ def read_case_file(path: Path) -> CaseFile:
     shape: Axis3 = image_ZYX.shape
     truth = _labels(path, arrays, "gts", shape)
     return CaseFile(path, image_ZYX, _spacing(path, arrays), _request(path, arrays, shape, truth), truth)
+
+
+def read_training_file(path: Path) -> CaseFile:
+    """Read image, spacing and truth of a case, but no prompts.
+
+    Raises:
+        ScanError: one of them cannot be used, or is missing.
+    """
+    if not path.is_file():
+        raise ScanError(f"{path}: there is no such file")
+    arrays = read_arrays(path, ("imgs", "spacing", "gts"))
+    image_ZYX = _image(path, arrays)
+    truth_ZYX = _labels(path, arrays, "gts", image_ZYX.shape)
+    if truth_ZYX is None:
+        raise ScanError(f"{path}: has no 'gts' to learn from")
+    return CaseFile(path, image_ZYX, _spacing(path, arrays), None, truth_ZYX)
 
 
 def read_truth(path: Path) -> NDArray[np.integer]:

@@ -12,30 +12,24 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from openvista.cvpr.case_file import CaseFile, class_ids
 from openvista.cvpr.predict import RUNS, SECONDS_PER_CLASS
-from openvista.cvpr.request import ArrayClick, Labels, MiddleBox, Request
+from openvista.cvpr.request import Labels, Request
 from openvista.errors import PromptError, ScanError
 from openvista.geometry.box import Box, plus
-from openvista.geometry.components import largest_component
 from openvista.geometry.grid import Axis3, Float3
 from openvista.io.atomic import write_text
 from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, dice
 from openvista.metrics.surface import surface_distances
 from openvista.report.table import csv_text
+from openvista.simulate.challenge import ArrayClick, MiddleBox, official_click
 
 CLICKS = RUNS - 1
 NSD_FROM_DICE = 0.2
 """With a mean Dice up to this, NSD is not computed and counts as 0."""
 RANKED_BY = ("DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final")
-_SEED = 42
-_LARGEST = 60_000_000
-"""Voxels; in a larger box distances are computed at half the resolution."""
-_BOX_SHIFT, _BOX_SIDE = 6, 256
 
-Mask = NDArray[np.bool_]
 Respond = Callable[[Request], Labels]
 
 
@@ -183,44 +177,6 @@ def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
     write_text(path, csv_text([rows[0], *(row.values() for row in rows)]))
 
 
-def official_click(truth_ZYX: Mask, predicted_ZYX: Mask) -> ArrayClick | None:
-    """The click of the simulated user; ``None`` when nothing is wrong.
-
-    Missing and superfluous voxels that touch are one error here. Of errors of the same size the first in the order of
-    the array counts, and of voxels equally deep in it one is drawn, always with the same seed.
-    """
-    component = largest_component(truth_ZYX != predicted_ZYX)
-    if component is None:
-        return None
-    depth_ZYX = _depth(component.values_XYZ)
-    deepest_N3 = np.argwhere(depth_ZYX == depth_ZYX.max())
-    drawn = deepest_N3[np.random.RandomState(_SEED).choice(len(deepest_N3))]
-    voxel = plus(drawn.tolist(), component.start)
-    return ArrayClick(voxel, bool(truth_ZYX[voxel]))
-
-
-def _depth(component_ZYX: Mask) -> NDArray[np.float64]:
-    """Distance in voxels of each voxel of an error to the outside, which begins beyond its box; 0 outside it."""
-    margins = [max(int(length * 0.25), 1) for length in component_ZYX.shape]
-    padded = np.pad(component_ZYX, [(margin, margin) for margin in margins])
-    if padded.size > _LARGEST:
-        depth = ndimage.distance_transform_edt(_halved(padded))
-        for axis in range(3):
-            depth = depth.repeat(2, axis=axis)
-    else:
-        depth = ndimage.distance_transform_edt(padded)
-    inner = Box.whole(component_ZYX.shape).shifted(margins)
-    depth = depth[inner.slices()] * component_ZYX
-    return depth if depth.any() else component_ZYX.astype(np.float64)
-
-
-def _halved(mask_ZYX: Mask) -> Mask:
-    """The maximum of every 2×2×2 voxels."""
-    even = np.pad(mask_ZYX, [(0, length % 2) for length in mask_ZYX.shape])
-    z, y, x = (length // 2 for length in even.shape)
-    return np.asarray(even.reshape(z, 2, y, 2, x, 2).any(axis=(1, 3, 5)))
-
-
 def score_labels(
     truth_ZYX: NDArray[np.integer], labels_ZYX: Labels, ids: Sequence[int], spacing: Float3
 ) -> tuple[float, float]:
@@ -238,23 +194,3 @@ def score_labels(
     distances = [surface_distances(wanted, found, spacing) for wanted, found in pairs]
     values = [0.0 if each is None else each.within(DEFAULT_TOLERANCE_MM) for each in distances]
     return mean_dice, float(np.mean(values))
-
-
-def draw_box(truth_ZYX: Mask, random: np.random.Generator) -> MiddleBox:
-    """The box of a class, as the challenge made them: the middle of the list of its voxels says which slice; there the
-    rectangle is widened on all sides by up to 5 pixels of a slice of 256.
-
-    Args:
-        truth_ZYX: not empty.
-        random: draws how much.
-    """
-    slices = np.flatnonzero(truth_ZYX)
-    middle = int(slices[len(slices) // 2] // (truth_ZYX.shape[1] * truth_ZYX.shape[2]))
-    shift = int(random.integers(_BOX_SHIFT))
-    sides = []
-    for other, length in ((1, truth_ZYX.shape[1]), (0, truth_ZYX.shape[2])):
-        used = np.flatnonzero(truth_ZYX[middle].any(axis=other))
-        wider = int(shift * length / _BOX_SIDE)
-        sides.append((max(int(used[0]) - wider, 0), min(int(used[-1]) + wider, length - 1)))
-    depth = np.flatnonzero(truth_ZYX.any(axis=(1, 2)))
-    return MiddleBox((int(depth[0]), int(depth[-1])), middle, sides[0], sides[1])

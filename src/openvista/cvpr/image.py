@@ -6,7 +6,7 @@ model's HU window and the 99th the upper. A CT whose window is known can be give
 Axes are those of SimpleITK's arrays: x to the patient's left, y to the back, z upwards.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from openvista.errors import InputError
 from openvista.geometry.grid import Float3, Grid
 from openvista.network.presets import Preset
 from openvista.scan import Scan
+from openvista.weights.card import ModelCard
 
 PERCENTILES = (1.0, 99.0)
 """Challenge facts §6: how the published baseline scales."""
@@ -36,6 +37,7 @@ class Reading:
         spacing_order: of the three numbers in the file. ``"auto"``: as the array's axes, which is how the official
             evaluation uses them, unless only the first two are equal: then they are the spacing in the plane, so that
             the order is x, y, z.
+        percentiles: of the grey values that become the ends of the model's HU window, where they are stretched.
 
     Raises:
         InputError: a choice that does not exist.
@@ -44,6 +46,7 @@ class Reading:
     window: tuple[float, float] | None = None
     resample: str = "auto"
     spacing_order: str = "auto"
+    percentiles: tuple[float, float] = PERCENTILES
 
     def __post_init__(self) -> None:
         for what, value, allowed in (
@@ -54,6 +57,12 @@ class Reading:
                 raise InputError(f"{what} must be {', '.join(allowed)}, not {value!r}")
         if self.window is not None and not self.window[0] < self.window[1]:
             raise InputError(f"the HU window {self.window[0]:g},{self.window[1]:g} must have a lower and a higher end")
+
+    def for_model(self, card: ModelCard) -> "Reading":
+        """As the model was trained, where its card says so and nobody asked for something else."""
+        low, high = card.challenge.get("percentiles", self.percentiles)
+        resample = card.challenge.get("resample", "auto") if self.resample == "auto" else self.resample
+        return replace(self, percentiles=(float(low), float(high)), resample=str(resample))
 
     def spacing_ZYX(self, stored: Float3) -> Float3:
         """The spacing along the array's axes, mm."""
@@ -86,7 +95,7 @@ class Reading:
         if self.window is not None:
             (low, high), hu = (0.0, 255.0), self.window
         else:
-            (low, high), hu = np.percentile(values, PERCENTILES).tolist(), hu_window
+            (low, high), hu = np.percentile(values, self.percentiles).tolist(), hu_window
             if not low < high:  # more than 98 % alike: what differs counts
                 low, high = float(values.min()), float(values.max())
         if not low < high:

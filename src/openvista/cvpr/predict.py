@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from openvista.cvpr.request import ArrayClick, Labels, Request
+from openvista.cvpr.request import Labels, Request
 from openvista.geometry.box import Box, Crop
 from openvista.geometry.grid import triple
 from openvista.inference.profiles import Profile, find_profile
@@ -16,6 +16,7 @@ from openvista.session.grow import GROW_LIMIT
 from openvista.session.masks import OUTSIDE
 from openvista.session.open_scan import MASK_LOGIT, OpenScan
 from openvista.session.state import MaskInputs, ObjectState
+from openvista.simulate.challenge import ArrayClick
 
 logger = logging.getLogger(__name__)
 

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from openvista.cvpr.evaluate import CLICKS, NSD_FROM_DICE, RANKED_BY, draw_box, iterate, ranking_numbers
+from openvista.cvpr.evaluate import CLICKS, NSD_FROM_DICE, RANKED_BY, iterate, ranking_numbers
 from openvista.cvpr.predict import Deadline, Predictor
-from openvista.cvpr.request import Labels, MiddleBox, Request
+from openvista.cvpr.request import Labels, Request
 from openvista.evaluate.labelled_scan import LabelledScan, Structure
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.protocol import Answers, ProtocolSettings, ScoredAnswer
 from openvista.evaluate.score import CaseRecord
 from openvista.geometry.box import Box
 from openvista.model import Model
+from openvista.simulate.challenge import MiddleBox, draw_box
 
 Rows = Mapping[str, Mapping[str, float]]
 """Name of a scan to the four numbers the challenge ranked by."""

@@ -24,12 +24,10 @@ from scipy import ndimage
 
 from openvista.errors import PromptError
 from openvista.geometry.grid import Axis3
-from openvista.prompts import Click
+from openvista.prompts import GAP, Click, box_clicks
 
 MOST = 5
 """Clicks that a scribble or lasso gives at most: in training an object has few clicks (paper facts §6)."""
-GAP = 2.0
-"""Voxels."""
 LONGEST = 100_000
 """Voxels along a stroke at most. No hand draws so far; a wrong coordinate does."""
 
@@ -70,19 +68,7 @@ def draw_box(box: Sequence[Sequence[float]], shape: Axis3, positive: bool = True
     """
     if len(box) != 3 or any(len(side) != 2 or not side[0] < side[1] for side in box):
         raise PromptError(f"box {[list(side) for side in box]} is not understood: give first < stop along x, y and z")
-    x, y, z = ((first + stop - 1) / 2 for first, stop in box)
-    middle = (x, y, z)
-    clicks = [Click(middle, positive)]
-    for axis, (first, stop) in enumerate(box):
-        if stop - first <= 1 or not positive:
-            continue
-        gap = max((stop - first) / 4, GAP)
-        for place in (first - gap, stop - 1 + gap):
-            if -0.5 <= place < shape[axis] - 0.5:
-                beyond = list(middle)
-                beyond[axis] = place
-                clicks.append(Click((beyond[0], beyond[1], beyond[2]), False))
-    return Drawn(clicks, "box", {"box": [list(side) for side in box], "positive": positive})
+    return Drawn(box_clicks(box, shape, positive), "box", {"box": [list(side) for side in box], "positive": positive})
 
 
 def draw_scribble(drawn: NDArray[np.bool_] | Sequence[Sequence[float]], positive: bool = True) -> Drawn:

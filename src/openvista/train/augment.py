@@ -28,10 +28,12 @@ class Augmentation:
         zoom: size factor is drawn from 1/(1+zoom)..1+zoom.
         rotation_degrees: largest rotation around each axis.
         mirror: mirror left and right half of the time (paired structures change their label).
+        flip: chance, for each of the three axes, that a patch is flipped along it; labels stay as they are.
+        quarter_turn: chance that a patch is turned by one to three quarters in one of the three planes.
         around_structure: share of patches centred on a voxel of a random annotated structure that the scan shows.
 
     Raises:
-        RecipeError: ``chance``, ``spatial_share`` or ``around_structure`` is not a share, or ``zoom`` is negative.
+        RecipeError: what is a share or a chance is not from 0 to 1, or ``zoom`` is negative.
     """
 
     chance: float = 0.2
@@ -40,9 +42,11 @@ class Augmentation:
     rotation_degrees: float = 12.0
     mirror: bool = True
     around_structure: float = 0.8
+    flip: float = 0.0
+    quarter_turn: float = 0.0
 
     def __post_init__(self) -> None:
-        for key in ("chance", "spatial_share", "around_structure"):
+        for key in ("chance", "spatial_share", "around_structure", "flip", "quarter_turn"):
             if not 0 <= getattr(self, key) <= 1:
                 raise RecipeError(f"augmentation: {key} is {getattr(self, key):g}: give a share from 0 to 1")
         if self.zoom < 0:
@@ -133,7 +137,8 @@ def _voxel_map(
 ) -> Tensor:
     """[3, 4]: offset of a voxel from the middle of the patch, in voxels, to the voxel of the volume."""
     shape = torch.tensor(case.image_XYZ.shape, dtype=torch.float32)
-    size = torch.tensor(window, dtype=torch.float32)
+    turn = _turn(augmentation, random)
+    size = turn.abs() @ torch.tensor(window, dtype=torch.float32)  # of the patch as it lies in the volume
     jitter = (torch.rand(3, generator=random) - 0.5) * size * 0.5
     centre = centre_of_interest(case, augmentation, random, repeats) + jitter
     room = (shape - size).clamp(min=0) / 2
@@ -141,18 +146,33 @@ def _voxel_map(
     centre = torch.maximum(torch.minimum(centre, middle + room), middle - room)
     if augmentation.spatial_share < 1 and _uniform(random) >= augmentation.spatial_share:
         first = (centre - (size - 1) / 2).round()
-        return torch.cat((_mirrored(torch.eye(3), mirror), (first + (size - 1) / 2)[:, None]), dim=1)
+        return torch.cat((_mirrored(torch.eye(3), mirror) @ turn, (first + (size - 1) / 2)[:, None]), dim=1)
     angles = [math.radians(augmentation.rotation_degrees) * (2 * _uniform(random) - 1) for _ in range(3)]
     low = math.log(1 / (1 + augmentation.zoom))
     zoom = math.exp(low + (math.log(1 + augmentation.zoom) - low) * _uniform(random))
     spacing = torch.tensor(case.spacing)
     linear = _rotation(angles) * spacing[None] / spacing[:, None] / zoom
-    return torch.cat((_mirrored(linear, mirror), centre[:, None]), dim=1)
+    return torch.cat((_mirrored(linear, mirror) @ turn, centre[:, None]), dim=1)
 
 
 def _mirrored(linear: Tensor, mirror: bool) -> Tensor:
     """A linear map of offsets in voxels, [3, 3], that also swaps left and right if ``mirror``."""
     return linear * torch.tensor([-1.0, 1.0, 1.0]) if mirror else linear
+
+
+def _turn(augmentation: Augmentation, random: torch.Generator) -> Tensor:
+    """Flips and quarter turns as a map of offsets in voxels, [3, 3]; nothing is drawn where there are none."""
+    turn = torch.eye(3)
+    if augmentation.flip > 0:
+        turn = torch.diag(1 - 2 * (torch.rand(3, generator=random) < augmentation.flip).float())
+    if augmentation.quarter_turn > 0 and _uniform(random) < augmentation.quarter_turn:
+        axis, quarters = (int(torch.randint(1, 4, (1,), generator=random)) for _ in range(2))
+        a, b = [other for other in range(3) if other != axis - 1]
+        quarter = torch.eye(3)
+        quarter[a, a] = quarter[b, b] = 0
+        quarter[a, b], quarter[b, a] = -1, 1
+        turn = turn @ torch.linalg.matrix_power(quarter, quarters)
+    return turn
 
 
 class _Cut:

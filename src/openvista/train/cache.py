@@ -31,7 +31,7 @@ def case_key(case: AnyCase, preset: Preset, use: LabelUse) -> str:
     label = case.label if isinstance(case, Case) else None
     content = {
         "layout": _LAYOUT,
-        "files": [_file_key(path) for path in (case.image, label, case.pseudo_label, case.supervoxels)],
+        "files": [file_key(path) for path in (case.image, label, case.pseudo_label, case.supervoxels)],
         "annotated": sorted(case.annotated) if isinstance(case, Case) else [],
         "label_slices": sorted(case.label_slices.items()) if isinstance(case, Case) else [],
         "reliable": case.pseudo_label_reliable,
@@ -54,7 +54,8 @@ def cached_case(folder: Path, key: str, make: Callable[[], TrainingCase]) -> Tra
     return _read(place)
 
 
-def _file_key(path: Path | None) -> list[Any]:
+def file_key(path: Path | None) -> list[Any]:
+    """Path, size and time of change of a file; nothing for ``None``."""
     if path is None:
         return []
     state = path.stat()

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from openvista.datalist import AnyCase, Case, DataList, UnlabelledCase, read_datalist, refuse_missing
 from openvista.distributed import Ranks
-from openvista.errors import DataListError, GridError, ScanError
+from openvista.errors import DataListError, GridError, RecipeError, ScanError
 from openvista.network import Preset
 from openvista.train.cache import cached_case, case_key
 from openvista.train.cases import LabelUse, TrainingCase, load_case
@@ -45,21 +46,57 @@ class TrainingData:
     skipped: tuple[str, ...]
 
 
+class ListedCase(Protocol):
+    """A case of a list before it is read."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def weight(self) -> float:
+        """How often it is drawn, relative to the others."""
+
+    def load(self, preset: Preset) -> TrainingCase:
+        """Read and prepare it.
+
+        Raises:
+            DataListError, GridError, ScanError: it cannot be used.
+        """
+
+    def key(self, preset: Preset) -> str:
+        """What the prepared case is called in a cache, see :mod:`openvista.train.cache`."""
+
+
 @dataclass(frozen=True)
 class _Entry:
-    """A case of a list before it is read."""
+    """A case of a data list."""
 
     case: AnyCase
     use: LabelUse
     weight: float
+
+    @property
+    def name(self) -> str:
+        return self.case.name
+
+    def load(self, preset: Preset) -> TrainingCase:
+        return load_case(self.case, preset, self.use)
+
+    def key(self, preset: Preset) -> str:
+        return case_key(self.case, preset, self.use)
 
 
 @dataclass(frozen=True)
 class ListedCases:
     """The cases of a run before any of them is read: those to learn from, and the held-out ones."""
 
-    training: tuple[_Entry, ...]
-    validation: tuple[_Entry, ...]
+    training: Sequence[ListedCase]
+    validation: Sequence[ListedCase]
+
+
+Listing = Callable[[Recipe], ListedCases]
+"""Reads what a recipe lists, but none of the scans."""
 
 
 def list_cases(recipe: Recipe) -> ListedCases:
@@ -67,7 +104,10 @@ def list_cases(recipe: Recipe) -> ListedCases:
 
     Raises:
         DataListError: a list cannot be read, or has no such fold.
+        RecipeError: the recipe is for files of the challenge.
     """
+    if recipe.challenge is not None:
+        raise RecipeError(f"recipe {recipe.name} is for cases of the challenge: use openvista cvpr train")
     training: list[_Entry] = []
     validation: list[_Entry] = []
     for number, source in enumerate(recipe.sources):
@@ -199,8 +239,8 @@ class _Loader:
         self.skipped: list[str] = []
 
     def load(
-        self, entries: Sequence[_Entry], is_usable: Callable[[TrainingCase], bool]
-    ) -> list[tuple[TrainingCase, _Entry]]:
+        self, entries: Sequence[ListedCase], is_usable: Callable[[TrainingCase], bool]
+    ) -> list[tuple[TrainingCase, ListedCase]]:
         """The cases that can be read and used, in order."""
         with ThreadPoolExecutor(self.threads) as pool:
             if self.folder is not None and self.ranks.count > 1:
@@ -214,16 +254,16 @@ class _Loader:
                 found.append((case, entry))
                 continue
             reason = "nobody marked a structure of the recipe in it" if isinstance(case, TrainingCase) else case
-            logger.warning("skipped %s: %s", entry.case.name, reason)
-            self.skipped.append(f"{entry.case.name} ({reason})")
+            logger.warning("skipped %s: %s", entry.name, reason)
+            self.skipped.append(f"{entry.name} ({reason})")
         return found
 
-    def _case(self, entry: _Entry) -> TrainingCase | str:
-        make = partial(load_case, entry.case, self.preset, entry.use)
+    def _case(self, entry: ListedCase) -> TrainingCase | str:
+        make = partial(entry.load, self.preset)
         try:
             if self.folder is None:
                 return make()
-            return cached_case(self.folder, case_key(entry.case, self.preset, entry.use), make)
+            return cached_case(self.folder, entry.key(self.preset), make)
         except (ScanError, GridError, DataListError) as error:
             return str(error)
 
@@ -242,6 +282,8 @@ def _split(listed: DataList, recipe: Recipe, first: bool) -> tuple[list[AnyCase]
 
 
 def _nothing_to_learn(recipe: Recipe, skipped: Sequence[str]) -> str:
+    if skipped and recipe.challenge is not None:
+        return f"{recipe.datalist}: every case was skipped, first {skipped[0]}"
     if skipped:
         return f"{recipe.datalist}: every case was skipped, first {skipped[0]}; run openvista datalist check"
     if recipe.fold is None:

@@ -14,7 +14,7 @@ from openvista.distributed import Ranks
 from openvista.errors import RecipeError, first_line
 from openvista.network import Vista3D, build
 from openvista.train.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
-from openvista.train.data import TrainingData, list_cases, load_data
+from openvista.train.data import Listing, TrainingData, list_cases, load_data
 from openvista.train.learner import Learner, Schedule
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import with_current_keys
@@ -57,6 +57,7 @@ class Trainer:
             machine computes the same numbers again; with ``minutes`` the learning rate follows the clock). A folder
             without checkpoint starts anew. Processes that torchrun has started anew resume their own run anyway.
             Several machines need a run folder they share.
+        listing: what the recipe's list holds; data lists if nothing is said.
 
     Raises:
         RecipeError: the folder holds a run and ``resume`` is not set, or its checkpoint does not fit the recipe.
@@ -70,11 +71,13 @@ class Trainer:
         ranks: Ranks | None = None,
         progress: Callable[[StepReport], None] | None = None,
         resume: bool = False,
+        listing: Listing = list_cases,
     ) -> None:
         self.folder = folder
         self.ranks = ranks or Ranks()
         self.recipe = recipe = with_precision(recipe, self.ranks)
         self.progress = progress or (lambda _: None)
+        self.listing = listing
         wanted = self.ranks.any(resume or is_restart(folder, self.ranks))
         self.resumes = wanted and bool(self.ranks.agree((folder / LAST).exists()))
         if not self.resumes:
@@ -102,7 +105,7 @@ class Trainer:
             OpenVistaError: a loss or gradient that is not a number, with the names of the cases.
             OutputError: the run folder cannot be written; its last checkpoint is whole.
         """
-        listed = list_cases(self.recipe)  # a wrong list leaves no run folder
+        listed = self.listing(self.recipe)  # a wrong list leaves no run folder
         if self.ranks.is_first:
             self.run_folder = RunFolder(self.folder, self.recipe, self.ranks, self.step if self.resumes else None)
         with self.run_folder or nullcontext():

@@ -10,6 +10,7 @@ from torch.nn import functional
 from openvista.geometry.grid import Float3
 from openvista.network import ClickLabel, PointFeatures, Vista3D
 from openvista.network.class_head import dot_logits
+from openvista.simulate.challenge import next_challenge_clicks, without_middles
 from openvista.simulate.clicks import ClickRules, Clicks, further_clicks, joined
 from openvista.simulate.user import next_user_clicks
 from openvista.train.loss import LossTerms
@@ -231,11 +232,16 @@ def with_further_clicks(prompts: ClickPrompts, predicted_BXYZ: Tensor, spacing: 
         spacing: mm per voxel along X, Y, Z.
     """
     objects = prompts.objects
-    if prompts.by_user:
+    if prompts.by_user and prompts.challenge:
+        more = next_challenge_clicks(predicted_BXYZ, objects)
+    elif prompts.by_user:
         more = next_user_clicks(predicted_BXYZ, objects, spacing)
     else:
         truth = (objects.targets_BXYZ, objects.known_BXYZ, objects.special_B)
         more = further_clicks(predicted_BXYZ, *truth, ClickRules(), random_source(prompts.seed))
     if more is None:
         return None
-    return replace(prompts, clicks=joined([prompts.clicks, more]), seed=prompts.seed + 1)
+    clicks = joined([prompts.clicks, more])
+    if prompts.by_user and prompts.challenge:
+        clicks = without_middles(clicks)
+    return replace(prompts, clicks=clicks, seed=prompts.seed + 1)

@@ -1,7 +1,7 @@
 """A training recipe: everything that decides a run, in one frozen object."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,25 @@ class Source(BaseModel):
     only_in_label_slices: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class ChallengeCases:
+    """How cases of the CVPR 2025 challenge are read: images of any modality, objects without names.
+
+    Attributes:
+        percentiles: of an image's grey values, that become the ends of the preset's HU window.
+        resample: to the preset's spacing: "never" (a voxel of the file is a voxel of the model), "auto" or "always",
+            see :class:`openvista.cvpr.image.Reading`.
+    """
+
+    percentiles: tuple[float, float] = (1.0, 99.0)
+    resample: Literal["never", "auto", "always"] = "never"
+
+    def __post_init__(self) -> None:
+        low, high = self.percentiles
+        if not 0 <= low < high <= 100:
+            raise ValueError(f"percentiles {low:g}, {high:g} must be a lower and a higher one of 0 to 100")
+
+
 class Recipe(Stage):
     """What to train, on what, and how.
 
@@ -75,6 +94,8 @@ class Recipe(Stage):
         mirrored: pairs of classes that swap when left and right are mirrored; ``None`` pairs them by their names.
         only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
             as another structure: they are not there.
+        challenge: for ``openvista cvpr train``: the cases are files of the challenge, and each of their labels is an
+            object that is no class; then there are no ``classes``.
         fold: held out for validation; ``None`` trains on every training case.
         minutes: stop earlier when this much time has passed (the learning rate follows whichever is nearer).
         optimiser: "adamw", or "muon" for the kernels and AdamW for the rest, see :mod:`openvista.train.muon`.
@@ -120,6 +141,7 @@ class Recipe(Stage):
     pseudo_classes: tuple[int, ...] = ()
     mirrored: tuple[tuple[int, int], ...] | None = None
     only_in_label_slices: tuple[int, ...] = ()
+    challenge: ChallengeCases | None = None
     fold: int | None = 0
 
     minutes: float | None = Field(default=None, gt=0)
@@ -160,7 +182,9 @@ class Recipe(Stage):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
-        if not self.class_ids and (self.class_probability > 0 or not self.supervoxels):
+        if self.challenge is not None:
+            self._check_challenge()
+        elif not self.class_ids and (self.class_probability > 0 or not self.supervoxels):
             raise ValueError("classes is empty: name at least one label value and its class, or pseudo_classes")
         limited = {class_id for source in self.sources for class_id in source.only_in_label_slices}
         for class_id in {*limited, *self.mirrored_ids}:
@@ -177,6 +201,16 @@ class Recipe(Stage):
                     "would show it on the wrong side; train its other side too, or switch augmentation.mirror off"
                 )
         return self
+
+    def _check_challenge(self) -> None:
+        if self.class_ids or "automatic" in self.trained:
+            raise ValueError(
+                "objects of challenge cases are no classes: leave out classes, train encoder and point only"
+            )
+        if self.fold is not None:
+            raise ValueError("a list of challenge cases has no folds: set fold to null")
+        if self.supervoxels or self.more_data:
+            raise ValueError("challenge cases come from one list, without supervoxels: leave out the rest")
 
     @model_validator(mode="after")
     def _makes_a_model(self) -> "Recipe":

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from openvista.simulate.challenge import first_challenge_clicks
 from openvista.simulate.class_prompts import choose_class_prompts, class_target
 from openvista.simulate.clicks import ClickRules, Clicks, first_clicks
 from openvista.simulate.objects import ClickObjects, choose_click_objects
@@ -51,13 +52,15 @@ class ClickPrompts:
         objects: the objects and their truth; at least one.
         clicks: the clicks so far.
         seed: of the clicks that follow.
-        by_user: they come from the evaluation's simulated user, not from the paper's rule.
+        by_user: they come from a simulated user, one at a time, not from the paper's rule.
+        challenge: that user is the challenge's, not the evaluation's.
     """
 
     objects: ClickObjects
     clicks: Clicks
     seed: int
     by_user: bool = False
+    challenge: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def ask_by_clicks(patch: Patch, recipe: Recipe, random: torch.Generator) -> Clic
     objects = choose_click_objects(
         patch.labels_XYZ,
         patch.annotated,
-        {class_id: class_id for class_id in recipe.class_ids},
+        clickable_values(patch, recipe),
         patch.known_XYZ,
         recipe.most_objects,
         random,
@@ -144,7 +147,10 @@ def ask_by_clicks(patch: Patch, recipe: Recipe, random: torch.Generator) -> Clic
     if len(objects) == 0:
         return None
     by_user = recipe.user_share > 0 and float(torch.rand(1, generator=random)) < recipe.user_share
-    if by_user:
+    challenge = recipe.user == "challenge"
+    if by_user and challenge:
+        clicks = first_challenge_clicks(objects, int(torch.randint(2**31, (1,), generator=random)))
+    elif by_user:
         clicks = first_user_clicks(objects, recipe.network_preset.spacing)
     else:
         most = recipe.most_clicks
@@ -152,7 +158,14 @@ def ask_by_clicks(patch: Patch, recipe: Recipe, random: torch.Generator) -> Clic
         clicks = first_clicks(
             objects.targets_BXYZ, objects.known_BXYZ, objects.special_B, rules, random, objects.pieces_BXYZ
         )
-    return ClickPrompts(objects, clicks, int(torch.randint(2**31, (1,), generator=random)), by_user)
+    return ClickPrompts(objects, clicks, int(torch.randint(2**31, (1,), generator=random)), by_user, challenge)
+
+
+def clickable_values(patch: Patch, recipe: Recipe) -> dict[int, int]:
+    """Label value to class id of what may be clicked on; objects of the challenge are no class (0)."""
+    if recipe.challenge is not None:
+        return dict.fromkeys(patch.annotated, 0)
+    return {class_id: class_id for class_id in recipe.class_ids}
 
 
 def _kinds(recipe: Recipe, random: torch.Generator) -> tuple[bool, bool]:

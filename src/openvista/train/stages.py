@@ -31,6 +31,8 @@ class Stage(BaseModel):
             one step is made, which costs one pass through the decoder instead of one per round.
         user_share: share of clicked patches on which not the paper's rule clicks but the evaluation's simulated user:
             once in the middle of each object, then one click at a time in the middle of the largest error.
+        user: who that simulated user is: "evaluation", or "challenge", who begins with a box and then clicks as the
+            CVPR 2025 challenge does.
         user_rounds: clicks of that user after the first one at most; how many is drawn. Only the answers to the first
             and to the last one give loss, unless ``step_every_round``.
         blend: where a patch is asked by class and by clicks, the clicked objects' logits are those of the class, and
@@ -62,6 +64,7 @@ class Stage(BaseModel):
     step_every_round: bool = True
     user_share: float = Field(default=0.0, ge=0, le=1)
     user_rounds: int = Field(default=9, ge=1)
+    user: Literal["evaluation", "challenge"] = "evaluation"
     blend: bool = False
     supervoxels: bool = False
     labels: Literal["manual", "manual+pseudo"] = "manual"
@@ -128,11 +131,27 @@ def automatic() -> Stage:
     )
 
 
+def cvpr25() -> Stage:
+    """Boxes and clicks on any object of any image, as in the CVPR 2025 challenge; lengths and rate of its baseline."""
+    return Stage(
+        stage="cvpr25",
+        trained=("encoder", "point"),
+        click_probability=1.0,
+        most_objects=10,
+        step_every_round=False,
+        user_share=1.0,
+        user_rounds=5,
+        user="challenge",
+        epochs=100,
+        learning_rate=2e-6,
+    )
+
+
 def _changed(stage: Stage, /, **changes: Any) -> Stage:
     """A stage that differs in some keys."""
     return Stage.model_validate(stage.model_dump() | changes)
 
 
 STAGES: dict[str, Callable[[], Stage]] = {
-    make.__name__: make for make in (stage1, stage2, stage3, stage4, finetune, joint, automatic)
+    make.__name__: make for make in (stage1, stage2, stage3, stage4, finetune, joint, automatic, cvpr25)
 }

@@ -32,6 +32,9 @@ class ModelCard:
         extra_classes: own class ids (above 132) and their names.
         extra_aliases: further names for any of these ids: {id: (name, ...)}.
         one_piece: those of ``extra_classes`` that are one connected thing in the body (a brainstem, not ribs).
+        challenge: how images of the CVPR 2025 challenge are shown to a model that was trained on them: "percentiles" of
+            the grey values that become the ends of ``hu_window``, and whether to "resample" them to ``spacing``
+            ("never", "auto", "always"); empty for other models.
         licence: of the weights.
         provenance: free form: data, recipe, command, origin.
         metrics: free form: what was measured, on what.
@@ -55,6 +58,7 @@ class ModelCard:
     extra_classes: Mapping[int, str] = field(default_factory=dict)
     extra_aliases: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     one_piece: tuple[int, ...] = ()
+    challenge: Mapping[str, Any] = field(default_factory=dict)
     licence: str = "not stated"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -75,6 +79,13 @@ class ModelCard:
         known = bool(self.branches) and set(self.branches) <= set(_BRANCHES)
         _require(known, "branches", self.branches, f"some of {', '.join(_BRANCHES)}")
         self._check_classes()
+        self._check_challenge()
+
+    def _check_challenge(self) -> None:
+        low, high = self.challenge.get("percentiles", (1, 99))
+        known = set(self.challenge) <= {"percentiles", "resample"} and 0 <= low < high <= 100
+        known = known and self.challenge.get("resample", "auto") in ("never", "auto", "always")
+        _require(known, "challenge", dict(self.challenge), "two percentiles, and resample: never, auto or always")
 
     def _check_classes(self) -> None:
         official = all(0 < id_ <= LAST_OFFICIAL_ID for id_ in self.classes)
@@ -115,7 +126,10 @@ class ModelCard:
 
     def to_json(self) -> str:
         """The text of ``card.json``; :meth:`from_json` gives the same card back."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        content = asdict(self)
+        if not self.challenge:
+            del content["challenge"]  # so that versions that do not know it read the other cards
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "ModelCard":
