@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from openvista.network import Preset
 from small_sessions import TWO_BRANCHES, BrightRegions, bright_session
 
 PRESET = TWO_BRANCHES
@@ -41,4 +42,42 @@ def write_case(path, labels_ZYX, boxes=True, spacing=(2.0, 2.0, 2.0), **arrays):
     if boxes:
         arrays["boxes"] = [box_of(labels_ZYX == value) for value in np.unique(labels_ZYX)[1:]]
     np.savez_compressed(path, imgs=image, spacing=np.array(spacing), **arrays)
+    return path
+
+
+TINY = Preset(
+    name="tiny",
+    filters=8,
+    blocks_per_level=(1, 1, 1),
+    window=(24, 24, 24),
+    spacing=(2.0, 2.0, 2.0),
+    hu_window=(-500.0, 900.0),
+    class_rows=140,
+)
+"""A network that learns to click in seconds."""
+
+
+def write_long_objects(path, seed):
+    """A noisy image with a bright object, long along the slices, and a dark one, long along the rows."""
+    random = np.random.default_rng(seed)
+    image = random.normal(90, 8, (24, 28, 32))
+    labels = np.zeros(image.shape, np.uint8)
+    places = np.stack(np.indices(image.shape), -1)
+    for value, (centre, radii, level) in enumerate((((9, 9, 9), (5, 3, 3), 60), ((14, 18, 22), (3, 3, 6), -50)), 1):
+        inside = (((places - centre - random.integers(-1, 2, 3)) / radii) ** 2).sum(-1) < 1
+        labels[inside] = value
+        image[inside] += level
+    return save_case(path, image.clip(0, 255).astype(np.uint8), labels, (1.0, 2.0, 3.0))
+
+
+def turned_copy(path, target, axes, flipped):
+    """The same case stored with other axes, some of them reversed."""
+    with np.load(path, allow_pickle=True) as stored:
+        image, labels = (np.flip(stored[key].transpose(axes), flipped) for key in ("imgs", "gts"))
+        return save_case(target, image, labels, stored["spacing"][list(axes)])
+
+
+def save_case(path, image, labels, spacing):
+    boxes = [box_of(labels == value) for value in np.unique(labels)[1:]]
+    np.savez_compressed(path, imgs=image, gts=labels, spacing=np.array(spacing), boxes=boxes)
     return path

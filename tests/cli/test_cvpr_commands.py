@@ -10,10 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from openvista.cli.main import app
-from openvista.errors import InputError, ModelError, OutputError, PromptError, ScanError
+from openvista.cvpr.image import Reading
+from openvista.errors import DataListError, InputError, ModelError, OutputError, PromptError, RecipeError, ScanError
 from openvista.io import read_labels, read_scan
-from small_challenge import box_of, two_balls, write_case
+from openvista.network import PRESETS
+from small_challenge import TINY, box_of, two_balls, write_case, write_long_objects
 from small_evaluation import save_tiny
+
+HU = Reading._hu
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +161,49 @@ def test_the_exit_code_is_two(inputs, tmp_path, model):
     assert done.returncode == 2
     assert done.stderr.startswith("openvista: error: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_train_makes_a_model_that_predict_takes_by_itself(tmp_path, inputs, monkeypatch):
+    monkeypatch.setitem(PRESETS, "tiny", TINY)
+    write_long_objects(inputs / "CT.npz", 0)
+    (tmp_path / "list.json").write_text('["CT.npz"]')
+    small = ["preset=tiny", "start_from=null", "epochs=null", "steps=2", "precision=float32", "user_rounds=1"]
+    settings = [word for setting in small for word in ("--set", setting)]
+    command = ["cvpr", "train", tmp_path / "list.json", "--root", inputs, "-o", tmp_path / "run", *settings]
+    done = CliRunner().invoke(app, list(map(str, command)))
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-2:] == [
+        str(tmp_path / "run" / "model"),
+        str(tmp_path / "run" / "model_epoch0.pth"),
+    ]
+    asked = []
+    monkeypatch.setattr(
+        "openvista.cvpr.image.Reading._hu", lambda reading, *rest: asked.append(reading) or HU(reading, *rest)
+    )
+    assert cvpr("predict", inputs, tmp_path / "outputs", tmp_path / "run" / "model", "-q").exit_code == 0
+    assert [(reading.percentiles, reading.resample) for reading in asked] == [((1.0, 99.0), "never")]
+    again = CliRunner().invoke(app, list(map(str, command)))
+    assert isinstance(again.exception, RecipeError)
+    assert "--resume" in str(again.exception)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "word"),
+    [
+        (["--root", "nowhere"], DataListError, "no such folder"),
+        (["--root", ".", "--set", "fold=1"], RecipeError, "no folds"),
+        (["--root", ".", "--set", "colour=1"], RecipeError, "colour"),
+        (["--root", ".", "-m", "nothing"], ModelError, "nothing"),
+        (["--root", ".", "--set", "start_from=null", "--set", "preset=starter"], DataListError, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_trained_on_leaves_no_run(tmp_path, options, error, word):
+    run = tmp_path / "run"
+    done = CliRunner().invoke(app, ["cvpr", "train", str(tmp_path / "list.json"), "-o", str(run), *options])
+    assert isinstance(done.exception, error), done.output
+    assert word in str(done.exception)
+    assert "\n" not in str(done.exception)
+    assert not run.exists()
 
 
 def test_help_teaches():

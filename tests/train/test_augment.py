@@ -1,5 +1,6 @@
 """Patches: an unchanged cut is the volume itself, a mirror swaps sides, unknown stays unknown."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -182,3 +183,33 @@ def test_places_of_a_large_structure_are_spread_over_it():
     assert len(set(map(tuple, places.tolist()))) == 4096
     assert (places.float().mean(0) - 14.5).abs().max() < 0.5
     assert torch.equal(some_voxels(mask[:4, :4, :4]).long(), mask[:4, :4, :4].nonzero())
+
+
+def test_flips_and_quarter_turns_show_a_volume_in_all_its_48_ways_and_no_other():
+    case = make_case((8, 8, 8))
+    turning = replace(PLAIN, spatial_share=0, flip=0.5, quarter_turn=0.75)
+    image = case.image_XYZ.float()
+    ways = {}
+    for axes in itertools.permutations(range(3)):
+        for flipped in itertools.product((False, True), repeat=3):
+            way = image.permute(axes).flip([axis for axis in range(3) if flipped[axis]])
+            ways[axes, flipped] = way
+    seen = set()
+    for seed in range(300):
+        patch = draw_patch(case, (8, 8, 8), turning, {3: 4, 4: 3}, random(seed))
+        (way,) = [name for name, one in ways.items() if torch.allclose(one, patch.image_XYZ, atol=1e-4)]
+        axes, flipped = way
+        labels = case.labels_XYZ.long().permute(axes).flip([axis for axis in range(3) if flipped[axis]])
+        assert torch.equal(patch.labels_XYZ, labels)  # no label changes its side
+        seen.add(way)
+    assert len({axes for axes, _ in seen}) >= 4  # a patch is turned in one plane at most
+    assert len(seen) >= 30
+
+
+def test_a_turned_window_of_other_sides_stays_inside():
+    ones = TrainingCase("ones", torch.ones(20, 12, 12).half(), torch.zeros(20, 12, 12).long(), (), {}, (2.0, 2.0, 2.0))
+    turning = replace(PLAIN, spatial_share=0, quarter_turn=1)
+    for seed in range(20):
+        patch = draw_patch(ones, (12, 8, 8), turning, {}, random(seed))
+        assert patch.image_XYZ.shape == (12, 8, 8)
+        assert patch.image_XYZ.min() > 0.999
