@@ -57,16 +57,19 @@ TINY = Preset(
 """A network that learns to click in seconds."""
 
 
-def write_long_objects(path, seed):
-    """A noisy image with a bright object, long along the slices, and a dark one, long along the rows."""
+def write_capped_objects(path, seed):
+    """A noisy image with a bright and a dark object; each has a paler cap towards higher rows that is no part of it."""
     random = np.random.default_rng(seed)
-    image = random.normal(90, 8, (24, 28, 32))
+    image = random.normal(90, 5, (28, 24, 32))
     labels = np.zeros(image.shape, np.uint8)
     places = np.stack(np.indices(image.shape), -1)
-    for value, (centre, radii, level) in enumerate((((9, 9, 9), (5, 3, 3), 60), ((14, 18, 22), (3, 3, 6), -50)), 1):
-        inside = (((places - centre - random.integers(-1, 2, 3)) / radii) ** 2).sum(-1) < 1
-        labels[inside] = value
-        image[inside] += level
+    for value, (centre, radii, level) in enumerate((((9, 12, 8), (5, 9, 5), 70), ((19, 12, 22), (5, 8, 8), -60)), 1):
+        middle = np.array(centre) + random.integers(-1, 2, 3)
+        inside = (((places - middle) / radii) ** 2).sum(-1) < 1
+        lower = inside & (places[..., 1] <= middle[1])
+        labels[lower] = value
+        image[lower] += level
+        image[inside & ~lower] += 0.2 * level
     return save_case(path, image.clip(0, 255).astype(np.uint8), labels, (1.0, 2.0, 3.0))
 
 

@@ -24,6 +24,7 @@ from openvista.cli.main import app
 from openvista.weights import find_model
 from openvista.weights.store import load_network
 from small_bundle import write_cases
+from small_challenge import write_capped_objects
 
 PAGE = Path(__file__).parents[1] / "docs" / "moving-over.md"
 SLOW = "OPENVISTA_SLOW" in os.environ
@@ -85,7 +86,22 @@ def with_configs(folder: Path) -> None:
         Path(f"{name}.yaml").write_text(json.dumps(content))  # JSON is YAML
 
 
-PLACES: dict[str, Callable[[Path], None]] = {"MONAI bundle": in_bundle, "Configs and lists": with_configs}
+def in_challenge(folder: Path) -> None:
+    """A list of two small cases of the challenge, and one of them as a run is given it."""
+    os.chdir(folder)
+    for name in ("cases", "inputs"):
+        Path(name).mkdir()
+    for number in range(2):
+        write_capped_objects(Path(f"cases/{number}.npz"), number)
+    write_capped_objects(Path("inputs/new.npz"), 2)
+    Path("allset.json").write_text('["0.npz", "1.npz"]')
+
+
+PLACES: dict[str, Callable[[Path], None]] = {
+    "MONAI bundle": in_bundle,
+    "Configs and lists": with_configs,
+    "Challenge": in_challenge,
+}
 LINES = list(lines_of(PAGE))
 _SMALL = ["--patch_size", "[32,32,32]"]
 

@@ -14,7 +14,7 @@ from openvista.cvpr.image import Reading
 from openvista.errors import DataListError, InputError, ModelError, OutputError, PromptError, RecipeError, ScanError
 from openvista.io import read_labels, read_scan
 from openvista.network import PRESETS
-from small_challenge import TINY, box_of, two_balls, write_case, write_long_objects
+from small_challenge import TINY, box_of, two_balls, write_capped_objects, write_case
 from small_evaluation import save_tiny
 
 HU = Reading._hu
@@ -165,7 +165,7 @@ def test_the_exit_code_is_two(inputs, tmp_path, model):
 
 def test_train_makes_a_model_that_predict_takes_by_itself(tmp_path, inputs, monkeypatch):
     monkeypatch.setitem(PRESETS, "tiny", TINY)
-    write_long_objects(inputs / "CT.npz", 0)
+    write_capped_objects(inputs / "CT.npz", 0)
     (tmp_path / "list.json").write_text('["CT.npz"]')
     small = ["preset=tiny", "start_from=null", "epochs=null", "steps=2", "precision=float32", "user_rounds=1"]
     settings = [word for setting in small for word in ("--set", setting)]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from openvista.cvpr.case_file import read_case_file, read_truth, write_labels
+from openvista.cvpr.request import Request
 from openvista.errors import InputError
-from openvista.simulate.challenge import ArrayClick, MiddleBox
+from openvista.simulate.challenge_user import ArrayClick, MiddleBox
 from small_challenge import box_of, two_balls, write_case
 
 
@@ -24,6 +25,7 @@ def test_a_case_is_read_in_the_arrays_own_axes(tmp_path):
     assert case.image_ZYX.shape == (20, 24, 28)
     assert case.image_ZYX.dtype == np.uint8
     request = case.request
+    assert isinstance(request, Request)
     assert request.ids == (1, 2)
     assert request.boxes[0] == MiddleBox((5, 13), 9, (4, 12), (4, 12))
     assert request.clicks[0] == (

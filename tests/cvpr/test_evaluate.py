@@ -17,7 +17,7 @@ from openvista.cvpr.evaluate import (
 from openvista.cvpr.image import Reading
 from openvista.cvpr.predict import Deadline, Predictor
 from openvista.geometry.box import Box
-from openvista.simulate.challenge import ArrayClick, MiddleBox
+from openvista.simulate.challenge_user import ArrayClick, MiddleBox
 from small_challenge import two_balls, write_case
 from small_evaluation import PRESET, tiny_model
 

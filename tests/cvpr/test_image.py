@@ -1,5 +1,7 @@
 """Images of any modality as scans: axes, spacing, grey values."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from openvista.cvpr.image import Reading
 from openvista.errors import InputError
 from openvista.prepare import prepare
 from small_challenge import PRESET
+from small_evaluation import CARD
 
 LOW, HIGH = PRESET.hu_window
 
@@ -80,3 +83,10 @@ def test_choices_that_do_not_exist():
         Reading(spacing_order="yzx")
     with pytest.raises(InputError, match="lower"):
         Reading(window=(5.0, 5.0))
+
+
+def test_a_card_says_how_unless_somebody_asks_for_something_else():
+    card = replace(CARD, challenge={"percentiles": [5, 95], "resample": "never"})
+    assert Reading().for_model(card) == Reading(resample="never", percentiles=(5.0, 95.0))
+    assert Reading(resample="always").for_model(card).resample == "always"
+    assert Reading().for_model(CARD) == Reading()

@@ -9,7 +9,7 @@ from openvista.cvpr.case_file import read_case_file
 from openvista.cvpr.image import Reading
 from openvista.cvpr.predict import Deadline, Predictor, run_seconds
 from openvista.network import ClickLabel
-from openvista.simulate.challenge import ArrayClick
+from openvista.simulate.challenge_user import ArrayClick
 from small_challenge import PRESET, BrightModel, two_balls, write_case
 
 

@@ -34,6 +34,16 @@ def test_there_and_back_for_any_content(classes: list[int], own: dict[int, str],
     assert card.class_ids == tuple(sorted([*classes, *own]))
 
 
+def test_how_challenge_images_are_shown_is_kept_and_checked(card: ModelCard) -> None:
+    shown = {"percentiles": [1.0, 99.0], "resample": "never"}
+    mine = replace(card, challenge=shown)
+    assert ModelCard.from_json(mine.to_json()) == mine
+    assert "challenge" not in json.loads(card.to_json())  # earlier versions go on reading other cards
+    for wrong in ({"percentiles": [99, 1]}, {"resample": "maybe"}, {"window": 3}):
+        with pytest.raises(ModelError, match="challenge of a model card must be"):
+            replace(card, challenge=wrong)
+
+
 def test_a_card_says_which_classes_are_in_one_piece(card: ModelCard) -> None:
     mine = ModelCard.from_json(replace(card, one_piece=(133,)).to_json())
     assert mine.one_piece_ids - card.one_piece_ids == {133}

@@ -14,7 +14,7 @@ from openvista.cvpr.request import Labels, Request
 from openvista.errors import InputError, PromptError, ScanError
 from openvista.geometry.grid import Axis3, Float3, triple
 from openvista.io import replacing
-from openvista.simulate.challenge import ArrayClick, MiddleBox
+from openvista.simulate.challenge_user import ArrayClick, MiddleBox
 
 _KEYS = ("imgs", "spacing", "boxes", "clicks", "clicks_order", "prev_pred", "gts")
 _BOX_KEYS = ("z_min", "z_max", "z_mid", "z_mid_y_min", "z_mid_y_max", "z_mid_x_min", "z_mid_x_max")

@@ -23,7 +23,7 @@ from openvista.io.atomic import write_text
 from openvista.metrics.masks import DEFAULT_TOLERANCE_MM, dice
 from openvista.metrics.surface import surface_distances
 from openvista.report.table import csv_text
-from openvista.simulate.challenge import ArrayClick, MiddleBox, official_click
+from openvista.simulate.challenge_user import ArrayClick, MiddleBox, official_click
 
 CLICKS = RUNS - 1
 NSD_FROM_DICE = 0.2

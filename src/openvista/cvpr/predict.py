@@ -16,7 +16,7 @@ from openvista.session.grow import GROW_LIMIT
 from openvista.session.masks import OUTSIDE
 from openvista.session.open_scan import MASK_LOGIT, OpenScan
 from openvista.session.state import MaskInputs, ObjectState
-from openvista.simulate.challenge import ArrayClick
+from openvista.simulate.challenge_user import ArrayClick
 
 logger = logging.getLogger(__name__)
 

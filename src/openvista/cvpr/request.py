@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.geometry.grid import Axis3
-from openvista.simulate.challenge import ArrayClick, MiddleBox
+from openvista.simulate.challenge_user import ArrayClick, MiddleBox
 
 Labels = NDArray[np.uint8]
 

@@ -13,7 +13,7 @@ from openvista.evaluate.protocol import Answers, ProtocolSettings, ScoredAnswer
 from openvista.evaluate.score import CaseRecord
 from openvista.geometry.box import Box
 from openvista.model import Model
-from openvista.simulate.challenge import MiddleBox, draw_box
+from openvista.simulate.challenge_user import MiddleBox, draw_box
 
 Rows = Mapping[str, Mapping[str, float]]
 """Name of a scan to the four numbers the challenge ranked by."""

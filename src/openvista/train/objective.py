@@ -10,7 +10,7 @@ from torch.nn import functional
 from openvista.geometry.grid import Float3
 from openvista.network import ClickLabel, PointFeatures, Vista3D
 from openvista.network.class_head import dot_logits
-from openvista.simulate.challenge import next_challenge_clicks, without_middles
+from openvista.simulate.challenge_user import next_challenge_clicks, without_middles
 from openvista.simulate.clicks import ClickRules, Clicks, further_clicks, joined
 from openvista.simulate.user import next_user_clicks
 from openvista.train.loss import LossTerms

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from openvista.simulate.challenge import first_challenge_clicks
+from openvista.simulate.challenge_user import first_challenge_clicks
 from openvista.simulate.class_prompts import choose_class_prompts, class_target
 from openvista.simulate.clicks import ClickRules, Clicks, first_clicks
 from openvista.simulate.objects import ClickObjects, choose_click_objects

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from openvista.network import ClickLabel
-from openvista.simulate import challenge
-from openvista.simulate.challenge import (
+from openvista.simulate import challenge_user
+from openvista.simulate.challenge_user import (
     ArrayClick,
     draw_box,
     first_challenge_clicks,
@@ -65,7 +65,7 @@ def test_of_errors_of_one_size_the_first_counts_and_of_equally_deep_voxels_one_i
 
 
 def test_huge_errors_are_looked_at_in_half_the_resolution(monkeypatch):
-    monkeypatch.setattr(challenge, "_LARGEST", 10)
+    monkeypatch.setattr(challenge_user, "_LARGEST", 10)
     click = official_click(block((2, 2, 2), (18, 18, 18), (20, 20, 20)), empty((20, 20, 20)))
     assert all(8 <= place <= 11 for place in click.voxel)  # the two middle voxels of 2 x 2 x 2
     speck = block((4, 4, 4), (5, 5, 5))
