@@ -106,12 +106,12 @@ def _names_to_ids(content: dict[str, Any]) -> dict[str, Any]:
 
     def of_source(source: dict[str, Any]) -> dict[str, Any]:
         listed = source.get("classes")
-        return source | {
-            "classes": own_classes(source, resolve)
-            if listed is None
-            else {v: resolve(item) for v, item in listed.items()},
-            "only_in_label_slices": [resolve(item) for item in source.get("only_in_label_slices", ())],
-        }
+        if listed is not None:
+            classes = {value: resolve(item) for value, item in listed.items()}
+        else:  # objects of challenge cases are no classes
+            classes = {} if content.get("challenge") is not None else own_classes(source, resolve)
+        limited = [resolve(item) for item in source.get("only_in_label_slices", ())]
+        return source | {"classes": classes, "only_in_label_slices": limited}
 
     resolved = of_source(content)
     if content.get("mirrored") is not None:
