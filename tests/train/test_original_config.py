@@ -54,7 +54,7 @@ WORD = {
 EVALUATION = {
     "amp": False,
     "exps": "models",
-    "output_path": "$'/work/' + @exps",
+    "output_path": "$'/runs/' + @exps",
     "ckpt": "$@output_path + '/model.pt'",
     "label_set": [0, 1],
     "mapped_label_set": [0, 3],
@@ -135,7 +135,7 @@ def test_a_fine_tune_brings_its_list_and_label_sets(tmp_path):
 def test_an_evaluation_is_a_command(tmp_path):
     migrated = migrate(tmp_path, EVALUATION)
     assert shlex.join(migrated.command) == (
-        "openvista evaluate ./jsons/Task09_5_folds.json --root /data/Task09 --model /work/models/model.pt "
+        "openvista evaluate ./jsons/Task09_5_folds.json --root /data/Task09 --model /runs/models/model.pt "
         "--split testing --label-set 1 --mapped-label-set 3 --protocol auto --profile research --precision float32"
     )
     zero_shot = migrate(tmp_path, EVALUATION | {"max_iter": 80, "val_auto": None, "mapped_label_set": None})
