@@ -68,7 +68,7 @@ class ChallengeCase:
 
     @property
     def name(self) -> str:
-        """The file's name without its end."""
+        """The file's name without its suffix."""
         return self.path.stem
 
     def load(self, preset: Preset) -> TrainingCase:
@@ -122,7 +122,7 @@ def list_challenge_cases(recipe: Recipe, root: Path) -> ListedCases:
 
 
 def read_file_list(path: Path) -> list[str]:
-    """Paths of case files, as the challenge's lists have them: a JSON list of texts.
+    """Paths of case files, as the challenge's lists have them: a JSON list of strings.
 
     Raises:
         DataListError: it cannot be read, is empty, or is something else.
