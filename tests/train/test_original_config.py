@@ -11,7 +11,7 @@ from openvista.train.original_config import migrate_config, recipe_text
 
 STAGE = {
     "amp": True,
-    "bundle_root": "./work",
+    "bundle_root": "./project",
     "json_dir": "./jsons",
     "ckpt_path": "$@bundle_root + '/fold' + str(@fold)",
     "model": "vista3d_segresnet_d",
@@ -97,14 +97,14 @@ def test_a_stage(tmp_path):
         "learning_rate": 2e-5,
         "window": [128, 128, 128],
         "spacing": [1.5, 1.5, 1.5],
-        "start_from": "./work/before.pt",
+        "start_from": "./project/before.pt",
         "most_present": 32,
         "rounds": 4,
         "precision": "bfloat16",
         "weight_decay": 1e-5,
         "loss": {"squared": True, "smooth": 1e-5},
     }
-    assert migrated.command == ("openvista", "train", "RECIPE", "-o", "./work")
+    assert migrated.command == ("openvista", "train", "RECIPE", "-o", "./project")
     assert migrated.left_out == ("ckpt_path", "transforms_train")
     assert yaml.safe_load(recipe_text(migrated)) == migrated.recipe
 
