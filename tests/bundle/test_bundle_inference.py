@@ -12,7 +12,7 @@ import torch
 from openvista.bundle.command import cause_of
 from openvista.errors import AnatomyError, ModelError, PromptError
 from openvista.weights import read_card
-from openvista.weights.on_disk import sha256_of
+from openvista.weights.card import sha256_of
 
 bundle = pytest.importorskip("monai.bundle")
 

@@ -7,8 +7,8 @@ import torch
 from tiny_training import JOINT, POINT, answer_the_same_everywhere, tiny_recipe
 
 from openvista.simulate.clicks import Clicks
-from openvista.train.loss import LossTerms
 from openvista.train.objective import Objective, blended, dice_bce_loss
+from openvista.train.recipe import LossTerms
 from openvista.train.samples import draw_sample
 from openvista.train.starting_network import freeze_all_but, starting_network
 

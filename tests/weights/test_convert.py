@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from openvista.errors import ModelError, OutputError, WeightsError
 from openvista.network import Vista3D
 from openvista.weights import ModelFolder, find_model
+from openvista.weights.card import sha256_of
 from openvista.weights.convert import convert_checkpoint, describe, import_checkpoint, verify_model
 from openvista.weights.files import read_file, write_file
 from openvista.weights.official import NAMINGS, Checkpoint, to_naming
-from openvista.weights.on_disk import sha256_of
 from openvista.weights.registry import WEIGHTS_FILE
 from openvista.weights.store import load_network
 

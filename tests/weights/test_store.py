@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from openvista.errors import OutputError, WeightsError
 from openvista.network import STARTER, Vista3D, build
 from openvista.weights import ModelCard, ModelFolder, find_model
-from openvista.weights.on_disk import sha256_of
+from openvista.weights.card import sha256_of
 from openvista.weights.store import load_network, save_model
 
 

@@ -13,8 +13,8 @@ from openvista.bundle.command import reporting
 from openvista.errors import ModelError
 from openvista.network import Vista3D, build
 from openvista.weights import ModelCard, naming, read_card
+from openvista.weights.card import sha256_of
 from openvista.weights.official import read_checkpoint
-from openvista.weights.on_disk import sha256_of
 
 CARD, WEIGHTS = "models/card.json", "models/model.pt"
 """In a bundle: what the model is, and its tensors in the naming of MONAI 1.4."""

@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
-from openvista.cli.console import set_up_logging
-from openvista.cli.options import Quiet, Settings, Verbose, model_option, output_option
-from openvista.cli.training import parse_settings, train_with_bar
+from openvista.cli.options import Quiet, Resume, Settings, Verbose, model_option, output_option
+from openvista.cli.training import train_and_export
 from openvista.cvpr.training import RECIPE, export_challenge_model, list_challenge_cases, size_of_model
-from openvista.distributed import joined_ranks
 from openvista.errors import DataListError, RecipeError
-from openvista.inference.device import retain_heap
+from openvista.network import Vista3D
+from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import make_recipe, read_recipe
-from openvista.train.starting_network import with_precision
+from openvista.train.yaml_file import parse_settings
 
 
 def train(
@@ -24,9 +23,7 @@ def train(
     recipe: Annotated[Path | None, typer.Option(help="YAML file instead of recipes/cvpr25.yaml.")] = None,
     output: Annotated[Path | None, output_option("Run folder. Default: [cyan]runs/<name>[/cyan].")] = None,
     settings: Settings = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder, exactly.")
-    ] = False,
+    resume: Resume = False,
     verbose: Verbose = 1,
     quiet: Quiet = False,
 ) -> None:
@@ -51,15 +48,17 @@ def train(
     chosen = make_recipe(dict(RECIPE) | keys, "recipe cvpr25") if recipe is None else read_recipe(recipe, **keys)
     if chosen.challenge is None:
         raise RecipeError(f"recipe {recipe} says nothing of 'challenge': use openvista train, or add that key")
-    folder = output or Path("runs") / chosen.name
-    retain_heap()
-    with joined_ranks(chosen.device) as ranks:
-        quiet = quiet or not ranks.is_first
-        set_up_logging(verbose, quiet)
-        chosen = with_precision(chosen, ranks)
-        network = train_with_bar(chosen, folder, ranks, quiet, resume, partial(list_challenge_cases, root=root))
-        if ranks.is_first:
-            written, baseline = export_challenge_model(network, chosen, folder)
-            if not quiet:
-                print(written.path)
-                print(baseline)
+    train_and_export(
+        chosen,
+        output,
+        _export,
+        resume=resume,
+        verbose=verbose,
+        quiet=quiet,
+        listing=partial(list_challenge_cases, root=root),
+    )
+
+
+def _export(network: Vista3D, recipe: Recipe, folder: Path) -> list[Path]:
+    written, baseline = export_challenge_model(network, recipe, folder)
+    return [written.path, baseline]

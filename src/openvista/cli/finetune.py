@@ -24,7 +24,7 @@ from openvista.cli.options import (
     model_option,
     output_option,
 )
-from openvista.cli.training import parse_settings, train_with_bar
+from openvista.cli.training import train_with_bar
 from openvista.distributed import joined_ranks
 from openvista.errors import RecipeError
 from openvista.geometry.grid import Axis3, Float3
@@ -32,6 +32,7 @@ from openvista.inference.device import retain_heap
 from openvista.train.finetune.other_plans import OtherPlan, read_other_plan
 from openvista.train.finetune.plan import FinetunePlan, export_finetuned, plan_finetune, planned_recipe
 from openvista.train.finetune.recipe import FinetuneRequest, chosen_device
+from openvista.train.yaml_file import parse_settings
 from openvista.weights import ModelFolder
 
 Number = TypeVar("Number", int, float)

@@ -67,5 +67,6 @@ OnlyInSlices = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder, exactly.")]
 Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say what is decided; twice for details.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")]

@@ -5,25 +5,25 @@ from typing import Annotated
 
 import typer
 
-from openvista.cli.console import set_up_logging
 from openvista.cli.list_options import label_sets, list_roots
 from openvista.cli.options import (
     LabelSet,
     MappedLabelSet,
     PseudoLabelRoot,
     Quiet,
+    Resume,
     Root,
     Settings,
     SupervoxelRoot,
     Verbose,
     output_option,
 )
-from openvista.cli.training import parse_settings, train_with_bar
-from openvista.distributed import joined_ranks
-from openvista.inference.device import retain_heap
+from openvista.cli.training import train_and_export
+from openvista.network import Vista3D
 from openvista.train.export import export_model
+from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import read_recipe
-from openvista.train.starting_network import with_precision
+from openvista.train.yaml_file import parse_settings
 
 
 def train(
@@ -45,9 +45,7 @@ def train(
     label_set: LabelSet = None,
     mapped_label_set: MappedLabelSet = None,
     settings: Settings = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint in the run folder, exactly.")
-    ] = False,
+    resume: Resume = False,
     verbose: Verbose = 1,
     quiet: Quiet = False,
 ) -> None:
@@ -76,14 +74,8 @@ def train(
     if (classes := label_sets(label_set, mapped_label_set)) is not None:
         overrides["classes"] = classes
     chosen = read_recipe(recipe, **overrides)
-    folder = output or Path("runs") / chosen.name
-    retain_heap()
-    with joined_ranks(chosen.device) as ranks:
-        quiet = quiet or not ranks.is_first
-        set_up_logging(verbose, quiet)
-        chosen = with_precision(chosen, ranks)
-        network = train_with_bar(chosen, folder, ranks, quiet, resume)
-        if ranks.is_first:
-            written = export_model(network, chosen, folder)
-            if not quiet:
-                print(written.path)
+    train_and_export(chosen, output, _export, resume=resume, verbose=verbose, quiet=quiet)
+
+
+def _export(network: Vista3D, recipe: Recipe, folder: Path) -> list[Path]:
+    return [export_model(network, recipe, folder).path]

@@ -1,39 +1,52 @@
-"""What ``train`` and ``finetune`` share: settings on the command line, and training with a bar."""
+"""What ``train``, ``cvpr train`` and ``finetune`` share: one of torchrun's processes trains, the first one reports."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-from openvista.cli.console import bars
-from openvista.distributed import Ranks
-from openvista.errors import RecipeError, needs_extra
+from openvista.cli.console import bars, set_up_logging
+from openvista.distributed import Ranks, joined_ranks
+from openvista.inference.device import retain_heap
 from openvista.network import Vista3D
 from openvista.train.data import Listing, list_cases
 from openvista.train.loop import StepReport, Trainer
 from openvista.train.recipe import Recipe
+from openvista.train.starting_network import with_precision
+
+Export = Callable[[Vista3D, Recipe, Path], Iterable[Path]]
+"""Writes the trained network into the run folder and returns what it wrote."""
 
 
-def parse_settings(settings: list[str]) -> dict[str, Any]:
-    """``key=value`` pairs; values are YAML, so numbers, lists and null work.
+def train_and_export(
+    recipe: Recipe,
+    output: Path | None,
+    export: Export,
+    *,
+    resume: bool,
+    verbose: int,
+    quiet: bool,
+    listing: Listing = list_cases,
+) -> None:
+    """Train by a recipe, alone or as one of torchrun's processes; the first one exports, and prints what it wrote.
 
-    Raises:
-        RecipeError: one is not such a pair, or its value is not YAML.
-        MissingExtraError: PyYAML is not installed.
+    Args:
+        recipe: everything that decides the run.
+        output: the run folder; ``None`` for one of the recipe's name in ``runs``.
+        export: writes the result.
+        resume: go on from the last checkpoint in the run folder.
+        verbose, quiet: as the command was told.
+        listing: where the cases come from.
     """
-    if not settings:
-        return {}
-    with needs_extra("yaml", "train", "read --set"):
-        import yaml
-
-    parsed = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise RecipeError(f"--set {setting}: write KEY=VALUE, for example --set minutes=5")
-        try:
-            parsed[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise RecipeError(f"--set {setting}: the value is not YAML: {' '.join(str(error).split())}") from None
-    return parsed
+    folder = output or Path("runs") / recipe.name
+    retain_heap()
+    with joined_ranks(recipe.device) as ranks:
+        quiet = quiet or not ranks.is_first
+        set_up_logging(verbose, quiet)
+        recipe = with_precision(recipe, ranks)
+        network = train_with_bar(recipe, folder, ranks, quiet, resume, listing)
+        if ranks.is_first:
+            written = export(network, recipe, folder)
+            if not quiet:
+                print(*written, sep="\n")
 
 
 def train_with_bar(

@@ -17,7 +17,7 @@ from openvista.evaluate.run_folder import PICTURES, EvaluationFolder, RunInfo
 from openvista.evaluate.sam2 import Sam2Card
 from openvista.evaluate.score import DEFAULT_SCORING, CaseRecord, Score, Scoring
 from openvista.weights import ModelCard
-from openvista.weights.on_disk import sha256_of
+from openvista.weights.card import sha256_of
 
 logger = logging.getLogger(__name__)
 

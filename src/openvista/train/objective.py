@@ -13,8 +13,7 @@ from openvista.network.class_head import dot_logits
 from openvista.simulate.challenge_user import next_challenge_clicks, without_middles
 from openvista.simulate.clicks import ClickRules, Clicks, further_clicks, joined
 from openvista.simulate.user import next_user_clicks
-from openvista.train.loss import LossTerms
-from openvista.train.recipe import Recipe
+from openvista.train.recipe import LossTerms, Recipe
 from openvista.train.samples import ClassPrompts, ClickPrompts, Sample, random_source
 from openvista.train.starting_network import parameters_of
 

@@ -15,8 +15,7 @@ from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import AnatomyError, RecipeError
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
-from openvista.train.loss import LossTerms
-from openvista.train.recipe import Recipe
+from openvista.train.recipe import LossTerms, Recipe
 from openvista.train.source_lists import own_classes, with_data_lists
 from openvista.train.yaml_file import read_yaml_keys
 

@@ -1,4 +1,4 @@
-"""YAML files of keys and values; whatever is wrong with one is a line."""
+"""Keys and values in YAML, in a file or as KEY=VALUE; whatever is wrong with them is one line."""
 
 from pathlib import Path
 from typing import Any
@@ -32,3 +32,27 @@ def read_yaml_keys(path: Path, what: str) -> dict[str, Any]:
     if odd := [key for key in content if not isinstance(key, str)]:
         raise RecipeError(f"{what} {path}: {odd[0]!r} is no key of a {what}; check how the lines are indented")
     return content
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """``key=value`` pairs; values are YAML, so numbers, lists and null work.
+
+    Raises:
+        RecipeError: one is not such a pair, or its value is not YAML.
+        MissingExtraError: PyYAML is not installed.
+    """
+    if not settings:
+        return {}
+    with needs_extra("yaml", "train", "read --set"):
+        import yaml
+
+    parsed = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise RecipeError(f"--set {setting}: write KEY=VALUE, for example --set minutes=5")
+        try:
+            parsed[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise RecipeError(f"--set {setting}: the value is not YAML: {' '.join(str(error).split())}") from None
+    return parsed

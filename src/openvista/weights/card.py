@@ -1,5 +1,6 @@
-"""The card of a model: what it is, what it knows, where it came from. Needs no torch."""
+"""The card of a model: what it is, what it knows, where it came from, which weights are its. Needs no torch."""
 
+import hashlib
 import json
 import os
 import re
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from openvista.network.presets import Preset
 
 CARD_FILE = "card.json"
+PICKLES = (".pt", ".pth", ".ckpt")
+SAFETENSORS = ".safetensors"
+"""What weights files are called."""
 _BRANCHES = ("automatic", "point")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -220,3 +224,12 @@ def _names(names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(names, str):
         raise ModelError(f"aliases are a list of names, not {names!r}")
     return tuple(str(name) for name in names)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()

@@ -13,11 +13,9 @@ import torch
 from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.errors import ModelError, OutputError, WeightsError
 from openvista.network import PRESETS, Preset
-from openvista.weights.card import ModelCard, check_name
+from openvista.weights.card import ModelCard, check_name, sha256_of
 from openvista.weights.files import check_suffix, write_file
-from openvista.weights.loose_file import checkpoint_origin
-from openvista.weights.official import NAMINGS, Checkpoint, Naming, read_checkpoint, to_naming
-from openvista.weights.on_disk import sha256_of
+from openvista.weights.official import NAMINGS, Checkpoint, Naming, checkpoint_origin, read_checkpoint, to_naming
 from openvista.weights.registry import EMBEDDED, ModelFolder, models_folder, open_folder
 from openvista.weights.sources import OFFICIAL
 from openvista.weights.store import check_sum, load_network, save_tensors

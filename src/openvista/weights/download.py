@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openvista.errors import ModelError, OutputError, WeightsError, first_line
-from openvista.weights.on_disk import sha256_of
+from openvista.weights.card import sha256_of
 from openvista.weights.registry import ModelFolder, home_folder, models_folder
 from openvista.weights.sources import OFFICIAL, REFUSED, HubModel
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from openvista.errors import OutputError, WeightsError, first_line
-from openvista.weights.on_disk import PICKLES, SAFETENSORS
+from openvista.weights.card import PICKLES, SAFETENSORS
 
 logger = logging.getLogger(__name__)
 

@@ -1,18 +1,21 @@
 """Checkpoints in any known naming to ours, strictly, and back to the official ones; and what a misfit looks like."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.errors import WeightsError
 from openvista.network import VISTA3D, Preset, build_empty
 from openvista.weights import naming
+from openvista.weights.card import ModelCard, sha256_of
 from openvista.weights.files import read_file
 from openvista.weights.sources import CTMR_REFUSAL
 
@@ -218,3 +221,26 @@ def _check(
 def _some(names: Sequence[str]) -> str:
     more = ", ..." if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more if names else "no tensors"
+
+
+def checkpoint_card(path: Path) -> ModelCard:
+    """The card of a file that is used as it is; its checksum is that of the file.
+
+    Raises:
+        WeightsError: it is not a usable checkpoint.
+    """
+    checkpoint = read_checkpoint(path)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip(".-_")[:64] or "checkpoint"
+    origin = checkpoint_origin(path, checkpoint)
+    card = ModelCard.from_preset(checkpoint.preset, name=name, classes=SUPPORTED_IDS, provenance=origin)
+    return card.with_weights(str(origin["file_sha256"]))
+
+
+def checkpoint_origin(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a card says of the file that it was made for."""
+    return {
+        "file": path.name,
+        "file_sha256": sha256_of(path),
+        "naming": checkpoint.naming,
+        "dropped_tensors": list(checkpoint.dropped),
+    }

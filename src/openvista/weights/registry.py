@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openvista.errors import ModelError
-from openvista.weights.card import CARD_FILE, ModelCard, read_card
-from openvista.weights.on_disk import PICKLES, SAFETENSORS
+from openvista.weights.card import CARD_FILE, PICKLES, SAFETENSORS, ModelCard, read_card
 from openvista.weights.sources import OFFICIAL, REFUSED
 
 logger = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ def find_model(name_or_path: str | Path, home: Path | None = None) -> ModelFolde
     if path.is_file():
         if path.suffix not in (*PICKLES, SAFETENSORS):
             raise ModelError(f"{path} is a file, but no checkpoint, which ends in {', '.join((*PICKLES, SAFETENSORS))}")
-        from openvista.weights.loose_file import checkpoint_card  # needs torch, which listing models does without
+        from openvista.weights.official import checkpoint_card  # needs torch, which listing models does without
 
         return ModelFolder(path, checkpoint_card(path))
     name = str(name_or_path)

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from openvista.errors import OutputError, WeightsError, first_line
 from openvista.network import Vista3D, build_empty
-from openvista.weights.card import CARD_FILE, ModelCard, write_card
+from openvista.weights.card import CARD_FILE, ModelCard, sha256_of, write_card
 from openvista.weights.files import write_file
 from openvista.weights.naming import UNREAD
 from openvista.weights.official import read_checkpoint
-from openvista.weights.on_disk import sha256_of
 from openvista.weights.registry import WEIGHTS_FILE, ModelFolder
 
 

@@ -14,7 +14,7 @@ from openvista.serve.monai_label.face import MonaiLabel, TheFace
 from openvista.serve.monai_label.translate import read_params
 from openvista.serve.problems import body, form, problems
 from openvista.serve.uploads import Upload, keep_file, read_labels, receive_form
-from openvista.weights.on_disk import sha256_of
+from openvista.weights.card import sha256_of
 
 router = APIRouter(prefix="/datastore", tags=["MONAI Label"])
 

@@ -13,7 +13,7 @@ from openvista.errors import ServiceError
 from openvista.serve.guard import same_secret
 from openvista.serve.monai_label.face import TheFace
 from openvista.serve.problems import problems
-from openvista.weights.on_disk import sha256_of
+from openvista.weights.card import sha256_of
 
 router = APIRouter(tags=["MONAI Label"])
 

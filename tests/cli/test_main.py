@@ -17,7 +17,6 @@ INSIDE_FUNCTIONS = {
     "models.py": {"openvista.weights.convert"},  # needs torch, which listing models does without
     "serve.py": {"openvista.serve", "openvista.serve.settings"},  # the extra "serve" may be missing
     "supervoxels.py": {"transformers.utils.logging"},  # an extra
-    "training.py": {"yaml"},  # an extra
 }
 
 
