@@ -10,7 +10,8 @@ import typer
 from openvista.cli.console import bars, say, set_up_logging
 from openvista.cli.cvpr_train import train
 from openvista.cli.files import check_folder, work_on_each
-from openvista.cli.main import BEGAN, Device, ModelName, Precision, ProfileName, Quiet, Verbose
+from openvista.cli.main import BEGAN
+from openvista.cli.options import Device, ModelName, Precision, ProfileName, Quiet, Verbose
 from openvista.cvpr.case_file import CaseFile, find_cases, read_case_file, read_truth, write_labels
 from openvista.cvpr.evaluate import Outcome, check_truth, score_case, write_table
 from openvista.cvpr.image import Reading
