@@ -29,6 +29,14 @@ def test_the_environment_says_where(model: ModelFolder, home: Path, monkeypatch:
     assert find_model("tiny-model") == model
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="XDG_CACHE_HOME is Linux's")
+@pytest.mark.parametrize(("given", "base"), [("", "~/.cache"), ("/elsewhere", "/elsewhere"), ("relative", "~/.cache")])
+def test_without_it_the_platforms_cache_folder(monkeypatch: pytest.MonkeyPatch, given: str, base: str) -> None:
+    monkeypatch.delenv("OPENVISTA_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", given)
+    assert home_folder() == Path(base).expanduser() / "openvista"
+
+
 def test_a_model_inside_the_package(
     model: ModelFolder, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

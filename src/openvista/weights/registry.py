@@ -2,9 +2,10 @@
 
 import logging
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import platformdirs
 
 from openvista.errors import ModelError
 from openvista.weights.card import CARD_FILE, PICKLES, SAFETENSORS, ModelCard, read_card
@@ -49,13 +50,7 @@ def home_folder(home: Path | None = None) -> Path:
         return home
     if "OPENVISTA_HOME" in os.environ:
         return Path(os.environ["OPENVISTA_HOME"]).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "openvista"
+    return platformdirs.user_cache_path("openvista", appauthor=False, opinion=False)
 
 
 def models_folder(home: Path | None = None) -> Path:
