@@ -161,6 +161,7 @@ def test_paper_stages_differ_as_in_the_paper():
         ({"loss": {"dice": 0, "cross_entropy": 0}}, "nothing would be learnt"),
         ({"loss": {"dice": -1}}, "dice is -1: give 0 or more"),
         ({"loss": {"focal": 2}}, "the nearest is 'loss.focal_gamma'"),
+        ({"challenge": {"percentile": [1, 99]}}, "the nearest is 'challenge.percentiles'"),
         ({"max_point": 0}, "most_clicks"),
     ],
 )

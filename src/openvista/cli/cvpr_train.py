@@ -13,7 +13,7 @@ from openvista.errors import DataListError, RecipeError
 from openvista.network import Vista3D
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import make_recipe, read_recipe
-from openvista.train.yaml_file import parse_settings
+from openvista.train.yaml_keys import parse_settings
 
 
 def train(

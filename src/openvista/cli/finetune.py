@@ -32,7 +32,7 @@ from openvista.inference.device import retain_heap
 from openvista.train.finetune.other_plans import OtherPlan, read_other_plan
 from openvista.train.finetune.plan import FinetunePlan, export_finetuned, plan_finetune, planned_recipe
 from openvista.train.finetune.recipe import FinetuneRequest, chosen_device
-from openvista.train.yaml_file import parse_settings
+from openvista.train.yaml_keys import parse_settings
 from openvista.weights import ModelFolder
 
 Number = TypeVar("Number", int, float)

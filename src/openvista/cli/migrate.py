@@ -10,7 +10,7 @@ from openvista.cli.console import say
 from openvista.cli.options import Quiet, Settings, output_option
 from openvista.io.atomic import write_text
 from openvista.train.original_config import migrate_config, recipe_text
-from openvista.train.yaml_file import parse_settings
+from openvista.train.yaml_keys import parse_settings
 
 
 def migrate(

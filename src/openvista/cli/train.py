@@ -23,7 +23,7 @@ from openvista.network import Vista3D
 from openvista.train.export import export_model
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import read_recipe
-from openvista.train.yaml_file import parse_settings
+from openvista.train.yaml_keys import parse_settings
 
 
 def train(

@@ -14,7 +14,7 @@ from openvista.errors import RecipeError, needs_extra
 from openvista.network import PRESETS
 from openvista.train.config_keys import ConfigKeys
 from openvista.train.recipe_file import make_recipe
-from openvista.train.yaml_file import read_yaml_keys
+from openvista.train.yaml_keys import read_yaml_keys
 
 _LOSS = {"_target_", "include_background", "sigmoid", "softmax", "to_onehot_y", "smooth_nr", "smooth_dr"} | {
     "squared_pred",
@@ -76,8 +76,8 @@ def _training(keys: ConfigKeys) -> tuple[dict[str, Any], tuple[str, ...]]:
         found["most_present"] = most
         if recipe["click_probability"] > 0:
             found["most_objects"] = most
-    if (turns := keys.number("iter_num")) is not None:
-        found["rounds"] = turns - 1
+    if (rounds := keys.number("iter_num")) is not None:
+        found["rounds"] = rounds - 1  # theirs counts the first clicks too
     found["precision"] = "bfloat16" if keys.take("amp", False) else "float32"
     recipe |= {key: value for key, value in found.items() if value is not None}
     recipe |= _optimiser(keys) | _loss(keys)

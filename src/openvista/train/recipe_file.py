@@ -15,9 +15,9 @@ from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import AnatomyError, RecipeError
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
 from openvista.train.augment import Augmentation
-from openvista.train.recipe import LossTerms, Recipe
+from openvista.train.recipe import ChallengeCases, LossTerms, Recipe
 from openvista.train.source_lists import own_classes, with_data_lists
-from openvista.train.yaml_file import read_yaml_keys
+from openvista.train.yaml_keys import read_yaml_keys
 
 _ORIGINAL_NAMES = {"max_point": "most_clicks", "num_patches_per_image": "patches_per_case"}
 """Keys of the original's configs that recipes take as well."""
@@ -128,7 +128,7 @@ def _problem(item: Any) -> str:
     if item["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         text = str(item["msg"]).removeprefix("Value error, ")
         return f"{key}: {text}" if key else text
-    groups = {"augmentation": Augmentation, "mixing": SupervoxelMixing, "loss": LossTerms}
+    groups = {"augmentation": Augmentation, "challenge": ChallengeCases, "loss": LossTerms, "mixing": SupervoxelMixing}
     inner = [f"{key}.{field.name}" for key, group in groups.items() for field in fields(group)]
     known = [*Recipe.model_fields, *inner]
     near = get_close_matches(key, known, n=1, cutoff=0)

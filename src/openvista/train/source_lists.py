@@ -19,7 +19,7 @@ from openvista.anatomy.catalogue import CATALOGUE
 from openvista.datalist import read_own_mapping
 from openvista.errors import RecipeError
 from openvista.train.recipe import LIST_ROOTS, Source
-from openvista.train.yaml_file import read_yaml_keys
+from openvista.train.yaml_keys import read_yaml_keys
 
 _NAMING = ("registry", "datasets", "json_dir", "train_datasets")
 """Keys by which data sets are named; none of them is a key of :class:`openvista.train.recipe.Recipe`."""

@@ -2,19 +2,20 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from openvista.errors import RecipeError
 from openvista.geometry.grid import Axis3, Float3
-from openvista.train.yaml_file import read_yaml_keys
+from openvista.network import VISTA3D
+from openvista.train.yaml_keys import read_yaml_keys
 
 logger = logging.getLogger(__name__)
 
-_MULTIPLE = 16
-"""Of which the sides of a patch are multiples here."""
+_MULTIPLE = VISTA3D.window_multiple
+"""Of which the sides of a patch are multiples, with every preset."""
 _SPACINGS = ("resample_resolution", "resample_to_spacing")
 _PATCHES = ("roi_size", "patch_size")
 
@@ -46,8 +47,8 @@ def read_other_plan(folder: Path) -> OtherPlan:
     """
     if not folder.is_dir():
         raise RecipeError(f"--plan-from {folder}: is no folder")
-    nnunet = [*_found(folder, "*Plans.json"), *_found(folder, "*/*Plans.json")]
-    auto3dseg = [*_found(folder, "configs/hyper_parameters.yaml"), *_found(folder, "*/configs/hyper_parameters.yaml")]
+    nnunet = _found(folder, "*Plans.json")
+    auto3dseg = _found(folder, "configs/hyper_parameters.yaml")
     if nnunet:
         path, (spacing, patch) = nnunet[0], _of_nnunet(nnunet[0])
     elif auto3dseg:
@@ -64,8 +65,9 @@ def read_other_plan(folder: Path) -> OtherPlan:
     return OtherPlan(path, (x, y, z), (a, b, c))
 
 
-def _found(folder: Path, pattern: str) -> Iterator[Path]:
-    return iter(sorted(folder.glob(pattern)))
+def _found(folder: Path, pattern: str) -> list[Path]:
+    """Files of this pattern in the folder, then those one folder below."""
+    return sorted(folder.glob(pattern)) + sorted(folder.glob(f"*/{pattern}"))
 
 
 def _of_nnunet(path: Path) -> tuple[Any, Any]:
