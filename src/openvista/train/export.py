@@ -6,7 +6,7 @@ from typing import Any
 
 from openvista.anatomy.catalogue import CATALOGUE
 from openvista.network import Vista3D
-from openvista.train.recipe import LIST_ROOTS, ChallengeCases, Recipe
+from openvista.train.recipe import LIST_ROOTS, Recipe
 from openvista.weights import ModelCard, ModelFolder
 from openvista.weights.store import save_model
 
@@ -22,7 +22,7 @@ def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFol
     Raises:
         OutputError: the folder cannot be written.
     """
-    ids = recipe.class_ids
+    ids, plain = recipe.class_ids, _portable(recipe)
     card = ModelCard.from_preset(
         network.preset,
         name=recipe.name,
@@ -30,16 +30,12 @@ def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFol
         extra_classes={class_id: recipe.extra_names[class_id] for class_id in ids if class_id not in CATALOGUE},
         extra_aliases={class_id: aliases for class_id, aliases in recipe.extra_aliases.items() if class_id in ids},
         one_piece=tuple(class_id for class_id in recipe.one_piece if class_id in ids),
-        challenge={} if recipe.challenge is None else _as_stored(recipe.challenge),
+        challenge=plain["challenge"] or {},
         licence=recipe.licence,
-        provenance={"data": recipe.data, "recipe": _portable(recipe)},
+        provenance={"data": recipe.data, "recipe": plain},
         metrics=_validation(run_folder),
     )
     return save_model(network, card, run_folder / "model")
-
-
-def _as_stored(challenge: ChallengeCases) -> dict[str, Any]:
-    return {"percentiles": list(challenge.percentiles), "resample": challenge.resample}
 
 
 def _portable(recipe: Recipe) -> dict[str, Any]:

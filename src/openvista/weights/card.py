@@ -120,7 +120,7 @@ class ModelCard:
 
     def preset(self) -> "Preset":
         """The preset to build the network with."""
-        from openvista.network.presets import Preset  # here, because the package openvista.model needs torch
+        from openvista.network.presets import Preset  # here, because the package openvista.network needs torch
 
         return Preset(**{spec.name: getattr(self, spec.name) for spec in fields(Preset)})
 
@@ -169,6 +169,11 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ModelError(f"{name!r} cannot name a model: use letters, digits, dot, dash and underscore")
     return name
+
+
+def as_name(text: str, otherwise: str) -> str:
+    """A text without what no name of a model can have; ``otherwise`` where nothing is left of it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-_")[:64] or otherwise
 
 
 def read_card(path: Path) -> ModelCard:

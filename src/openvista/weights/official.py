@@ -1,7 +1,6 @@
 """Checkpoints in any known naming to ours, strictly, and back to the official ones; and what a misfit looks like."""
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.errors import WeightsError
 from openvista.network import VISTA3D, Preset, build_empty
 from openvista.weights import naming
-from openvista.weights.card import ModelCard, sha256_of
+from openvista.weights.card import ModelCard, as_name, sha256_of
 from openvista.weights.files import read_file
 from openvista.weights.sources import CTMR_REFUSAL
 
@@ -230,9 +229,10 @@ def checkpoint_card(path: Path) -> ModelCard:
         WeightsError: it is not a usable checkpoint.
     """
     checkpoint = read_checkpoint(path)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip(".-_")[:64] or "checkpoint"
     origin = checkpoint_origin(path, checkpoint)
-    card = ModelCard.from_preset(checkpoint.preset, name=name, classes=SUPPORTED_IDS, provenance=origin)
+    card = ModelCard.from_preset(
+        checkpoint.preset, name=as_name(path.stem, "checkpoint"), classes=SUPPORTED_IDS, provenance=origin
+    )
     return card.with_weights(str(origin["file_sha256"]))
 
 

@@ -6,7 +6,6 @@ branches, ``joint``.
 
 import json
 import logging
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -35,7 +34,7 @@ from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import make_recipe
 from openvista.train.run_folder import is_restart, note_launch
 from openvista.weights import ModelCard, ModelFolder, find_model, write_card
-from openvista.weights.card import CARD_FILE, check_name
+from openvista.weights.card import CARD_FILE, as_name
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +142,7 @@ def export_finetuned(network: Vista3D, plan: FinetunePlan, folder: Path, keep_cl
 
 def model_name(folder: Path) -> str:
     """The run folder's name without the characters that a model's name cannot have."""
-    return check_name(re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip(".-_")[:64] or "finetuned")
+    return as_name(folder.resolve().name, "finetuned")
 
 
 def _write_plan(plan: FinetunePlan, folder: Path) -> None:
