@@ -34,7 +34,7 @@ def train_and_export(
         export: writes the result.
         resume: go on from the last checkpoint in the run folder.
         verbose, quiet: as the command was told.
-        listing: where the cases come from.
+        listing: reads what the recipe lists.
     """
     folder = output or Path("runs") / recipe.name
     retain_heap()

@@ -95,7 +95,7 @@ class ChallengeCase:
         )
 
     def key(self, preset: Preset) -> str:
-        """A digest of everything that the prepared case depends on."""
+        """A digest of everything that the prepared case depends on; "" without a file, which :meth:`load` reports."""
         if not self.path.is_file():
             return ""
         reading = [self.reading.percentiles, self.reading.resample, self.reading.spacing_order]

@@ -69,6 +69,7 @@ class ConfigKeys:
             raise RecipeError(f"{self.where}: {key} is {value!r:.60}, not a number") from None
 
     def refuse(self, key: str, why: str) -> RecipeError:
+        """The error to raise: nothing here honours the value of this key."""
         return RecipeError(f"{self.where}: {key} {self.content.get(key)!r:.60} is not honoured here: {why}")
 
     def finish(self) -> tuple[str, ...]:

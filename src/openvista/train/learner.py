@@ -87,8 +87,8 @@ class Learner:
             group["lr"] = learning_rate
         pyramids: list[list[Tensor] | None] = [None] * len(groups)
         losses, gradient = [], 0.0
-        for turn in range(self.recipe.rounds + 1 if self.recipe.step_every_round else 1):
-            if turn > 0 and not self.ranks.any(any(sample.clicks is not None for group in groups for sample in group)):
+        for index in range(self.recipe.rounds + 1 if self.recipe.step_every_round else 1):
+            if index > 0 and not self.ranks.any(any(sample.clicks is not None for group in groups for sample in group)):
                 break
             passes = [self._learn(group, groups, kept, number) for group, kept in zip(groups, pyramids, strict=True)]
             losses.append(torch.stack([one.loss.detach() for one in passes]).mean())

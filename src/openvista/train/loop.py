@@ -57,7 +57,7 @@ class Trainer:
             machine computes the same numbers again; with ``minutes`` the learning rate follows the clock). A folder
             without checkpoint starts anew. Processes that torchrun has started anew resume their own run anyway.
             Several machines need a run folder they share.
-        listing: what the recipe's list holds; data lists if nothing is said.
+        listing: reads what the recipe lists: data lists, unless something else is given.
 
     Raises:
         RecipeError: the folder holds a run and ``resume`` is not set, or its checkpoint does not fit the recipe.

@@ -133,8 +133,8 @@ class Objective(nn.Module):
         of_class_BXYZ = None if features_1CXYZ is None else self._class_logits(objects.class_ids_B, features_1CXYZ)
         asked, following = prompts, None
         rounds = self._rounds_together(prompts)
-        for turn in range(rounds + 1):
-            learns = turn in (0, rounds) or not prompts.by_user
+        for number in range(rounds + 1):
+            learns = number in (0, rounds) or not prompts.by_user
             with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
                 logits_BXYZ = self._click_logits(asked, window, of_class_BXYZ)
             if learns:

@@ -183,8 +183,8 @@ def sample_groups(rank: int, ranks: int, patches_per_step: int, accumulate: int)
         patches_per_step: samples that go through the network together.
         accumulate: groups of them per step and process.
     """
-    groups = [(turn * ranks + rank) * patches_per_step for turn in range(accumulate)]
-    return [list(range(first, first + patches_per_step)) for first in groups]
+    firsts = [(group * ranks + rank) * patches_per_step for group in range(accumulate)]
+    return [list(range(first, first + patches_per_step)) for first in firsts]
 
 
 class SampleLoader:

@@ -43,8 +43,9 @@ class Stage(BaseModel):
             one of a large list; ``None`` draws all alike.
         balance: draw a case the more often the fewer others show its structures, and centre patches on these more
             often, for lists in which not every structure is marked in every case.
-        epochs: passes over the training cases, two patches per case and pass; ``None`` leaves it to ``steps``.
-        steps: draws of patches; ``None`` leaves it to ``epochs``.
+        epochs: passes over the training cases, ``patches_per_case`` patches of each; ``None`` leaves it to ``steps``.
+        steps: draws of patches, each learnt from by one optimiser step or, with ``step_every_round``, by one per round;
+            ``None`` leaves it to ``epochs``.
         learning_rate: peak.
         warmup_steps: steps until it is reached.
         schedule: "cosine" to zero, or "constant".
@@ -132,7 +133,10 @@ def automatic() -> Stage:
 
 
 def cvpr25() -> Stage:
-    """Boxes and clicks on any object of any image, as in the CVPR 2025 challenge; lengths and rate of its baseline."""
+    """Boxes and clicks on any object of any image, as in the CVPR 2025 challenge.
+
+    Length and rate are those of its baseline (challenge facts §6).
+    """
     return Stage(
         stage="cvpr25",
         trained=("encoder", "point"),

@@ -70,8 +70,8 @@ def class_dice(network: Vista3D, case: TrainingCase, class_ids: Sequence[int]) -
 
 
 @torch.no_grad()
-def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
-    """Index of the winning class plus one, 0 for background, [X, Y, Z]; windows side by side, for speed."""
+def predict_labels(network: Vista3D, image_XYZ: Tensor, ids_K: Tensor) -> Tensor:
+    """Place of the winning class in ``ids_K`` plus one, 0 for background, [X, Y, Z]; windows side by side: faster."""
     device = next(network.parameters()).device
     plan = plan_windows(triple(image_XYZ.shape), network.preset.window, overlap=0)
     padded_XYZ = pad(image_XYZ.float(), plan, "constant")
@@ -79,7 +79,7 @@ def predict_labels(network: Vista3D, image_XYZ: Tensor, ids: Tensor) -> Tensor:
     index_XYZ = torch.zeros(padded_XYZ.shape, dtype=torch.int16)
     for first in range(0, len(plan.starts), TOGETHER):
         boxes = [plan.slices(start) for start in plan.starts[first : first + TOGETHER]]
-        best, index = network.class_logits(_stacked(padded_XYZ, boxes, device), ids.to(device)).max(1)
+        best, index = network.class_logits(_stacked(padded_XYZ, boxes, device), ids_K.to(device)).max(1)
         for number, box in enumerate(boxes):
             best_XYZ[box] = best[number].float().cpu()
             index_XYZ[box] = index[number].to(torch.int16).cpu()

@@ -1,7 +1,7 @@
 """Weights on disk: model folders with cards, official checkpoints, download.
 
-Cards and the registry need no torch. What does is in the modules ``store`` (save, load), ``convert`` (official
-checkpoints) and ``download``.
+Cards, the registry and the download need no torch. What does is in the modules ``files`` and ``official`` (checkpoint
+files and their namings), ``store`` (save, load) and ``convert``.
 """
 
 from openvista.weights.card import ModelCard, read_card, write_card

@@ -32,7 +32,7 @@ LEARN, HELD_OUT = 1, 0
 """Folds of the run's own data list."""
 
 _LEARNING_RATES: Mapping[str, float] = {"vista3d": finetune().learning_rate, "starter": 5e-4}
-"""Peak by preset: the paper's for the published network. The starter was trained with more than twice of what is given
+"""Peak by preset: the paper's for the published network. The starter was trained with more than twice what is given
 here, and learnt the mandible as a new class from two scans within 20 patches at 1e-3."""
 _MOST_MEASURED = 20
 """Cases whose structures are measured; a median does not need more."""
