@@ -149,15 +149,15 @@ def click(
     engine = load_model(model, device, precision)
     image = read_checked(scan, strict=False)
     work = engine.open(image, session if known else None, profile=profile)
-    with progress_bar(image.name, quiet) as report:
+    with progress_bar(image.name, quiet) as progress:
         brought = work.start_from(read_segmentation(start)) if start is not None else []
-        answers = replay_log(work, read_log(replay), report) if replay is not None else []
+        answers = replay_log(work, read_log(replay), progress) if replay is not None else []
         for _ in range(undo):
             if not work.undo():
                 break
         if prompts:
             target_object: ObjectRef | None = class_name if new is None else work.new_object(new)
-            answers += prompts.give(work, target_object, grow=grow, automatic=automatic, progress=report)
+            answers += prompts.give(work, target_object, grow=grow, automatic=automatic, progress=progress)
         for item in brought:  # a correction of one structure leaves the others alone
             if not item.clicks:
                 work.change(item, locked=True)

@@ -73,9 +73,9 @@ def progress_bar(title: str, quiet: bool) -> Iterator[Report]:
     with bars(quiet) as bar:
         task = bar.add_task(title, total=None)
 
-        def report(step: Step) -> None:
+        def progress(step: Step) -> None:
             bar.update(task, description=f"{title}: {STAGES.get(step.stage, step.stage)}")
             if step.stage == "encode":
                 bar.update(task, completed=step.done, total=step.total)
 
-        yield report
+        yield progress

@@ -60,8 +60,8 @@ def segment(
 
     def work(path: Path) -> None:
         scan = read_checked(path, strict)
-        with progress_bar(scan.name, quiet) as report:
-            result = engine.segment(scan, asked, profile=choices, progress=report)
+        with progress_bar(scan.name, quiet) as progress:
+            result = engine.segment(scan, asked, profile=choices, progress=progress)
         write_result(result, targets[path], table, preview, quiet)
 
     work_on_each(scans, work, "scans could not be segmented")

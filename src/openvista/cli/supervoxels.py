@@ -106,8 +106,8 @@ def supervoxels(
     if compactness is None:
         clustering = replace(clustering, compactness=source.compactness)
     settings = JobSettings(source, clustering, overwrite, preview)
-    with _bars(len(jobs), quiet) as (report, done):
-        outcomes = do_jobs(jobs, settings, min(workers or usual_workers(), len(jobs)), report, done)
+    with _bars(len(jobs), quiet) as (progress, done):
+        outcomes = do_jobs(jobs, settings, min(workers or usual_workers(), len(jobs)), progress, done)
     if listed is not None and list_target is not None and any(outcome.error is None for outcome in outcomes):
         write_datalist(with_supervoxels(listed, outcomes), list_target)
     _tell(outcomes, list_target, quiet)
@@ -170,7 +170,7 @@ def _bars(
         every = bar.add_task("scans", total=total)
         tasks: dict[Path, TaskID] = {}
 
-        def report(job: SupervoxelJob, step: Step) -> None:
+        def progress(job: SupervoxelJob, step: Step) -> None:
             if job.target not in tasks:
                 tasks[job.target] = bar.add_task("", total=None)
             text = f"  {job.image.name}: {STAGES.get(step.stage, step.stage)}"
@@ -181,7 +181,7 @@ def _bars(
             if outcome.job.target in tasks:
                 bar.remove_task(tasks.pop(outcome.job.target))
 
-        yield report, done
+        yield progress, done
 
 
 def _tell(outcomes: list[JobOutcome], list_target: Path | None, quiet: bool) -> None:
