@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from openvista.cli.options import Quiet, Resume, Settings, Verbose, model_option, output_option
-from openvista.cli.training import train_and_export
+from openvista.cli.training import train_and_export, unstated_origin
 from openvista.cvpr.training import RECIPE, export_challenge_model, list_challenge_cases, size_of_model
 from openvista.errors import DataListError, RecipeError
 from openvista.network import Vista3D
@@ -43,8 +43,8 @@ def train(
     """
     if not root.is_dir():
         raise DataListError(f"{root}: there is no such folder; give the one with the cases by --root")
-    keys = {"datalist": str(datalist.resolve()), "data": f"not stated (list {datalist.name})"}
-    keys |= ({} if model is None else size_of_model(model)) | parse_settings(settings or [])
+    keys = unstated_origin(datalist) | ({} if model is None else size_of_model(model)) | parse_settings(settings or [])
+    keys["datalist"] = str(datalist.resolve())
     chosen = make_recipe(dict(RECIPE) | keys, "recipe cvpr25") if recipe is None else read_recipe(recipe, **keys)
     if chosen.challenge is None:
         raise RecipeError(f"recipe {recipe} says nothing of 'challenge': use openvista train, or add that key")

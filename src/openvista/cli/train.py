@@ -18,7 +18,7 @@ from openvista.cli.options import (
     Verbose,
     output_option,
 )
-from openvista.cli.training import train_and_export
+from openvista.cli.training import train_and_export, unstated_origin
 from openvista.network import Vista3D
 from openvista.train.export import export_model
 from openvista.train.recipe import Recipe
@@ -67,9 +67,7 @@ def train(
     """
     overrides = parse_settings(settings or [])
     if datalist is not None:
-        # the recipe speaks of its own list; a card must not name an origin that its data do not have
-        unstated = {"data": f"not stated (list {datalist.name})", "licence": "unknown"}
-        overrides = unstated | overrides | {"datalist": str(datalist.resolve())}
+        overrides = unstated_origin(datalist) | overrides | {"datalist": str(datalist.resolve())}
     overrides |= {key: str(folder) for key, folder in list_roots(root, pseudo_label_root, supervoxel_root).items()}
     if (classes := label_sets(label_set, mapped_label_set)) is not None:
         overrides["classes"] = classes

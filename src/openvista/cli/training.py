@@ -16,6 +16,11 @@ Export = Callable[[Vista3D, Recipe, Path], Iterable[Path]]
 """Writes the trained network into the run folder and returns what it wrote."""
 
 
+def unstated_origin(datalist: Path) -> dict[str, str]:
+    """What a recipe says of a list that is not its own: a card must not name an origin that its data do not have."""
+    return {"data": f"not stated (list {datalist.name})", "licence": "unknown"}
+
+
 def train_and_export(
     recipe: Recipe,
     output: Path | None,

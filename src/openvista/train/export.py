@@ -22,7 +22,7 @@ def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFol
     Raises:
         OutputError: the folder cannot be written.
     """
-    ids, plain = recipe.class_ids, _portable(recipe)
+    ids, plain = recipe.class_ids, portable(recipe)
     card = ModelCard.from_preset(
         network.preset,
         name=recipe.name,
@@ -38,7 +38,7 @@ def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFol
     return save_model(network, card, run_folder / "model")
 
 
-def _portable(recipe: Recipe) -> dict[str, Any]:
+def portable(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, without folders of this machine."""
     content = recipe.model_dump(mode="json", exclude={"data", "licence", "cache", *LIST_ROOTS})
     more = [

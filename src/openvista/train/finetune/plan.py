@@ -19,7 +19,7 @@ from openvista.errors import AnatomyError, DataListError, OutputError
 from openvista.io.atomic import make_folder, write_text
 from openvista.network import Vista3D, build
 from openvista.train.data import warn_of_own_transforms
-from openvista.train.export import export_model
+from openvista.train.export import export_model, portable
 from openvista.train.finetune.cases import Shots, SkippedCase, choose_shots, merge_labels
 from openvista.train.finetune.classes import embedding_sources
 from openvista.train.finetune.recipe import (
@@ -242,7 +242,7 @@ def _fitting_branches(network: Vista3D, recipe: Recipe) -> Vista3D:
 def _provenance(plan: FinetunePlan) -> dict[str, Any]:
     """Everything needed to make the model again, without folders of this machine."""
     base, request = plan.base.card, plan.request
-    recipe = plan.recipe.model_dump(mode="json", exclude={"data", "licence"})
+    recipe = portable(plan.recipe)
     return {
         "data": plan.recipe.data,
         "datalist": request.datalist.name,
