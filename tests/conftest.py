@@ -13,8 +13,8 @@ from openvista.inference.window_network import WindowNetwork
 from openvista.model import Model
 from openvista.network import Vista3D, build
 from openvista.session.session import Session
-from small_inference import FLOAT32, HALF_STORAGE, TINY, make_scan
-from small_sessions import AFFINE, CARD, SHAPE, TWO_BRANCHES
+from small_inference import FLOAT32, TINY, make_scan
+from small_sessions import AFFINE, SHAPE, two_branches_model
 
 # The same examples on every run: red means a change, not chance. To search for new ones: --hypothesis-profile=search
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -81,11 +81,7 @@ def lps_affine() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def two_branches() -> Model:
-    """A random model that answers class prompts and clicks."""
-    network = build(TWO_BRANCHES, seed=4)
-    with torch.no_grad():
-        network.class_head.linear2.weight *= 5  # so that classes differ
-    return Model(network, CARD, HALF_STORAGE)
+    return two_branches_model()
 
 
 @pytest.fixture

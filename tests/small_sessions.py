@@ -15,12 +15,14 @@ from scipy import ndimage
 from openvista.anatomy import official_vocabulary
 from openvista.geometry.grid import Axis3, Grid
 from openvista.inference.profiles import BEST, Profile
-from openvista.network import ClickLabel, Preset
+from openvista.model import Model
+from openvista.network import ClickLabel, Preset, build
 from openvista.scan import Scan
 from openvista.session.click_engine import WindowClick
 from openvista.session.open_scan import SessionModel
 from openvista.session.session import Session
 from openvista.weights import ModelCard
+from small_inference import HALF_STORAGE
 
 TWO_BRANCHES = Preset(
     name="two-branches",
@@ -84,6 +86,14 @@ def bright_session(scan: Scan, network: BrightRegions | None = None, profile: Pr
     preset = replace(TWO_BRANCHES, window=network.window)
     model = SessionModel("bright", "b" * 64, preset, official_vocabulary(), torch.float16, None, network)
     return Session(model, scan, profile)
+
+
+def two_branches_model(seed: int = 4) -> Model:
+    """A random model that answers class prompts and clicks."""
+    network = build(TWO_BRANCHES, seed=seed)
+    with torch.no_grad():
+        network.class_head.linear2.weight *= 5  # so that classes differ
+    return Model(network, CARD, HALF_STORAGE)
 
 
 def ball(shape: Axis3, centre: Sequence[float], radius: float) -> np.ndarray:

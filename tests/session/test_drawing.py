@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from openvista.errors import PromptError
-from openvista.prompts import Click
-from openvista.session.drawing import GAP, MOST, draw_box, draw_lasso, draw_scribble, fill_contour
+from openvista.prompts import GAP, Click
+from openvista.session.drawing import MOST, draw_box, draw_lasso, draw_scribble, fill_contour
 
 SHAPE = (40, 40, 20)
 

@@ -7,9 +7,9 @@ from openvista.errors import PromptError, SessionError
 from openvista.scan import Segmentation
 from openvista.session.replay import log_of, replay
 from openvista.session.session import Session
-from small_sessions import ball, bright_scan, bright_session
+from small_sessions import bright_session, two_balls
 
-SCAN = bright_scan(ball((40, 40, 30), (10, 12, 14), 5) | ball((40, 40, 30), (30, 28, 15), 6))
+SCAN = two_balls()
 
 
 def worked_on() -> Session:

@@ -1,19 +1,7 @@
 """The objects of a session as plain values."""
 
-import subprocess
-import sys
-
-import pytest
-
 from openvista.prompts import Click
 from openvista.session.state import ClickWindow, Correction, MaskInputs, ObjectState, SessionState
-
-
-@pytest.mark.parametrize("module", ["state", "history", "drawing"])
-def test_what_changes_and_is_undone_loads_without_torch(module):
-    code = f"import sys, openvista.session.{module}; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
 
 
 def test_the_inputs_before_a_correction_are_those_of_the_answer_it_corrected():

@@ -7,35 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from openvista.errors import SessionError
 from openvista.geometry.grid import Grid
 from openvista.io.session_file import read_session
 from openvista.model import Model
-from openvista.network import build
 from openvista.scan import Scan, Segmentation
 from openvista.session.session import Session
 from openvista.session.store import scan_hash
-from openvista.weights import ModelCard
-from small_inference import HALF_STORAGE, make_scan
-from small_sessions import TWO_BRANCHES, ball, bright_scan, bright_session
+from small_inference import make_scan
+from small_sessions import AFFINE, SHAPE, ball, bright_scan, bright_session, two_branches_model
 
-CARD = ModelCard.from_preset(TWO_BRANCHES, classes=(1, 3, 24), name="tiny")
-AFFINE = np.diag([-2.1, -1.7, 2.6, 1.0])
-SCAN = make_scan((30, 22, 16), AFFINE)
-
-
-def make_model(seed: int = 4) -> Model:
-    network = build(TWO_BRANCHES, seed=seed)
-    with torch.no_grad():
-        network.class_head.linear2.weight *= 5
-    return Model(network, CARD, HALF_STORAGE)
+SCAN = make_scan(SHAPE, AFFINE)
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    return make_model()
+def model(two_branches) -> Model:
+    return two_branches
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +90,7 @@ def test_another_scan_or_model_is_refused(model, saved):
     with pytest.raises(SessionError, match="made on scan 'made-up'"):
         model.open(Scan(SCAN.voxels, Grid(SCAN.grid.shape, AFFINE @ np.diag([1.01, 1, 1, 1]))), saved[1])
     with pytest.raises(SessionError, match="made with model 'tiny'"):
-        make_model(seed=5).open(SCAN, saved[1])
+        two_branches_model(seed=5).open(SCAN, saved[1])
 
 
 def test_the_hash_of_a_scan_is_of_its_values(model):
