@@ -35,7 +35,7 @@ def logits(seed: int, smooth: float = 1.0) -> np.ndarray:
     return (noise / noise.std() * 3).astype(np.float32)
 
 
-def places(seed: int, count: int) -> list[VoxelClick]:
+def random_clicks(seed: int, count: int) -> list[VoxelClick]:
     random = np.random.default_rng(seed)
     return [VoxelClick(tuple(int(random.integers(n)) for n in SHAPE), bool(random.integers(2))) for _ in range(count)]
 
@@ -80,33 +80,26 @@ def test_a_click_near_a_piece_finds_it_within_two_voxels(distance, found):
     assert (merged.logits_XYZ[5, 4, 3] > 0) == found
 
 
-def test_where_nothing_was_known_the_answer_counts_but_for_pieces_without_click():
-    previous, known = line(5, 7, 7, 7, 7), np.array([1, 0, 0, 0, 0], bool)[:, None, None]
-    answer = line(-3, -3, 2, -3, 4)
-    merged = merge_clicks(previous, answer, [at(2)], known)
-    assert merged.logits_XYZ.ravel().tolist() == [5, -3, 2, -3, NOT_ASKED]
-    assert merged.known_XYZ.all()
-
-
-def test_not_a_number_where_nothing_is_known_or_visited_does_no_harm():
+def test_not_a_number_where_nothing_was_visited_does_no_harm():
     nan = float("nan")
-    previous, known = line(nan, nan, 5), np.array([0, 0, 1], bool)[:, None, None]
     answer, visited = line(nan, 3, nan), np.array([0, 1, 0], bool)[:, None, None]
-    merged = merge_clicks(previous, answer, [at(1)], known, visited)
-    assert merged.logits_XYZ.ravel().tolist()[1:] == [3, 5]
-    assert merged.known_XYZ.ravel().tolist() == [False, True, True]
+    merged = merge_clicks(line(-1, -1, 5), answer, [at(1)], visited)
+    assert merged.logits_XYZ.ravel().tolist() == [-1, 3, 5]
+    kept = keep_clicked(answer, [at(1)], visited)
+    assert kept.logits_XYZ[1] == 3
+    assert kept.known_XYZ.ravel().tolist() == [False, True, False]
 
 
 def test_what_was_not_visited_stays():
     previous, visited = line(5, 5, -1), np.array([1, 0, 0], bool)[:, None, None]
-    merged = merge_clicks(previous, line(-3, -3, 3), [at(0, False), at(2)], None, visited)
+    merged = merge_clicks(previous, line(-3, -3, 3), [at(0, False), at(2)], visited)
     assert merged.logits_XYZ.ravel().tolist() == [-3, 5, -1]
 
 
 @settings(max_examples=50)
 @given(seed=st.integers(0, 10_000), count=st.integers(0, 4))
 def test_only_what_clicks_took_changes(seed, count):
-    previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, count)
+    previous, answer, clicks = logits(seed), logits(seed + 1), random_clicks(seed, count)
     merged = merge_clicks(previous, answer, clicks)
     assert np.array_equal(merged.logits_XYZ[~merged.taken_XYZ], previous[~merged.taken_XYZ])
     assert np.array_equal(merged.logits_XYZ[merged.taken_XYZ], answer[merged.taken_XYZ])
@@ -116,7 +109,7 @@ def test_only_what_clicks_took_changes(seed, count):
 @settings(max_examples=50)
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 4))
 def test_merging_twice_equals_once(seed, count):
-    previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, count)
+    previous, answer, clicks = logits(seed), logits(seed + 1), random_clicks(seed, count)
     once = merge_clicks(previous, answer, clicks)
     assert np.array_equal(merge_clicks(previous, answer, clicks + clicks).logits_XYZ, once.logits_XYZ)
     assert np.array_equal(merge_clicks(previous, answer, clicks[::-1]).logits_XYZ, once.logits_XYZ)
@@ -128,7 +121,7 @@ def test_merging_twice_equals_once(seed, count):
 @settings(max_examples=30)
 @given(seed=st.integers(0, 10_000))
 def test_clicks_outside_the_array_count_for_nothing(seed):
-    previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, 2)
+    previous, answer, clicks = logits(seed), logits(seed + 1), random_clicks(seed, 2)
     outside = [VoxelClick((-1, 2, 2), True), VoxelClick((2, 2, SHAPE[2]), False)]
     expected = merge_clicks(previous, answer, clicks).logits_XYZ
     assert np.array_equal(merge_clicks(previous, answer, [*clicks, *outside]).logits_XYZ, expected)
@@ -205,7 +198,7 @@ def test_what_no_window_looks_at_goes_only_where_it_may_be_forgotten():
 @settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 5))
 def test_a_later_positive_click_only_adds_and_a_negative_one_only_takes_away(seed, count):
-    previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, count)
+    previous, answer, clicks = logits(seed), logits(seed + 1), random_clicks(seed, count)
     merged = corrected(previous, answer, clicks)
     before, after = previous > 0, merged.logits_XYZ > 0
     assert np.array_equal(before != after, merged.taken_XYZ)
@@ -216,10 +209,10 @@ def test_a_later_positive_click_only_adds_and_a_negative_one_only_takes_away(see
 @settings(max_examples=30)
 @given(seed=st.integers(0, 10_000))
 def test_new_clicks_of_one_prompt_may_come_in_any_order(seed):
-    previous, answer, clicks = logits(seed), logits(seed + 1), places(seed, 4)
+    previous, answer, clicks = logits(seed), logits(seed + 1), random_clicks(seed, 4)
     spacing = (1.0, 1.37, 1.71)
     voxels = np.stack(np.indices(SHAPE), -1)
-    distances = np.sort([(((voxels - place.voxel) * spacing) ** 2).sum(-1) for place in clicks], axis=0)
+    distances = np.sort([(((voxels - click.voxel) * spacing) ** 2).sum(-1) for click in clicks], axis=0)
     assume((distances[1] - distances[0]).min() > 1e-3)  # of equally near ones the newest would count
     one = corrected(previous, answer, clicks, new=3, spacing=spacing).logits_XYZ
     other = corrected(previous, answer, [clicks[0], *clicks[:0:-1]], new=3, spacing=spacing).logits_XYZ
@@ -265,7 +258,7 @@ def random_answer(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 4, ENFORCED_SHAPE).astype(np.float32)
 
 
-def random_places(seed: int, count: int = 12) -> list[VoxelClick]:
+def clicks_anywhere(seed: int, count: int = 12) -> list[VoxelClick]:
     random = np.random.default_rng(seed)
     voxels = {tuple(random.integers(ENFORCED_SHAPE).tolist()) for _ in range(count)}
     return [VoxelClick(voxel, bool(random.integers(2))) for voxel in sorted(voxels)]
@@ -273,23 +266,23 @@ def random_places(seed: int, count: int = 12) -> list[VoxelClick]:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_click_is_right_and_what_is_nearer_to_clicks_that_were_right_is_left_alone(seed):
-    answer, places = random_answer(seed), random_places(seed)
-    enforced = enforce_clicks(answer, places, SPACING, EVERYWHERE)
-    nearest = nearest_click(places, ENFORCED_SHAPE, SPACING)
-    for number, place in enumerate(places):
-        assert (enforced[place.voxel] > 0) == place.positive
-        if (answer[place.voxel] > 0) == place.positive:
+    answer, clicks = random_answer(seed), clicks_anywhere(seed)
+    enforced = enforce_clicks(answer, clicks, SPACING, EVERYWHERE)
+    nearest = nearest_click(clicks, ENFORCED_SHAPE, SPACING)
+    for number, click in enumerate(clicks):
+        assert (enforced[click.voxel] > 0) == click.positive
+        if (answer[click.voxel] > 0) == click.positive:
             own = nearest == number
             assert np.array_equal(enforced[own], answer[own])
         else:
             change = (enforced - answer)[nearest == number]
-            assert (change >= 0).all() if place.positive else (change <= 0).all()
+            assert (change >= 0).all() if click.positive else (change <= 0).all()
 
 
 def test_what_nobody_contradicts_is_the_same_array():
     answer = random_answer(1)
-    places = [VoxelClick(place.voxel, bool(answer[place.voxel] > 0)) for place in random_places(1)]
-    assert enforce_clicks(answer, places, SPACING, EVERYWHERE) is answer
+    clicks = [VoxelClick(click.voxel, bool(answer[click.voxel] > 0)) for click in clicks_anywhere(1)]
+    assert enforce_clicks(answer, clicks, SPACING, EVERYWHERE) is answer
 
 
 def test_the_shift_falls_off_with_millimetres_and_the_answer_given_is_not_written_to():

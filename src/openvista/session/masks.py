@@ -255,7 +255,7 @@ class ObjectMasks:
         if base is None:
             return mean, keep_clicked(mean.logits_XYZ, clicks, mean.visited_XYZ)
         previous_XYZ = base.on(mean.box, OUTSIDE).astype(np.float32)
-        return mean, merge_clicks(previous_XYZ, mean.logits_XYZ, clicks, None, mean.visited_XYZ)
+        return mean, merge_clicks(previous_XYZ, mean.logits_XYZ, clicks, mean.visited_XYZ)
 
     def _correct(self, previous: ObjectMask, inputs: MaskInputs, mean: WindowMean) -> tuple[WindowMean, Merged]:
         """The same for clicks that follow an answer; the box holds all that clicks have made.

@@ -2,7 +2,7 @@
 
 The rules of paper facts §5 for the first clicks on an object (:func:`merge_clicks`, :func:`keep_clicked`), and ours for
 the clicks that follow (:func:`correct_nearby`) and for clicks that the network contradicts (:func:`enforce_clicks`).
-"Not visited" and "not known" are masks; logits there may hold anything and are never computed with.
+"Not visited" is a mask; logits there may hold anything and are never computed with.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from openvista.geometry.grid import Axis3, Float3
 REACH = 2
 """A click that is not in a component looks in cubes of half-width 1, then 2."""
 NOT_ASKED = -1.0
-"""Logit of what the answer calls positive and nobody clicked on, where nothing was known before."""
+"""Logit of what is not the object's although no answer says so: nobody clicked on it, or no window looks there now."""
 RADIUS = 10.0
 """mm: standard deviation of the Gaussian that a shift has around its click (chosen in benchmarks/accuracy.md)."""
 CERTAINTY = 1.0
@@ -72,15 +72,13 @@ def merge_clicks(
     previous_XYZ: Logits,
     answer_XYZ: Logits,
     clicks: Sequence[VoxelClick],
-    known_XYZ: Mask | None = None,
     visited_XYZ: Mask | None = None,
 ) -> Merged:
     """Correct a previous result with the answer to clicks.
 
     With P the answer's positive voxels and A the previous ones: *added* is P without A, or all of P as soon as any
     click, of either sign, lies in A; *removed* is A without P. Each positive click takes its component of *added*,
-    each negative one its component of *removed*. The answer counts inside what was taken, and where nothing was known
-    before; but there what P calls positive and no click took becomes ``NOT_ASKED``.
+    each negative one its component of *removed*. The answer counts inside what was taken.
 
     A pure function of its arguments: the same answer merged into the same previous result is the same object, and two
     clicks in one component take it once. A merged result taken as the next previous one may change again, because its
@@ -90,22 +88,17 @@ def merge_clicks(
         previous_XYZ: logits of the automatic branch or of an earlier mask.
         answer_XYZ: logits of the point branch.
         clicks: all clicks on the object; those outside the array count for nothing.
-        known_XYZ: where ``previous_XYZ`` holds values; everywhere if ``None``.
         visited_XYZ: where a window has answered; everywhere if ``None``.
     """
-    known = np.ones(previous_XYZ.shape, dtype=bool) if known_XYZ is None else known_XYZ
     visited = np.ones(answer_XYZ.shape, dtype=bool) if visited_XYZ is None else visited_XYZ
-    before = known & (previous_XYZ > 0)
+    before = previous_XYZ > 0
     positive = visited & (answer_XYZ > 0)
     in_before = any(before[click.voxel] for click in clicks if click.is_in(before))
     added = positive if in_before else positive & ~before
     removed = visited & before & ~positive
     taken = components_at(added, _voxels(clicks, True), REACH)
     taken |= components_at(removed, _voxels(clicks, False), REACH)
-    fresh = visited & ~known
-    logits = np.where(taken | fresh, answer_XYZ, previous_XYZ)
-    logits = np.where(fresh & positive & ~taken, np.float32(NOT_ASKED), logits)
-    return Merged(logits, known | visited, taken)
+    return Merged(np.where(taken, answer_XYZ, previous_XYZ), np.ones(previous_XYZ.shape, dtype=bool), taken)
 
 
 def keep_clicked(answer_XYZ: Logits, clicks: Sequence[VoxelClick], visited_XYZ: Mask | None = None) -> Merged:
