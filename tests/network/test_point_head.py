@@ -145,12 +145,6 @@ def test_position_keeps_float32_in_a_half_precision_network() -> None:
     assert logits.dtype == torch.bfloat16
 
 
-def test_features_move_to_another_precision_and_back(features: PointFeatures) -> None:
-    half = features.to(dtype=torch.float16)
-    assert half.halved_1CXYZ.dtype == half.position_SC.dtype == torch.float16
-    assert half.window == features.window
-
-
 def test_attention_is_softmax_of_scaled_products() -> None:
     attention = Attention(8, 8)
     query, keys = torch.randn(2, 3, 8), torch.randn(1, 5, 8)

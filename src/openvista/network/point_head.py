@@ -9,7 +9,7 @@ voxels of the halved window in one row.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 
 import torch
@@ -58,11 +58,6 @@ class PointFeatures:
     halved_1CXYZ: Tensor
     position_SC: Tensor
     window: tuple[int, int, int]
-
-    def to(self, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "PointFeatures":
-        """The same on another device or in another precision, to store or to use."""
-        halved, position = (tensor.to(device=device, dtype=dtype) for tensor in (self.halved_1CXYZ, self.position_SC))
-        return replace(self, halved_1CXYZ=halved, position_SC=position)
 
 
 class PositionEncoding(nn.Module):
