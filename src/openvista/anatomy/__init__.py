@@ -1,7 +1,7 @@
 """What can be named: the official classes, a model's own, and how users spell them.
 
-``table`` and ``catalogue`` hold the facts, ``spelling`` says when two spellings mean the same, ``vocabulary`` answers
-users. Imports nothing heavy.
+``catalogue`` reads the facts from ``classes.csv``, ``spelling`` says when two spellings mean the same, ``vocabulary``
+answers users; ``colours`` and ``sides`` (left and right) stand beside them. Imports nothing heavy.
 """
 
 from openvista.anatomy.catalogue import CATALOGUE, AnatomyClass

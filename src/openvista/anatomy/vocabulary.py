@@ -9,7 +9,8 @@ from typing import SupportsIndex
 
 from openvista.anatomy.catalogue import CATALOGUE, EVERYTHING_IDS, GROUPS, LAST_OFFICIAL_ID, SUPPORTED_IDS, AnatomyClass
 from openvista.anatomy.colours import Colour, colour_for, right_of
-from openvista.anatomy.spelling import NameIndex, labels_of, nearest, stems, word_key
+from openvista.anatomy.sides import mirrored_pairs
+from openvista.anatomy.spelling import NameIndex, labels_of, nearest, stems
 from openvista.errors import AnatomyError
 
 EVERYTHING_WORDS = frozenset({"all", "everything"})
@@ -223,7 +224,7 @@ def _own_class(class_id: int, name: str, extra: Mapping[int, str]) -> AnatomyCla
         special=False,
         group=None,
         aliases=(),
-        colour=_own_colour(class_id, name, extra),
+        colour=_own_colour(class_id, extra),
         snomed=None,
     )
 
@@ -243,15 +244,10 @@ def _check_askable(class_id: int, name: str) -> None:
         )
 
 
-def _own_colour(class_id: int, name: str, extra: Mapping[int, str]) -> Colour:
+def _own_colour(class_id: int, extra: Mapping[int, str]) -> Colour:
     """The computed colour; a right structure takes a darker shade of its left twin, as in the catalogue."""
-    key = word_key(name)
-    if "right" in key:
-        twin = tuple(sorted("left" if word == "right" else word for word in key))
-        for other_id, other_name in extra.items():
-            if word_key(other_name) == twin:
-                return right_of(colour_for(other_id))
-    return colour_for(class_id)
+    left = dict(mirrored_pairs(extra)).get(class_id)
+    return colour_for(class_id) if left is None else right_of(colour_for(left))
 
 
 def _whole_number(item: SupportsIndex) -> int:
