@@ -17,9 +17,9 @@ def test_answers_are_those_of_automatic_segmentation(tiny_windows, lps_affine, b
     prepared = prepare(scan, TINY.spacing, TINY.hu_window)
     volume = compute_features(tiny_windows, prepared, profile, budget)
     assert isinstance(volume.values_XYZC, np.memmap) == (budget == 0)
-    for class_id, part in zip((5, 9), volume.logits_of(tiny_windows.embeddings([5, 9])), strict=True):
+    for class_id, crop in zip((5, 9), volume.logits_of(tiny_windows.embeddings([5, 9])), strict=True):
         expected = segment_scan(tiny_windows, scan, [class_id], profile) > 0
-        shown = resample_crop(part, prepared.grid, scan.grid, -1.0, profile.mode)
+        shown = resample_crop(crop, prepared.grid, scan.grid, -1.0, profile.mode)
         ours = np.zeros(scan.grid.shape, bool)
         ours[shown.slices] = shown.values_XYZ > 0
         assert (ours == expected).mean() > 0.999
@@ -31,10 +31,10 @@ def test_many_classes_are_answered_in_groups_and_empty_ones_are_empty(tiny_windo
     volume = compute_features(tiny_windows, prepared, BEST)
     embeddings = torch.cat((tiny_windows.embeddings(list(range(1, 20))), torch.zeros(1, TINY.filters)))
     steps = []
-    parts = volume.logits_of(embeddings, steps.append)
-    assert len(parts) == 20
-    assert parts[-1].values_XYZ.size == 0
+    crops = volume.logits_of(embeddings, steps.append)
+    assert len(crops) == 20
+    assert crops[-1].values_XYZ.size == 0
     single = volume.logits_of(embeddings[11:12])[0]
-    assert single.start == parts[11].start
-    np.testing.assert_allclose(single.values_XYZ, parts[11].values_XYZ, atol=1e-4)
+    assert single.start == crops[11].start
+    np.testing.assert_allclose(single.values_XYZ, crops[11].values_XYZ, atol=1e-4)
     assert steps[-1].done == steps[-1].total

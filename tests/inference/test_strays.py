@@ -8,15 +8,14 @@ import torch
 
 from openvista.geometry.box import Box, Crop
 from openvista.geometry.grid import Grid
-from openvista.inference.device import Compute
 from openvista.inference.profiles import BEST, BUNDLE
-from openvista.inference.strays import largest_piece, remove_strays, stray_voxels
+from openvista.inference.strays import remove_strays, stray_voxels, without_strays
 from openvista.model import Model
 from openvista.scan import Scan
 from small_evaluation import tiny_model
+from small_inference import FLOAT32
 
 SPACING = (2.0, 4.0, 3.0)
-FLOAT32 = Compute(torch.device("cpu"), torch.float32, torch.float32)
 CORD, LUNG = 121, 20
 
 
@@ -54,13 +53,13 @@ def test_distance_counts_in_mm(labels):
 
 def test_logits_of_strays_turn_negative_and_the_rest_stays(labels):
     logits = np.where(labels == CORD, 2.5, -0.5).astype(np.float16)
-    kept = largest_piece(Crop((7, 8, 9), logits), SPACING)
+    kept = without_strays(Crop((7, 8, 9), logits), SPACING)
     expected = remove_strays(labels.copy(), SPACING, [CORD]) == CORD
     assert np.array_equal(kept.on(Box((7, 8, 9), (67, 38, 49)), -1.0) > 0, expected)
     assert kept.values_XYZ.dtype == np.float16
     assert kept.values_XYZ.size < logits.size / 4
     whole = Crop((0, 0, 0), np.ones((3, 3, 3), np.float32))
-    assert largest_piece(whole, SPACING) is whole
+    assert without_strays(whole, SPACING) is whole
 
 
 @pytest.fixture

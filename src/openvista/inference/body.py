@@ -1,5 +1,6 @@
 """Where the body is: a coarse, generous mask, so that windows in air can be left out and the volume be cropped."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,11 +30,11 @@ class Body:
     box: Box
     cells_XYZ: Tensor
 
-
-def whole(image_XYZ: Tensor) -> Body:
-    """All of it."""
-    cells = [-(-length // CELL) for length in image_XYZ.shape]
-    return Body(Box.whole(image_XYZ.shape), torch.ones(1, 1, 1, dtype=torch.bool).expand(cells))
+    @classmethod
+    def whole(cls, shape: Sequence[int]) -> "Body":
+        """All of a volume of this shape."""
+        cells = [-(-length // CELL) for length in shape]
+        return cls(Box.whole(shape), torch.ones(1, 1, 1, dtype=torch.bool).expand(cells))
 
 
 def find_body(image_XYZ: Tensor, spacing: Float3, hu_window: tuple[float, float], window: Axis3) -> Body:
@@ -55,7 +56,7 @@ def find_body(image_XYZ: Tensor, spacing: Float3, hu_window: tuple[float, float]
     body = (counts > 0) & ((counts[-1] > counts) | tissue)
     found = Box.around(body.cpu().numpy())
     if found is None:
-        return whole(image_XYZ)
+        return Body.whole(image_XYZ.shape)
     sides = []
     for first, stop, length, mm, side in zip(*found.scaled(CELL), image_XYZ.shape, spacing, window, strict=True):
         margin = round(MARGIN_MM / mm)

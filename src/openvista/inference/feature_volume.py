@@ -1,4 +1,4 @@
-"""The features of a whole scan, kept: a class that is asked for later costs a dot product (design §1)."""
+"""The features of a whole scan, kept: a class that is asked for later costs a dot product."""
 
 import logging
 import math
@@ -49,11 +49,11 @@ class FeatureVolume:
             embeddings_KC: one row per class, float32.
             progress: called after every row.
         """
-        parts: list[Crop] = []
+        crops: list[Crop] = []
         for some_KC in embeddings_KC.split(_TOGETHER):
-            done, share = len(parts) / len(embeddings_KC), len(some_KC) / len(embeddings_KC)
-            parts += self._some_logits(some_KC, done, share, progress)
-        return parts
+            done, share = len(crops) / len(embeddings_KC), len(some_KC) / len(embeddings_KC)
+            crops += self._some_logits(some_KC, done, share, progress)
+        return crops
 
     def _some_logits(self, embeddings_KC: torch.Tensor, done: float, share: float, progress: Report) -> list[Crop]:
         """Of a few classes: first their logits everywhere, then the boxes. float16 as the features, or float32."""

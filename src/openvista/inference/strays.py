@@ -33,15 +33,15 @@ def remove_strays(
     return labels
 
 
-def largest_piece(logits: Crop, spacing: Sequence[float]) -> Crop:
-    """The same on what an object starts from: strays' logits turn negative, and the box closes around the rest.
+def without_strays(logits: Crop, spacing: Sequence[float]) -> Crop:
+    """Logits of a class without its strays: theirs turn negative, and the box closes around the rest.
 
     Args:
         logits: positive inside, on a box [X, Y, Z] of a grid.
         spacing: mm along the axes of that grid.
 
     Returns:
-        The part as it is where there is only one piece.
+        The crop itself where there is only one piece.
     """
     values_XYZ = logits.values_XYZ
     stray_XYZ = stray_voxels(values_XYZ > 0, spacing)

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from openvista.geometry.box import Box, Slices, plus
 from openvista.geometry.grid import Axis3
-from openvista.inference.body import CELL, Body, find_body, whole
+from openvista.inference.body import CELL, Body, find_body
 from openvista.inference.profiles import Profile
 from openvista.network import Preset
 from openvista.prepare import Prepared
@@ -170,7 +170,7 @@ def cut_windows(prepared: Prepared, preset: Preset, profile: Profile) -> Windowe
     if profile.skip_air:
         body = find_body(image_XYZ, prepared.grid.spacing, preset.hu_window, preset.window)
     else:
-        body = whole(image_XYZ)
+        body = Body.whole(image_XYZ.shape)
     everywhere = plan_windows(body.box.shape, preset.window, profile.overlap)
     plan = without_air(everywhere, body)
     logger.info(

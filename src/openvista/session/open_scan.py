@@ -23,7 +23,7 @@ from openvista.inference.device import free_memory
 from openvista.inference.feature_volume import FeatureVolume, compute_features
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Report, silent
-from openvista.inference.strays import largest_piece
+from openvista.inference.strays import without_strays
 from openvista.inference.window_network import WindowNetwork
 from openvista.network import Preset
 from openvista.prepare import Prepared, prepare
@@ -185,7 +185,7 @@ class OpenScan:
         found = self._features.logits_of(network.embeddings(missing), progress)
         for class_id, logits in zip(missing, found, strict=True):
             one_piece = self.profile.drop_strays and class_id in self.model.one_piece_ids
-            self.automatic[class_id] = largest_piece(logits, self.prepared.grid.spacing) if one_piece else logits
+            self.automatic[class_id] = without_strays(logits, self.prepared.grid.spacing) if one_piece else logits
 
     def add_mask(self, mask: Crop) -> str:
         """Keep a mask for objects to start from; returns its name."""
