@@ -7,14 +7,14 @@ from openvista.geometry.box import Box, Crop, minus, plus
 
 
 def test_boxes():
-    part = Crop((1, 2, 3), np.ones((2, 2, 2)))
-    assert part.box.stop == (3, 4, 5)
-    assert part.at((2, 3, 4), 7) == 1
-    assert part.at((3, 3, 4), 7) == 7
-    assert part.on(Box((0, 0, 0), (2, 3, 4)), 0).sum() == 1
-    assert part.on(Box((5, 5, 5), (6, 6, 6)), 9).tolist() == [[[9]]]
+    crop = Crop((1, 2, 3), np.ones((2, 2, 2)))
+    assert crop.box.stop == (3, 4, 5)
+    assert crop.at((2, 3, 4), 7) == 1
+    assert crop.at((3, 3, 4), 7) == 7
+    assert crop.on(Box((0, 0, 0), (2, 3, 4)), 0).sum() == 1
+    assert crop.on(Box((5, 5, 5), (6, 6, 6)), 9).tolist() == [[[9]]]
     assert Box((0, 0, 0), (2, 2, 2)).intersect(Box((2, 0, 0), (3, 2, 2))) is None
-    assert Box.hull([Box((0, 0, 0), (0, 0, 0)), part.box]) == part.box
+    assert Box.hull([Box((0, 0, 0), (0, 0, 0)), crop.box]) == crop.box
     assert Box.hull([]) == ((0, 0, 0), (0, 0, 0))
 
 
@@ -109,12 +109,12 @@ def test_the_box_around_a_mask(margin):
 
 
 def test_what_is_cropped_holds_on_to_nothing_else():
-    part = Crop((5, 6, 7), np.arange(6 * 7 * 8).reshape(6, 7, 8))
+    crop = Crop((5, 6, 7), np.arange(6 * 7 * 8).reshape(6, 7, 8))
     needed = np.zeros((6, 7, 8), bool)
-    assert part.cropped(needed).values_XYZ.shape == (0, 0, 0)
-    assert part.cropped(needed).values_XYZ.base is None
+    assert crop.cropped(needed).values_XYZ.shape == (0, 0, 0)
+    assert crop.cropped(needed).values_XYZ.base is None
     needed[2, 3, 4] = needed[3, 3, 7] = True
-    kept = part.cropped(needed, margin=1)
+    kept = crop.cropped(needed, margin=1)
     assert kept.box == ((6, 8, 10), (10, 11, 15))
     assert kept.values_XYZ.base is None
-    assert np.array_equal(kept.values_XYZ, part.values_XYZ[1:5, 2:5, 3:8])
+    assert np.array_equal(kept.values_XYZ, crop.values_XYZ[1:5, 2:5, 3:8])

@@ -27,11 +27,11 @@ def test_a_crop_comes_out_as_it_would_from_the_whole_volume(seed, exact, there):
     low = [int(random.integers(0, n)) for n in source.shape]
     high = [int(random.integers(a + 1, n + 1)) for a, n in zip(low, source.shape, strict=True)]
     values = random.normal(size=[b - a for a, b in zip(low, high, strict=True)]).astype(np.float32)
-    part = Crop(tuple(low), values)
-    whole = torch.from_numpy(part.on(Box.whole(source.shape), -1.0))
+    crop = Crop(tuple(low), values)
+    whole = torch.from_numpy(crop.on(Box.whole(source.shape), -1.0))
     resample = resample_nearest if exact else resample_linear
     expected = resample(whole, source, target).numpy()
-    ours = resample_crop(part, source, target, -1.0, "exact" if exact else "smooth")
+    ours = resample_crop(crop, source, target, -1.0, "exact" if exact else "smooth")
     np.testing.assert_allclose(ours.on(Box.whole(target.shape), -1.0), expected, atol=1e-4)
 
 

@@ -34,14 +34,14 @@ def engine(network: Vista3D, weighting: str = "gaussian", compute: Compute = HAL
 
 def test_a_window_answers_as_the_network_itself(network):
     exact = engine(network, compute=Compute(CPU, torch.float32, torch.float32))
-    part = exact.answer(WINDOWS[1], CLICKS, special=True, zero_shot=True)
+    crop = exact.answer(WINDOWS[1], CLICKS, special=True, zero_shot=True)
     with torch.no_grad():
         features = network.point_features(exact.image_XYZ[None, None, 10:26, 0:16, 0:16])
         places = torch.tensor([[[0, 11, 8], [2.3, 9, 7], [15, 9, 9]]])
         labels = torch.tensor([[3, 2, 3]])
         expected = network.point_logits(features, places, labels, torch.tensor([True]))[0, 0]
-    assert part.start == (10, 0, 0)
-    np.testing.assert_allclose(part.values_XYZ, expected.numpy(), rtol=1e-5, atol=1e-6)
+    assert crop.start == (10, 0, 0)
+    np.testing.assert_allclose(crop.values_XYZ, expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_a_window_sees_the_clicks_in_it_and_those_of_growing(network):

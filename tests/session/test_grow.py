@@ -94,8 +94,8 @@ def test_faces_of_the_volume_are_no_rim():
     seen[20:] = False
     rim = find_rim(mask & seen, seen, (0, 0, 0), (40, 16, 16))
     assert np.flatnonzero(rim.any(axis=(1, 2))).tolist() == [19]
-    part = find_rim(mask[:20], seen[:20], (0, 0, 0), (40, 16, 16))
-    assert np.array_equal(part, rim[:20])
+    alone = find_rim(mask[:20], seen[:20], (0, 0, 0), (40, 16, 16))
+    assert np.array_equal(alone, rim[:20])
     assert not find_rim(mask[:20], seen[:20], (0, 0, 0), (20, 16, 16)).any()
 
 

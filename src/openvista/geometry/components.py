@@ -93,7 +93,7 @@ def component_near(labels_XYZ: NDArray[np.int32], voxel: Axis3, reach: int) -> i
 
 def components_at(mask_XYZ: NDArray[np.bool_], voxels: Iterable[Axis3], reach: int = 0) -> NDArray[np.bool_]:
     """The components of a mask that hold one of the voxels (or lie within reach, see :func:`component_near`)."""
-    voxels = [voxel for voxel in voxels if all(0 <= v < n for v, n in zip(voxel, mask_XYZ.shape, strict=True))]
+    voxels = list(filter(Box.whole(mask_XYZ.shape).contains, voxels))
     if not voxels or not mask_XYZ.any():
         return np.zeros(mask_XYZ.shape, dtype=bool)
     labels_XYZ, count = label_components(mask_XYZ)

@@ -159,13 +159,13 @@ class ClickEngine:
         progress: Report = silent,
     ) -> WindowMean:
         """The average of all windows, each voxel weighted by its place in the window."""
-        parts = [self.answer(window, clicks, special, zero_shot, progress) for window in windows]
-        hull = Box.hull(part.box for part in parts)
+        answers = [self.answer(window, clicks, special, zero_shot, progress) for window in windows]
+        hull = Box.hull(answer.box for answer in answers)
         total_XYZ, weight_XYZ = np.zeros(hull.shape, dtype=np.float32), np.zeros(hull.shape, dtype=np.float32)
-        for window, part in zip(windows, parts, strict=True):
-            box = part.box.slices(hull.start)
-            weights_XYZ = self.weights_XYZ[part.box.slices(window.start)]
-            total_XYZ[box] += weights_XYZ * part.values_XYZ
+        for window, answer in zip(windows, answers, strict=True):
+            box = answer.box.slices(hull.start)
+            weights_XYZ = self.weights_XYZ[answer.box.slices(window.start)]
+            total_XYZ[box] += weights_XYZ * answer.values_XYZ
             weight_XYZ[box] += weights_XYZ
         visited_XYZ = weight_XYZ > 0
         np.divide(total_XYZ, weight_XYZ, out=total_XYZ, where=visited_XYZ)

@@ -50,15 +50,15 @@ def make_layers(open_scan: OpenScan, state: SessionState, events: Sequence[Event
     on the first map where no other is in its way."""
     layers: list[tuple[list[ObjectState], Labels]] = []
     for item in state.objects:
-        part = open_scan.show(item)
-        mask_XYZ = part.values_XYZ > 0
-        free = (layer for layer in layers if not (layer[1][part.slices][mask_XYZ] > 0).any())
+        shown = open_scan.show(item)
+        mask_XYZ = shown.values_XYZ > 0
+        free = (layer for layer in layers if not (layer[1][shown.slices][mask_XYZ] > 0).any())
         chosen = next(free, None)
         if chosen is None:
             chosen = ([], _empty_labels(state.objects, open_scan.scan.grid.shape))
             layers.append(chosen)
         chosen[0].append(item)
-        chosen[1][part.slices][mask_XYZ] = item.id
+        chosen[1][shown.slices][mask_XYZ] = item.id
     return [
         _with_names(open_scan, items, labels_XYZ, events, {"overlap": "layers", "layer": f"{number} of {len(layers)}"})
         for number, (items, labels_XYZ) in enumerate(layers, start=1)
@@ -122,8 +122,8 @@ class Composer:
         painted = [item for item in free if item not in by_logit]
         # from the lowest to the highest: the first of the locked ones comes last
         for item in [*painted, *(item for item in reversed(self.items) if item.locked)]:
-            part = self.show(item)
-            view_XYZ, mask_XYZ = labels_XYZ[part.slices], part.values_XYZ > 0
+            shown = self.show(item)
+            view_XYZ, mask_XYZ = labels_XYZ[shown.slices], shown.values_XYZ > 0
             self._count(item.id, view_XYZ[mask_XYZ])
             view_XYZ[mask_XYZ] = item.id
         return labels_XYZ
@@ -142,9 +142,9 @@ class Composer:
         """Give each voxel to the object with the largest logit there; on equal logits to the earlier one."""
         best_XYZ = np.zeros(self.shape if items else (0, 0, 0), dtype=np.float16)
         for item in items:
-            part = self.show(item)
-            logits_XYZ = part.values_XYZ.astype(np.float16)
-            view_XYZ, best = labels_XYZ[part.slices], best_XYZ[part.slices]
+            shown = self.show(item)
+            logits_XYZ = shown.values_XYZ.astype(np.float16)
+            view_XYZ, best = labels_XYZ[shown.slices], best_XYZ[shown.slices]
             wins_XYZ = logits_XYZ > best
             self._count(item.id, view_XYZ[wins_XYZ])
             for winner, voxels in _counts(view_XYZ[(logits_XYZ > 0) & ~wins_XYZ]):

@@ -46,6 +46,11 @@ class ObjectMask:
     logits: Crop
     touched: Crop | None = None
 
+    @classmethod
+    def not_clicked(cls, base: Crop | None) -> "ObjectMask":
+        """The mask of an object for which no window has answered: its base, or nothing."""
+        return cls(Crop.nothing(np.float16)) if base is None else cls(base, Crop.nothing(bool))
+
     @property
     def nbytes(self) -> int:
         """Memory of both."""
@@ -211,9 +216,7 @@ class ObjectMasks:
     def _make(self, inputs: MaskInputs, progress: Report) -> ObjectMask:
         base, previous = self.base_logits(inputs), inputs.previous
         if not inputs.windows:
-            if base is None:
-                return ObjectMask(Crop.nothing(self.engine.dtype))
-            return ObjectMask(base, Crop.nothing(bool))
+            return ObjectMask.not_clicked(base)
         mean, merged = self._merged(inputs, progress)
         self._last = None  # as large as all windows together, and the mask is what will be asked for again
         below = base if previous is None else self.object_mask(previous, progress).logits

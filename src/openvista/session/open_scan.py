@@ -37,6 +37,7 @@ from openvista.session.state import AUTOMATIC, MaskInputs, ObjectState
 MASK_LOGIT = 10.0
 """Logit inside a mask that an object started from, minus that outside; on its edge in between."""
 JUST_POSITIVE = 0.5
+"""Logit of the voxel nearest to what is too thin for the model grid."""
 SHOWN_BYTES = 1 << 30
 """Of objects on the scan's grid to keep."""
 _CACHES = 4
@@ -212,7 +213,7 @@ class OpenScan:
         if inputs in self.restored:
             return self.restored[inputs]
         if not inputs.windows:
-            return ObjectMask(self.base_logits(inputs) or Crop.nothing(np.float16))
+            return ObjectMask.not_clicked(self.base_logits(inputs))
         return self.object_masks.object_mask(inputs, progress)
 
     def has_object_mask(self, inputs: MaskInputs) -> bool:
@@ -279,24 +280,24 @@ class OpenScan:
         """A mask of the scan as logits on the model grid. Whatever of it falls between the model grid's voxels makes
         the nearest of them just positive, so that clicks can take away what is thin as well."""
         inside = Crop(mask.start, mask.values_XYZ.astype(np.float32))
-        part = resample_crop(inside, self.scan.grid, self.prepared.grid, 0.0)
-        logits_XYZ = (part.values_XYZ - 0.5) * MASK_LOGIT
+        logits = _as_logits(resample_crop(inside, self.scan.grid, self.prepared.grid, 0.0))
         voxels_N3 = np.argwhere(mask.values_XYZ) + mask.start
         nearest_N3 = np.empty_like(voxels_N3)
         for axis, model_axis in enumerate(self._to_model.axes):
             positions = self._to_model.positions(axis, self.scan.grid.shape[axis])
             places_N = np.rint(positions[voxels_N3[:, axis]]).astype(int)
-            last = logits_XYZ.shape[model_axis] - 1
-            nearest_N3[:, model_axis] = (places_N - part.start[model_axis]).clip(0, last)
+            last = logits.values_XYZ.shape[model_axis] - 1
+            nearest_N3[:, model_axis] = (places_N - logits.start[model_axis]).clip(0, last)
         held = tuple(nearest_N3.T)
-        logits_XYZ[held] = np.maximum(logits_XYZ[held], JUST_POSITIVE)
-        return Crop(part.start, logits_XYZ)
+        logits.values_XYZ[held] = np.maximum(logits.values_XYZ[held], JUST_POSITIVE)
+        return logits
 
-    def _on_scan(self, part: Crop, fill: float) -> Crop:
+    def _on_scan(self, crop: Crop, fill: float) -> Crop:
         """The way back. Half precision is made single first, which the nearest voxel does not need."""
-        single = replace(part, values_XYZ=part.values_XYZ.astype(np.float32))
+        single = replace(crop, values_XYZ=crop.values_XYZ.astype(np.float32))
         return resample_crop(single, self.prepared.grid, self.scan.grid, fill, self.profile.mode)
 
 
 def _as_logits(mask: Crop) -> Crop:
+    """A mask, or what interpolation made of one (0..1), as logits."""
     return Crop(mask.start, (mask.values_XYZ.astype(np.float32) - 0.5) * MASK_LOGIT)

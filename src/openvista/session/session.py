@@ -329,9 +329,9 @@ class Session:
         Raises:
             PromptError: there is no such object.
         """
-        part = self.open_scan.show(self._find(which))
+        shown = self.open_scan.show(self._find(which))
         result = np.zeros(self.scan.grid.shape, dtype=bool)
-        result[part.slices] = part.values_XYZ > 0
+        result[shown.slices] = shown.values_XYZ > 0
         return result
 
     def segmentation(self, overlap: str = "order") -> Segmentation:

@@ -182,11 +182,9 @@ def find_or_make(state: SessionState, vocabulary: Vocabulary, wanted: int | str 
         AnatomyError: neither an object nor a class is called so.
     """
     found = state.find(UNNAMED if wanted is None else wanted)
-    if found is None and wanted is None:
-        found = new_item(state, vocabulary, UNNAMED)
-    elif found is None:
-        assert wanted is not None
+    if found is None and wanted is not None:
         found = _find_or_make_class(state, vocabulary, wanted, automatic)
+    found = found or new_item(state, vocabulary, UNNAMED)
     if found.locked:
         raise PromptError(f"object {found.name!r} is locked: unlock it first")
     return found

@@ -199,9 +199,9 @@ def _key(base: str) -> str:
     return base.replace(" ", "")
 
 
-def _put(arrays: Arrays, name: str, part: Crop) -> None:
-    arrays[name] = part.values_XYZ
-    arrays[f"{name}.start"] = np.array(part.start)
+def _put(arrays: Arrays, name: str, crop: Crop) -> None:
+    arrays[name] = crop.values_XYZ
+    arrays[f"{name}.start"] = np.array(crop.start)
 
 
 def _get(arrays: Mapping[str, NDArray[Any]], name: str) -> Crop:

@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ArrayClick:
-    """A click.
+    """A click on an array of the challenge.
 
     Attributes:
         voxel: z, y, x.
