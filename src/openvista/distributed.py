@@ -116,7 +116,7 @@ def joined_ranks(device: str = "auto") -> Iterator[Ranks]:
         InputError: the group's port is in use, nobody answers there, or the environment makes no sense.
     """
     ranks = Ranks.from_environment()
-    ranks = replace(ranks, device=_device(device, ranks.local_rank or 0))
+    ranks = replace(ranks, device=device_of_process(device, ranks.local_rank or 0))
     if ranks.count == 1:
         yield ranks
         return
@@ -158,7 +158,16 @@ def _began(process: int) -> str:
     return status.rpartition(")")[2].split()[19]  # field 22 of proc(5); the name before it may have spaces
 
 
-def _device(name: str, local_rank: int) -> torch.device:
+def device_of_process(name: str, local_rank: int) -> torch.device:
+    """Where a process computes, which from then on is torch's current GPU; the CPU for "auto" without CUDA.
+
+    Args:
+        name: as for :func:`joined_ranks`.
+        local_rank: number of the process on this machine, from 0 on.
+
+    Raises:
+        DeviceError: there is no such device, or there are more processes than GPUs.
+    """
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if local_rank >= torch.cuda.device_count():

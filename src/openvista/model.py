@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from openvista._version import __version__
-from openvista.anatomy.vocabulary import ClassItem, Vocabulary
+from openvista.anatomy.vocabulary import ClassItem
 from openvista.errors import ModelError
 from openvista.inference.automatic import segment_scan
 from openvista.inference.device import Compute, plan_compute, retain_heap
@@ -40,7 +40,7 @@ class Model:
 
     def __init__(self, network: Vista3D, card: ModelCard, compute: Compute) -> None:
         self.card = card
-        self.vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
+        self.vocabulary = card.vocabulary()
         self.network = WindowNetwork(network, compute)
 
     @property

@@ -64,6 +64,14 @@ def starter_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def as_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What torchrun tells a process that is alone in its group; port 0 is any that is free."""
+    names = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
 def in_tiny(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Commands run in the bundle's folder."""
     monkeypatch.chdir(tiny_bundle)

@@ -7,10 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from openvista.bundle.prompts import LAST_ID
 from openvista.errors import DataListError, RecipeError
-
-_LARGEST_ID = 254
-"""Global ids end here in the official bundle (bundle facts §5)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,10 +123,6 @@ class TrainingChoices:
             pairs = [(int(v), int(c)) for v, c in zip(self.val_label_set, self.label_set, strict=True)]
         return tuple((value, class_id) for value, class_id in pairs if (value, class_id) != (0, 0))
 
-    def steps_of_epoch(self, cases: int, processes: int) -> int:
-        """Steps in which every case gives its patches once."""
-        return max(1, math.ceil(cases / processes))
-
     def settings(self, cases: int, processes: int, epochs: float, interval: float) -> dict[str, Any]:
         """Keys of a recipe.
 
@@ -138,11 +132,12 @@ class TrainingChoices:
             epochs: of the run.
             interval: epochs between validations.
         """
+        steps_of_epoch = max(1, math.ceil(cases / processes))  # every case gives its patches once
         in_memory = self.train_dataset_cache_rate >= 1 and self.val_dataset_cache_rate >= 1
         chosen: dict[str, Any] = {
             "epochs": epochs * self.num_patches_per_image / 2,  # a case of ours gives two patches
             "patches_per_step": self.num_patches_per_image,
-            "validate_every": max(1, round(interval * self.steps_of_epoch(cases, processes))),
+            "validate_every": max(1, round(interval * steps_of_epoch)),
             "class_probability": 1 - self.drop_label_prob,
             "cache": "memory" if in_memory else str(Path(self.output_dir) / "cache"),
             "loaders": max(1, self.num_cache_workers),
@@ -173,29 +168,19 @@ class TrainingChoices:
             raise DataListError(f"output_classes is {self.output_classes}, but label_set has {len(label_set)} entries")
         if label_set[:1] != [0] or values[:1] != [0]:
             raise DataListError(f"label_set {label_set} and val_label_set {values}: the first entry of both is 0")
-        if self.label_mappings is None:
-            self._check_pairs()
-            return
-        if "default" not in self.label_mappings:
+        if self.label_mappings is not None and "default" not in self.label_mappings:
             raise DataListError(f"label_mappings has {sorted(self.label_mappings)}, but no 'default'")
-        mapped = set(self.mapping)
-        if mapped != set(zip(values[1:], label_set[1:], strict=True)):
+        pairs = self.mapping
+        if self.label_mappings is not None and set(pairs) != set(zip(values[1:], label_set[1:], strict=True)):
             raise DataListError(
-                f"label_mappings#default {sorted(map(list, mapped))} contradicts label_set {label_set} and "
+                f"label_mappings#default {sorted(map(list, set(pairs)))} contradicts label_set {label_set} and "
                 f"val_label_set {values}: change label_mappings, the other two follow from it"
             )
-        self._check_pairs()
-
-    def _check_pairs(self) -> None:
-        pairs = self.mapping
         if not pairs:
             raise DataListError("label_mappings names no label: give pairs of label value and class, as in [[1, 3]]")
         values = [value for value, _ in pairs]
         if len(set(values)) < len(values):
             raise DataListError(f"label_mappings {list(map(list, pairs))}: a label value is mapped twice")
-        if wrong := [one for value, id_ in pairs for one in (value, id_) if one < 1] or [
-            id_ for _, id_ in pairs if id_ > _LARGEST_ID
-        ]:
-            raise DataListError(
-                f"label_mappings: {wrong[0]} is no label; values are 1 or more, classes 1..{_LARGEST_ID}"
-            )
+        wrong = [one for pair in pairs for one in pair if one < 1] + [id_ for _, id_ in pairs if id_ > LAST_ID]
+        if wrong:
+            raise DataListError(f"label_mappings: {wrong[0]} is no label; values are 1 or more, classes 1..{LAST_ID}")

@@ -8,7 +8,7 @@ import ast
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -88,8 +88,7 @@ def _check_id(option: str, merged: Mapping[str, Any], configs: Sequence[Mapping[
         return
     first, *rest = option.replace("::", "#").split("#")
     if first not in {key.split("#")[0] for key in flat}:
-        near = get_close_matches(first, flat, n=1, cutoff=0)
-        raise InputError(f"--{option}: the bundle has no id {first!r}; the nearest is {near[0] if near else 'none'!r}")
+        raise InputError(f"--{option}: the bundle has no id {first!r}; the nearest is {_nearest(first, flat)!r}")
     place: Any = merged.get(first)
     for depth, part in enumerate(rest):
         last = depth == len(rest) - 1
@@ -99,9 +98,12 @@ def _check_id(option: str, merged: Mapping[str, Any], configs: Sequence[Mapping[
             return
         known = place if isinstance(place, dict) else [str(number) for number in range(len(place))]
         if part not in known:
-            near = get_close_matches(part, list(known), n=1, cutoff=0)
-            raise InputError(f"--{option}: there is no {part!r}; the nearest is {near[0] if near else 'none'!r}")
+            raise InputError(f"--{option}: there is no {part!r}; the nearest is {_nearest(part, known)!r}")
         place = place[part] if isinstance(place, dict) else place[int(part)]
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0)), "none")
 
 
 def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,6 @@ The only module that imports MONAI when it is loaded.
 """
 
 from collections.abc import Callable, Mapping, Sequence, Sized
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from torch import nn
 
 from openvista.bundle.command import check_command, reporting
 from openvista.bundle.network import BundleNetwork, load_weights, plain_network
-from openvista.bundle.prompts import Prompt, check_item, read_prompt
-from openvista.errors import InputError, OutputError
+from openvista.bundle.prompts import Prompt, PromptTransformd, check_item, read_prompt
+from openvista.errors import InputError
 
 PRED = "pred"
 
@@ -140,8 +139,6 @@ class BundleEvaluator(Evaluator):
 
     def _check_prompts(self) -> None:
         """Read every prompt by the step of ``preprocessing`` that reads them, without reading any image."""
-        from openvista.bundle.prompts import PromptTransformd
-
         chain = getattr(getattr(self.data_loader, "dataset", None), "transform", None)
         steps = getattr(chain, "transforms", ())
         step = next((step for step in steps if isinstance(step, PromptTransformd)), PromptTransformd())
@@ -151,7 +148,7 @@ class BundleEvaluator(Evaluator):
     def _prompt(self, item: Mapping[str, Any]) -> Prompt:
         text = item.get("prompt")
         text = text if isinstance(text, str) or text is None else text[0]
-        prompt = Prompt() if text is None else read_prompt(text, self._plain.vocabulary)
+        prompt = Prompt() if text is None else read_prompt(text, self._plain.card.vocabulary())
         if prompt == Prompt() and (everything := self.asked.get("everything_labels")):
             return Prompt(tuple(int(one) for one in everything))
         return prompt
@@ -180,20 +177,3 @@ def _check_choices(asked: Mapping[str, Any]) -> None:
             f"evaluator#hyper_kwargs#val_head is {asked['val_head']!r}: this evaluator asks by class (auto); "
             "'openvista evaluate --protocol clicks' scores clicks"
         )
-
-
-def check_output_folder(folder: str | Path) -> Path:
-    """The folder, made if it is not there.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    path = Path(folder)
-    with suppress(FileExistsError):
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be made: {error.strerror}; choose another output_dir") from None
-    if not path.is_dir():
-        raise OutputError(f"{path}: is a file; choose another output_dir")
-    return path

@@ -1,6 +1,6 @@
 """``inference.json`` and what is laid on top of it, with the ids and the order of lists of the official bundle.
 
-Ids are those of NV-Segment-CT 0.6.0 (bundle facts 2 §3); ``dataset_dir``, ``unseen_value`` and ``displayable_configs``
+Ids are those of NV-Segment-CT 0.6.0 (bundle facts §3); ``dataset_dir``, ``unseen_value`` and ``displayable_configs``
 are new: MONAI's tools ask for the first and the last. A step that we do not want keeps its place, disabled.
 """
 
@@ -31,7 +31,7 @@ def inference(card: ModelCard) -> Config:
         "separate_folder": True,
         "unseen_value": 0,
         "input_dict": {"image": "$@bundle_root + '/ct.nii.gz'"},
-        "everything_labels": everything(card) if "automatic" in card.branches else [],
+        "everything_labels": everything(card),
         "metadata_path": "$@bundle_root + '/configs/metadata.json'",
         "metadata": "$json.loads(pathlib.Path(@metadata_path).read_text())",
         "labels_dict": "$@metadata['network_data_format']['outputs']['pred']['channel_def']",
@@ -88,24 +88,22 @@ def batch_inference() -> Config:
 
 def mgpu_inference() -> Config:
     """Scans shared out by rank; unlike the official file it leaves the loading of weights where it was."""
-    return {
-        "device": {"_target_": f"{OURS}.processes.local_device"},
+    own = {
         "sampler": {"_target_": f"{OURS}.processes.RankSampler", "dataset": "@dataset"},
         "dataloader#sampler": "@sampler",
-        "initialize": [join(), SEED_ALL, "$@checkpointloader(@evaluator)"],
-        "run": ["$@evaluator.run()"],
-        "finalize": [leave()],
     }
+    return on_several_gpus(own, [SEED_ALL, "$@checkpointloader(@evaluator)"], ["$@evaluator.run()"])
 
 
-def join() -> Config:
-    """The step of ``initialize`` in which processes meet."""
-    return {"_target_": f"{OURS}.processes.join", "device": "@device"}
-
-
-def leave() -> Config:
-    """The step of ``finalize`` in which they part."""
-    return {"_target_": f"{OURS}.processes.leave"}
+def on_several_gpus(own: Config, initialize: list[str], run: list[str]) -> Config:
+    """For processes that torchrun starts, to be laid on top: they meet first and part at the end."""
+    return {
+        "device": {"_target_": f"{OURS}.processes.local_device"},
+        **own,
+        "initialize": [{"_target_": f"{OURS}.processes.join", "device": "@device"}, *initialize],
+        "run": run,
+        "finalize": [{"_target_": f"{OURS}.processes.leave"}],
+    }
 
 
 def network_def(card: ModelCard) -> Config:

@@ -13,16 +13,17 @@ from torch import Tensor, nn
 
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
 from openvista.bundle.command import reporting
-from openvista.bundle.network import BundleNetwork, plain_network
+from openvista.bundle.network import BundleNetwork, plain_network, with_own_classes
 from openvista.bundle.prompts import Prompt
 from openvista.errors import InputError, PromptError
-from openvista.geometry.grid import Axis3, Float3, Grid
+from openvista.geometry.grid import Float3, Grid
 from openvista.inference.device import plan_compute
 from openvista.inference.profiles import find_profile
 from openvista.model import Model
 from openvista.prompts import Click
 from openvista.scan import Scan
-from openvista.session.session import Session
+from openvista.session.lattice import Lattice
+from openvista.session.session import SessionObject
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,9 @@ class BundleInferer:
         key = ((x, y, z), spacing, device, precision, tuple(ids))
         if key not in network.models:
             network.network.preset = replace(network.network.preset, window=(x, y, z), spacing=spacing)
-            card = replace(network.card, window=(x, y, z), spacing=spacing, **_also(network, ids))
+            card = with_own_classes(network.card, ids)
+            classes = sorted({*card.classes, *(one for one in ids if one <= LAST_OFFICIAL_ID)})
+            card = replace(card, window=(x, y, z), spacing=spacing, classes=tuple(classes))
             network.models = {key: Model(network.network, card, plan_compute(device, precision))}
         model: Model = network.models[key]
         return model
@@ -118,13 +121,11 @@ class BundleInferer:
         answer = session.clicks(clicks, target, grow=not self.use_point_window)
         for note in answer.notes:
             logger.warning("%s", note)
-        mask_XYZ = session.mask(answer.name)
-        value = prompt.class_ids[0] if prompt.class_ids else UNNAMED
-        if not prompt.class_ids:
-            mask_XYZ = clicked_parts(mask_XYZ, clicks)
-        labels_XYZ = np.where(mask_XYZ, np.float32(value), np.float32(0))
-        if not prompt.class_ids:
-            labels_XYZ[~_looked_at(session, answer.name, model.card.window)] = np.nan
+        found = session.object(answer.name)
+        if prompt.class_ids:
+            return np.where(found.mask, np.float32(prompt.class_ids[0]), np.float32(0))
+        labels_XYZ = np.where(clicked_parts(found.mask, clicks), np.float32(UNNAMED), np.float32(0))
+        labels_XYZ[~_looked_at(found, Lattice(scan.grid.shape, model.card.window))] = np.nan
         return labels_XYZ
 
     def _compiled(self, inputs: Tensor, network: nn.Module, prompt: Prompt) -> Tensor:
@@ -154,17 +155,6 @@ def clicked_parts(mask_XYZ: NDArray[np.bool_], clicks: Sequence[Click]) -> NDArr
     places = [tuple(round(part) for part in click.voxel) for click in clicks if click.positive]
     wanted = {int(parts_XYZ[place]) for place in places} - {0}
     return np.isin(parts_XYZ, list(wanted)) if wanted else mask_XYZ
-
-
-def _also(network: BundleNetwork, ids: Sequence[int]) -> dict[str, Any]:
-    """The card's classes and these."""
-    card = network.card
-    own = {one: f"class {one}" for one in ids if one > LAST_OFFICIAL_ID and one not in card.extra_classes}
-    official = [one for one in ids if one <= LAST_OFFICIAL_ID]
-    return {
-        "classes": tuple(sorted({*card.classes, *official})),
-        "extra_classes": {**card.extra_classes, **own},
-    }
 
 
 def _like(inputs: Tensor, result: Tensor) -> Tensor:
@@ -207,11 +197,9 @@ def _on_grid(inputs: Tensor, clicks: Sequence[Click]) -> list[Click]:
     return moved
 
 
-def _looked_at(session: Session, name: str, window: Axis3) -> NDArray[np.bool_]:
+def _looked_at(clicked: SessionObject, lattice: Lattice) -> NDArray[np.bool_]:
     """[X, Y, Z] voxels that lie in a window of this object."""
-    seen_XYZ = np.zeros(session.scan.grid.shape, bool)
-    item = session.state.find(name)
-    for opening in item.inputs.windows if item is not None else ():
-        box = tuple(slice(max(at, 0), max(at + side, 0)) for at, side in zip(opening.start, window, strict=True))
-        seen_XYZ[box] = True
+    seen_XYZ = np.zeros(lattice.volume, bool)
+    for window in clicked.state.inputs.windows:
+        seen_XYZ[lattice.inside(window.start).slices()] = True
     return seen_XYZ

@@ -7,7 +7,6 @@ import numpy
 import torch
 
 from openvista._version import __version__
-from openvista.anatomy.vocabulary import Vocabulary
 from openvista.bundle.network import CARD, everything
 from openvista.network import VISTA3D
 from openvista.weights import ModelCard
@@ -22,7 +21,7 @@ _SCHEMA_URL = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/d
 
 def metadata(card: ModelCard) -> dict[str, Any]:
     """What MONAI's tools want to know: versions, what goes in, what comes out."""
-    names = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
+    names = card.vocabulary()
     channels = {"0": "background"} | {str(id_): names.name(id_) for id_ in names.ids}
     official = card.filters == VISTA3D.filters and card.blocks_per_level == VISTA3D.blocks_per_level
     size = "the official size" if official else f"{card.filters} channels, blocks {list(card.blocks_per_level)}"
@@ -51,7 +50,7 @@ def metadata(card: ModelCard) -> dict[str, Any]:
             },
             "outputs": {
                 "pred": _tensor(card)
-                | {"num_channels": max(len(_asked(card)), 1), "value_range": [0, 1], "channel_def": channels}
+                | {"num_channels": max(len(everything(card)), 1), "value_range": [0, 1], "channel_def": channels}
             },
         },
     }
@@ -149,10 +148,6 @@ def _tensor(card: ModelCard) -> dict[str, Any]:
         "dtype": "float32",
         "is_patch_data": True,
     }
-
-
-def _asked(card: ModelCard) -> list[int]:
-    return everything(card) if "automatic" in card.branches else []
 
 
 def _version(package: str) -> str:

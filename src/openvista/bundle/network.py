@@ -1,14 +1,15 @@
 """The network of a bundle: a plain module whose tensors have the names of the official ``model.pt``."""
 
 from collections import OrderedDict
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from openvista.anatomy.vocabulary import Vocabulary
+from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
 from openvista.bundle.command import reporting
 from openvista.errors import ModelError
 from openvista.network import Vista3D, build
@@ -42,8 +43,7 @@ class BundleNetwork(nn.Module):
         self.card = card
         self.models: dict[Any, Any] = {}
         self.unread: dict[str, Tensor] = {}
-        ids = everything(card) if "automatic" in card.branches else []
-        self.register_buffer("class_ids", torch.tensor(ids, dtype=torch.long), persistent=False)
+        self.register_buffer("class_ids", torch.tensor(everything(card), dtype=torch.long), persistent=False)
         self.register_state_dict_post_hook(_to_official)
         self.register_load_state_dict_pre_hook(_to_ours)
 
@@ -51,16 +51,17 @@ class BundleNetwork(nn.Module):
         """Logits [N, K, X, Y, Z] of the K classes of "everything" on windows that are scaled to 0..1."""
         return self.network.class_logits(image_N1XYZ, self.class_ids)
 
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The classes that it knows, by any of their names."""
-        card = self.card
-        return Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
-
 
 def everything(card: ModelCard) -> list[int]:
-    """The ids of "everything": what the official list has of the model's classes, and the model's own."""
-    return Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name).expand(None)
+    """The ids of "everything": what the official list has of the model's classes, and its own; none without class
+    prompts."""
+    return card.vocabulary().expand(None) if "automatic" in card.branches else []
+
+
+def with_own_classes(card: ModelCard, ids: Iterable[int]) -> ModelCard:
+    """The card with a name for each of these ids that is beyond the official ones and not the model's own yet."""
+    own = {one: f"class {one}" for one in ids if one > LAST_OFFICIAL_ID}
+    return replace(card, extra_classes={**own, **card.extra_classes})
 
 
 @reporting()

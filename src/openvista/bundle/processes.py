@@ -2,15 +2,13 @@
 
 import os
 from collections.abc import Iterator, Sized
-from datetime import timedelta
 from pathlib import Path
 
 import torch
 from torch import distributed
 from torch.utils.data import Sampler
 
-from openvista.distributed import PATIENCE, Ranks
-from openvista.errors import DeviceError
+from openvista.distributed import PATIENCE, Ranks, device_of_process
 
 
 def local_device() -> torch.device:
@@ -19,15 +17,7 @@ def local_device() -> torch.device:
     Raises:
         DeviceError: there are more processes than GPUs.
     """
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    rank = int(os.environ.get("LOCAL_RANK", "0"))
-    if rank >= torch.cuda.device_count():
-        raise DeviceError(
-            f"process {rank} of this machine needs a GPU of its own, torch sees {torch.cuda.device_count()}: "
-            "set --nproc-per-node to the number of GPUs"
-        )
-    return torch.device("cuda", rank)
+    return device_of_process("auto", Ranks.from_environment().local_rank or 0)
 
 
 class RankSampler(Sampler[int]):
@@ -48,14 +38,14 @@ class RankSampler(Sampler[int]):
         return len(self.indices)
 
 
-def join(device: torch.device | str, patience: timedelta = PATIENCE) -> None:
+def join(device: torch.device | str) -> None:
     """Meet the other processes, once; alone where torchrun started none. NCCL between GPUs, else gloo."""
     if distributed.is_initialized() or "RANK" not in os.environ:
         return
     where = torch.device(device)
     if where.type == "cuda":
         torch.cuda.set_device(where)
-    distributed.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=patience)
+    distributed.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=PATIENCE)
 
 
 def leave() -> None:

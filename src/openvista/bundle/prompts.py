@@ -14,8 +14,9 @@ KEYS = ("label_prompt", "points", "point_labels")
 """The keys of an ``input_dict`` that ask for something."""
 OTHER_KEYS = ("image", "label", "fold", "annotated", "label_slices")
 """What else data lists have, and ``input_dict`` may."""
-LAST_ZERO_SHOT_ID = 254
-"""Ids above the official ones, up to here, stand for structures that a model was never taught (bundle facts §4)."""
+LAST_ID = 254
+"""Of the official bundle; its ids above those of the classes stand for structures that a model was never taught (bundle
+facts §4)."""
 
 _POSITIVE = {0: False, 1: True, 2: False, 3: True}
 _IGNORED = -1
@@ -149,7 +150,7 @@ def _as_id(asked: Any, vocabulary: Vocabulary, names: Mapping[str, int], clicked
     if isinstance(asked, str) and asked.casefold() in names:
         asked = names[asked.casefold()]
     whole = isinstance(asked, int) and not isinstance(asked, bool)
-    if whole and asked not in vocabulary.ids and LAST_OFFICIAL_ID < asked <= LAST_ZERO_SHOT_ID:
+    if whole and asked not in vocabulary.ids and LAST_OFFICIAL_ID < asked <= LAST_ID:
         if clicked:
             return int(asked)
         raise PromptError(f"label_prompt {asked} stands for something the model was never taught: give points with it")

@@ -17,6 +17,8 @@ from openvista.weights.convert import import_checkpoint
 
 INFERENCE = "configs/inference.json"
 _LARGEST = 2**24
+"""Bytes; a larger file is no configuration."""
+_SCALINGS = ("ScaleIntensityRanged", "monai.transforms.ScaleIntensityRanged")
 
 
 def import_bundle(folder: Path, name: str | None = None, home: Path | None = None) -> ModelFolder:
@@ -92,19 +94,14 @@ def _known_ids(path: Path) -> dict[str, Any]:
     return found
 
 
-_SCALINGS = ("ScaleIntensityRanged", "monai.transforms.ScaleIntensityRanged")
-
-
 def _steps(content: dict[str, Any], path: Path) -> list[Any]:
     steps = content.get("preprocessing_transforms", [])
-    if isinstance(steps, str):
-        raise InputError(_expression(path, "preprocessing_transforms", steps))
+    _refuse_expression(steps, "preprocessing_transforms", path)
     return steps if isinstance(steps, list) else []
 
 
 def _numbers(value: Any, id_: str, path: Path) -> Float3:
-    if isinstance(value, str):
-        raise InputError(_expression(path, id_, value))
+    _refuse_expression(value, id_, path)
     if not isinstance(value, list) or len(value) != 3:
         raise InputError(f"{path}: {id_} must be three numbers, not {value!r:.60}")
     x, y, z = (_number(one, id_, path) for one in value)
@@ -112,18 +109,18 @@ def _numbers(value: Any, id_: str, path: Path) -> Float3:
 
 
 def _number(value: Any, id_: str, path: Path) -> float:
-    if isinstance(value, str):
-        raise InputError(_expression(path, id_, value))
+    _refuse_expression(value, id_, path)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(f"{path}: {id_} must be a number, not {value!r:.60}")
     return float(value)
 
 
-def _expression(path: Path, id_: str, value: str) -> str:
-    return (
-        f"{path}: {id_} is {value[:60]!r}, which would have to be evaluated: refused; write the number itself there, "
-        "or use 'openvista models import' with the checkpoint"
-    )
+def _refuse_expression(value: Any, id_: str, path: Path) -> None:
+    if isinstance(value, str):
+        raise InputError(
+            f"{path}: {id_} is {value[:60]!r}, which would have to be evaluated: refused; write the number itself "
+            "there, or use 'openvista models import' with the checkpoint"
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

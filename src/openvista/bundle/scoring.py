@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import distributed
 
+from openvista.bundle.processes import ranks_of
 from openvista.errors import ScanError
 from openvista.io import read_labels, replacing, scan_name
 from openvista.metrics.masks import dice
@@ -60,18 +60,12 @@ class DiceTable:
             }
 
     def _finish(self, engine: Any) -> None:
-        rows = self._gathered()
+        ranks = ranks_of(engine.state.device)
+        rows = {name: row for here in ranks.gathered(self.rows) for name, row in sorted(here.items())}
         scores = [score for row in rows.values() for score in row.values()]
         engine.state.metrics["val_mean_dice"] = float(np.mean(scores)) if scores else float("nan")
-        if self.save_dir is not None and engine.state.rank == 0:
+        if self.save_dir is not None and ranks.is_first:
             self._write(Path(self.save_dir), rows)
-
-    def _gathered(self) -> dict[str, dict[int, float]]:
-        parts: list[Any] = [self.rows]
-        if distributed.is_initialized():
-            parts = [None] * distributed.get_world_size()
-            distributed.all_gather_object(parts, self.rows)
-        return {name: row for part in parts for name, row in sorted(part.items())}
 
     def _write(self, folder: Path, rows: Mapping[str, Mapping[int, float]]) -> None:
         columns = {value: [row[value] for row in rows.values() if value in row] for value in self.values}

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from openvista._version import __version__
-from openvista.anatomy.colours import to_hex
 from openvista.bundle.inferer import UNNAMED
 from openvista.bundle.network import BundleNetwork, plain_network
 from openvista.bundle.prompts import read_prompt
-from openvista.io import replacing, scan_name
+from openvista.io.atomic import write_text
+from openvista.io.paths import sidecar_path
+from openvista.io.write import describe
 
 
 @dataclass
@@ -39,25 +39,21 @@ class SideFiles:
         for item in engine.state.output:
             saved = getattr(item["pred"], "meta", {}).get("saved_to")  # none where nothing was saved
             if saved and isinstance(network, BundleNetwork):
-                target = Path(str(saved))
-                with replacing(target.with_name(f"{scan_name(target)}.json")) as temporary:
-                    temporary.write_text(self._text(network, item), encoding="utf-8")
+                write_text(sidecar_path(Path(str(saved))), self._text(network, item))
 
     def _text(self, network: BundleNetwork, item: dict[str, Any]) -> str:
         ids = {int(one) for one in np.unique(np.asarray(item["pred"])) if one > 0}
-        known, prompt = network.vocabulary, read_prompt(item["prompt"], network.vocabulary)
-        names = {one: known.name(one) if one in known.ids else f"label {one}" for one in sorted(ids)}
+        known = network.card.vocabulary()
+        prompt = read_prompt(item["prompt"], known)
+        names = {one: known.name(one) if one in known.ids else f"label {one}" for one in ids}
         if prompt.clicks and not prompt.class_ids and UNNAMED in names:
             names[UNNAMED] = "structure"
-        content = {
-            "version": __version__,
+        told = {
             "model": network.card.name,
             "weights_sha256": network.card.weights_sha256,
             "profile": self.inferer.profile,
             "overlap": self.inferer.overlap,
             "window": [int(side) for side in self.inferer.roi_size],
             "prompts": json.loads(item["prompt"])["asked"] or "everything",
-            "labels": {str(one): name for one, name in names.items()},
-            "colours": {str(one): to_hex(known.colour(one)) for one in names},
         }
-        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        return describe(names, {one: known.colour(one) for one in names}, told)

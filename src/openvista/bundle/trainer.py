@@ -9,12 +9,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from openvista.anatomy.catalogue import LAST_OFFICIAL_ID
 from openvista.bundle.cases import CaseSet, FoldCases
 from openvista.bundle.choices import TrainingChoices
 from openvista.bundle.command import check_command, reporting
-from openvista.bundle.evaluator import check_output_folder
-from openvista.bundle.network import BundleNetwork, plain_network
+from openvista.bundle.network import BundleNetwork, plain_network, with_own_classes
 from openvista.bundle.processes import numbered_folder, ranks_of
 from openvista.bundle.settings import (
     Augmenting,
@@ -30,11 +28,11 @@ from openvista.bundle.settings import (
 from openvista.datalist import DataList, read_datalist, write_datalist
 from openvista.distributed import Ranks
 from openvista.errors import RecipeError
+from openvista.io.atomic import make_folder
 from openvista.network import Vista3D
 from openvista.train.finetune.plan import FinetunePlan, export_finetuned, plan_finetune, planned_recipe
 from openvista.train.finetune.recipe import HELD_OUT, LEARN, FinetuneRequest
 from openvista.train.loop import StepReport, Trainer
-from openvista.train.recipe import Recipe
 from openvista.weights import ModelFolder, write_card
 from openvista.weights.files import write_file
 from openvista.weights.official import Checkpoint, read_checkpoint, to_naming
@@ -93,8 +91,8 @@ class BundleTrainer:
                 self._score_start()
             if not choices.use_tensorboard and ranks.is_first:
                 logger.warning("use_tensorboard is false: events are written all the same where it is installed")
-            parent = check_output_folder(choices.output_dir)
-            folder = numbered_folder(parent, "run", ranks)
+            make_folder(Path(choices.output_dir))
+            folder = numbered_folder(Path(choices.output_dir), "run", ranks)
             work = folder.with_name(f"{folder.name}-start")
             try:
                 self._train(choices, ranks, folder, work)
@@ -107,7 +105,12 @@ class BundleTrainer:
         plan = self._plan(choices, ranks, folder, work) if ranks.is_first else None
         ranks.barrier()
         recipe = plan.recipe if plan else planned_recipe(folder)
-        network = Trainer(recipe, folder, ranks, _Progress(recipe)).run()
+
+        def tell(report: StepReport) -> None:
+            if report.step % recipe.validate_every == 0:
+                logger.info("step %d, %d %%, loss %.3f", report.step, round(100 * report.fraction), report.loss)
+
+        network = Trainer(recipe, folder, ranks, tell).run()
         if plan is not None:
             self._keep(network, plan, folder)
 
@@ -157,9 +160,7 @@ class BundleTrainer:
             raise RecipeError(f"network is a {type(network).__name__}: leave network_def as it is")
         start = self._setting(StartWeights)
         path = Path(start.load_path if start else Path(choices.bundle_root) / "models" / "model.pt")
-        card = network.card
-        own = {one: f"class {one}" for _, one in choices.mapping if one > LAST_OFFICIAL_ID}
-        card = replace(card, extra_classes={**own, **card.extra_classes})
+        card = with_own_classes(network.card, [class_id for _, class_id in choices.mapping])
         return save_tensors(read_checkpoint(path).tensors, card, work / card.name)
 
     def _keep(self, network: Vista3D, plan: FinetunePlan, folder: Path) -> None:
@@ -167,7 +168,7 @@ class BundleTrainer:
         written = export_finetuned(network, plan, folder)
         saver = self._setting(BestWeights)
         target = Path(saver.save_dir) / saver.key_metric_filename if saver else folder / "model_finetune.pt"
-        check_output_folder(target.parent)
+        make_folder(target.parent)
         tensors = load_network(plan.base).state_dict() | load_network(written).state_dict()
         checkpoint = Checkpoint(tensors, replace(network.preset, branches=plan.base.card.branches), "openvista")
         write_file(to_naming(checkpoint, "monai-1.4"), target)
@@ -216,17 +217,6 @@ class BundleTrainer:
                 raise RecipeError(f"train#handlers has a {type(handler).__name__}, which the loop here would not call")
 
 
-class _Progress:
-    """Says after each validation interval how far the training is."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.every = recipe.validate_every
-
-    def __call__(self, report: StepReport) -> None:
-        if report.step % self.every == 0:
-            logger.info("step %d, %d %%, loss %.3f", report.step, round(100 * report.fraction), report.loss)
-
-
 def _chosen_list(choices: TrainingChoices, work: Path) -> DataList:
     """The first cases of both sides of the fold as a list of their own."""
     listed = read_datalist(Path(choices.data_list_file_path), root=Path(choices.dataset_dir), must_exist=False)
@@ -239,6 +229,6 @@ def _chosen_list(choices: TrainingChoices, work: Path) -> DataList:
     result = replace(
         listed, path=work / listed.path.name, root=None, training=tuple(absolute), unlabelled=(), label_mapping={}
     )
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(work)
     write_datalist(result)
     return result

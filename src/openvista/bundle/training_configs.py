@@ -4,6 +4,8 @@ The training loop is that of :mod:`openvista.train`, so lists that hold MONAI's 
 bundle hold settings here (:mod:`openvista.bundle.settings`), in the same places.
 """
 
+from dataclasses import fields
+
 from openvista.bundle.choices import TrainingChoices
 from openvista.bundle.inference_configs import (
     IMPORTS,
@@ -13,29 +15,20 @@ from openvista.bundle.inference_configs import (
     dataloader,
     evaluator,
     inferer,
-    join,
-    leave,
     network_def,
+    on_several_gpus,
     postprocessing,
     preprocessing,
 )
 from openvista.weights import ModelCard
 
 SETTINGS = f"{OURS}.settings"
-_OF_THE_TRAINER = (
-    *("bundle_root", "ckpt_dir", "output_dir", "data_list_file_path", "dataset_dir", "fold", "n_train_samples"),
-    *("n_val_samples", "label_mappings", "label_set", "val_label_set", "output_classes", "finetune", "val_at_start"),
-    *("early_stop", "use_tensorboard", "num_patches_per_image", "max_point", "max_prompt", "max_foreprompt"),
-    *("max_backprompt", "drop_label_prob", "drop_point_prob", "exclude_background", "train_dataset_cache_rate"),
-    *("val_dataset_cache_rate", "num_cache_workers", "show_cache_progress", "num_classes", "patch_size"),
-    *("resample_to_spacing", "use_mlflow", "mlflow_dir"),
-)
-"""Top-level ids that the trainer takes: every one of :class:`openvista.bundle.choices.TrainingChoices`."""
+_LABEL_MAPPINGS = "$@label_mappings or {'default': list(zip(@val_label_set, @label_set))[1:]}"
+"""The mapping, or what the two label sets say."""
 
 
 def train(card: ModelCard) -> Config:
     """From random weights, or with train_continual.json on top a fine-tune."""
-    assert set(_OF_THE_TRAINER) == set(TrainingChoices.__dataclass_fields__)
     return {
         "imports": [f"$import {name}" for name in IMPORTS],
         "bundle_root": ".",
@@ -152,13 +145,9 @@ def train_continual(card: ModelCard) -> Config:
 
 def multi_gpu_train() -> Config:
     """Processes that train together; the loop shares out cases and gradients by itself."""
-    return {
-        "device": {"_target_": f"{OURS}.processes.local_device"},
-        "use_tensorboard": "$os.environ.get('RANK', '0') == '0'",
-        "initialize": [join(), SEED_ALL],
-        "run": ["$@train#trainer.run()"],
-        "finalize": [leave()],
-    }
+    return on_several_gpus(
+        {"use_tensorboard": "$os.environ.get('RANK', '0') == '0'"}, [SEED_ALL], ["$@train#trainer.run()"]
+    )
 
 
 def evaluate() -> Config:
@@ -183,7 +172,7 @@ def evaluate() -> Config:
                 "load_dict": {"model": "@network"},
             },
             {"_target_": "StatsHandler", "iteration_log": False},
-            {"_target_": f"{OURS}.scoring.DiceTable", **_table(), "save_dir": "@output_dir"},
+            {"_target_": f"{OURS}.scoring.DiceTable", "label_mappings": _LABEL_MAPPINGS, "save_dir": "@output_dir"},
         ],
         "initialize": [SEED_ALL],
         "run": ["$@validate#evaluator.run()"],
@@ -192,15 +181,12 @@ def evaluate() -> Config:
 
 def mgpu_evaluate() -> Config:
     """Cases shared out by rank; the first process writes the table."""
-    return {
-        "device": {"_target_": f"{OURS}.processes.local_device"},
+    own = {
         "validate#sampler": {"_target_": f"{OURS}.processes.RankSampler", "dataset": "@validate#dataset"},
         "validate#dataloader#sampler": "@validate#sampler",
         "validate#handlers#1#_disabled_": "$os.environ.get('RANK', '0') != '0'",
-        "initialize": [join(), SEED_ALL],
-        "run": ["$@validate#evaluator.run()"],
-        "finalize": [leave()],
     }
+    return on_several_gpus(own, [SEED_ALL], ["$@validate#evaluator.run()"])
 
 
 def _train() -> Config:
@@ -245,7 +231,7 @@ def _train() -> Config:
             "val_handlers": "@validate#handlers",
             "transforms": "$@train#deterministic_transforms + @train#random_transforms",
             "amp": "@amp",
-            "hyper_kwargs": {id_: f"@{id_}" for id_ in _OF_THE_TRAINER},
+            "hyper_kwargs": {choice.name: f"@{choice.name}" for choice in fields(TrainingChoices)},
         },
     }
 
@@ -275,7 +261,7 @@ def _validate(card: ModelCard) -> Config:
         "inferer": inferer("@sw_overlap", "$@label_set[1:]") | {"roi_size": "@patch_size_valid"},
         "handlers": [
             {"_target_": f"{SETTINGS}.EarlyStop", "patience": 5},
-            {"_target_": f"{OURS}.scoring.DiceTable", **_table()},
+            {"_target_": f"{OURS}.scoring.DiceTable", "label_mappings": _LABEL_MAPPINGS},
             {"_target_": f"{SETTINGS}.EventFiles", "log_dir": None},
             {
                 "_target_": f"{SETTINGS}.BestWeights",
@@ -295,18 +281,9 @@ def _evaluated() -> list[Config]:
     mapped = {
         "_target_": f"{OURS}.transforms.ToUserLabelsd",
         "keys": "pred",
-        "label_mappings": _pairs(),
+        "label_mappings": _LABEL_MAPPINGS,
     }
     return [*steps[:4], mapped, *steps[4:]]
-
-
-def _pairs() -> str:
-    """The mapping, or what the two label sets say."""
-    return "$@label_mappings or {'default': list(zip(@val_label_set, @label_set))[1:]}"
-
-
-def _table() -> Config:
-    return {"label_mappings": _pairs()}
 
 
 def _cases(held_out: bool) -> Config:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from openvista.anatomy import Vocabulary, official_vocabulary
+from openvista.anatomy import official_vocabulary
 from openvista.cli.options import model_option
 from openvista.weights import find_model
 
@@ -24,7 +24,7 @@ def classes(
 
       openvista classes --model starter
     """
-    vocabulary = official_vocabulary() if model is None else _vocabulary(model)
+    vocabulary = official_vocabulary() if model is None else find_model(model).card.vocabulary()
     found = vocabulary.search(query) if query else vocabulary.classes()
     if not found:
         vocabulary.resolve(query)  # raises, with the nearest names
@@ -37,8 +37,3 @@ def classes(
         remark = "lesion or vessel: own click type" if item.special else "" if item.supported else "not supported"
         table.add_row(str(item.id), swatch, item.name, ", ".join(item.aliases), remark)
     Console().print(table)
-
-
-def _vocabulary(model: str) -> Vocabulary:
-    card = find_model(model).card
-    return Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)

@@ -4,13 +4,14 @@ import dataclasses
 import errno
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from openvista._version import __version__
-from openvista.anatomy.colours import to_hex
+from openvista.anatomy.colours import Colour, to_hex
 from openvista.errors import OutputError
 from openvista.io.atomic import output_error, replacing
 from openvista.io.paths import NIFTI_SUFFIXES, image_suffix, result_path, sidecar_path
@@ -39,7 +40,8 @@ def write_segmentation(segmentation: Segmentation, path: str | Path) -> Path:
     stored = _as_stored(segmentation)
     side = sidecar_path(target)
     with replacing(side) as temporary_side:
-        temporary_side.write_text(describe(stored), encoding="utf-8")
+        text = describe(stored.names, stored.colours, stored.provenance)
+        temporary_side.write_text(text, encoding="utf-8")
         with replacing(target) as temporary:
             _write_image(temporary, stored)
     return target
@@ -85,11 +87,11 @@ def check_output(path: str | Path, source: Path | None = None) -> None:
         raise OutputError(f"{side}: exists and was not written by OpenVISTA; choose another output name")
 
 
-def describe(segmentation: Segmentation) -> str:
-    """The text of the ``.json`` beside a label map: provenance, names, and colours as ``#rrggbb``."""
-    content: dict[str, object] = {"version": __version__} | dict(segmentation.provenance)
-    content["labels"] = {str(key): name for key, name in sorted(segmentation.names.items())}
-    content["colours"] = {str(key): to_hex(segmentation.colours[key]) for key in sorted(segmentation.names)}
+def describe(names: Mapping[int, str], colours: Mapping[int, Colour], provenance: Mapping[str, object]) -> str:
+    """The text of the ``.json`` beside a label map: provenance, names, and their colours as ``#rrggbb``."""
+    content: dict[str, object] = {"version": __version__} | dict(provenance)
+    content["labels"] = {str(key): name for key, name in sorted(names.items())}
+    content["colours"] = {str(key): to_hex(colours[key]) for key in sorted(names)}
     return json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n"
 
 

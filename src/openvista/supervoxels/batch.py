@@ -164,7 +164,8 @@ def write_map(supervoxels: Segmentation, target: Path) -> None:
     """
     side = sidecar_path(target)
     with replacing(side) as temporary_side:
-        temporary_side.write_text(describe(supervoxels), encoding="utf-8")
+        text = describe(supervoxels.names, supervoxels.colours, supervoxels.provenance)
+        temporary_side.write_text(text, encoding="utf-8")
         with replacing(target) as temporary:
             write_nifti(temporary, supervoxels)
 

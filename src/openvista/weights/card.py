@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from openvista._version import __version__
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID, ONE_PIECE_IDS
+from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import ModelError, OutputError
 
 if TYPE_CHECKING:
@@ -106,6 +107,14 @@ class ModelCard:
     def class_ids(self) -> tuple[int, ...]:
         """Every id the model answers to as a class prompt, rising."""
         return tuple(sorted({*self.classes, *self.extra_classes}))
+
+    def vocabulary(self) -> Vocabulary:
+        """The classes that the model knows, by any of their names.
+
+        Raises:
+            AnatomyError: one of its own has an unusable name, or that of another class.
+        """
+        return Vocabulary(self.class_ids, self.extra_classes, self.extra_aliases, model_name=self.name)
 
     @property
     def one_piece_ids(self) -> frozenset[int]:

@@ -184,7 +184,7 @@ def _vocabulary(card: ModelCard) -> Vocabulary:
             {*card.class_ids, *SUPPORTED_IDS}, card.extra_classes, card.extra_aliases, model_name=card.name
         )
     except AnatomyError:  # one of its own is called like an official class that it does not know
-        return Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
+        return card.vocabulary()
 
 
 def _check_mapping(mapping: LabelMapping, card: ModelCard) -> None:

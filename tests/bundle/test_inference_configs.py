@@ -136,14 +136,10 @@ def test_a_folder(in_tiny: Path, cases: Path, tmp_path: Path, whose: str) -> Non
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ct0", "ct1"]
 
 
+@pytest.mark.usefixtures("as_torchrun")
 @pytest.mark.parametrize("whose", ["ours", "official"])
-def test_a_process_among_others_loads_the_weights(
-    in_tiny: Path, cases: Path, tmp_path: Path, whose: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_among_others_loads_the_weights(in_tiny: Path, cases: Path, tmp_path: Path, whose: str) -> None:
     """The official file drops the loading of the checkpoint; laid on ours it must not."""
-    for key, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}.items():
-        monkeypatch.setenv(key, value)
-    monkeypatch.setenv("MASTER_PORT", str(29500 + (hash(str(tmp_path)) % 2000)))
     image = str(cases / "ct0.nii.gz")
     run([INFERENCE], tmp_path / "alone", input_dict={"image": image})
     mgpu = "configs/mgpu_inference.json" if whose == "ours" else official_override(tmp_path, "mgpu_inference")

@@ -239,15 +239,13 @@ def official_override(folder: Path, name: str) -> str:
     return str(path)
 
 
+@pytest.mark.usefixtures("as_torchrun")
 @pytest.mark.parametrize("whose", ["ours", "official"])
 def test_a_process_among_others(
     trained: Path, cases: Path, tmp_path: Path, whose: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Training and evaluation as torchrun would start them, alone in their group."""
     monkeypatch.chdir(trained)
-    for key, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}.items():
-        monkeypatch.setenv(key, value)
-    monkeypatch.setenv("MASTER_PORT", str(29500 + (hash(str(tmp_path)) % 2000)))
 
     def top(name: str) -> str:
         return f"configs/{name}.json" if whose == "ours" else official_override(tmp_path, name)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from openvista.bundle.command import check_arguments
-from openvista.cli.main import main
 from openvista.errors import InputError
 
 INFERENCE = "configs/inference.json"
@@ -81,26 +80,3 @@ def test_wrong_input_is_one_line_and_exit_code_2(tiny_bundle: Path, arguments: S
     assert "Traceback" not in done.stderr
     assert [words in line for line in done.stderr.splitlines() if "openvista: error:" in line] == [True]
     assert not (tiny_bundle / "eval").exists()
-
-
-def openvista(*arguments: str) -> int:
-    """The exit code of a command."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["openvista", *arguments])
-        patch.setattr("signal.signal", lambda *_: None)
-        patch.setattr("logging.captureWarnings", lambda _: None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-    return int(ended.value.code or 0)
-
-
-def test_export_and_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("OPENVISTA_HOME", str(tmp_path / "home"))
-    assert openvista("bundle", "export", "starter", str(tmp_path / "bundle")) == 0
-    assert openvista("bundle", "export", "starter", str(tmp_path / "bundle")) == 2
-    assert openvista("bundle", "import", str(tmp_path / "bundle"), "--name", "again") == 0
-    assert openvista("bundle", "import", str(tmp_path / "bundle"), "--name", "again") == 2
-    assert openvista("bundle", "import", str(tmp_path / "nothing")) == 2
-    errors = [line for line in capsys.readouterr().err.splitlines() if line]
-    assert [line.startswith("openvista: error: ") for line in errors] == [True, True, True]
-    assert (tmp_path / "home/models/again/card.json").is_file()
