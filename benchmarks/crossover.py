@@ -9,7 +9,7 @@ import time
 import torch
 from stand_ins import StandIn, made_up_scan
 
-from openvista.inference.automatic import Question, label_windowed
+from openvista.inference.automatic import WindowQuestion, label_windowed
 from openvista.inference.labelling import Decision
 from openvista.inference.profiles import BEST
 from openvista.inference.stitching import Storage
@@ -41,15 +41,15 @@ def main() -> None:
         print(f"{classes:>7} {seconds[0]:>9.2f} {seconds[1]:>9.2f} {seconds[0] / seconds[1]:>18.2f}")
 
 
-def questions_of(window_XYZC: torch.Tensor, embeddings_KC: torch.Tensor) -> tuple[Question, Question]:
+def questions_of(window_XYZC: torch.Tensor, embeddings_KC: torch.Tensor) -> tuple[WindowQuestion, WindowQuestion]:
     """The same question by features and by logits."""
 
     def logits(_: torch.Tensor) -> torch.Tensor:
         return torch.stack([plane_YZC.float() @ embeddings_KC.T for plane_YZC in window_XYZC])
 
     ids = tuple(range(1, len(embeddings_KC) + 1))
-    by_features = Question(ids, lambda _: window_XYZC, CHANNELS, Decision(embeddings_KC, 1 << 16))
-    return by_features, Question(ids, logits, len(ids), Decision(None, 1 << 16))
+    by_features = WindowQuestion(ids, lambda _: window_XYZC, CHANNELS, Decision(embeddings_KC, 1 << 16))
+    return by_features, WindowQuestion(ids, logits, len(ids), Decision(None, 1 << 16))
 
 
 def best_time(run: object, repeats: int) -> float:

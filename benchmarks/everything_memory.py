@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from stand_ins import StandIn, made_up_scan
 
-from openvista.inference.automatic import Question, label_windowed
+from openvista.inference.automatic import WindowQuestion, label_windowed
 from openvista.inference.device import retain_heap
 from openvista.inference.labelling import Decision
 from openvista.inference.profiles import BEST
@@ -118,7 +118,7 @@ def ours(
         return features
 
     ids = tuple(range(1, len(embeddings_KC) + 1))
-    question = Question(ids, encode, CHANNELS, Decision(embeddings_KC, 1 << 16))
+    question = WindowQuestion(ids, encode, CHANNELS, Decision(embeddings_KC, 1 << 16))
     storage = Storage(CPU, getattr(torch, arguments.storage))
     labels = label_windowed(windowed, question, storage)
     return labels, len(windowed.plan.starts), spent[0]

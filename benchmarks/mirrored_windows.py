@@ -14,6 +14,7 @@ from torch import Tensor
 
 from openvista.cli import main
 from openvista.inference import automatic
+from openvista.inference.automatic import WindowQuestion
 from openvista.inference.labelling import Decision
 from openvista.inference.window_network import WindowNetwork
 
@@ -22,7 +23,7 @@ OTHER_SIDE = {134: 135, 135: 134}
 """The starter's parotids: class id to the id it has in a mirror."""
 
 
-def mirrored_question(network: WindowNetwork, class_ids: Sequence[int], way: str) -> automatic.Question:
+def mirrored_question(network: WindowNetwork, class_ids: Sequence[int], way: str) -> WindowQuestion:
     """As :func:`openvista.inference.automatic.ask`, of windows and their mirror images; always stitches logits."""
     embeddings_KC = network.embeddings(list(class_ids))
     swapped_KC = network.embeddings([OTHER_SIDE.get(class_id, class_id) for class_id in class_ids])
@@ -40,7 +41,7 @@ def mirrored_question(network: WindowNetwork, class_ids: Sequence[int], way: str
         both = torch.stack((network.logits(embeddings_KC, window_XYZ), mirrored_XYZK))
         return both.mean(0) if way == "logits" else torch.logit(both.sigmoid().mean(0), eps=1e-6)
 
-    return automatic.Question(tuple(class_ids), encode, len(class_ids), Decision(None, network.compute.chunk))
+    return WindowQuestion(tuple(class_ids), encode, len(class_ids), Decision(None, network.compute.chunk))
 
 
 if __name__ == "__main__":

@@ -27,16 +27,14 @@ def made_up_scan(shape: Axis3, spacing: Float3) -> Scan:
 class StandIn:
     """Gives each window smooth random features that agree where windows overlap, as a trained network's do.
 
-    Windows must come in the order in which :func:`openvista.inference.stitching.stitch` visits them.
-
     Attributes:
-        seconds: time spent here, to be subtracted.
+        starts: the windows in the order in which :func:`openvista.inference.stitching.stitch` visits them.
     """
 
     def __init__(self, plan: WindowPlan, channels: int, dtype: torch.dtype) -> None:
         axis = plan.streaming_axis
         self.starts: Iterator[Axis3] = iter(sorted(plan.starts, key=lambda start: start[axis]))
-        self.window, self.dtype, self.seconds = plan.window, dtype, 0.0
+        self.window, self.dtype = plan.window, dtype
         cells = [length // CELL + 3 for length in plan.padded]
         self.coarse_CXYZ = torch.randn((channels, *cells), generator=torch.Generator().manual_seed(0))
 

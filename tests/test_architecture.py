@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import openvista
 
 PACKAGE = Path(openvista.__file__).parent
 TESTS = Path(__file__).parent
+BENCHMARKS = TESTS.parent / "benchmarks"
 
 LAYERS = [
     {"errors", "_version"},
@@ -104,6 +106,14 @@ def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
             seen.add(module)
             ahead.append(module)
     return seen
+
+
+@pytest.mark.parametrize("script", sorted(BENCHMARKS.rglob("*.py")), ids=lambda script: script.stem)
+def test_benchmarks_import_names_that_exist(script):
+    """Nothing else notices when a name that a published number's command needs has changed."""
+    for source, name in imports_of(script):
+        module = import_module(f"openvista.{source}".rstrip("."))
+        assert not name or hasattr(module, name), f"openvista.{source} has no {name}"
 
 
 def test_the_network_imports_torch_and_itself_only():
