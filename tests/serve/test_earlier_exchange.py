@@ -26,7 +26,7 @@ def load_script():
 
 
 exchange = load_script()
-FACES = ("native", "nim", "monai_label", "strangers")
+SCRIPTS = ("native", "nim", "monai_label", "strangers")
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +36,16 @@ def scan(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def played(two_branches, scan, tmp_path_factory):
-    """What comes back now, by interface."""
+    """What comes back now, by part of the script."""
     store = tmp_path_factory.mktemp("datastore")
     (store / "case 1.nii.gz").write_bytes(scan.read_bytes())
     choices = {"models": (str(two_branches),), "devices": ("cpu",), "precision": "float32"}
     found = {}
     with running(**choices, state=tmp_path_factory.mktemp("state"), datastore=store) as server:
-        for face in FACES[:3]:
+        for name in SCRIPTS[:3]:
             player = exchange.Player(server.http)
-            getattr(exchange, face)(player, scan)
-            found[face] = exchange.outline(player.records)
+            getattr(exchange, name)(player, scan)
+            found[name] = exchange.outline(player.records)
     with running(**choices, state=tmp_path_factory.mktemp("state"), token=TOKEN) as server:
         player = exchange.Player(server.http)
         exchange.strangers(player, TOKEN)
@@ -55,9 +55,9 @@ def played(two_branches, scan, tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_every_answer_has_the_form_it_had(played, face):
-    recorded = json.loads(RECORDED.read_text())[face]
-    assert [[one["method"], one["path"]] for one in played[face]] == [[one["method"], one["path"]] for one in recorded]
-    for before, now in zip(recorded, played[face], strict=True):
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_answer_has_the_form_it_had(played, name):
+    recorded = json.loads(RECORDED.read_text())[name]
+    assert [[one["method"], one["path"]] for one in played[name]] == [[one["method"], one["path"]] for one in recorded]
+    for before, now in zip(recorded, played[name], strict=True):
         assert now == before

@@ -15,7 +15,7 @@ from openvista._version import __version__
 from openvista.serve import health, nim
 from openvista.serve.guard import OWNER_HEADER, BodyLimit, Guard, give_owner
 from openvista.serve.monai_label import routes_datastore, routes_infer, routes_training
-from openvista.serve.monai_label.face import MonaiLabel
+from openvista.serve.monai_label.interface import MonaiLabel
 from openvista.serve.native import about, prompts, results, scans, sessions
 from openvista.serve.observe import Observer
 from openvista.serve.problems import describe_refusals

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from openvista._version import __version__
 from openvista.errors import ModelError, ServiceError
 from openvista.prompts import Click
-from openvista.serve.etags import attachment
+from openvista.serve.headers import attachment
 from openvista.serve.oneshot import Question, Result
 from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord

@@ -9,7 +9,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -209,7 +209,7 @@ class Datastore:
         inner = self.folder / "images"
         return inner if inner.is_dir() else self.folder
 
-    def _update(self, image_id: str, change: Any) -> None:
+    def _update(self, image_id: str, change: Callable[[dict[str, Any]], object]) -> None:
         with self._index(write=True) as index:
             entry = index.setdefault(_checked_id(image_id), {})
             change(entry)

@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from openvista.errors import ServiceError
 from openvista.serve.monai_label.datastore import SESSION_LIFE
-from openvista.serve.monai_label.face import MonaiLabel, TheFace
+from openvista.serve.monai_label.interface import MonaiLabel, TheInterface
 from openvista.serve.monai_label.translate import read_params
 from openvista.serve.problems import body, form, problems
 from openvista.serve.uploads import Upload, keep_file, read_labels, receive_form
@@ -35,9 +35,9 @@ class Listing(str, Enum):
 
 
 @router.get("/", responses=problems(404))
-async def listing(face: TheFace, output: Listing = Listing.STATS) -> JSONResponse:
+async def listing(interface: TheInterface, output: Listing = Listing.STATS) -> JSONResponse:
     """Counts, everything, or the pairs of image and final label."""
-    store = face.store.datastore
+    store = interface.store.datastore
     if output is Listing.ALL:
         return JSONResponse(await run_in_threadpool(store.listing))
     if output is Listing.TRAIN:
@@ -49,15 +49,15 @@ async def listing(face: TheFace, output: Listing = Listing.STATS) -> JSONRespons
 @router.put("/", responses=problems(404, 409, 413, 415, 422, 429), openapi_extra=form("file", fields=_PARAMS))
 @router.put("/image", responses=problems(404, 409, 413, 415, 422, 429), openapi_extra=form("file", fields=_PARAMS))
 async def add_image(
-    request: Request, face: TheFace, image: Annotated[str, Query(max_length=200)] = ""
+    request: Request, interface: TheInterface, image: Annotated[str, Query(max_length=200)] = ""
 ) -> dict[str, str]:
     """Add an image; it is read first, and never replaces another."""
-    store = face.store.datastore
-    async with face.service.sandbox.scratch() as folder:
+    store = interface.store.datastore
+    async with interface.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file",))
         source = _one_file(upload, "file")
-        record = await keep_file(face.service, source, upload.name, None, SESSION_LIFE)
-        await face.service.remove_scan(record.id)
+        record = await keep_file(interface.service, source, upload.name, None, SESSION_LIFE)
+        await interface.service.remove_scan(record.id)
         info = read_params(upload.fields.get("params"))
         image_id = await run_in_threadpool(store.add_image, image or record.name, source, upload.ending, info)
     return {"image": image_id}
@@ -65,49 +65,51 @@ async def add_image(
 
 @router.delete("/", responses=problems(403, 404, 422))
 @router.delete("/image", responses=problems(403, 404, 422))
-async def remove_image(id: Id, face: TheFace) -> dict[str, Any]:
+async def remove_image(id: Id, interface: TheInterface) -> dict[str, Any]:
     """Delete an uploaded image and its labels."""
-    await run_in_threadpool(face.store.datastore.remove_image, id)
+    await run_in_threadpool(interface.store.datastore.remove_image, id)
     return {}
 
 
 @router.get("/image", responses=problems(404, 422) | _FILE, response_class=FileResponse)
-async def get_image(image: Id, face: TheFace) -> FileResponse:
+async def get_image(image: Id, interface: TheInterface) -> FileResponse:
     """The file of an image."""
-    return _file(await run_in_threadpool(face.store.datastore.image, image))
+    return _file(await run_in_threadpool(interface.store.datastore.image, image))
 
 
 @router.head("/image", responses=problems(404, 422))
-async def has_image(image: Id, face: TheFace, check_sum: Annotated[str, Query(max_length=200)] = "") -> Response:
+async def has_image(
+    image: Id, interface: TheInterface, check_sum: Annotated[str, Query(max_length=200)] = ""
+) -> Response:
     """Is it there, and is it still the same (``SHA256:...``)."""
-    path = await run_in_threadpool(face.store.datastore.image, image)
+    path = await run_in_threadpool(interface.store.datastore.image, image)
     if check_sum and check_sum.rsplit(":", 1)[-1].lower() != await run_in_threadpool(sha256_of, path):
         raise ServiceError("the image is another one", status=404, code="not-found")
     return Response()
 
 
 @router.get("/image/info", responses=problems(404, 422))
-async def image_info(image: Id, face: TheFace) -> dict[str, Any]:
+async def image_info(image: Id, interface: TheInterface) -> dict[str, Any]:
     """What is noted about an image."""
-    await run_in_threadpool(face.store.datastore.image, image)
-    return dict(face.store.datastore.entry(image).get("info", {}))
+    await run_in_threadpool(interface.store.datastore.image, image)
+    return dict(interface.store.datastore.entry(image).get("info", {}))
 
 
 @router.put("/image/info", responses=problems(404, 415, 422), openapi_extra=_INFO)
-async def note_image(image: Id, request: Request, face: TheFace) -> dict[str, Any]:
+async def note_image(image: Id, request: Request, interface: TheInterface) -> dict[str, Any]:
     """Note something about an image."""
-    await run_in_threadpool(face.store.datastore.update_info, image, await _noted(face, request))
+    await run_in_threadpool(interface.store.datastore.update_info, image, await _noted(interface, request))
     return {}
 
 
 @router.put("/label", responses=problems(404, 413, 415, 422), openapi_extra=form("label", fields=_PARAMS))
-async def save_label(image: Id, request: Request, face: TheFace, tag: Tag = _FINAL) -> dict[str, str]:
+async def save_label(image: Id, request: Request, interface: TheInterface, tag: Tag = _FINAL) -> dict[str, str]:
     """Keep a label of an image; it is read first."""
-    store = face.store.datastore
-    async with face.service.sandbox.scratch() as folder:
+    store = interface.store.datastore
+    async with interface.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("label",))
         source = _one_file(upload, "label")
-        found = await read_labels(face.service, source, folder)
+        found = await read_labels(interface.service, source, folder)
         info = {"names": {str(key): name for key, name in found.names.items()}}
         info |= read_params(upload.fields.get("params"))
         saved = await run_in_threadpool(store.save_label, image, tag or _FINAL, source, upload.ending, info)
@@ -115,41 +117,41 @@ async def save_label(image: Id, request: Request, face: TheFace, tag: Tag = _FIN
 
 
 @router.get("/label", responses=problems(404, 422) | _FILE, response_class=FileResponse)
-async def get_label(label: Id, face: TheFace, tag: Tag = _FINAL) -> FileResponse:
+async def get_label(label: Id, interface: TheInterface, tag: Tag = _FINAL) -> FileResponse:
     """The file of a label."""
-    return _file(await run_in_threadpool(face.store.datastore.label, label, tag))
+    return _file(await run_in_threadpool(interface.store.datastore.label, label, tag))
 
 
 @router.head("/label", responses=problems(404, 422))
 async def has_label(
-    face: TheFace,
+    interface: TheInterface,
     label: Annotated[str, Query(max_length=200)] = "",
     image: Annotated[str, Query(max_length=200)] = "",
     tag: Tag = _FINAL,
 ) -> Response:
     """Is it there. Clients call the parameter ``label`` or ``image``."""
-    await run_in_threadpool(face.store.datastore.label, label or image, tag)
+    await run_in_threadpool(interface.store.datastore.label, label or image, tag)
     return Response()
 
 
 @router.delete("/label", responses=problems(404, 422))
-async def remove_label(id: Id, face: TheFace, tag: Tag = _FINAL) -> dict[str, Any]:
+async def remove_label(id: Id, interface: TheInterface, tag: Tag = _FINAL) -> dict[str, Any]:
     """Delete a label."""
-    await run_in_threadpool(face.store.datastore.remove_label, id, tag)
+    await run_in_threadpool(interface.store.datastore.remove_label, id, tag)
     return {}
 
 
 @router.get("/label/info", responses=problems(404, 422))
-async def label_info(label: Id, face: TheFace, tag: Tag = _FINAL) -> dict[str, Any]:
+async def label_info(label: Id, interface: TheInterface, tag: Tag = _FINAL) -> dict[str, Any]:
     """What is noted about a label."""
-    await run_in_threadpool(face.store.datastore.label, label, tag)
-    return dict(face.store.datastore.entry(label).get("labels", {}).get(tag, {}))
+    await run_in_threadpool(interface.store.datastore.label, label, tag)
+    return dict(interface.store.datastore.entry(label).get("labels", {}).get(tag, {}))
 
 
 @router.put("/label/info", responses=problems(404, 415, 422), openapi_extra=_INFO)
-async def note_label(label: Id, request: Request, face: TheFace, tag: Tag = _FINAL) -> dict[str, Any]:
+async def note_label(label: Id, request: Request, interface: TheInterface, tag: Tag = _FINAL) -> dict[str, Any]:
     """Note something about a label."""
-    await run_in_threadpool(face.store.datastore.update_info, label, await _noted(face, request), tag)
+    await run_in_threadpool(interface.store.datastore.update_info, label, await _noted(interface, request), tag)
     return {}
 
 
@@ -160,8 +162,8 @@ def _one_file(upload: Upload, field: str) -> Path:
     return source
 
 
-async def _noted(face: MonaiLabel, request: Request) -> dict[str, Any]:
-    async with face.service.sandbox.scratch() as folder:
+async def _noted(interface: MonaiLabel, request: Request) -> dict[str, Any]:
+    async with interface.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ())
         return read_params(upload.fields.get("info"))
 

@@ -3,6 +3,7 @@
 import time
 from datetime import timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -11,10 +12,10 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from openvista._version import __version__
 from openvista.errors import ServiceError
-from openvista.serve.etags import attachment, with_etag
+from openvista.serve.headers import attachment, with_etag
 from openvista.serve.monai_label import translate
 from openvista.serve.monai_label.datastore import SESSION_LIFE
-from openvista.serve.monai_label.face import MonaiLabel, TheFace
+from openvista.serve.monai_label.interface import MonaiLabel, TheInterface
 from openvista.serve.monai_label.models import find_listed, listed_models
 from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
@@ -36,24 +37,24 @@ class OutputKind(str, Enum):
 
 
 @router.get("/info/", responses=problems(503))
-async def info(face: TheFace) -> dict[str, Any]:
+async def info(interface: TheInterface) -> dict[str, Any]:
     """What a client builds its panels from. There is no key 'config', which would tell Slicer that we are too old."""
-    models = listed_models(face.service)
+    models = listed_models(interface.service)
     main = next(iter(models.values()))
-    store = face.optional_store
+    store = interface.optional_store
     return {
         "name": "OpenVISTA",
         "description": "VISTA3D: class prompts and clicks on 3D CT",
         "version": __version__,
         "labels": [item.name for item in main.model.vocabulary.classes()],
         "models": {name: listed.describe() for name, listed in models.items()},
-        "trainers": face.training.offered(),
+        "trainers": interface.training.offered(),
         "strategies": {
             "first": {"description": "the first image without label"},
             "random": {"description": "any image without label"},
         },
         "scoring": {},
-        "train_stats": face.training.statistics(),
+        "train_stats": interface.training.statistics(),
         "datastore": {} if store is None else await run_in_threadpool(store.datastore.status),
     }
 
@@ -70,30 +71,30 @@ _ANSWER = body("multipart/form-data", "parts 'params' (JSON) and 'image' (label 
 async def infer(
     model: str,
     request: Request,
-    face: TheFace,
+    interface: TheInterface,
     image: Id = "",
     session_id: Id = "",
     output: OutputKind | None = None,
 ) -> Response:
     """Segment an uploaded file, a session's scan, or an image of the datastore."""
-    listed = find_listed(face.service, model)
+    listed = find_listed(interface.service, model)
     if output is OutputKind.DICOM_SEG:
         raise ServiceError("this server writes no DICOM SEG; ask for 'image'", code="params")
-    async with face.service.sandbox.scratch() as folder:
+    async with interface.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file", "label"))
         params = translate.read_params(upload.fields.get("params"))
         ending = translate.wanted_ending(params)
         asked = translate.to_question(listed, params)
         if "label" in upload.others:
             raise ServiceError("scribbles as a label map are not taken; send clicks", code="params")
-        record, kept = await _find_scan(face, upload, folder, session_id, image)
+        record, kept = await _find_scan(interface, upload, folder, session_id, image)
         try:
-            found = await face.service.oneshots.ask(
+            found = await interface.service.oneshots.ask(
                 request, record, listed.model.card.name, asked.question, f"monai-{listed.kind}"
             )
         finally:
             if not kept:
-                await face.service.remove_scan(record.id)
+                await interface.service.remove_scan(record.id)
         segmentation = await run_in_threadpool(translate.numbered, found.segmentation, asked.single)
         told = translate.params_of(segmentation, found.seconds, found.notes)
         if output is OutputKind.JSON:
@@ -108,15 +109,15 @@ async def infer(
 
 
 async def _find_scan(
-    face: MonaiLabel, upload: Upload, folder: Any, session_id: str, image: str
+    interface: MonaiLabel, upload: Upload, folder: Path, session_id: str, image: str
 ) -> tuple[ScanRecord, bool]:
     """The scan that a request is about, and whether it stays."""
     if upload.source is not None:
-        return await scan_from_upload(face.service, upload, folder, None, SESSION_LIFE), False
+        return await scan_from_upload(interface.service, upload, folder, None, SESSION_LIFE), False
     if session_id:
-        return face.service.scans.prolong(face.service.scans.get(session_id, None).id, SESSION_LIFE), True
+        return interface.service.scans.prolong(interface.service.scans.get(session_id, None).id, SESSION_LIFE), True
     if image:
-        return await face.store.scan(image), True
+        return await interface.store.scan(image), True
     raise ServiceError("give an image id, a session_id, or a file", code="no-file")
 
 
@@ -127,13 +128,13 @@ async def _find_scan(
 )
 async def create_session(
     request: Request,
-    face: TheFace,
+    interface: TheInterface,
     uncompress: bool = False,
     expiry: Annotated[int, Query(ge=0, description="seconds; 0 for an hour")] = 0,
 ) -> dict[str, Any]:
     """Upload a scan for several questions: one file, or the slices of one series. A zip is unpacked in any case."""
     life = timedelta(seconds=min(expiry, _LONGEST_SECONDS)) if expiry else SESSION_LIFE
-    record = await scan_from_form(face.service, request, None, "files", life)
+    record = await scan_from_form(interface.service, request, None, "files", life)
     return {"session_id": record.id, "session_info": _session_info(record)}
 
 
@@ -143,10 +144,10 @@ async def create_session(
     response_class=Response,
 )
 async def get_session(
-    session_id: str, request: Request, face: TheFace, image: bool = False, update_ts: bool = False
+    session_id: str, request: Request, interface: TheInterface, image: bool = False, update_ts: bool = False
 ) -> Response:
     """Is it still there; its image."""
-    scans = face.service.scans
+    scans = interface.service.scans
     record = scans.get(session_id, None)
     if update_ts:
         record = scans.prolong(record.id, SESSION_LIFE)
@@ -158,10 +159,10 @@ async def get_session(
 
 
 @router.delete("/session/{session_id}", responses=problems(404))
-async def remove_session(session_id: str, face: TheFace) -> dict[str, Any]:
+async def remove_session(session_id: str, interface: TheInterface) -> dict[str, Any]:
     """Delete an uploaded scan."""
-    record = face.service.scans.get(session_id, None)
-    await face.service.remove_scan(record.id)
+    record = interface.service.scans.get(session_id, None)
+    await interface.service.remove_scan(record.id)
     return _session_info(record)
 
 

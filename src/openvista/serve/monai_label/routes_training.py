@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from openvista.errors import ServiceError
 from openvista.serve.guard import same_secret
-from openvista.serve.monai_label.face import TheFace
+from openvista.serve.monai_label.interface import TheInterface
 from openvista.serve.problems import problems
 from openvista.weights.card import sha256_of
 
@@ -32,9 +32,9 @@ class Strategy(str, Enum):
 
 
 @router.post("/activelearning/{strategy}", responses=problems(404, 422))
-async def next_image(strategy: Strategy, face: TheFace, params: Params = None) -> dict[str, Any]:
+async def next_image(strategy: Strategy, interface: TheInterface, params: Params = None) -> dict[str, Any]:
     """The next image without final label; ``{}`` when all are done."""
-    store = face.store.datastore
+    store = interface.store.datastore
     waiting = await run_in_threadpool(store.unlabelled)
     if not waiting:
         return {}
@@ -55,42 +55,42 @@ async def next_image(strategy: Strategy, face: TheFace, params: Params = None) -
 
 
 @router.get("/train/", responses=problems(404))
-async def train_status(face: TheFace, check_if_running: bool = False, all: bool = False) -> dict[str, Any]:
+async def train_status(interface: TheInterface, check_if_running: bool = False, all: bool = False) -> dict[str, Any]:
     """The fine-tuning job; 404 when there is none, which clients rely on."""
-    return face.training.status(running_only=check_if_running)
+    return interface.training.status(running_only=check_if_running)
 
 
 @router.post("/train/{model}", responses=problems(403, 404, 422, 429, 503))
 async def train(
     model: Annotated[str, Path(max_length=200)],
-    face: TheFace,
+    interface: TheInterface,
     params: Params = None,
     run_sync: bool = False,
     enqueue: bool = False,
 ) -> dict[str, Any]:
     """Fine-tune on the datastore's final labels, in a process of its own. One job at a time."""
-    return await face.training.start(model, params or {})
+    return await interface.training.start(model, params or {})
 
 
 @router.post("/train/", responses=problems(403, 404, 422, 429, 503))
-async def train_default(face: TheFace, params: Params = None) -> dict[str, Any]:
+async def train_default(interface: TheInterface, params: Params = None) -> dict[str, Any]:
     """As with the default model's name."""
-    return await face.training.start("vista3d", params or {})
+    return await interface.training.start("vista3d", params or {})
 
 
 @router.delete("/train/", responses=problems(404))
-async def train_stop(face: TheFace) -> dict[str, Any]:
+async def train_stop(interface: TheInterface) -> dict[str, Any]:
     """Stop the job."""
-    return await run_in_threadpool(face.training.stop)
+    return await run_in_threadpool(interface.training.stop)
 
 
 # --- log in -------------------------------------------------------------------------------------------------------
 
 
 @router.get("/auth/")
-async def auth(face: TheFace) -> dict[str, Any]:
+async def auth(interface: TheInterface) -> dict[str, Any]:
     """Whether a log-in is needed. Needs no token."""
-    return {"enabled": face.service.settings.token is not None, "client_id": "openvista", "realm": "openvista"}
+    return {"enabled": interface.service.settings.token is not None, "client_id": "openvista", "realm": "openvista"}
 
 
 @router.post(
@@ -111,9 +111,9 @@ async def auth(face: TheFace) -> dict[str, Any]:
         }
     },
 )
-async def log_in(request: Request, face: TheFace) -> dict[str, Any]:
+async def log_in(request: Request, interface: TheInterface) -> dict[str, Any]:
     """For Slicer's log-in: any user name, and the server's token as password."""
-    token = face.service.settings.token
+    token = interface.service.settings.token
     if token is None:
         return {"access_token": None, "token_type": None}
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
@@ -126,6 +126,6 @@ async def log_in(request: Request, face: TheFace) -> dict[str, Any]:
 
 
 @router.get("/auth/token/valid", responses=problems())
-async def valid(face: TheFace) -> dict[str, str]:
+async def valid(interface: TheInterface) -> dict[str, str]:
     """200 when the token that came with the request is right."""
     return {"username": "openvista"}

@@ -23,6 +23,7 @@ from openvista.serve.monai_label.datastore import Datastore
 from openvista.serve.monai_label.models import ListedModel, find_listed
 from openvista.serve.service import Service
 from openvista.structures import present_ids
+from openvista.weights import find_model
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +93,6 @@ class Training:
 
     def _source_of(self, name: str) -> str:
         """What the command line calls a loaded model."""
-        from openvista.weights import find_model
-
         return next(given for given in self._service.settings.models if find_model(given).card.name == name)
 
     def status(self, running_only: bool = False) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from openvista.anatomy.catalogue import EVERYTHING_IDS, GROUPS, LAST_OFFICIAL_ID
 from openvista.anatomy.colours import to_hex
 from openvista.io.paths import IMAGE_SUFFIXES, OUTPUT_SUFFIXES
 from openvista.model import Model
-from openvista.serve.etags import with_etag
+from openvista.serve.headers import with_etag
 from openvista.serve.problems import problems
 from openvista.serve.sandbox_child import DETACHED
 from openvista.serve.schemas import ClassInfo, ClassList, Features, GroupInfo, Limits, ModelInfo, ServerInfo

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from openvista.io.session_file import write_session
-from openvista.serve.etags import attachment, has_it, not_modified, with_etag
+from openvista.serve.headers import attachment, has_it, not_modified, with_etag
 from openvista.serve.kept_session import KeptSession
 from openvista.serve.native.sessions import ObjectId, TheEditing, TheSession
 from openvista.serve.problems import body, form, problems

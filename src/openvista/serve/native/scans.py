@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
-from openvista.serve.etags import with_etag
+from openvista.serve.headers import with_etag
 from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
 from openvista.serve.schemas import FromPath, FromUrl, ScanInfo, ScanList

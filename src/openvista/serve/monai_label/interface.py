@@ -42,10 +42,10 @@ class MonaiLabel:
         return self.optional_store
 
 
-def _face_of(request: Request) -> MonaiLabel:
-    face: MonaiLabel = request.app.state.monai_label
-    return face
+def _interface_of(request: Request) -> MonaiLabel:
+    interface: MonaiLabel = request.app.state.monai_label
+    return interface
 
 
-TheFace = Annotated[MonaiLabel, Depends(_face_of)]
+TheInterface = Annotated[MonaiLabel, Depends(_interface_of)]
 """Of the app that got a request."""

@@ -1,4 +1,4 @@
-"""Answers that a client need not fetch twice."""
+"""Headers of answers: tags, so that a client need not fetch twice what it has, and names of files."""
 
 from urllib.parse import quote
 
