@@ -3,7 +3,7 @@
 import base64
 import gzip
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,7 @@ class RemoteSession:
         self._follow(job, progress)
         self.refresh()
 
-    def _follow(self, job: dict[str, Any], progress: Callable[[Progress], None]) -> None:
+    def _follow(self, job: dict[str, Any], progress: Report) -> None:
         """Until a job has ended.
 
         Raises:

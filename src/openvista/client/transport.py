@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from openvista.errors import MissingExtraError, ServiceError
+from openvista.errors import ServiceError, needs_extra
 
 if TYPE_CHECKING:
     import httpx
@@ -27,10 +27,8 @@ class Transport:
     """
 
     def __init__(self, url: str, token: str | None, owner: str, patience: float) -> None:
-        try:
+        with needs_extra("httpx", "client", "ask a server"):
             import httpx
-        except ImportError:
-            raise MissingExtraError("httpx", "client", "ask a server") from None
         headers = {"X-OpenVISTA-Owner": owner} | ({"Authorization": f"Bearer {token}"} if token else {})
         self.patience = patience
         self._httpx = httpx

@@ -13,6 +13,7 @@ from openvista.evaluate.protocol import Answers, ProtocolSettings, ScoredAnswer
 from openvista.evaluate.score import CaseRecord
 from openvista.geometry.box import Box
 from openvista.model import Model
+from openvista.report.table import csv_text
 from openvista.simulate.challenge_user import MiddleBox, draw_box
 
 Rows = Mapping[str, Mapping[str, float]]
@@ -74,10 +75,9 @@ def challenge_rows(records: Sequence[CaseRecord]) -> Rows:
 
 def challenge_csv(rows: Rows) -> str:
     """The rows, then their means."""
-    lines = [",".join(["case", *RANKED_BY])]
-    for case, numbers in [*rows.items(), ("mean", _means(rows))] if rows else []:
-        lines.append(",".join([case, *(f"{numbers[column]:.4f}" for column in RANKED_BY)]))
-    return "\n".join(lines) + "\n"
+    listed = [*rows.items(), ("mean", _means(rows))] if rows else []
+    cells = ([case, *(f"{numbers[column]:.4f}" for column in RANKED_BY)] for case, numbers in listed)
+    return csv_text([["case", *RANKED_BY], *cells])
 
 
 def challenge_line(rows: Rows) -> str:
