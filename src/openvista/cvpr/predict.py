@@ -80,10 +80,10 @@ class Predictor:
         labels_XYZ = np.zeros(scan.grid.shape, np.uint8)
         best_XYZ = np.zeros(scan.grid.shape, np.float32)
         for index, value in enumerate(request.ids):
-            part = self._logits(open_scan, request, index, deadline.share(len(request.ids) - index))
-            box = part.slices
-            better_XYZ = part.values_XYZ > best_XYZ[box]
-            best_XYZ[box][better_XYZ] = part.values_XYZ[better_XYZ]
+            logits = self._logits(open_scan, request, index, deadline.share(len(request.ids) - index))
+            box = logits.slices
+            better_XYZ = logits.values_XYZ > best_XYZ[box]
+            best_XYZ[box][better_XYZ] = logits.values_XYZ[better_XYZ]
             labels_XYZ[box][better_XYZ] = value
         labels_ZYX = np.ascontiguousarray(labels_XYZ.transpose(2, 1, 0))
         for value, clicks in zip(request.ids, request.clicks, strict=True):
@@ -98,16 +98,17 @@ class Predictor:
         if any(click.positive for click in given):  # the middle of a box was a guess, and need not be in the class
             placed = [click for click in placed if not click.positive]
         if before is None:
-            part = self._answer(open_scan, MaskInputs(), [*placed, *given], deadline)
+            logits = self._answer(open_scan, MaskInputs(), [*placed, *given], deadline)
         else:
             new = [click for click in given if (before.at(triple(map(int, click.voxel)), 0) > 0) != click.positive]
             known = tuple(click for click in (*placed, *given) if click not in new)
             if not new or deadline.left <= 0:
-                part = before
+                logits = before
             else:
                 base = open_scan.add_mask(Crop(before.start, before.values_XYZ > 0))
-                part = _softened(self._answer(open_scan, MaskInputs(base=base, clicks=known), new, deadline), before)
-        return part if request.boxes is None else _bounded(part, request, index)
+                answer = self._answer(open_scan, MaskInputs(base=base, clicks=known), new, deadline)
+                logits = _softened(answer, before)
+        return logits if request.boxes is None else _bounded(logits, request, index)
 
     def _answer(self, open_scan: OpenScan, inputs: MaskInputs, clicks: list[Click], deadline: Deadline) -> Crop:
         """Clicks answered one after the other, then growing window by window, while there is time."""
@@ -149,7 +150,7 @@ def _softened(answer: Crop, before: Crop) -> Crop:
     return Crop(answer.start, np.where(unchanged_XYZ, np.float32(KEPT_LOGIT), answer.values_XYZ))
 
 
-def _bounded(part: Crop, request: Request, index: int) -> Crop:
+def _bounded(logits: Crop, request: Request, index: int) -> Crop:
     """Nothing beyond the slices of the box, and on its own slice nothing beyond the rectangle.
 
     Positive clicks outside it say that it is too small: then it reaches as far as they do.
@@ -161,10 +162,10 @@ def _bounded(part: Crop, request: Request, index: int) -> Crop:
     flat = [v for v in inside if v[0] == box.middle]
     y0, y1 = min([box.y[0], *(v[1] for v in flat)]), max([box.y[1], *(v[1] for v in flat)])
     x0, x1 = min([box.x[0], *(v[2] for v in flat)]), max([box.x[1], *(v[2] for v in flat)])
-    x, y, z = (np.arange(first, stop) for first, stop in zip(*part.box, strict=True))
+    x, y, z = (np.arange(first, stop) for first, stop in zip(*logits.box, strict=True))
     rectangle_XY1 = ((x >= x0) & (x <= x1))[:, None, None] & ((y >= y0) & (y <= y1))[None, :, None]
     allowed_XYZ = ((z >= z0) & (z <= z1)) & (rectangle_XY1 | (z != box.middle))
-    return Crop(part.start, np.where(allowed_XYZ, part.values_XYZ, np.float32(OUTSIDE)))
+    return Crop(logits.start, np.where(allowed_XYZ, logits.values_XYZ, np.float32(OUTSIDE)))
 
 
 def _obey(labels_ZYX: Labels, value: int, clicks: tuple[ArrayClick, ...]) -> None:

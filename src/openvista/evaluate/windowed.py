@@ -98,9 +98,9 @@ class WindowedScan:
 
     def __iter__(self) -> Iterator[tuple[Axis3, Window]]:
         for index, start in enumerate(self.plan.starts):
-            part = self.plan.slices(start)
+            inside = self.plan.slices(start)
             first = plus(minus(start, self.plan.pad_before), self.windowed.box.start)
-            yield start, Window(index, first, self.windowed.image_XYZ[part], self.labels_XYZ[part])
+            yield start, Window(index, first, self.windowed.image_XYZ[inside], self.labels_XYZ[inside])
 
     def on_model_grid(self, voxel: Axis3) -> Float3:
         """A voxel of the scan in voxels of the model grid, fractions allowed."""
@@ -113,9 +113,9 @@ class WindowedScan:
         total_XYZ = torch.zeros(self.plan.padded)
         sum_KXYZ = torch.zeros(len(structures), *self.plan.padded)
         for start, window in self:
-            part = self.plan.slices(start)
-            sum_KXYZ[(slice(None), *part)] += ask(window, structures).float().cpu() * importance_XYZ
-            total_XYZ[part] += importance_XYZ
+            inside = self.plan.slices(start)
+            sum_KXYZ[(slice(None), *inside)] += ask(window, structures).float().cpu() * importance_XYZ
+            total_XYZ[inside] += importance_XYZ
         stitched_KXYZ = torch.where(total_XYZ > 0, sum_KXYZ / total_XYZ.clamp_min(1e-9), NO_PROMPT)
         stitched_KXYZ = stitched_KXYZ[(slice(None), *self.plan.inner.slices())]
         whole_KXYZ = torch.full((len(structures), *self.grid.shape), _FLOOR)

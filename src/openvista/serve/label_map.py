@@ -89,11 +89,11 @@ class LabelMap:
         return [box for box in suspects if box != _NOTHING]
 
     def _measure(self, item: ObjectState) -> None:
-        part = self._session.open_scan.show(item)
-        inside_XYZ = part.values_XYZ > 0
+        crop = self._session.open_scan.show(item)
+        inside_XYZ = crop.values_XYZ > 0
         self.voxels[item.id] = int(np.count_nonzero(inside_XYZ))
         box = Box.around(inside_XYZ)
-        self._boxes[item.id] = _NOTHING if box is None else box.shifted(part.start)
+        self._boxes[item.id] = _NOTHING if box is None else box.shifted(crop.start)
 
     def _compose(self, box: Box) -> Box | None:
         """Decide the voxels of a box anew."""
@@ -109,12 +109,12 @@ class LabelMap:
 
     def _cropped(self, item: ObjectState, box: Box) -> Crop:
         """An object's logits on what it shares with a box, counted from the box's first voxel."""
-        part = self._session.open_scan.show(item)
-        shared = part.box.intersect(box)
+        crop = self._session.open_scan.show(item)
+        shared = crop.box.intersect(box)
         if shared is None:
-            return Crop.nothing(part.values_XYZ.dtype)
+            return Crop.nothing(crop.values_XYZ.dtype)
         x, y, z = (a - o for a, o in zip(shared.start, box.start, strict=True))
-        return Crop((x, y, z), part.values_XYZ[shared.slices(part.start)])
+        return Crop((x, y, z), crop.values_XYZ[shared.slices(crop.start)])
 
 
 _NOTHING = Box((0, 0, 0), (0, 0, 0))

@@ -59,17 +59,17 @@ def make_supervoxels(
     box = Box.around(body, [math.ceil(_MARGIN_MM / mm) for mm in scan.grid.spacing])
     if box is None:
         raise ScanError(f"{scan.name}: nothing above {AIR_HU:g} HU; is it a CT in HU?")
-    part, body = crop(scan, box), body[box.slices()]
-    grid = working_grid(part.grid, most_voxels)
-    body_part_XYZ = ras_voxels(Scan(body.astype(np.uint8), part.grid))
-    body_XYZ = resample(body_part_XYZ, part.grid.in_ras_order(), grid).numpy() > 0.5
+    cropped, body = crop(scan, box), body[box.slices()]
+    grid = working_grid(cropped.grid, most_voxels)
+    own_body_XYZ = ras_voxels(Scan(body.astype(np.uint8), cropped.grid))
+    body_XYZ = resample(own_body_XYZ, cropped.grid.in_ras_order(), grid).numpy() > 0.5
     if not body_XYZ.any():  # thinner than the working voxels
         body_XYZ = np.ones(grid.shape, bool)
-    features = source.features(part, grid, progress)
+    features = source.features(cropped, grid, progress)
     progress(Progress("cluster", 0, 1))
     coarse = cluster(features, body_XYZ, clustering)
     labels = np.zeros(scan.grid.shape, np.uint16)
-    labels[box.slices()] = _on_scan(coarse, grid, part.grid, body)
+    labels[box.slices()] = _on_scan(coarse, grid, cropped.grid, body)
     progress(Progress("cluster", 1, 1))
     logger.info("%s: %d supervoxels, worked on at %s", scan.name, labels.max(), grid.shape)
     return Segmentation(labels, scan.grid, {}, {}, scan, provenance(source, clustering))
@@ -116,7 +116,7 @@ def provenance(source: FeatureSource, clustering: Clustering) -> dict[str, objec
 
 
 def _on_scan(labels_XYZ: NDArray[np.int32], grid: Grid, target: Grid, body: NDArray[np.bool_]) -> NDArray[np.uint16]:
-    """Labels from the working grid on the part's own voxels, 0 outside ``body``."""
+    """Labels from the working grid on the voxels of the target, a cropped scan's; 0 outside ``body``."""
     if grid == target.in_ras_order():
         return np.where(body, in_file_order(labels_XYZ, target), 0).astype(np.uint16)
     _, nearest = ndimage.distance_transform_edt(labels_XYZ == 0, grid.spacing, return_indices=True)
