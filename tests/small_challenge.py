@@ -27,6 +27,17 @@ def box_of(mask_ZYX):
     return values | {"z_mid_x_min": x[0], "z_mid_x_max": x[-1]}
 
 
+def empty(shape=(9, 9, 9)):
+    return np.zeros(shape, bool)
+
+
+def block(first, stop, shape=(9, 9, 9)):
+    """A mask with one block, half-open."""
+    mask = empty(shape)
+    mask[tuple(slice(a, b) for a, b in zip(first, stop, strict=True))] = True
+    return mask
+
+
 def two_balls(shape=(20, 24, 28)):
     """Label map [Z, Y, X] with two balls apart from each other."""
     places = np.stack(np.indices(shape), -1)

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import torch
 
+from openvista.evaluate.run_folder import RunInfo
 from openvista.evaluate.score import CaseRecord, Score
 from openvista.inference.device import Compute
 from openvista.model import Model
@@ -25,6 +26,25 @@ PRESET = Preset(
     branches=("automatic", "point"),
 )
 CARD = ModelCard.from_preset(PRESET, name="tiny", classes=(1, 3, 23), licence="none", weights_sha256="0" * 64)
+
+INFO = RunInfo(
+    **dict.fromkeys(("command", "started", "version", "precision", "datalist", "datalist_sha256", "split"), "x"),
+    model="a",
+    weights_sha256="0" * 64,
+    cases=("c0",),
+    protocol="auto",
+    oracle=False,
+    profile="best",
+    seed=0,
+    clicks=(),
+    habits=(),
+    tolerance_mm=2.0,
+    tolerances={},
+    surface="elements",
+    only_in_slices=(),
+    names={1: "liver", 3: "spleen"},
+)
+"""A run without clicks, of which nothing is known."""
 
 
 def tiny_network(seed: int = 5):

@@ -6,30 +6,13 @@ import numpy as np
 import pytest
 
 from openvista.cvpr.case_file import read_case_file
-from openvista.cvpr.evaluate import (
-    Outcome,
-    area,
-    iterate,
-    score_case,
-    score_labels,
-    write_table,
-)
+from openvista.cvpr.evaluate import Outcome, area, iterate, score_case, score_labels, write_table
 from openvista.cvpr.image import Reading
 from openvista.cvpr.predict import Deadline, Predictor
 from openvista.geometry.box import Box
 from openvista.simulate.challenge_user import ArrayClick, MiddleBox
-from small_challenge import two_balls, write_case
+from small_challenge import block, two_balls, write_case
 from small_evaluation import PRESET, tiny_model
-
-
-def empty(shape=(9, 9, 9)):
-    return np.zeros(shape, bool)
-
-
-def block(first, stop, shape=(9, 9, 9)):
-    mask = empty(shape)
-    mask[tuple(slice(a, b) for a, b in zip(first, stop, strict=True))] = True
-    return mask
 
 
 def test_the_area_is_that_of_trapezoids():

@@ -17,26 +17,8 @@ from openvista.evaluate.compare import (
     write_comparison,
 )
 from openvista.evaluate.report.results import Results
-from openvista.evaluate.run_folder import RunInfo
-from small_evaluation import make_record, make_score
+from small_evaluation import INFO, make_record, make_score
 
-INFO = RunInfo(
-    **dict.fromkeys(("command", "started", "version", "precision", "datalist", "datalist_sha256", "split"), "x"),
-    model="a",
-    weights_sha256="0" * 64,
-    cases=("c0",),
-    protocol="auto",
-    oracle=False,
-    profile="best",
-    seed=0,
-    clicks=(),
-    habits=(),
-    tolerance_mm=2.0,
-    tolerances={},
-    surface="elements",
-    only_in_slices=(),
-    names={1: "liver", 3: "spleen"},
-)
 NAN = float("nan")
 
 

@@ -15,17 +15,7 @@ from openvista.simulate.challenge_user import (
 )
 from openvista.simulate.clicks import Clicks, joined
 from openvista.simulate.objects import ClickObjects
-from small_challenge import two_balls
-
-
-def empty(shape=(9, 9, 9)):
-    return np.zeros(shape, bool)
-
-
-def block(first, stop, shape=(9, 9, 9)):
-    mask = empty(shape)
-    mask[tuple(slice(a, b) for a, b in zip(first, stop, strict=True))] = True
-    return mask
+from small_challenge import block, empty, two_balls
 
 
 def objects_of(*masks_XYZ, known=None):

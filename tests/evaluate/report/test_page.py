@@ -1,6 +1,7 @@
 """The pieces of a report's page: escaped text, dashes for what is not known, and no more pictures than can be seen."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -16,39 +17,23 @@ from openvista.evaluate.report.page import (
     with_interval,
 )
 from openvista.evaluate.report.pictures import Picture
-from openvista.evaluate.run_folder import RunInfo
 from openvista.evaluate.statistics import Statistic, summarise
-from small_evaluation import make_record, make_score
+from small_evaluation import INFO, make_record, make_score
 
 HOSTILE = "<script>alert('1')</script> & co"
-INFO = RunInfo(
+HOSTILE_INFO = replace(
+    INFO,
     command=f"openvista evaluate '{HOSTILE}'",
-    started="2025-01-01T00:00:00+00:00",
-    version="1",
     model=HOSTILE,
-    weights_sha256="0" * 64,
-    precision="cpu, float32",
     datalist=HOSTILE,
-    datalist_sha256="1" * 64,
-    split="testing",
     cases=("ct0", "ct1"),
-    protocol="auto",
-    oracle=False,
-    profile="best",
-    seed=0,
-    clicks=(),
-    habits=(),
-    tolerance_mm=2.0,
-    tolerances={},
-    surface="elements",
-    only_in_slices=(),
     names={1: "liver", 3: HOSTILE},
 )
 RECORDS = [make_record(f"ct{n}", make_score(1, 0.9 - n / 10), make_score(3, 0.4 + n / 10)) for n in range(2)]
 
 
 def test_text_of_users_never_becomes_html():
-    whole = report_page(INFO, RECORDS, summarise(RECORDS), HOSTILE)
+    whole = report_page(HOSTILE_INFO, RECORDS, summarise(RECORDS), HOSTILE)
     assert "<script" not in whole
     assert whole.count("&lt;script&gt;") >= 6  # title, heading, line below, structure, command, origin
     for part in (page(HOSTILE, ""), section(HOSTILE, ""), definitions([(HOSTILE, HOSTILE)])):
@@ -75,7 +60,7 @@ def test_a_table_has_its_cells_in_order_and_at_most_one_total(total):
 
 
 def test_the_last_row_of_the_structures_is_the_mean():
-    rows = structure_table(INFO, summarise(RECORDS)).split("<tr")[2:]
+    rows = structure_table(HOSTILE_INFO, summarise(RECORDS)).split("<tr")[2:]
     assert ["liver" in rows[0], "&lt;script" in rows[1], "mean over structures" in rows[2]] == [True] * 3
     assert ["class=total" in row for row in rows] == [False, False, True]
     assert "0.650" in rows[2]  # (0.85 + 0.45) / 2
@@ -87,12 +72,12 @@ def test_only_the_worst_pictures_are_embedded(tmp_path):
         path = tmp_path / f"{index}.png"
         path.write_bytes(b"picture %d" % index)
         pictures.append(Picture(f"case {index}", make_score(1, index / 30), path))
-    text = report_page(INFO, RECORDS, summarise(RECORDS), "", pictures)
+    text = report_page(HOSTILE_INFO, RECORDS, summarise(RECORDS), "", pictures)
     assert text.count("<img") == 24
     assert "case 23<" in text
     assert "case 24<" not in text
-    assert "Worst cases" not in report_page(INFO, RECORDS, summarise(RECORDS), "")
+    assert "Worst cases" not in report_page(HOSTILE_INFO, RECORDS, summarise(RECORDS), "")
 
 
 def test_a_run_without_any_score_has_a_page():
-    assert "mean Dice over structures" not in report_page(INFO, [], [], "nothing found")
+    assert "mean Dice over structures" not in report_page(HOSTILE_INFO, [], [], "nothing found")
