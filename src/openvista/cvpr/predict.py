@@ -87,7 +87,7 @@ class Predictor:
             labels_XYZ[box][better_XYZ] = value
         labels_ZYX = np.ascontiguousarray(labels_XYZ.transpose(2, 1, 0))
         for value, clicks in zip(request.ids, request.clicks, strict=True):
-            _obey(labels_ZYX, value, clicks)
+            _enforce(labels_ZYX, value, clicks)
         return labels_ZYX
 
     def _logits(self, open_scan: OpenScan, request: Request, index: int, deadline: Deadline) -> Crop:
@@ -168,7 +168,7 @@ def _bounded(logits: Crop, request: Request, index: int) -> Crop:
     return Crop(logits.start, np.where(allowed_XYZ, logits.values_XYZ, np.float32(OUTSIDE)))
 
 
-def _obey(labels_ZYX: Labels, value: int, clicks: tuple[ArrayClick, ...]) -> None:
+def _enforce(labels_ZYX: Labels, value: int, clicks: tuple[ArrayClick, ...]) -> None:
     """A clicked voxel is what the click says, so that the same click never has to be made again."""
     for click in clicks:
         if click.positive:

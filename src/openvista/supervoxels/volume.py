@@ -114,8 +114,8 @@ class Gathering:
         if len(rows) == 0:
             return
         first, stop = int(rows[0]), int(rows[-1]) + 1
-        part = self.values_XYZC.narrow(axis, first, stop - first)
-        part += along(weights[first:stop], slab_XYZC.float().cpu(), axis)
+        touched_XYZC = self.values_XYZC.narrow(axis, first, stop - first)
+        touched_XYZC += along(weights[first:stop], slab_XYZC.float().cpu(), axis)
 
     def volume(self) -> GridFeatures:
         """What came together."""
