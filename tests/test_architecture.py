@@ -22,13 +22,13 @@ BENCHMARKS = TESTS.parent / "benchmarks"
 LAYERS = [
     {"errors", "_version"},
     {"geometry", "anatomy", "network", "prompts", "distributed"},
-    {"metrics", "simulate", "structures", "weights"},
+    {"metrics", "simulate", "structures", "weights", "dicom_slices"},
     {"scan"},
     {"io", "prepare"},
-    {"datalist", "inference", "report"},
+    {"datalist", "inference", "report", "synthesis"},
     {"session", "train", "client"},
     {"model"},
-    {"supervoxels", "cvpr", "serve", "bundle"},
+    {"supervoxels", "cvpr", "serve", "bundle", "pacs"},
     {"evaluate"},
     {"cli", "__main__"},
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.anatomy.colours import Colour, colour_for
+from openvista.dicom_slices import DicomSlices
 from openvista.errors import AnatomyError, GridError
 from openvista.geometry.grid import Grid
 from openvista.structures import StructureRow, measure
@@ -27,6 +28,7 @@ class Scan:
         name: what to call it and its results; the file name without extensions.
         source: the file or folder it was read from.
         geometry: how a NIfTI source itself says where the voxels lie; results repeat it bit for bit.
+        dicom: the slices of a DICOM source; results in DICOM lie on them.
     """
 
     voxels: NDArray[np.generic]
@@ -34,6 +36,7 @@ class Scan:
     name: str = "scan"
     source: Path | None = None
     geometry: NiftiGeometry | None = field(default=None, repr=False)
+    dicom: DicomSlices | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.grid.shape:
