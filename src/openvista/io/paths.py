@@ -9,7 +9,7 @@ ITK_SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
 IMAGE_SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
 OUTPUT_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
 
-_DICOM_REMEDY = "DICOM input is not in this version; convert the series to NIfTI, for example with dcm2niix"
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".zip")
 
 
 def image_suffix(path: Path) -> str:
@@ -19,8 +19,12 @@ def image_suffix(path: Path) -> str:
 
 
 def scan_name(path: Path) -> str:
-    """What to call a scan: the file name without its image suffix (``ct.nii.gz`` -> ``ct``)."""
-    return path.name[: len(path.name) - len(image_suffix(path))] or path.name
+    """What to call a scan: the name of its file without the ending (``ct.nii.gz`` -> ``ct``), or of its folder."""
+    if path.name.upper() == "DICOMDIR" or path.name in ("", ".."):
+        path = path.resolve()
+        path = path.parent if path.name.upper() == "DICOMDIR" else path
+    suffix = image_suffix(path) or (path.suffix if path.suffix.lower() in DICOM_SUFFIXES else "")
+    return path.name[: len(path.name) - len(suffix)] or path.name or "scan"
 
 
 def sidecar_path(path: Path) -> Path:
@@ -43,7 +47,7 @@ def result_path(output: str | Path, name: str) -> Path:
 
 
 def find_image(path: str | Path) -> Path:
-    """The image file that a user's path means: the file itself, or the only image in a folder.
+    """The image that a user's path means: the file itself, the only image in a folder, or the folder of a DICOM series.
 
     Raises:
         ScanError: nothing is there, it is no image format we read, or a folder holds none or several images.
@@ -52,37 +56,37 @@ def find_image(path: str | Path) -> Path:
     if not path.exists():
         raise ScanError(f"{path}: there is no such file or folder; check the path")
     if path.is_dir():
-        return _only_image_in(path)
-    if path.suffix.lower() == ".zip" or _is_dicom(path):
-        raise ScanError(f"{path}: {_DICOM_REMEDY}")
+        return _image_in(path)
     if not path.is_file():
         raise ScanError(f"{path}: not a regular file; give an image file")
-    if not image_suffix(path):
-        raise ScanError(f"{path}: not an image format we read; use one of {', '.join(IMAGE_SUFFIXES)}")
+    if not image_suffix(path) and not may_be_dicom(path):
+        raise ScanError(f"{path}: not an image format we read; use DICOM or one of {', '.join(IMAGE_SUFFIXES)}")
     return path
 
 
-def _only_image_in(folder: Path) -> Path:
-    try:
-        files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    except OSError as error:
-        raise ScanError(f"{folder}: cannot be listed: {error.strerror}; check its permissions") from error
-    images = [file for file in files if image_suffix(file)]
-    if len(images) == 1:
-        return images[0]
-    if images:
-        raise ScanError(f"{folder}: holds {len(images)} images ({images[0].name}, ...); name the one you mean")
-    if any(_is_dicom(file) for file in files):
-        raise ScanError(f"{folder}: {_DICOM_REMEDY}")
-    raise ScanError(f"{folder}: no image in this folder; give a file that ends with {', '.join(IMAGE_SUFFIXES)}")
-
-
-def _is_dicom(path: Path) -> bool:
-    """A DICOM part 10 file has the letters DICM behind a preamble of 128 bytes (PS3.10 §7.1)."""
-    if path.suffix.lower() in (".dcm", ".dicom", ".ima"):
+def may_be_dicom(path: Path) -> bool:
+    """A folder, a zip, or a file that is named or begins like DICOM: "DICM" after 128 bytes (PS3.10 §7.1)."""
+    if path.is_dir() or path.suffix.lower() in DICOM_SUFFIXES:
         return True
     try:
         with path.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
     except OSError:
         return False
+
+
+def _image_in(folder: Path) -> Path:
+    try:
+        files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+    except OSError as error:
+        raise ScanError(f"{folder}: cannot be listed: {error.strerror}; check its permissions") from error
+    images = [file for file in files if image_suffix(file) and file.is_file()]
+    if len(images) == 1:
+        return images[0]
+    if images:
+        raise ScanError(f"{folder}: holds {len(images)} images ({images[0].name}, ...); name the one you mean")
+    if any(may_be_dicom(file) for file in files):
+        return folder
+    raise ScanError(
+        f"{folder}: no image in this folder; give a DICOM series, or a file that ends with {', '.join(IMAGE_SUFFIXES)}"
+    )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.anatomy.colours import from_hex
-from openvista.errors import ScanError
+from openvista.errors import ScanError, needs_extra
 from openvista.geometry.grid import Grid
 from openvista.io.label_table import LabelTable
 from openvista.io.paths import NIFTI_SUFFIXES, find_image, image_suffix, scan_name, sidecar_path
@@ -19,21 +19,31 @@ from openvista.structures import present_ids
 logger = logging.getLogger(__name__)
 
 
-def read_scan(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Scan:
+def read_scan(
+    path: str | Path, *, series: str | None = None, fill_gaps: bool = False, max_voxels: int = MAX_VOXELS
+) -> Scan:
     """Read a CT.
 
     Args:
-        path: NIfTI (``.nii``, ``.nii.gz``), or with the extra ``formats`` NRRD and MHA; or a folder with one image.
+        path: NIfTI (``.nii``, ``.nii.gz``), or with the extra ``formats`` NRRD and MHA; a folder with one such image;
+            or with the extra ``dicom`` a series: folder, zip, DICOMDIR, enhanced file, or one file of the series.
+        series: which DICOM series, if there are several: UID, its beginning, number or description.
+        fill_gaps: interpolate slices that are missing from a DICOM series instead of refusing it.
         max_voxels: a larger scan is refused by its header, before its voxels are read.
 
     Returns:
-        Voxels [X, Y, Z] in HU and in the file's own order: int16 where the file holds unscaled integers, else float32.
+        Voxels [X, Y, Z] in HU and in the file's own order: int16 where the file holds whole numbers, else float32.
 
     Raises:
         ScanError: missing, unreadable, damaged, not a 3D image of numbers, NaN or infinite values, useless affine.
-        MissingExtraError: NRRD or MHA without SimpleITK.
+        MissingExtraError: NRRD or MHA without SimpleITK, DICOM without pydicom.
     """
     file = find_image(path)
+    if not image_suffix(file):
+        with needs_extra("pydicom", "dicom", "read DICOM"):
+            from openvista.io.dicom.read import read_dicom
+
+        return read_dicom(file, series=series, fill_gaps=fill_gaps, max_voxels=max_voxels)
     raw = _read_raw(file, max_voxels)
     grid = make_grid(file, raw.values.shape, raw.affine)
     return Scan(to_hu(file, raw), grid, scan_name(file), file, raw.geometry)
