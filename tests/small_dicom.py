@@ -8,7 +8,6 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-import gdcm
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
@@ -241,13 +240,17 @@ def _save(header: Dataset, file: Path, syntax: str, pixels: NDArray[np.int16]) -
 
 def _recompress(file: Path) -> None:
     """To JPEG lossless, for which pydicom has no encoder. GDCM changes headers: only its pixels are taken."""
+    import gdcm  # brings its own zlib: loaded before Python's, Python's crashes
+
     whole = dcmread(file)
-    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader = gdcm.ImageReader()
     reader.SetFileName(str(file))
     assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
     change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
     change.SetInput(reader.GetImage())
     assert change.Change()
+    writer = gdcm.ImageWriter()
     writer.SetFileName(str(file))
     writer.SetFile(reader.GetFile())
     writer.SetImage(change.GetOutput())
