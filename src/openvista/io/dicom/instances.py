@@ -46,6 +46,7 @@ _TAGS = [
     "Rows",
     "Columns",
     "SamplesPerPixel",
+    "PixelPresentation",
     "NumberOfFrames",
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -54,6 +55,7 @@ _TAGS = [
     "SpacingBetweenSlices",
     "RescaleSlope",
     "RescaleIntercept",
+    "RescaleType",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 ]
@@ -70,7 +72,8 @@ class Frame:
         orientation: direction cosines of a row and a column, LPS; ``None`` where the header does not say.
         spacing: mm between rows and between columns; ``None`` where the header does not say.
         thickness: mm from this slice to the next, as the header claims; ``None`` where it does not.
-        slope, intercept: stored value to HU.
+        slope, intercept: stored value to HU, ...
+        unit: ... or to what Rescale Type says instead; "" where it says nothing.
         image_type: Image Type, or Frame Type.
         acquisition: what tells apart images of one place: acquisition and point in time.
     """
@@ -83,6 +86,7 @@ class Frame:
     thickness: float | None
     slope: float
     intercept: float
+    unit: str
     image_type: tuple[str, ...]
     acquisition: tuple[str, ...]
 
@@ -99,7 +103,7 @@ class Instance:
         number: of the series, "" where missing.
         description: of the series; may hold anything, so it belongs in no log.
         rows, columns: size of a frame; 0 in objects that are no image.
-        samples: values per pixel.
+        colour: its pixels are colours, or numbers that stand for colours.
         frames: of the image.
     """
 
@@ -113,7 +117,7 @@ class Instance:
     description: str = field(repr=False)
     rows: int
     columns: int
-    samples: int
+    colour: bool
     frames: tuple[Frame, ...] = field(repr=False)
 
 
@@ -146,7 +150,7 @@ def _instance_of(file: Path, header: Dataset) -> Instance:
         description=_text(header, "SeriesDescription"),
         rows=rows,
         columns=columns,
-        samples=int(header.get("SamplesPerPixel") or 1),
+        colour=int(header.get("SamplesPerPixel") or 1) > 1 or _text(header, "PixelPresentation") in ("COLOR", "MIXED"),
         frames=_frames_of(file, header) if rows and columns else (),
     )
 
@@ -184,6 +188,7 @@ def _frame(file: Path, index: int, sources: list[Dataset]) -> Frame:
         thickness=abs(distance[0]) or None if distance else None,
         slope=slope[0] if slope else 1.0,
         intercept=intercept[0] if intercept else 0.0,
+        unit=_text(scaling, "RescaleType").upper(),
         image_type=tuple(str(word).strip().upper() for word in _values(image_type)),
         acquisition=tuple(
             _text(source, keyword)

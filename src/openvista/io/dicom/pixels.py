@@ -56,7 +56,7 @@ def frames_in_hu(file: Path, whole: Dataset, frames: Sequence[Frame]) -> Iterato
     """
     padding = _padding(whole)
     try:
-        _check_size(file, whole)
+        _check_kind(file, whole)
         decoded = iter_pixels(whole, indices=[frame.index for frame in frames])
         for frame, stored in zip(frames, decoded, strict=True):
             yield _to_hu(file, stored, frame, padding)
@@ -66,10 +66,11 @@ def frames_in_hu(file: Path, whole: Dataset, frames: Sequence[Frame]) -> Iterato
         raise ScanError(f"{file}: its pixels ({name}) cannot be unpacked: {first_line(error)}") from error
 
 
-def _check_size(file: Path, whole: Dataset) -> None:
-    """Uncompressed pixels must be all there: pydicom fills up or shifts what is cut short."""
+def _check_kind(file: Path, whole: Dataset) -> None:
     if whole.get("BitsAllocated") not in (8, 16, 32):
         raise ScanError(f"{file}: {whole.get('BitsAllocated')} bits for a pixel is no CT; export the series again")
+    if whole.get("ModalityLUTSequence"):
+        raise ScanError(f"{file}: its HU are in a lookup table, which is not read; export it with slope and intercept")
 
 
 def _padding(whole: Dataset) -> tuple[int, int] | None:
@@ -98,7 +99,10 @@ def _to_hu(file: Path, stored: NDArray[Any], frame: Frame, padding: tuple[int, i
         hu = (stored * np.float64(frame.slope) + np.float64(frame.intercept)).astype(np.float32)
     if padding is not None:
         low, high = sorted(end * frame.slope + frame.intercept for end in padding)
-        if high < _TISSUE_HU[0] or low > _TISSUE_HU[1]:
+        if high < _TISSUE_HU[0]:
+            # lossy compression smears the edge of the field: what is nearer to the padding than to air is no air either
+            hu[hu <= max(high, (high + AIR_HU) / 2)] = AIR_HU
+        elif low > _TISSUE_HU[1]:
             hu[(stored >= padding[0]) & (stored <= padding[1])] = AIR_HU
         else:
             logger.warning("%s: its padding value is %g HU, which tissue has as well: it stays", file, low)

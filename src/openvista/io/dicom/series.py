@@ -19,6 +19,7 @@ SAME_PLACE_MM = 0.01
 
 _SAME_DIRECTION = 1e-3  # 0.5 mm at the end of 500 mm: rounding in a header, not another orientation
 _LISTED_DESCRIPTION = 64
+_HU = ("", "HU", "HU_MOD", "US")  # Rescale Type (PS3.3 C.11.1.1.2); US is "unspecified"
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,12 +166,17 @@ def _matching(found: list[Series], wanted: str) -> list[Series]:
 
 
 def _with_neighbours(instance: Instance) -> list[Instance]:
-    """A classic slice with the others of its series beside it; a multi-frame file is whole by itself."""
+    """A classic slice with the others of its series beside it; a multi-frame file is whole by itself.
+
+    Another image of the same place is another version of the file that was named, and left out.
+    """
     if len(instance.frames) != 1 or not instance.series:
         return [instance]
+    place = instance.frames[0].position
     files = [file for file in files_at(instance.file.parent) if file.parent == instance.file.parent]
-    others = [read_instance(file) for file in files if file != instance.file]
-    series = [instance, *(one for one in others if one is not None and one.series == instance.series)]
+    others = [one for file in files if file != instance.file and (one := read_instance(file)) is not None]
+    same = [one for one in others if one.series == instance.series and one.frames]
+    series = [instance, *(one for one in same if one.frames[0].position != place)]
     if len(series) > 1:
         logger.info("%s: read with the %d other files of its series", instance.file, len(series) - 1)
     return sorted(series, key=lambda one: one.file)
@@ -218,12 +224,12 @@ def _volumes_of(instances: list[Instance]) -> list[Series]:
     ]
 
 
-_NO_FRAME = Frame(Path(), 0, None, None, None, None, 1.0, 0.0, (), ())
+_NO_FRAME = Frame(Path(), 0, None, None, None, None, 1.0, 0.0, "", (), ())
 
 
 def _share_a_volume(instance: Instance, frame: Frame, other: Instance, first: Frame) -> bool:
-    same = (instance.rows, instance.columns, instance.samples, instance.frame_of_reference)
-    if same != (other.rows, other.columns, other.samples, other.frame_of_reference):
+    same = (instance.rows, instance.columns, instance.colour, instance.frame_of_reference)
+    if same != (other.rows, other.columns, other.colour, other.frame_of_reference):
         return False
     return _close(frame.orientation, first.orientation) and _close(frame.spacing, first.spacing)
 
@@ -242,8 +248,10 @@ def _left_out(instance: Instance, frame: Frame | None) -> str:
         return "no image"
     if instance.modality != "CT":
         return f"{instance.modality or 'no modality'}, not CT"
-    if instance.samples != 1:
+    if instance.colour:
         return "a picture in colour"
+    if frame.unit not in _HU:
+        return f"values are {frame.unit}, not HU"
     if "LOCALIZER" in frame.image_type:
         return "localizer"
     if frame.position is None or frame.orientation is None or frame.spacing is None:
