@@ -5,6 +5,7 @@
     OpenVistaError                 base of all; exit code 1: we failed
     └── InputError                 what the user gave is wrong; exit code 2
         ├── ScanError              the image file cannot be read, or is not a 3D CT
+        │   └── TooLargeError      it holds more than is taken
         ├── GridError              shape or affine are unusable, or two grids differ
         ├── AnatomyError           a class name or id nobody knows
         ├── PromptError            a prompt that cannot be answered (click outside the scan, ...)
@@ -39,6 +40,10 @@ class InputError(OpenVistaError):
 
 class ScanError(InputError):
     """The image file is missing, unreadable, not 3D, empty or holds unusable values."""
+
+
+class TooLargeError(ScanError):
+    """The image holds more files or bytes than are taken."""
 
 
 class GridError(InputError):

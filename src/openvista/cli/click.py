@@ -9,7 +9,19 @@ import typer
 from openvista.cli.console import progress_bar, say, set_up_logging
 from openvista.cli.drawn_text import Contour, Points, Ranges, parse_box, parse_lasso, parse_scribble
 from openvista.cli.files import read_checked, result_targets, write_result
-from openvista.cli.options import Device, ModelName, Output, Precision, Preview, ProfileName, Quiet, Verbose
+from openvista.cli.options import (
+    CT_HELP,
+    Device,
+    DicomSeries,
+    FillGaps,
+    ModelName,
+    Output,
+    Precision,
+    Preview,
+    ProfileName,
+    Quiet,
+    Verbose,
+)
 from openvista.errors import InputError, PromptError
 from openvista.io import read_segmentation
 from openvista.io.paths import image_suffix, scan_name
@@ -88,7 +100,7 @@ Overlap = Annotated[
 
 
 def click(
-    scan: Annotated[Path, typer.Argument(metavar="CT", help="NIfTI, NRRD or MHA file, or a folder with one image.")],
+    scan: Annotated[Path, typer.Argument(metavar="CT", help=f"{CT_HELP}; or a folder with one image.")],
     at: At = None,
     class_name: ClassName = None,
     new: New = None,
@@ -109,6 +121,8 @@ def click(
     device: Device = "auto",
     precision: Precision = "auto",
     profile: ProfileName = "best",
+    series: DicomSeries = None,
+    fill_gaps: FillGaps = False,
     preview: Preview = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -147,7 +161,7 @@ def click(
     if overlap not in ("order", "logit", "layers"):
         raise InputError(f"no overlap policy {overlap!r}: there is order, logit, layers")
     engine = load_model(model, device, precision)
-    image = read_checked(scan, strict=False)
+    image = read_checked(scan, False, series, fill_gaps)
     work = engine.open(image, session if known else None, profile=profile)
     with progress_bar(image.name, quiet) as progress:
         brought = work.start_from(read_segmentation(start)) if start is not None else []

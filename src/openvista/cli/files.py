@@ -68,13 +68,13 @@ def work_on_each(items: Sequence[Item], work: Callable[[Item], None], failure: s
         raise InputError(f"{failed} of {len(items)} {failure}; the others are done")
 
 
-def read_checked(path: Path, strict: bool) -> Scan:
-    """A scan; what looks odd about it is said, or refused if strict.
+def read_checked(path: Path, strict: bool, series: str | None = None, fill_gaps: bool = False) -> Scan:
+    """A scan, see :func:`openvista.io.read_scan`; what looks odd about it is said, or refused if strict.
 
     Raises:
         ScanError: it cannot be read, or looks odd.
     """
-    scan = read_scan(path)
+    scan = read_scan(path, series=series, fill_gaps=fill_gaps)
     warnings = check_scan(scan)
     if warnings and strict:
         raise ScanError(f"{path}: {'; '.join(warning.message for warning in warnings)}")

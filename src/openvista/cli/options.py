@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+CT_HELP = "DICOM series (folder, zip, DICOMDIR or file), NIfTI, NRRD or MHA"
 PRECISION = typer.Option(help="auto, float32, bfloat16, float16.")
 
 
@@ -37,6 +38,15 @@ Output = Annotated[
         "A file (one scan) or a folder. Default: [cyan]<scan>_seg.nii.gz[/cyan] in the current folder.",
     ),
 ]
+DicomSeries = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        metavar="UID",
+        help="Which DICOM series: UID or its beginning, number or description. Default: the CT.",
+    ),
+]
+FillGaps = Annotated[bool, typer.Option("--fill-gaps", help="Interpolate slices that are missing from a DICOM series.")]
 Preview = Annotated[bool, typer.Option("--preview", help="Write a picture beside the result, a .png file.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Mapping = Annotated[

@@ -8,14 +8,25 @@ import typer
 import openvista
 from openvista.cli.console import progress_bar, set_up_logging
 from openvista.cli.files import read_checked, result_targets, work_on_each, write_result
-from openvista.cli.options import Device, ModelName, Output, Precision, Preview, ProfileName, Quiet, Verbose, joined
+from openvista.cli.options import (
+    CT_HELP,
+    Device,
+    DicomSeries,
+    FillGaps,
+    ModelName,
+    Output,
+    Precision,
+    Preview,
+    ProfileName,
+    Quiet,
+    Verbose,
+    joined,
+)
 from openvista.inference.profiles import find_profile
 
 
 def segment(
-    scans: Annotated[
-        list[Path], typer.Argument(metavar="CT...", help="NIfTI, NRRD or MHA files; or folders with one image each.")
-    ],
+    scans: Annotated[list[Path], typer.Argument(metavar="CT...", help=f"{CT_HELP}; or folders with one image each.")],
     output: Output = None,
     classes: Annotated[
         list[str] | None,
@@ -35,6 +46,8 @@ def segment(
     overlap: Annotated[float | None, typer.Option(help="Share of a window covered again by the next, 0..1.")] = None,
     table: Annotated[bool, typer.Option("--table", help="Print volumes and HU; write <scan>_seg.csv.")] = False,
     preview: Preview = False,
+    series: DicomSeries = None,
+    fill_gaps: FillGaps = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse scans that do not look like CT.")] = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -49,6 +62,8 @@ def segment(
 
       openvista segment ct.nii.gz -o out/ --class "spinal cord" --class mandible --table --preview
 
+      openvista segment dicom/ -o out/ --series 1.2.840.113704.1
+
       openvista segment case1.nii.gz case2.nii.gz -o out/
     """
     set_up_logging(verbose, quiet)
@@ -59,7 +74,7 @@ def segment(
     engine.vocabulary.expand(asked)  # an unknown name should not cost reading the scan
 
     def work(path: Path) -> None:
-        scan = read_checked(path, strict)
+        scan = read_checked(path, strict, series, fill_gaps)
         with progress_bar(scan.name, quiet) as progress:
             result = engine.segment(scan, asked, profile=choices, progress=progress)
         write_result(result, targets[path], table, preview, quiet)

@@ -12,7 +12,18 @@ from rich.progress import TaskID
 
 from openvista.cli.console import STAGES, bars, error_console, say, set_up_logging
 from openvista.cli.files import check_folder
-from openvista.cli.options import Device, Overwrite, Preview, Quiet, Verbose, model_option, output_option
+from openvista.cli.options import (
+    CT_HELP,
+    Device,
+    DicomSeries,
+    FillGaps,
+    Overwrite,
+    Preview,
+    Quiet,
+    Verbose,
+    model_option,
+    output_option,
+)
 from openvista.datalist import DataList, read_datalist, write_datalist
 from openvista.errors import InputError, MissingExtraError, OutputError
 from openvista.inference.device import find_device
@@ -42,7 +53,7 @@ _KINDS = ("model", "intensity", "sam")
 
 def supervoxels(
     scans: Annotated[
-        list[Path] | None, typer.Argument(metavar="CT...", help="NIfTI, NRRD or MHA files; or folders with one image.")
+        list[Path] | None, typer.Argument(metavar="CT...", help=f"{CT_HELP}; or folders with one image.")
     ] = None,
     datalist: Annotated[
         Path | None, typer.Option("-l", "--datalist", help="A JSON data list, instead of scans; a new one is written.")
@@ -65,6 +76,8 @@ def supervoxels(
     ] = None,
     sigma: Annotated[float, typer.Option(help="Smoothing of the features beforehand, in mm.")] = 3.0,
     split: Annotated[str, typer.Option(help="Of a data list: training, testing or all.")] = "training",
+    series: DicomSeries = None,
+    fill_gaps: FillGaps = False,
     preview: Preview = False,
     overwrite: Overwrite = False,
     workers: Annotated[
@@ -105,7 +118,7 @@ def supervoxels(
     source = _source(features, model, device, quiet)
     if compactness is None:
         clustering = replace(clustering, compactness=source.compactness)
-    settings = JobSettings(source, clustering, overwrite, preview)
+    settings = JobSettings(source, clustering, overwrite, preview, series, fill_gaps)
     with _bars(len(jobs), quiet) as (progress, done):
         outcomes = do_jobs(jobs, settings, min(workers or usual_workers(), len(jobs)), progress, done)
     if listed is not None and list_target is not None and any(outcome.error is None for outcome in outcomes):

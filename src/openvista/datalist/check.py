@@ -203,7 +203,7 @@ def _check_case(case: AnyCase, part: str, listed: DataList) -> CaseReport:
 
 def _check_image(file: Path, problems: list[Problem]) -> Grid | None:
     """The image's grid; ``None`` when it cannot be read."""
-    if not file.is_file():
+    if not file.exists():
         problems.append(Problem("missing", f"image {file} does not exist", True, "image"))
         return None
     try:

@@ -262,8 +262,8 @@ def refuse_missing(listed: DataList) -> None:
     """
     for case in listed.every_case:
         label = case.label if isinstance(case, Case) else None
-        for file in (case.image, label, case.pseudo_label, case.supervoxels):
-            if file is not None and not file.is_file():
+        for file in (case.image, label, case.pseudo_label, case.supervoxels):  # an image may be a folder of slices
+            if file is not None and not (file.exists() if file is case.image else file.is_file()):
                 raise DataListError(
                     f"data list {listed.path} names {file}, which does not exist; "
                     f"'openvista datalist check {listed.path}' tells all that is missing"

@@ -9,7 +9,7 @@ ITK_SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
 IMAGE_SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
 OUTPUT_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
 
-DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".zip")
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
 
 def image_suffix(path: Path) -> str:
@@ -23,7 +23,7 @@ def scan_name(path: Path) -> str:
     if path.name.upper() == "DICOMDIR" or path.name in ("", ".."):
         path = path.resolve()
         path = path.parent if path.name.upper() == "DICOMDIR" else path
-    suffix = image_suffix(path) or (path.suffix if path.suffix.lower() in DICOM_SUFFIXES else "")
+    suffix = image_suffix(path) or (path.suffix if path.suffix.lower() in (*DICOM_SUFFIXES, ".zip") else "")
     return path.name[: len(path.name) - len(suffix)] or path.name or "scan"
 
 
@@ -59,20 +59,24 @@ def find_image(path: str | Path) -> Path:
         return _image_in(path)
     if not path.is_file():
         raise ScanError(f"{path}: not a regular file; give an image file")
-    if not image_suffix(path) and not may_be_dicom(path):
+    if not image_suffix(path) and not _holds_slices(path):
         raise ScanError(f"{path}: not an image format we read; use DICOM or one of {', '.join(IMAGE_SUFFIXES)}")
     return path
 
 
 def may_be_dicom(path: Path) -> bool:
-    """A folder, a zip, or a file that is named or begins like DICOM: "DICM" after 128 bytes (PS3.10 §7.1)."""
-    if path.is_dir() or path.suffix.lower() in DICOM_SUFFIXES:
+    """A file that is named or begins like DICOM: "DICM" after 128 bytes (PS3.10 §7.1)."""
+    if path.suffix.lower() in DICOM_SUFFIXES:
         return True
     try:
         with path.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
     except OSError:
         return False
+
+
+def _holds_slices(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() == ".zip" or may_be_dicom(path)
 
 
 def _image_in(folder: Path) -> Path:
@@ -85,7 +89,7 @@ def _image_in(folder: Path) -> Path:
         return images[0]
     if images:
         raise ScanError(f"{folder}: holds {len(images)} images ({images[0].name}, ...); name the one you mean")
-    if any(may_be_dicom(file) for file in files):
+    if any(_holds_slices(file) for file in files):
         return folder
     raise ScanError(
         f"{folder}: no image in this folder; give a DICOM series, or a file that ends with {', '.join(IMAGE_SUFFIXES)}"

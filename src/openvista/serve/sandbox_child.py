@@ -12,21 +12,19 @@ import os
 import re
 import sys
 import zipfile
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from openvista.errors import InputError, ServiceError
+from openvista.errors import InputError, ServiceError, TooLargeError
 from openvista.io.paths import image_suffix
+from openvista.io.zipped import unpack
 
 VOXELS_FILE = "voxels.npy"
 ANSWER_FILE = "answer.json"
 SESSION_FILE = "session.ovsession"
 DETACHED = (".nhdr", ".mhd")
 """Endings of headers whose voxels are in another file."""
-_MOST_MEMBERS = 20_000
-_DEFLATE_RATIO = 1032
 _CHUNK = 1 << 20
 _OPEN_FILES = 256
 _HEADER_BYTES = 1 << 20  # a label map with names for 132 classes has 50 kB
@@ -93,6 +91,8 @@ def _answer(request: ParseRequest) -> int:
         answer: dict[str, Any] = {"facts": _parse(request)}
     except ServiceError as error:
         answer = {"status": error.status, "code": error.code, "problem": str(error)}
+    except TooLargeError as error:
+        answer = {"status": 413, "code": "too-large", "problem": str(error)}
     except InputError as error:
         answer = {"status": 422, "code": "scan", "problem": str(error)}
     except MemoryError:
@@ -199,56 +199,6 @@ def _session(source: Path, request: ParseRequest) -> dict[str, Any]:
         raise ServiceError("the session file holds arrays that are no numbers", code="session")
     write_session(contents, Path(request.output, SESSION_FILE))
     return {}
-
-
-def unpack(archive: Path, folder: Path, most_bytes: int) -> Path:
-    """Write the files of a zip side by side into a folder, under names of our own, and stop when they grow too large.
-
-    What an archive says about itself is not believed: bytes are counted while they come. Names give the ending only, so
-    ``..``, absolute paths and links have nowhere to go; encrypted members are refused.
-
-    Returns:
-        The folder; or the only file in it.
-
-    Raises:
-        ServiceError: 413 too many members or bytes; 422 not a readable zip, or nothing in it.
-    """
-    written, files = 0, []
-    try:
-        with zipfile.ZipFile(archive) as content:
-            members = [member for member in content.infolist() if _is_wanted(member)]
-            if len(members) > _MOST_MEMBERS:
-                raise _bomb(f"the zip holds {len(members)} files; the most is {_MOST_MEMBERS}")
-            for index, member in enumerate(members):
-                target = folder / f"{index:05d}{_ending(member.filename)}"
-                written += _unpack_one(content, member, target, most_bytes - written)
-                files.append(target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        raise ServiceError(f"not a readable zip: {error}", status=422, code="scan") from None
-    if not files:
-        raise ServiceError("the zip holds no file", status=422, code="scan")
-    return files[0] if len(files) == 1 else folder
-
-
-def _unpack_one(content: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, left: int) -> int:
-    count = 0
-    with content.open(member) as source, target.open("wb") as file:
-        while chunk := source.read(_CHUNK):
-            count += len(chunk)
-            if count > left or count > _DEFLATE_RATIO * max(member.compress_size, 1) + _CHUNK:
-                raise _bomb("the zip grows beyond what this server takes")
-            file.write(chunk)
-    return count
-
-
-def _is_wanted(member: zipfile.ZipInfo) -> bool:
-    parts = member.filename.replace("\\", "/").split("/")
-    return not member.is_dir() and "__MACOSX" not in parts and not parts[-1].startswith(".")
-
-
-def _ending(name: str) -> str:
-    path = Path(name)
-    return image_suffix(path) or (".dcm" if path.suffix.lower() in ("", ".dcm", ".ima", ".dicom") else ".other")
 
 
 def _bomb(message: str) -> ServiceError:

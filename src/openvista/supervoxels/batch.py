@@ -66,12 +66,15 @@ class JobSettings:
         clustering: how they become supervoxels.
         overwrite: make maps again that are there already.
         preview: draw a picture beside each map.
+        series, fill_gaps: of DICOM scans, see :func:`openvista.io.read_scan`.
     """
 
     source: FeatureSource
     clustering: Clustering
     overwrite: bool = False
     preview: bool = False
+    series: str | None = None
+    fill_gaps: bool = False
 
 
 class _Stopped(BaseException):
@@ -129,7 +132,7 @@ def do_jobs(
 def _do(job: SupervoxelJob, settings: JobSettings, step: Callable[[Progress], None]) -> JobOutcome:
     step(Progress("prepare", 0, 1))
     try:
-        scan = read_scan(job.image)
+        scan = read_scan(job.image, series=settings.series, fill_gaps=settings.fill_gaps)
         if not settings.overwrite and is_made(job.target, scan, provenance(settings.source, settings.clustering)):
             if settings.preview and not picture_path(job.target).exists():
                 write_picture(replace(read_segmentation(job.target), scan=scan), picture_path(job.target))

@@ -55,11 +55,12 @@ def cached_case(folder: Path, key: str, make: Callable[[], TrainingCase]) -> Tra
 
 
 def file_key(path: Path | None) -> list[Any]:
-    """Path, size and time of change of a file; nothing for ``None``."""
+    """Path, size and time of change of a file, or of all below the folder of a series; nothing for ``None``."""
     if path is None:
         return []
-    state = path.stat()
-    return [str(path.resolve()), state.st_size, state.st_mtime_ns]
+    states = [file.stat() for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path.stat()]
+    size, changed = sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
+    return [str(path.resolve()), size, changed]
 
 
 def _write(case: TrainingCase, place: Path) -> None:

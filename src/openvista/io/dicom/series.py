@@ -144,10 +144,10 @@ def _why_not_one(found: list[Series], chosen: list[Series], wanted: str | None) 
 
 
 def _listed(found: list[Series], most: int = 20) -> str:
-    """One line (errors are): each series in brackets."""
-    shown = sorted(found, key=lambda one: bool(one.left_out))[:most]
-    more = [f"and {len(found) - most} more"] if len(found) > most else []
-    return " ".join([f"[{one.describe()}]" for one in shown] + more)
+    """One line (errors are): each series in brackets; what cannot be segmented only where nothing can."""
+    shown = [one for one in found if not one.left_out] or found
+    more = f" and {len(found) - len(shown[:most])} more" if len(found) > len(shown[:most]) else ""
+    return " ".join(f"[{one.describe()}]" for one in shown[:most]) + more
 
 
 def _matching(found: list[Series], wanted: str) -> list[Series]:

@@ -3,23 +3,18 @@
 import logging
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pydicom import dcmread
 
 from openvista.errors import ScanError
 from openvista.io.dicom.instances import UNREADABLE
+from openvista.io.zipped import unpack
 
 logger = logging.getLogger(__name__)
 
-MAX_ZIP_FILES = 100_000
-MAX_ZIP_BYTES = 2**34
-
-_CHUNK = 2**20
 _DIRECTORY = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage (PS3.4 annex I): the class of a DICOMDIR
 
 
@@ -83,44 +78,15 @@ def _below(folder: Path, parts: list[str]) -> Path | None:
 
 
 @contextmanager
-def unpacked(path: Path, max_bytes: int = MAX_ZIP_BYTES) -> Iterator[Path]:
+def unpacked(path: Path, max_bytes: int) -> Iterator[Path]:
     """A zip's files in a temporary folder, which goes at the end; every other path is itself.
 
     Raises:
-        ScanError: no zip, damaged, encrypted, too many files, more than ``max_bytes``, or names that lead elsewhere.
+        TooLargeError: too many files, or more than ``max_bytes``.
+        ScanError: no readable zip.
     """
     if path.suffix.lower() != ".zip":
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="openvista-") as folder:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                _unpack(path, archive, Path(folder), max_bytes)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-            raise ScanError(f"{path}: not a readable zip file ({type(error).__name__}); pack it again") from error
-        except OSError as error:
-            raise ScanError(f"{path}: cannot be unpacked: {error.strerror or error}; set TMPDIR") from error
-        yield Path(folder)
-
-
-def _unpack(path: Path, archive: zipfile.ZipFile, folder: Path, max_bytes: int) -> None:
-    members = [member for member in archive.infolist() if not member.is_dir()]
-    if len(members) > MAX_ZIP_FILES:
-        raise ScanError(f"{path}: holds {len(members)} files; at most {MAX_ZIP_FILES} are taken")
-    left = max_bytes
-    for member in members:
-        name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts or ":" in member.filename:
-            raise ScanError(f"{path}: a name in it leads out of it; pack it again with plain names")
-        if member.flag_bits & 1:
-            raise ScanError(f"{path}: is encrypted; unpack it first")
-        if any(_ignored(part) for part in name.parts):
-            continue
-        target = folder.joinpath(*name.parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with archive.open(member) as source, target.open("wb") as copy:
-            while block := source.read(_CHUNK):  # counted as it comes: what the directory claims may be a lie
-                left -= len(block)
-                if left < 0:
-                    raise ScanError(f"{path}: unpacks to more than {max_bytes} bytes; unpack the series you mean")
-                copy.write(block)
+        yield unpack(path, Path(folder), max_bytes)
