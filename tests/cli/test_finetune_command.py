@@ -107,7 +107,7 @@ def test_mistakes_are_one_line(folder, tmp_path, arguments, error, words):
 @pytest.mark.parametrize(("settings", "device"), [([], "auto"), (["--set", "device=cpu"], "cpu")])
 def test_the_device_of_the_settings_is_the_one(folder, tmp_path, monkeypatch, settings, device):
     asked = []
-    monkeypatch.setattr("openvista.cli.finetune.joined_ranks", asked.append)  # no context: it ends here
+    monkeypatch.setattr("openvista.distributed.joined_ranks", asked.append)  # no context: it ends here
     run(write_list(folder, tmp_path / "list.json"), *settings, "-o", tmp_path / "run")
     assert asked == [device]
 

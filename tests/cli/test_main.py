@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ from openvista import cli
 from openvista.cli.main import COMMANDS, app
 
 FILES = sorted(file for file in Path(cli.__file__).parent.glob("*.py"))
+PACKAGE = Path(cli.__file__).parents[1]
 INSIDE_FUNCTIONS = {
-    "models.py": {"openvista.weights.convert"},  # needs torch, which listing models does without
-    "serve.py": {"openvista.serve", "openvista.serve.settings"},  # the extra "serve" may be missing
+    "serve.py": {"openvista.serve.run", "openvista.serve.settings"},  # the extra "serve" may be missing
     "supervoxels.py": {"transformers.utils.logging"},  # an extra
 }
+"""Beside those that load torch, which takes a second: help and completion do without."""
 
 
 def complete(*words: str) -> list[str]:
@@ -53,14 +55,30 @@ def test_a_list_of_commands_loads_none_of_them():
 
 
 @pytest.mark.parametrize("words", [["classes", "liver"], ["models"], ["models", "info", "starter"]])
-def test_light_commands_load_no_torch(words):
+def test_light_commands_load_no_heavy_package(words):
+    assert loaded_by([words], "torch", "nibabel", "scipy") == "[]"
+
+
+def test_the_help_of_every_command_loads_no_torch():
+    inner = [
+        ["cvpr", "train"],
+        ["cvpr", "predict"],
+        ["evaluate", "compare"],
+        ["bundle", "export"],
+        ["datalist", "make"],
+    ]
+    assert loaded_by([[*words, "--help"] for words in [*([name] for name in COMMANDS), *inner]], "torch") == "[]"
+
+
+def loaded_by(calls: list[list[str]], *packages: str) -> str:
+    """Which of the packages a fresh process has loaded after these commands."""
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom openvista.cli.main import app\n"
-        f"assert CliRunner().invoke(app, {words}).exit_code == 0\n"
-        "print([name for name in ('torch', 'nibabel', 'scipy') if name in sys.modules])"
+        f"for words in {calls}:\n    assert CliRunner().invoke(app, words).exit_code == 0, words\n"
+        f"print([name for name in {packages} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()
 
 
 def test_the_shell_completes_commands_and_their_options():
@@ -81,14 +99,44 @@ def test_completion_can_be_installed():
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_imports_stand_at_the_top(file):
     tree = ast.parse(file.read_text())
-    top = {id(node) for node in tree.body}
-    inside = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)) and id(node) not in top]
-    modules = {
-        name
-        for node in inside
-        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    top = {
+        id(inner)
+        for node in tree.body
+        if isinstance(node, ast.If | ast.Import | ast.ImportFrom)
+        for inner in ast.walk(node)
     }
-    assert modules == INSIDE_FUNCTIONS.get(file.name, set())
+    inside = set().union(*(modules_of(node) for node in ast.walk(tree) if id(node) not in top))
+    assert {module for module in inside if "torch" not in loading(module)} == INSIDE_FUNCTIONS.get(file.name, set())
+
+
+def modules_of(node: ast.AST) -> set[str]:
+    """What a statement imports."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if isinstance(node, ast.ImportFrom) and node.module:
+        inner = {f"{node.module}.{alias.name}" for alias in node.names}
+        return {name for name in inner if file_of(name)} or {node.module}
+    return set()
+
+
+def file_of(module: str) -> Path | None:
+    """Where a module of ours stands; ``None`` for others."""
+    place = PACKAGE.parent.joinpath(*module.split("."))
+    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.exists()), None)
+
+
+@cache
+def loading(module: str) -> frozenset[str]:
+    """The modules that importing this one loads, as far as imports at the top of our own files say."""
+    found, ahead = {module}, [module]
+    while ahead:
+        file = file_of(ahead.pop())
+        names = set().union(*map(modules_of, ast.parse(file.read_text()).body)) if file else set()
+        packages = {name.rpartition(".")[0] for name in names if "." in name}
+        new = (names | packages) - found
+        found |= new
+        ahead += new
+    return frozenset(found)
 
 
 def test_a_missing_extra_hides_no_help():

@@ -5,9 +5,6 @@ from typing import Annotated
 
 import typer
 
-from openvista.bundle.export import export_bundle
-from openvista.bundle.read import import_bundle
-
 app = typer.Typer(help="Write a model as a MONAI bundle; import a bundle's weights.", no_args_is_help=True)
 
 
@@ -24,6 +21,8 @@ def export(
 
       openvista bundle export runs/spleen/model bundles/spleen
     """
+    from openvista.bundle.export import export_bundle
+
     print(export_bundle(model, folder))
 
 
@@ -38,5 +37,7 @@ def import_folder(
 
       openvista bundle import NV-Segment-CT --name vista3d
     """
+    from openvista.bundle.read import import_bundle
+
     found = import_bundle(folder, name)
     print(f"{found.card.name} is ready: openvista segment CT.nii.gz --model {found.card.name}")

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import openvista
 from openvista.cli.console import progress_bar, say, set_up_logging
 from openvista.cli.drawn_text import Contour, Points, Ranges, parse_box, parse_lasso, parse_scribble
 from openvista.cli.files import read_checked, result_targets, write_result
@@ -26,12 +27,11 @@ from openvista.errors import InputError, PromptError
 from openvista.io import read_segmentation
 from openvista.io.paths import image_suffix, scan_name
 from openvista.io.session_file import read_log, write_log
-from openvista.model import load_model
 from openvista.prompts import Click, parse_click
-from openvista.session.answer import Answer
-from openvista.session.replay import log_of
-from openvista.session.replay import replay as replay_log
-from openvista.session.session import ObjectRef, Session
+
+if TYPE_CHECKING:
+    from openvista.session.answer import Answer
+    from openvista.session.session import ObjectRef, Session
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class GivenPrompts:
     def __bool__(self) -> bool:
         return bool(self.clicks or self.boxes or self.scribbles or self.lassos)
 
-    def give(self, work: Session, target: ObjectRef | None, **choices: Any) -> list[Answer]:
+    def give(self, work: "Session", target: "ObjectRef | None", **choices: Any) -> list["Answer"]:
         """Have them answered, all on one object."""
         answers = [work.clicks(self.clicks, target, world=self.world, **choices)] if self.clicks else []
         answers += [work.box(ranges, target, positive, **choices) for ranges, positive in self.boxes]
@@ -160,12 +160,14 @@ def click(
     (target,) = result_targets([scan], output)
     if overlap not in ("order", "logit", "layers"):
         raise InputError(f"no overlap policy {overlap!r}: there is order, logit, layers")
-    engine = load_model(model, device, precision)
+    engine = openvista.load_model(model, device, precision)
     image = read_checked(scan, False, series, fill_gaps)
+    from openvista.session import replay as logs
+
     work = engine.open(image, session if known else None, profile=profile)
     with progress_bar(image.name, quiet) as progress:
         brought = work.start_from(read_segmentation(start)) if start is not None else []
-        answers = replay_log(work, read_log(replay), progress) if replay is not None else []
+        answers = logs.replay(work, read_log(replay), progress) if replay is not None else []
         for _ in range(undo):
             if not work.undo():
                 break
@@ -180,10 +182,10 @@ def click(
     if session is not None:
         work.save(session)
     if log is not None:
-        write_log(log_of(work), log)
+        write_log(logs.log_of(work), log)
 
 
-def _tell(answers: list[Answer], quiet: bool) -> None:
+def _tell(answers: list["Answer"], quiet: bool) -> None:
     """Say what was surprising; refuse when no prompt could be used at all."""
     notes = [note for answer in answers for note in answer.notes]
     if answers and not any(answer.clicks for answer in answers):
@@ -193,7 +195,7 @@ def _tell(answers: list[Answer], quiet: bool) -> None:
             say("note", note)
 
 
-def _save(work: Session, target: Path, overlap: str, preview: bool, quiet: bool) -> None:
+def _save(work: "Session", target: Path, overlap: str, preview: bool, quiet: bool) -> None:
     """One label map, or as many as it takes for objects not to overlap."""
     if overlap != "layers":
         write_result(work.segmentation(overlap), target, False, preview, quiet)

@@ -3,25 +3,27 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import openvista
 from openvista.cli.console import bars, say, set_up_logging
 from openvista.cli.cvpr_train import train
 from openvista.cli.files import check_folder, work_on_each
 from openvista.cli.main import BEGAN
 from openvista.cli.options import Device, ModelName, Precision, ProfileName, Quiet, Verbose
-from openvista.cvpr.case_file import CaseFile, find_cases, read_case_file, read_truth, write_labels
-from openvista.cvpr.evaluate import Outcome, check_truth, score_case, write_table
-from openvista.cvpr.image import Reading
-from openvista.cvpr.predict import Deadline, Predictor, run_seconds
 from openvista.errors import InputError, ModelError, OutputError, PromptError
 from openvista.inference.profiles import find_profile
 from openvista.io.atomic import make_folder
-from openvista.model import load_model
 from openvista.scan import Scan
 from openvista.weights import find_model
+
+if TYPE_CHECKING:
+    from openvista.cvpr.case_file import CaseFile
+    from openvista.cvpr.evaluate import Outcome
+    from openvista.cvpr.image import Reading
+    from openvista.cvpr.predict import Predictor
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,6 +78,10 @@ def predict(
 
       openvista cvpr predict -i inputs -o outputs --model mine --window=-160,240
     """
+    from openvista.cvpr.case_file import read_case_file, write_labels
+    from openvista.cvpr.image import Reading
+    from openvista.cvpr.predict import Deadline, run_seconds
+
     began = context.meta[BEGAN]
     set_up_logging(verbose, quiet)
     reading = Reading(_hu_window(window), resample, spacing_order)
@@ -128,6 +134,11 @@ def evaluate(
 
       openvista cvpr evaluate -i training_cases -o results --model mine --seconds-per-class 75
     """
+    from openvista.cvpr.case_file import read_case_file, read_truth, write_labels
+    from openvista.cvpr.evaluate import Outcome, check_truth, score_case, write_table
+    from openvista.cvpr.image import Reading
+    from openvista.cvpr.predict import Deadline, run_seconds
+
     set_up_logging(verbose, quiet)
     reading = Reading(_hu_window(window), resample, spacing_order)
     files, predictor = _prepare(inputs, outputs, model, profile, device, precision)
@@ -156,8 +167,11 @@ def evaluate(
 
 def _prepare(
     inputs: Path, outputs: Path, model: str, profile: str, device: str, precision: str
-) -> tuple[list[Path], Predictor]:
+) -> tuple[list[Path], "Predictor"]:
     """Everything is checked before weights are read."""
+    from openvista.cvpr.case_file import find_cases
+    from openvista.cvpr.predict import Predictor
+
     files, chosen = find_cases(inputs), find_profile(profile)
     check_folder(outputs)
     if outputs.resolve() == inputs.resolve():
@@ -166,7 +180,7 @@ def _prepare(
     if "point" not in card.branches:
         raise ModelError(f"model {card.name!r} answers class prompts only, not clicks; choose one with a point branch")
     make_folder(outputs)
-    return files, Predictor(load_model(model, device, precision), chosen)
+    return files, Predictor(openvista.load_model(model, device, precision), chosen)
 
 
 def _hu_window(text: str) -> tuple[float, float] | None:
@@ -179,7 +193,7 @@ def _hu_window(text: str) -> tuple[float, float] | None:
     return low, high
 
 
-def _scan(reading: Reading, case: CaseFile, predictor: Predictor) -> Scan:
+def _scan(reading: "Reading", case: "CaseFile", predictor: "Predictor") -> Scan:
     preset = predictor.model.network.network.preset
     return reading.scan(case.image_ZYX, case.spacing, preset, case.path.stem)
 
@@ -198,7 +212,7 @@ def _each(files: list[Path], work: Callable[[Path], None], quiet: bool) -> None:
         work_on_each(files, work_and_tell, "cases could not be used")
 
 
-def _tell(outcomes: list[Outcome]) -> None:
+def _tell(outcomes: list["Outcome"]) -> None:
     rows = [outcome.row() for outcome in outcomes]
     for column in ("DSC_AUC", "NSD_AUC", "DSC_Final", "NSD_Final") if rows else ():
         print(f"{column} {sum(float(row[column]) for row in rows) / len(rows):.4f}")

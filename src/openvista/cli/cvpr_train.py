@@ -2,18 +2,17 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from openvista.cli.options import Quiet, Resume, Settings, Verbose, model_option, output_option
-from openvista.cli.training import train_and_export, unstated_origin
-from openvista.cvpr.training import RECIPE, export_challenge_model, list_challenge_cases, size_of_model
 from openvista.errors import DataListError, RecipeError
-from openvista.network import Vista3D
-from openvista.train.recipe import Recipe
-from openvista.train.recipe_file import make_recipe, read_recipe
 from openvista.train.yaml_keys import parse_settings
+
+if TYPE_CHECKING:
+    from openvista.network import Vista3D
+    from openvista.train.recipe import Recipe
 
 
 def train(
@@ -41,6 +40,10 @@ def train(
 
       torchrun --nproc-per-node 8 -m openvista cvpr train allset.json --root 3D_train_npz_all -o runs/cvpr25 --resume
     """
+    from openvista.cli.training import train_and_export, unstated_origin
+    from openvista.cvpr.training import RECIPE, list_challenge_cases, size_of_model
+    from openvista.train.recipe_file import make_recipe, read_recipe
+
     if not root.is_dir():
         raise DataListError(f"{root}: there is no such folder; give the one with the cases by --root")
     keys = unstated_origin(datalist) | ({} if model is None else size_of_model(model)) | parse_settings(settings or [])
@@ -59,6 +62,8 @@ def train(
     )
 
 
-def _export(network: Vista3D, recipe: Recipe, folder: Path) -> list[Path]:
+def _export(network: "Vista3D", recipe: "Recipe", folder: Path) -> list[Path]:
+    from openvista.cvpr.training import export_challenge_model
+
     written, baseline = export_challenge_model(network, recipe, folder)
     return [written.path, baseline]

@@ -3,13 +3,12 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from openvista.cli.console import bars, say, set_up_logging
-from openvista.cli.evaluation_tables import print_comparison, print_summary
 from openvista.cli.list_options import list_roots, mapping_items
 from openvista.cli.options import (
     Device,
@@ -29,10 +28,10 @@ from openvista.cli.options import (
     output_option,
 )
 from openvista.errors import InputError
-from openvista.evaluate.compare import compare_results, disagreements, write_comparison
-from openvista.evaluate.evaluation import Evaluation, prepare_evaluation
-from openvista.evaluate.report.results import HTML_FILE, read_results, write_results
 from openvista.io.atomic import make_folder
+
+if TYPE_CHECKING:
+    from openvista.evaluate.evaluation import Evaluation
 
 
 class _RunUnlessCompare(TyperGroup):
@@ -115,6 +114,8 @@ def evaluate(
 
       openvista evaluate compare runs/auto runs/clicks
     """
+    from openvista.evaluate.evaluation import Evaluation
+
     set_up_logging(verbose, quiet)
     choices: dict[str, Any] = {"profile": profile, "seed": seed, "variants": frozenset(habit or ())}
     asked = Evaluation(
@@ -153,6 +154,10 @@ def compare(
 
       openvista evaluate compare runs/starter runs/mine --metric nsd -o runs/starter-mine
     """
+    from openvista.cli.evaluation_tables import print_comparison
+    from openvista.evaluate.compare import compare_results, disagreements, write_comparison
+    from openvista.evaluate.report.results import read_results
+
     set_up_logging(0, quiet)
     first, second = read_results(a), read_results(b)
     rows = compare_results(first, second, metric, seed)
@@ -174,7 +179,11 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise InputError(f"--clicks {text!r}: write numbers of clicks, for example 1,3,5,10") from None
 
 
-def _carry_out(asked: Evaluation, quiet: bool) -> None:
+def _carry_out(asked: "Evaluation", quiet: bool) -> None:
+    from openvista.cli.evaluation_tables import print_summary
+    from openvista.evaluate.evaluation import prepare_evaluation
+    from openvista.evaluate.report.results import HTML_FILE, write_results
+
     prepared = prepare_evaluation(asked, shlex.join(["openvista", *sys.argv[1:]]))
     with bars(quiet or not prepared.ranks.is_first) as bar:
         task = bar.add_task("scans", total=prepared.share)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -24,16 +24,15 @@ from openvista.cli.options import (
     model_option,
     output_option,
 )
-from openvista.cli.training import train_with_bar
-from openvista.distributed import joined_ranks
 from openvista.errors import RecipeError
 from openvista.geometry.grid import Axis3, Float3
-from openvista.inference.device import retain_heap
-from openvista.train.finetune.other_plans import OtherPlan, read_other_plan
-from openvista.train.finetune.plan import FinetunePlan, export_finetuned, plan_finetune, planned_recipe
-from openvista.train.finetune.recipe import FinetuneRequest, chosen_device
 from openvista.train.yaml_keys import parse_settings
 from openvista.weights import ModelFolder
+
+if TYPE_CHECKING:
+    from openvista.train.finetune.other_plans import OtherPlan
+    from openvista.train.finetune.plan import FinetunePlan
+    from openvista.train.finetune.recipe import FinetuneRequest
 
 Number = TypeVar("Number", int, float)
 PlanFrom = Annotated[
@@ -105,6 +104,9 @@ def finetune(
 
       openvista segment CT.nii.gz --model runs/spleen/model
     """
+    from openvista.train.finetune.other_plans import read_other_plan
+    from openvista.train.finetune.recipe import FinetuneRequest
+
     chosen = parse_settings(settings or [])
     _check_kept(keep_classes, chosen)
     planned = None if plan_from is None else read_other_plan(plan_from)
@@ -132,8 +134,14 @@ def finetune(
     _run(request, folder, keep_classes, verbose, quiet)
 
 
-def _run(request: FinetuneRequest, folder: Path, keep_classes: bool, verbose: int, quiet: bool) -> None:
+def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: int, quiet: bool) -> None:
     """The first process plans; all train; the first one exports. What torchrun starts anew goes on."""
+    from openvista.cli.training import train_with_bar
+    from openvista.distributed import joined_ranks
+    from openvista.inference.device import retain_heap
+    from openvista.train.finetune.plan import export_finetuned, plan_finetune, planned_recipe
+    from openvista.train.finetune.recipe import chosen_device
+
     with joined_ranks(chosen_device(request)) as ranks:
         quiet = quiet or not ranks.is_first
         set_up_logging(verbose, quiet)
@@ -155,13 +163,13 @@ def _check_kept(keep_classes: bool, settings: dict[str, Any]) -> None:
         )
 
 
-def _spacing(text: str, planned: OtherPlan | None) -> str | Float3:
+def _spacing(text: str, planned: "OtherPlan | None") -> str | Float3:
     if text == "auto" and planned is not None:
         return planned.spacing
     return text if text in ("auto", "keep") else _three(text, "--spacing", float)
 
 
-def _patch(text: str, planned: OtherPlan | None) -> str | Axis3:
+def _patch(text: str, planned: "OtherPlan | None") -> str | Axis3:
     if text == "auto" and planned is not None:
         return planned.patch
     return text if text == "auto" else _three(text, "--patch", int)
@@ -179,7 +187,7 @@ def _three(text: str, option: str, kind: Callable[[str], Number]) -> tuple[Numbe
     return x, y, z
 
 
-def _report(written: ModelFolder, plan: FinetunePlan, quiet: bool) -> None:
+def _report(written: ModelFolder, plan: "FinetunePlan", quiet: bool) -> None:
     """What came out and what was left out."""
     if quiet:
         return

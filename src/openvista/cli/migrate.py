@@ -9,7 +9,6 @@ import typer
 from openvista.cli.console import say
 from openvista.cli.options import Quiet, Settings, output_option
 from openvista.io.atomic import write_text
-from openvista.train.original_config import migrate_config, recipe_text
 from openvista.train.yaml_keys import parse_settings
 
 
@@ -34,6 +33,8 @@ def migrate(
 
       openvista migrate infer.yaml --set "label_prompt=[1]" --set image_file=ct.nii.gz
     """
+    from openvista.train.original_config import migrate_config, recipe_text
+
     migrated = migrate_config(config, **parse_settings(settings or []))
     words = [str(output or "RECIPE.yaml") if word == "RECIPE" else word for word in migrated.command]
     text = recipe_text(migrated)

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import TaskID
 
+import openvista
 from openvista.cli.console import STAGES, bars, error_console, say, set_up_logging
 from openvista.cli.files import check_folder
 from openvista.cli.options import (
@@ -26,27 +27,14 @@ from openvista.cli.options import (
 )
 from openvista.datalist import DataList, read_datalist, write_datalist
 from openvista.errors import InputError, MissingExtraError, OutputError
-from openvista.inference.device import find_device
 from openvista.inference.progress import Progress as Step
 from openvista.io import check_output
 from openvista.io.atomic import make_folder
 from openvista.io.paths import find_image
-from openvista.model import load_model
-from openvista.supervoxels import Clustering
-from openvista.supervoxels.batch import (
-    JobOutcome,
-    JobSettings,
-    SupervoxelJob,
-    cases_of,
-    do_jobs,
-    jobs_of,
-    map_path,
-    usual_workers,
-    with_supervoxels,
-)
-from openvista.supervoxels.model_features import ModelFeatures
-from openvista.supervoxels.sam_features import VIT_HUGE, load_sam
-from openvista.supervoxels.source import FeatureSource, IntensityFeatures
+
+if TYPE_CHECKING:
+    from openvista.supervoxels.batch import JobOutcome, SupervoxelJob
+    from openvista.supervoxels.source import FeatureSource
 
 _KINDS = ("model", "intensity", "sam")
 
@@ -105,6 +93,9 @@ def supervoxels(
 
       openvista supervoxels --datalist data/dataset.json -o out/ --features sam --model facebook/sam-vit-huge
     """
+    from openvista.supervoxels import Clustering
+    from openvista.supervoxels.batch import JobSettings, do_jobs, usual_workers, with_supervoxels
+
     set_up_logging(verbose, quiet)
     if bool(scans) == bool(datalist):
         raise InputError("give either scans or --datalist LIST, for example: openvista supervoxels ct.nii.gz")
@@ -128,8 +119,10 @@ def supervoxels(
 
 def _plan(
     scans: list[Path], datalist: Path | None, output: Path | None, split: str
-) -> tuple[DataList | None, list[SupervoxelJob], Path | None]:
+) -> tuple[DataList | None, list["SupervoxelJob"], Path | None]:
     """What to do, and where the new data list goes; refused before anything is computed."""
+    from openvista.supervoxels.batch import SupervoxelJob, cases_of, jobs_of, map_path
+
     folder = output or (datalist.parent if datalist else Path())
     check_folder(folder)
     if datalist is None:
@@ -156,14 +149,19 @@ def _check_extras(preview: bool) -> None:
         raise MissingExtraError("matplotlib", "report", "draw the preview picture")
 
 
-def _source(features: str, model: str | None, device: str, quiet: bool) -> FeatureSource:
+def _source(features: str, model: str | None, device: str, quiet: bool) -> "FeatureSource":
+    from openvista.inference.device import find_device
+    from openvista.supervoxels.model_features import ModelFeatures
+    from openvista.supervoxels.sam_features import VIT_HUGE, load_sam
+    from openvista.supervoxels.source import IntensityFeatures
+
     if features == "intensity":
         return IntensityFeatures()
     if features == "sam":
         if quiet or not error_console().is_terminal:
             _silence_transformers()
         return load_sam(model or VIT_HUGE, find_device(device))
-    return ModelFeatures(load_model(model or "starter", device))
+    return ModelFeatures(openvista.load_model(model or "starter", device))
 
 
 def _silence_transformers() -> None:
@@ -177,19 +175,19 @@ def _silence_transformers() -> None:
 @contextmanager
 def _bars(
     total: int, quiet: bool
-) -> Iterator[tuple[Callable[[SupervoxelJob, Step], None], Callable[[JobOutcome], None]]]:
+) -> Iterator[tuple[Callable[["SupervoxelJob", Step], None], Callable[["JobOutcome"], None]]]:
     """A bar for all scans, and one for each that is being worked on, on standard error."""
     with bars(quiet, counted=True) as bar:
         every = bar.add_task("scans", total=total)
         tasks: dict[Path, TaskID] = {}
 
-        def progress(job: SupervoxelJob, step: Step) -> None:
+        def progress(job: "SupervoxelJob", step: Step) -> None:
             if job.target not in tasks:
                 tasks[job.target] = bar.add_task("", total=None)
             text = f"  {job.image.name}: {STAGES.get(step.stage, step.stage)}"
             bar.update(tasks[job.target], description=text, completed=step.done, total=step.total)
 
-        def done(outcome: JobOutcome) -> None:
+        def done(outcome: "JobOutcome") -> None:
             bar.advance(every)
             if outcome.job.target in tasks:
                 bar.remove_task(tasks.pop(outcome.job.target))
@@ -197,7 +195,7 @@ def _bars(
         yield progress, done
 
 
-def _tell(outcomes: list[JobOutcome], list_target: Path | None, quiet: bool) -> None:
+def _tell(outcomes: list["JobOutcome"], list_target: Path | None, quiet: bool) -> None:
     """What was made, and an error when something was not."""
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if len(outcomes) == len(failed) == 1:

@@ -1,7 +1,7 @@
 """``openvista train``: a recipe in, a model folder out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,12 +18,11 @@ from openvista.cli.options import (
     Verbose,
     output_option,
 )
-from openvista.cli.training import train_and_export, unstated_origin
-from openvista.network import Vista3D
-from openvista.train.export import export_model
-from openvista.train.recipe import Recipe
-from openvista.train.recipe_file import read_recipe
 from openvista.train.yaml_keys import parse_settings
+
+if TYPE_CHECKING:
+    from openvista.network import Vista3D
+    from openvista.train.recipe import Recipe
 
 
 def train(
@@ -65,6 +64,9 @@ def train(
 
     A training that torchrun has started anew goes on from its last checkpoint by itself.
     """
+    from openvista.cli.training import train_and_export, unstated_origin
+    from openvista.train.recipe_file import read_recipe
+
     overrides = parse_settings(settings or [])
     if datalist is not None:
         overrides = unstated_origin(datalist) | overrides | {"datalist": str(datalist.resolve())}
@@ -75,5 +77,7 @@ def train(
     train_and_export(chosen, output, _export, resume=resume, verbose=verbose, quiet=quiet)
 
 
-def _export(network: Vista3D, recipe: Recipe, folder: Path) -> list[Path]:
+def _export(network: "Vista3D", recipe: "Recipe", folder: Path) -> list[Path]:
+    from openvista.train.export import export_model
+
     return [export_model(network, recipe, folder).path]
