@@ -47,7 +47,7 @@ def test_an_existing_list_is_not_replaced_unasked(folder):
         assert read_datalist(folder / "dataset.json").label_names[2] == "cord"
 
 
-@pytest.mark.parametrize("names", ["liver", "0=air", "1=a,1=b", "1=", "x=liver"])
+@pytest.mark.parametrize("names", ["liver", "9" * 5000 + "=a", "0=air", "1=a,1=b", "1=", "x=liver"])
 def test_names_that_are_unclear_are_refused(folder, names):
     error = run("make", folder, "--names", names).exception
     assert isinstance(error, DataListError)

@@ -59,6 +59,7 @@ def test_two_values_of_one_new_structure_share_its_id():
         (["spleen=spleeen"], AnatomyError, "nearest: 'spleen'.*write 'spleen=new'"),
         (["9=spleen"], DataListError, "no label 9; it has 1 'liver'"),
         (["0=spleen"], DataListError, "background"),
+        (["9" * 5000 + "=spleen"], DataListError, "between 0 and 65535"),
         (["=spleen"], DataListError, "write LABEL=CLASS"),
         (["spleen="], DataListError, "write LABEL=CLASS"),
         (["2=spleen", "spleen=liver"], DataListError, "already class 3"),

@@ -61,6 +61,8 @@ def test_testing_cases_without_label_are_left_out(folder):
         ({"labels": {"1": "x"}, "training": [{"label": "la.nii.gz"}]}, "no 'image'"),
         ({"labels": {"1": "x"}, "training": []}, "no labelled case"),
         ([1, 2], "JSON object"),
+        ({"labels": {"9" * 5000: "x"}, "training": [entry("a")]}, "no pair of one value and one name"),
+        ({"labels": {"1": "x"}, "training": [entry("a", annotated=["1" * 5000])]}, "no label value"),
     ],
 )
 def test_a_broken_list_is_one_clear_line(folder, content, words):
@@ -78,6 +80,9 @@ def test_an_unknown_fold_names_those_there_are(folder):
 def test_missing_and_garbled_files(tmp_path):
     with pytest.raises(DataListError, match="does not exist"):
         read_datalist(tmp_path / "none.json")
+    (tmp_path / "long.json").write_text('{"training": [], "fold": ' + "9" * 5000 + "}")
+    with pytest.raises(DataListError, match="not JSON"):
+        read_datalist(tmp_path / "long.json")
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(DataListError, match="not JSON"):
         read_datalist(tmp_path / "bad.json")

@@ -163,7 +163,7 @@ def _parse_names(text: str) -> dict[int, str] | None:
     names = {}
     for piece in text.split(","):
         value, equals, name = (part.strip() for part in piece.partition("="))
-        if not equals or not name or not value.isdecimal() or int(value) in (0, *names):
+        if not equals or not name or not value.isdecimal() or len(value) > 5 or int(value) in (0, *names):
             raise DataListError(
                 f"--names: {piece.strip()!r} is unclear; write each value above 0 once, as in '1=liver'"
             )

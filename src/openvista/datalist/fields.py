@@ -1,5 +1,6 @@
 """The fields of a data list, checked one by one: a wrong type is a clear line, never a traceback."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ LIST_FIELDS = frozenset(
     {"training", "testing", "test", "validation", "labels", "label_dict", "label_mapping", "label_mappings"}
     | {"root", "pseudo_label_root", "label_sv_root"}
 )
+_DIGITS = re.compile(r"\s*[0-9]{1,5}\s*")  # Python refuses to read numbers of thousands of digits
 _NAME_FIELDS = ("label_dict", "labels", "original_label_dict")
 """First that is there wins: research lists rephrase ``original_label_dict`` in ``label_dict``."""
 
@@ -132,5 +134,5 @@ def _pairs(table: Any, what: str) -> Iterable[tuple[Any, Any]]:
 def _is_value(item: Any) -> bool:
     """A whole number that a label map can hold, or its digits."""
     if isinstance(item, str):
-        return item.strip().isdecimal() and int(item) <= 65535
+        return _DIGITS.fullmatch(item) is not None and int(item) <= 65535
     return isinstance(item, int) and not isinstance(item, bool) and 0 <= item <= 65535

@@ -112,6 +112,8 @@ def pair_label_sets(label_set: Sequence[int], mapped_label_set: Sequence[int]) -
 def _label_value(text: str, names: Mapping[int, str]) -> int:
     shown = ", ".join(f"{value} '{name}'" for value, name in itertools.islice(sorted(names.items()), 12))
     if text.isdecimal():
+        if len(text) > 5:  # Python refuses to read thousands of digits
+            raise DataListError(f"label {text[:20]} cannot be: values of label maps lie between 0 and 65535")
         value = int(text)
         if value == 0:
             raise DataListError("label 0 is the background and cannot be mapped to a class")

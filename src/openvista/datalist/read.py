@@ -131,7 +131,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise DataListError(f"data list {path} does not exist") from None
     except OSError as error:
         raise DataListError(f"data list {path} cannot be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of them, also numbers of thousands of digits
         raise DataListError(f"data list {path} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise DataListError(f"data list {path} must be a JSON object with a 'training' list")

@@ -1,8 +1,7 @@
 """Undo without limit, and a log of what was done. Needs no torch."""
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -22,8 +21,8 @@ class Event:
 
     time: str
     action: str
-    details: Mapping[str, Any] = field(default_factory=dict)
-    step: int = 0
+    details: Mapping[str, Any]
+    step: int
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,8 @@ class History:
 
     def is_undone(self, event: Event) -> bool:
         """Whether an event's change is not part of the present state."""
-        return event.step > 0 and all(step.number != event.step for step in self.past)
+        return all(step.number != event.step for step in self.past)  # the beginning, 0, is always there
 
     def _log(self, action: str, details: Mapping[str, Any], step: int) -> None:
-        now = datetime.fromtimestamp(time.time(), timezone.utc).isoformat(timespec="milliseconds")
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         self.events.append(Event(now, action, dict(details), step))

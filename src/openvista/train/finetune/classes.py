@@ -169,9 +169,7 @@ def _patches(cases: Sequence[Case], recipe: Recipe, untrained: Mapping[int, int]
             alone = replace(loaded, annotated=(value,))  # the patch is drawn around an annotated structure
             for index in range(math.ceil(_PATCHES / min(_CASES, marked[value])) if shows else 0):
                 random = random_source(recipe.seed, number, value, index)
-                patch = draw_patch(alone, recipe.network_preset.window, plain, {}, random)
-                if (patch.labels_XYZ == value).any():
-                    yield value, patch
+                yield value, draw_patch(alone, recipe.network_preset.window, plain, {}, random)
 
 
 @torch.no_grad()
