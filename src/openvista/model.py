@@ -11,6 +11,7 @@ from openvista._version import __version__
 from openvista.anatomy.vocabulary import ClassItem
 from openvista.errors import ModelError
 from openvista.inference.automatic import segment_scan
+from openvista.inference.class_maps import empty_class_maps
 from openvista.inference.device import Compute, plan_compute, retain_heap
 from openvista.inference.profiles import Profile, find_profile
 from openvista.inference.progress import Report, silent
@@ -58,6 +59,7 @@ class Model:
         overlap: float | None = None,
         weighting: str | None = None,
         skip_air: bool | None = None,
+        class_maps: str | None = None,
         progress: Report = silent,
     ) -> Segmentation:
         """Find structures in a scan.
@@ -68,6 +70,8 @@ class Model:
                 and that does not overlap others.
             profile: ``"best"``, ``"bundle"``, ``"research"`` or your own; see :mod:`openvista.inference.profiles`.
             mode, overlap, weighting, skip_air: override the profile's choice where given.
+            class_maps: "probabilities" or "logits" of every class, too, as ``class_maps`` of the result; on disk (a
+                byte, or two, per class and voxel in the folder for temporary files) until nobody uses them any more.
             progress: called after every step.
 
         Returns:
@@ -78,20 +82,24 @@ class Model:
             AnatomyError: a class that nobody, or this model, knows.
             InputError: a choice that does not exist.
             ModelError: the model answers no class prompts.
+            OutputError: there is no room for the class maps.
             DeviceError: the GPU is too small for a single window.
         """
         if "automatic" not in self.card.branches:
             raise ModelError(f"model {self.card.name!r} answers clicks only, not class prompts; choose another model")
         chosen = find_profile(profile).override(mode=mode, overlap=overlap, weighting=weighting, skip_air=skip_air)
         ids = self.vocabulary.expand(classes)
-        labels = segment_scan(self.network, scan, ids, chosen, progress, self.card.one_piece_ids)
+        names = {class_id: self.vocabulary.name(class_id) for class_id in ids}
+        maps = None if class_maps is None else empty_class_maps(class_maps, scan, names)
+        labels = segment_scan(self.network, scan, ids, chosen, progress, self.card.one_piece_ids, maps)
         return Segmentation(
             labels=labels,
             grid=scan.grid,
-            names={class_id: self.vocabulary.name(class_id) for class_id in ids},
+            names=names,
             colours={class_id: self.vocabulary.colour(class_id) for class_id in ids},
             scan=scan,
             provenance=self._provenance(ids, chosen),
+            class_maps=maps,
         )
 
     def open(

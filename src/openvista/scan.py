@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from openvista.anatomy.colours import Colour, colour_for
 from openvista.dicom_slices import DicomSlices
-from openvista.errors import AnatomyError, GridError
+from openvista.errors import AnatomyError, GridError, InputError
 from openvista.geometry.grid import Grid
 from openvista.structures import StructureRow, measure
 
@@ -43,6 +43,61 @@ class Scan:
             raise GridError(f"voxels of shape {self.voxels.shape} do not fit a grid of shape {self.grid.shape}")
 
 
+UNSEEN_LOGIT = -100.0
+"""The logit where no window lay, in the air around the body; its probability is 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMaps:
+    """What a model says of every class at every voxel, on the grid of its scan.
+
+    Attributes:
+        kind: "probabilities": uint8, 255 times the sigmoid of the logit; "logits": float16.
+        values_KXYZ: [class, X, Y, Z] in the voxel order of the scan; mapped from disk, so slices cost what they hold.
+        grid: where the voxels lie; the scan's own grid.
+        names: {id: name} of the classes, in the order of the first axis.
+        scan: the CT.
+
+    Raises:
+        InputError: there is no such kind.
+    """
+
+    kind: str
+    values_KXYZ: NDArray[np.generic]
+    grid: Grid
+    names: dict[int, str]
+    scan: Scan | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("probabilities", "logits"):
+            raise InputError(f"no class maps {self.kind!r}: there is probabilities and logits")
+
+    def of(self, structure: int | str) -> NDArray[np.float32]:
+        """[X, Y, Z] float32 of one class, by id or name: probabilities 0..1, or logits.
+
+        Raises:
+            AnatomyError: it was not asked for.
+        """
+        for place, (class_id, name) in enumerate(self.names.items()):
+            if structure == class_id or str(structure).casefold() == name.casefold():
+                values_XYZ = self.values_KXYZ[place].astype(np.float32)
+                return values_XYZ / np.float32(255) if self.kind == "probabilities" else values_XYZ
+        raise AnatomyError(f"there is no map of {structure!r}, only of {', '.join(self.names.values())}")
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write a file per class, ``<name>.nii.gz``; readers that heed the header's slope get 0..1, or logits.
+
+        Args:
+            folder: is made where it is missing.
+
+        Raises:
+            OutputError: it cannot be written there. No file is half-written.
+        """
+        from openvista.io import write_class_maps  # as for Segmentation.save
+
+        return write_class_maps(self, Path(folder))
+
+
 @dataclass(frozen=True, eq=False)
 class Segmentation:
     """A label map on the grid of its scan, with names.
@@ -54,6 +109,7 @@ class Segmentation:
         colours: {id: (red, green, blue)}, 0..255; an id without one gets the anatomy's.
         scan: the CT, for HU statistics and pictures.
         provenance: what it takes to make it again: model, weights_sha256, profile, version, prompts.
+        class_maps: probabilities or logits of every class, where they were asked for.
 
     Raises:
         GridError: labels and grid, or scan and grid, do not fit.
@@ -66,6 +122,7 @@ class Segmentation:
     colours: dict[int, Colour] = field(default_factory=dict)
     scan: Scan | None = None
     provenance: dict[str, object] = field(default_factory=dict)
+    class_maps: ClassMaps | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.labels.dtype not in (np.uint8, np.uint16):

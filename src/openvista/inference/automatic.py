@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from openvista.anatomy.catalogue import ONE_PIECE_IDS
 from openvista.errors import DeviceError, first_line
+from openvista.inference.class_maps import ClassMapFiller
 from openvista.inference.device import plan_slab_rows, plan_storage
 from openvista.inference.labelling import Decision, ExactLabels, SmoothLabels
 from openvista.inference.profiles import Profile
@@ -24,7 +25,7 @@ from openvista.inference.strays import remove_strays
 from openvista.inference.window_network import WindowNetwork
 from openvista.inference.windows import Windowed, cut_windows
 from openvista.prepare import prepare
-from openvista.scan import Scan
+from openvista.scan import ClassMaps, Scan
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -79,6 +80,7 @@ def segment_scan(
     profile: Profile,
     progress: Report = silent,
     one_piece_ids: Collection[int] = ONE_PIECE_IDS,
+    maps: ClassMaps | None = None,
 ) -> NDArray[np.unsignedinteger]:
     """Class ids on the scan's own grid, [X, Y, Z] in the scan's voxel order, 0 = none; uint8 if ids fit, else uint16.
 
@@ -89,6 +91,7 @@ def segment_scan(
         profile: the choices.
         progress: called after every step.
         one_piece_ids: classes that are one connected thing; where the profile drops strays, theirs are.
+        maps: to be filled with what the network says of these classes; strays stay in them.
 
     Raises:
         DeviceError: the GPU is too small for a single window.
@@ -103,25 +106,32 @@ def segment_scan(
     device = plan_storage(network.compute, windowed.slab_bytes(question.channels, dtype))
 
     def label(where: torch.device) -> NDArray[np.unsignedinteger]:
-        return label_windowed(windowed, question, Storage(where, dtype), progress)
+        return label_windowed(windowed, question, Storage(where, dtype), progress, maps)
 
     labels = with_room_on_host(label, device)
     return remove_strays(labels, scan.grid.spacing, one_piece_ids) if profile.drop_strays else labels
 
 
 def label_windowed(
-    windowed: Windowed, question: WindowQuestion, storage: Storage, progress: Report = silent
+    windowed: Windowed,
+    question: WindowQuestion,
+    storage: Storage,
+    progress: Report = silent,
+    maps: ClassMaps | None = None,
 ) -> NDArray[np.unsignedinteger]:
     """A scan cut into windows to class ids on the scan's own grid: the loop over slabs."""
     prepared, plan = windowed.prepared, windowed.plan
     axis = plan.streaming_axis
     way_back = SmoothLabels if windowed.profile.mode == "smooth" else ExactLabels
     labels = way_back(prepared.grid, windowed.box, prepared.scan_grid, axis, question.decision, question.class_ids)
+    filler = None if maps is None else ClassMapFiller(windowed, question.decision, maps)
     row_bytes = windowed.slab_bytes(question.channels, storage.dtype) // plan.window[axis]
     rows = plan_slab_rows(storage.device, row_bytes, plan.window[axis])
     for slab in stitch(windowed, question.encode, question.channels, storage, progress):
         for part in slab.parts(axis, rows):
             labels.add(part)
+            if filler is not None:
+                filler.add(part)
             del part
         progress(Progress("label", slab.first + slab.values_XYZC.shape[axis], plan.volume[axis]))
         del slab  # or it would live on while the next one is filled

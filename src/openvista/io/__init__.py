@@ -4,7 +4,7 @@ from openvista.io.atomic import replacing
 from openvista.io.checks import ScanWarning, check_scan
 from openvista.io.paths import result_path, scan_name
 from openvista.io.read import read_labels, read_scan, read_segmentation
-from openvista.io.write import check_output, write_scan, write_segmentation
+from openvista.io.write import check_output, write_class_maps, write_scan, write_segmentation
 
 __all__ = [
     "ScanWarning",
@@ -16,6 +16,7 @@ __all__ = [
     "replacing",
     "result_path",
     "scan_name",
+    "write_class_maps",
     "write_scan",
     "write_segmentation",
 ]

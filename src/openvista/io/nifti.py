@@ -20,7 +20,7 @@ from openvista.errors import ScanError, first_line
 from openvista.geometry.grid import Grid
 from openvista.io.label_table import LabelTable, from_caret_xml, to_caret_xml
 from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid
-from openvista.scan import NiftiGeometry, Scan, Segmentation
+from openvista.scan import ClassMaps, NiftiGeometry, Scan, Segmentation
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,26 @@ def write_nifti_scan(path: Path, scan: Scan) -> None:
         scan: HU.
     """
     _write(path, _image(scan.voxels, scan.grid, scan.geometry), 1)
+
+
+def write_nifti_values(path: Path, values_XYZ: NDArray[Any], maps: ClassMaps, slope: float) -> None:
+    """Write the map of one class plane by plane, so that it is never in memory as a whole.
+
+    Args:
+        path: a temporary name that ends with ``.gz``; compressed quickly rather than well.
+        values_XYZ: uint8, or float16, which becomes float32.
+        maps: where the voxels lie.
+        slope: what readers multiply stored values by.
+    """
+    dtype = np.dtype("<f4") if values_XYZ.dtype == np.float16 else values_XYZ.dtype
+    geometry = None if maps.scan is None else maps.scan.geometry
+    # made of an empty image: nibabel would divide the values by the slope
+    header = _image(np.broadcast_to(np.zeros(1, dtype), values_XYZ.shape), maps.grid, geometry).header
+    header.set_slope_inter(slope, 0)
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as stream:
+        header.write_to(stream)
+        for plane_XY in np.moveaxis(values_XYZ, 2, 0):
+            stream.write(plane_XY.astype(dtype).tobytes(order="F"))
 
 
 def _image(voxels: NDArray[Any], grid: Grid, geometry: NiftiGeometry | None) -> Any:

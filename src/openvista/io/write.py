@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ import numpy as np
 from openvista._version import __version__
 from openvista.anatomy.colours import Colour, to_hex
 from openvista.errors import OutputError
-from openvista.io.atomic import output_error, replacing
+from openvista.io.atomic import make_folder, output_error, replacing
 from openvista.io.paths import NIFTI_SUFFIXES, image_suffix, result_path, sidecar_path
-from openvista.scan import Scan, Segmentation
+from openvista.scan import ClassMaps, Scan, Segmentation
 from openvista.structures import present_ids
 
 
@@ -61,6 +62,24 @@ def write_scan(scan: Scan, path: Path) -> None:
 
     with replacing(path) as temporary:
         write_nifti_scan(temporary, scan)
+
+
+def write_class_maps(maps: ClassMaps, folder: Path) -> list[Path]:
+    """Write a NIfTI file per class, each whole or not at all: :meth:`openvista.scan.ClassMaps.save`.
+
+    Raises:
+        OutputError: the system refused to write.
+    """
+    from openvista.io.nifti import write_nifti_values
+
+    make_folder(folder)
+    written = []
+    for values_XYZ, name in zip(maps.values_KXYZ, maps.names.values(), strict=True):
+        target = folder / f"{re.sub(r'[^0-9A-Za-z.+-]+', '_', name)}.nii.gz"
+        with replacing(target) as temporary:
+            write_nifti_values(temporary, values_XYZ, maps, 1 / 255 if maps.kind == "probabilities" else 1.0)
+        written.append(target)
+    return written
 
 
 def check_output(path: str | Path, source: Path | None = None) -> None:
