@@ -2,9 +2,9 @@
 
 ``classes.csv`` has a row for each. Ids and names are those of the published VISTA3D label dictionary and bundle
 metadata, which agree on all 132. Colours are ours, fixed once: no two are alike, the right of a pair is the darker
-shade of the left. SNOMED CT codes name the structure without its side, which DICOM states as a modifier; a structure
-without a code that we are sure of has none. Aliases, separated by "; ", are names that differ by more than case,
-separators, plural, word order or spelling, which :mod:`openvista.anatomy.spelling` sees through.
+shade of the left. SNOMED CT codes are in the table of :mod:`openvista.anatomy.codes`. Aliases, separated by "; ", are
+names that differ by more than case, separators, plural, word order or spelling, which
+:mod:`openvista.anatomy.spelling` sees through.
 """
 
 import csv
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+
+from openvista.anatomy.codes import STRUCTURE, codes_for
 
 TABLE = Path(__file__).with_name("classes.csv")
 
@@ -62,7 +64,7 @@ class AnatomyClass:
         group: what to list it under, such as "digestive system"; None for a model's own classes.
         aliases: other names, apart from those that differ in case, separators, plural, order or spelling.
         colour: red, green, blue, 0..255.
-        snomed: SNOMED CT code of the structure, side not included; None where not certain.
+        snomed: SNOMED CT code of the structure, side not included; None for lesions and where not certain.
     """
 
     id: int
@@ -85,8 +87,13 @@ def _class_of(row: Mapping[str, str]) -> AnatomyClass:
         group=row["group"],
         aliases=tuple(row["aliases"].split("; ")) if row["aliases"] else (),
         colour=(red, green, blue),
-        snomed=row["snomed"] or None,
+        snomed=_snomed_of(row["name"]),
     )
+
+
+def _snomed_of(name: str) -> str | None:
+    codes = codes_for(name)
+    return codes.type.value if codes.category == STRUCTURE else None
 
 
 def _read_table() -> dict[int, AnatomyClass]:

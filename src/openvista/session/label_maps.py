@@ -185,6 +185,7 @@ def _with_names(
     """A label map with what it takes to read it, and to make it again."""
     prompts = [
         {
+            "id": item.id,
             "object": item.name,
             "class": item.inputs.class_id,
             "zero_shot": item.inputs.zero_shot,

@@ -1,0 +1,95 @@
+"""The outlines of a mask in one plane, half-way between pixels, with holes as contours of their own or as key-holes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openvista.errors import needs_extra
+
+Contour = NDArray[np.float64]
+"""[N, 2] column and row in pixels, whole numbers at pixel centres; closed, the first point is not repeated."""
+
+TOLERANCE = 0.1
+"""Pixels that a simplified contour may lie beside the exact one."""
+
+
+def contours_of(mask: NDArray[np.bool_], keyhole: bool = False) -> list[Contour]:
+    """The outlines of a mask [row, column]. Pixels that touch by a corner only are apart.
+
+    Args:
+        mask: the pixels.
+        keyhole: join a hole to the contour around it by a channel without width. Otherwise inside is what lies in an
+            odd number of contours.
+
+    Raises:
+        MissingExtraError: scikit-image is not installed.
+    """
+    with needs_extra("skimage", "dicom", "write contours"):
+        from skimage.measure import approximate_polygon, find_contours
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return []
+    corner = np.array([rows[0], columns[0]])
+    crop = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    exact = [points[:-1] for points in find_contours(np.pad(crop, 1).astype(np.float32), 0.5)]
+    if keyhole:
+        exact = _with_keyholes(exact)
+    contours = []
+    for points in exact:
+        closed = np.concatenate([points, points[:1]])
+        simple = approximate_polygon(closed, TOLERANCE)[:-1]
+        if len(simple) >= 3:
+            contours.append((simple - 1 + corner)[:, ::-1])
+    return contours
+
+
+def fill_contours(contours: list[Contour], rows: int, columns: int) -> NDArray[np.bool_]:
+    """[row, column] pixels whose centre lies in an odd number of contours: the way back from :func:`contours_of`."""
+    with needs_extra("skimage", "dicom", "read contours"):
+        from skimage.draw import polygon
+    inside = np.zeros((rows, columns), dtype=bool)
+    for points in contours:
+        row, column = polygon(points[:, 1], points[:, 0], shape=(rows, columns))
+        inside[row, column] ^= True
+    return inside
+
+
+def _with_keyholes(contours: list[Contour]) -> list[Contour]:
+    """Outer contours, each joined with the holes directly in it."""
+    depth_of = [sum(_holds(outer, inner) for outer in contours if outer is not inner) for inner in contours]
+    joined = []
+    for outer, depth in zip(contours, depth_of, strict=True):
+        if depth % 2 == 0:
+            holes = [
+                inner
+                for inner, own in zip(contours, depth_of, strict=True)
+                if own == depth + 1 and _holds(outer, inner)
+            ]
+            joined.append(_joined(outer, holes))
+    return joined
+
+
+def _joined(outer: Contour, holes: list[Contour]) -> Contour:
+    """One contour, from the outer one along a channel round each hole and back; the nearest hole first."""
+    while holes:
+        nearest = [_nearest_points(outer, hole) for hole in holes]
+        which = min(range(len(holes)), key=lambda index: nearest[index][0])
+        _, here, there = nearest[which]
+        hole = np.roll(holes.pop(which), -there, axis=0)
+        outer = np.concatenate([outer[: here + 1], hole, hole[:1], outer[here:]])
+    return outer
+
+
+def _nearest_points(outer: Contour, hole: Contour) -> tuple[float, int, int]:
+    squares = ((outer[:, None] - hole[None]) ** 2).sum(axis=-1)
+    here, there = np.unravel_index(int(squares.argmin()), squares.shape)
+    return float(squares.min()), int(here), int(there)
+
+
+def _holds(outer: Contour, inner: Contour) -> bool:
+    """Whether a contour lies in another one; contours of a mask do not cross, so a point tells."""
+    x, y = inner[0]
+    ahead = np.roll(outer, -1, axis=0)
+    crosses = (outer[:, 1] > y) != (ahead[:, 1] > y)
+    rise = np.where(crosses, ahead[:, 1] - outer[:, 1], 1.0)
+    at = outer[:, 0] + (y - outer[:, 1]) / rise * (ahead[:, 0] - outer[:, 0])
+    return bool(np.count_nonzero(crosses & (at > x)) % 2)

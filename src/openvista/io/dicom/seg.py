@@ -1,0 +1,150 @@
+"""DICOM Segmentation objects, written by highdicom: a segment per structure, on the original slices (PS3.3, A.51)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openvista._version import __version__
+from openvista.anatomy.codes import Code
+from openvista.dicom_slices import DicomSlices
+from openvista.errors import OutputError, needs_extra
+from openvista.io.atomic import replacing
+from openvista.io.dicom.described import DescribedStructure, PlacedStructures, place_structures
+from openvista.io.dicom.frames import original_slices
+from openvista.io.dicom.identity import MANUFACTURER, new_uid, scan_of, source_headers, weights_of
+from openvista.scan import Segmentation
+
+if TYPE_CHECKING:
+    import highdicom
+    from pydicom import Dataset
+
+SERIES_NUMBER = 100
+"""As in TotalSegmentator; high enough to stand after the scanner's own series."""
+
+
+def write_seg(
+    path: Path,
+    segmentation: Segmentation | Sequence[Segmentation],
+    *,
+    labelmap: bool = False,
+    keep_identifiers: bool = False,
+) -> None:
+    """Write a DICOM Segmentation; whole or not at all.
+
+    Args:
+        path: the file.
+        segmentation: of a scan that was read from DICOM; or several of one scan, whose structures may overlap, as
+            :meth:`openvista.session.Session.layers` gives.
+        labelmap: the newer kind (Label Map Segmentation), one frame per slice however many structures there are, RLE
+            compressed. By default one bit per voxel and structure, which every PACS takes.
+        keep_identifiers: with the patient's name, id and dates, as the scan has them.
+
+    Raises:
+        OutputError: the scan is not from DICOM, nothing is labelled, overlaps in a label map, or the system refused.
+        MissingExtraError: highdicom is not installed.
+    """
+    seg = make_seg(segmentation, labelmap=labelmap, keep_identifiers=keep_identifiers)
+    with replacing(path) as temporary:
+        seg.save_as(temporary)
+
+
+def make_seg(
+    segmentation: Segmentation | Sequence[Segmentation], *, labelmap: bool = False, keep_identifiers: bool = False
+) -> "highdicom.seg.Segmentation":
+    """The object that :func:`write_seg` writes."""
+    with needs_extra("highdicom", "dicom", "write a DICOM segmentation"):
+        import highdicom as hd
+        from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+    layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
+    scan, slices = scan_of(layers[0])
+    headers = source_headers(slices, scan.grid, keep_identifiers)
+    placed = place_structures(layers, slices, headers[0].SeriesInstanceUID)
+    if labelmap and len(placed.layers) > 1:
+        raise OutputError("structures overlap: a label map holds one structure per voxel; write the binary kind")
+    kind, provenance = "LABELMAP" if labelmap else "BINARY", layers[0].provenance
+    uid = placed.uid(f"SEG {kind} {keep_identifiers}", headers[0].SeriesInstanceUID)
+    result = hd.seg.Segmentation(
+        source_images=headers,
+        pixel_array=_in_source_order(_pixels(placed), slices, headers[0]),
+        segmentation_type=kind,
+        segment_descriptions=[_description(one, provenance) for one in placed.structures],
+        series_instance_uid=new_uid("series", uid),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=uid,
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=str(provenance.get("model", MANUFACTURER)),
+        software_versions=__version__,
+        device_serial_number=weights_of(provenance),
+        transfer_syntax_uid=RLELossless if labelmap else ExplicitVRLittleEndian,
+        content_label="SEGMENTATION",
+        content_description="Structures of a CT",
+        series_description="Segmentation",
+    )
+    described = [item for item in result.SegmentSequence if item.SegmentNumber > 0]  # 0: a label map's background
+    for item, structure in zip(described, placed.structures, strict=True):
+        _complete(item, structure)
+    return result
+
+
+def _pixels(placed: PlacedStructures) -> NDArray[np.unsignedinteger]:
+    """[slice, row, column] numbers; of several layers [slice, row, column, structure] of 0 and 1."""
+    if len(placed.layers) == 1:
+        return placed.layers[0]
+    return np.stack([placed.mask(one.number).astype(np.uint8) for one in placed.structures], axis=-1)
+
+
+def _in_source_order(
+    pixels: NDArray[np.unsignedinteger], slices: DicomSlices, header: "Dataset"
+) -> NDArray[np.unsignedinteger]:
+    """Slices as the source has them: highdicom pairs them with the headers, or with the frames of a single one."""
+    if "NumberOfFrames" not in header:
+        return pixels
+    frames = np.zeros((int(header.NumberOfFrames), *pixels.shape[1:]), dtype=pixels.dtype)
+    frames[[one.frame for one in original_slices(slices)]] = pixels
+    return frames
+
+
+def _description(structure: DescribedStructure, provenance: dict[str, object]) -> "highdicom.seg.SegmentDescription":
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    facts = {key: str(provenance[key]) for key in ("weights_sha256", "profile") if provenance.get(key)}
+    algorithm = hd.AlgorithmIdentificationSequence(
+        name=f"{MANUFACTURER} {provenance.get('model', '')}".strip(),
+        family=codes.cid7162.ArtificialIntelligence,
+        version=str(provenance.get("version", __version__)),
+        parameters=facts or None,
+    )
+    return hd.seg.SegmentDescription(
+        segment_number=structure.number,
+        segment_label=structure.label,
+        segmented_property_category=coded(structure.codes.category),
+        segmented_property_type=coded(structure.codes.type),
+        algorithm_type="AUTOMATIC" if structure.automatic else "SEMIAUTOMATIC",
+        algorithm_identification=algorithm,
+        tracking_uid=structure.tracking_uid,
+        tracking_id=structure.tracking_id,
+        anatomic_regions=[coded(structure.codes.region)] if structure.codes.region else None,
+        display_color=hd.color.CIELabColor.from_rgb(*structure.colour),
+    )
+
+
+def _complete(item: "Dataset", structure: DescribedStructure) -> None:
+    """What highdicom has no argument for: modifiers (the side), and the description, which keeps the id."""
+    item.SegmentDescription = structure.tracking_id
+    if structure.codes.side:
+        kind = item.SegmentedPropertyTypeCodeSequence[0]
+        kind.SegmentedPropertyTypeModifierCodeSequence = [coded(structure.codes.side)]
+    if structure.codes.region_side:
+        item.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [coded(structure.codes.region_side)]
+
+
+def coded(code: Code) -> "highdicom.sr.CodedConcept":
+    """A code as an item of a code sequence."""
+    import highdicom as hd
+
+    return hd.sr.CodedConcept(code.value, "SCT", code.meaning)
