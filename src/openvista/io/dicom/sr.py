@@ -67,10 +67,11 @@ def make_sr(
             uid=new_uid("device", __version__), name=MANUFACTURER, manufacturer_name=MANUFACTURER
         ),
     )
+    groups: list[Any] = [_group(one, rows[one.label_id], objects, series_uid) for one in placed.structures]
     report = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(observer_device_context=observer),
         procedure_reported=hd.sr.CodedConcept("25045-6", "LN", "CT unspecified body region"),
-        imaging_measurements=[_group(one, rows[one.label_id], objects, series_uid) for one in placed.structures],
+        imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
     return hd.sr.Comprehensive3DSR(
