@@ -3,16 +3,15 @@
 import copy
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+from pydicom import Dataset
+from pydicom.valuerep import format_number_as_ds
 
 from openvista.dicom_slices import DicomSlices
-from openvista.errors import OutputError, needs_extra
-from openvista.geometry.grid import Grid
+from openvista.errors import OutputError
+from openvista.geometry.grid import Float3, Grid
 from openvista.io.dicom.frames import original_slices
 from openvista.scan import Scan, Segmentation
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 MANUFACTURER = "OpenVISTA"
 
@@ -68,7 +67,7 @@ def new_uid(*parts: object) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, chr(0).join(map(str, parts))).int}"
 
 
-def source_headers(slices: DicomSlices, grid: Grid, keep_identifiers: bool) -> "list[Dataset]":
+def source_headers(slices: DicomSlices, grid: Grid, keep_identifiers: bool) -> list[Dataset]:
     """Headers of the original instances with what a result takes over, and no more.
 
     Args:
@@ -82,7 +81,6 @@ def source_headers(slices: DicomSlices, grid: Grid, keep_identifiers: bool) -> "
 
     Raises:
         OutputError: a series of several multi-frame objects, or without the UIDs that a reference needs.
-        MissingExtraError: pydicom is not installed.
     """
     kept = original_slices(slices)
     instances = list(dict.fromkeys(one.instance for one in kept))
@@ -95,10 +93,7 @@ def source_headers(slices: DicomSlices, grid: Grid, keep_identifiers: bool) -> "
     return headers
 
 
-def _reference(slices: DicomSlices, index: int, position: tuple[float, float, float], grid: Grid) -> "Dataset":
-    with needs_extra("pydicom", "dicom", "write DICOM"):
-        from pydicom import Dataset
-        from pydicom.valuerep import format_number_as_ds
+def _reference(slices: DicomSlices, index: int, position: Float3, grid: Grid) -> Dataset:
     original, header = slices.headers[index], Dataset()
     for keyword in _COPIED:
         if keyword in original:
@@ -118,7 +113,7 @@ def _reference(slices: DicomSlices, index: int, position: tuple[float, float, fl
     return header
 
 
-def _add_study(header: "Dataset", original: "Dataset", keep_identifiers: bool) -> None:
+def _add_study(header: Dataset, original: Dataset, keep_identifiers: bool) -> None:
     """Patient and study, all of it or empty; text in UTF-8, which holds every name."""
     if keep_identifiers:
         for element in original:

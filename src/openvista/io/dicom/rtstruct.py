@@ -4,22 +4,21 @@ import datetime
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ImplicitVRLittleEndian
 
 from openvista._version import __version__
 from openvista.dicom_slices import DicomSlice, DicomSlices
-from openvista.errors import needs_extra
 from openvista.io.atomic import replacing
 from openvista.io.dicom.contours import contours_of
 from openvista.io.dicom.described import DescribedStructure, PlacedStructures, place_structures
 from openvista.io.dicom.frames import original_slices, pixels_to_lps
 from openvista.io.dicom.identity import MANUFACTURER, STUDY_ATTRIBUTES, new_uid, scan_of, source_headers
 from openvista.scan import Scan, Segmentation
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def write_rtstruct(
 
     Raises:
         OutputError: the scan is not from DICOM, nothing is labelled, or the system refused to write.
-        MissingExtraError: pydicom or scikit-image is not installed.
+        MissingExtraError: scikit-image is not installed.
     """
     result = make_rtstruct(segmentation, keyhole=keyhole, keep_identifiers=keep_identifiers)
     with replacing(path) as temporary:
@@ -56,7 +55,7 @@ def write_rtstruct(
 
 def make_rtstruct(
     segmentation: Segmentation | Sequence[Segmentation], *, keyhole: bool = False, keep_identifiers: bool = False
-) -> "Dataset":
+) -> Dataset:
     """The object that :func:`write_rtstruct` writes."""
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
     scan, slices = scan_of(layers[0])
@@ -79,12 +78,8 @@ def is_axial(slices: DicomSlices) -> bool:
     return bool(abs(np.cross(row, column)[2]) > np.cos(np.radians(0.5)))
 
 
-def _frame(header: "Dataset", uid: str) -> "Dataset":
+def _frame(header: Dataset, uid: str) -> Dataset:
     """All but structures: patient, study, series, equipment, approval."""
-    with needs_extra("pydicom", "dicom", "write an RT structure set"):
-        from pydicom import Dataset
-        from pydicom.dataset import FileMetaDataset
-        from pydicom.uid import ImplicitVRLittleEndian
     result, now = Dataset(), datetime.datetime.now()
     result.file_meta = FileMetaDataset()
     result.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # explicit lengths end at 64 kB: too short for contours
@@ -107,10 +102,8 @@ def _frame(header: "Dataset", uid: str) -> "Dataset":
     return result
 
 
-def _references(headers: "Sequence[Dataset]") -> "Dataset":
+def _references(headers: Sequence[Dataset]) -> Dataset:
     """Which study, series and slices the contours lie on."""
-    from pydicom import Dataset
-
     series, study, frame = Dataset(), Dataset(), Dataset()
     series.SeriesInstanceUID = headers[0].SeriesInstanceUID
     series.ContourImageSequence = [_image(header) for header in headers]
@@ -121,9 +114,7 @@ def _references(headers: "Sequence[Dataset]") -> "Dataset":
     return frame
 
 
-def _image(header: "Dataset", frame: int | None = None) -> "Dataset":
-    from pydicom import Dataset
-
+def _image(header: Dataset, frame: int | None = None) -> Dataset:
     image = Dataset()
     image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
     if frame is not None and "NumberOfFrames" in header:
@@ -131,9 +122,7 @@ def _image(header: "Dataset", frame: int | None = None) -> "Dataset":
     return image
 
 
-def _roi(structure: DescribedStructure, frame_of_reference: str) -> "Dataset":
-    from pydicom import Dataset
-
+def _roi(structure: DescribedStructure, frame_of_reference: str) -> Dataset:
     roi = Dataset()
     roi.ROINumber, roi.ROIName = structure.number, structure.label
     roi.ReferencedFrameOfReferenceUID = frame_of_reference
@@ -143,10 +132,8 @@ def _roi(structure: DescribedStructure, frame_of_reference: str) -> "Dataset":
 
 
 def _outlines(
-    structure: DescribedStructure, placed: PlacedStructures, scan: Scan, headers: "Sequence[Dataset]", keyhole: bool
-) -> "Dataset":
-    from pydicom import Dataset
-
+    structure: DescribedStructure, placed: PlacedStructures, scan: Scan, headers: Sequence[Dataset], keyhole: bool
+) -> Dataset:
     assert scan.dicom is not None
     item, contours = Dataset(), []
     header_of = {str(header.SOPInstanceUID): header for header in headers}
@@ -159,9 +146,7 @@ def _outlines(
     return item
 
 
-def _contour(points_N2: "np.ndarray", one: DicomSlice, scan: Scan, header: "Dataset") -> "Dataset":
-    from pydicom import Dataset
-
+def _contour(points_N2: NDArray[np.float64], one: DicomSlice, scan: Scan, header: Dataset) -> Dataset:
     assert scan.dicom is not None
     contour = Dataset()
     contour.ContourImageSequence = [_image(header, one.frame)]
@@ -171,9 +156,7 @@ def _contour(points_N2: "np.ndarray", one: DicomSlice, scan: Scan, header: "Data
     return contour
 
 
-def _observation(structure: DescribedStructure) -> "Dataset":
-    from pydicom import Dataset
-
+def _observation(structure: DescribedStructure) -> Dataset:
     item = Dataset()
     item.ObservationNumber = item.ReferencedROINumber = structure.number
     item.RTROIInterpretedType, item.ROIInterpreter = "GTV" if structure.codes.is_lesion else "ORGAN", ""
@@ -181,9 +164,7 @@ def _observation(structure: DescribedStructure) -> "Dataset":
     return item
 
 
-def _code(structure: DescribedStructure) -> "Dataset":
-    from pydicom import Dataset
-
+def _code(structure: DescribedStructure) -> Dataset:
     code = Dataset()
     code.CodeValue, code.CodeMeaning = structure.codes.type.value, structure.codes.type.meaning
     code.CodingSchemeDesignator = "SCT"

@@ -2,24 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from openvista._version import __version__
 from openvista.anatomy.codes import Code
 from openvista.dicom_slices import DicomSlices
-from openvista.errors import OutputError, needs_extra
+from openvista.errors import OutputError
 from openvista.io.atomic import replacing
 from openvista.io.dicom.described import DescribedStructure, PlacedStructures, place_structures
 from openvista.io.dicom.frames import original_slices
 from openvista.io.dicom.identity import MANUFACTURER, new_uid, scan_of, source_headers, weights_of
 from openvista.scan import Segmentation
-
-if TYPE_CHECKING:
-    import highdicom
-    from pydicom import Dataset
 
 SERIES_NUMBER = 100
 """As in TotalSegmentator; high enough to stand after the scanner's own series."""
@@ -44,7 +43,6 @@ def write_seg(
 
     Raises:
         OutputError: the scan is not from DICOM, nothing is labelled, overlaps in a label map, or the system refused.
-        MissingExtraError: highdicom is not installed.
     """
     seg = make_seg(segmentation, labelmap=labelmap, keep_identifiers=keep_identifiers)
     with replacing(path) as temporary:
@@ -53,11 +51,8 @@ def write_seg(
 
 def make_seg(
     segmentation: Segmentation | Sequence[Segmentation], *, labelmap: bool = False, keep_identifiers: bool = False
-) -> "highdicom.seg.Segmentation":
+) -> hd.seg.Segmentation:
     """The object that :func:`write_seg` writes."""
-    with needs_extra("highdicom", "dicom", "write a DICOM segmentation"):
-        import highdicom as hd
-        from pydicom.uid import ExplicitVRLittleEndian, RLELossless
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
     scan, slices = scan_of(layers[0])
     headers = source_headers(slices, scan.grid, keep_identifiers)
@@ -98,7 +93,7 @@ def _pixels(placed: PlacedStructures) -> NDArray[np.unsignedinteger]:
 
 
 def _in_source_order(
-    pixels: NDArray[np.unsignedinteger], slices: DicomSlices, header: "Dataset"
+    pixels: NDArray[np.unsignedinteger], slices: DicomSlices, header: Dataset
 ) -> NDArray[np.unsignedinteger]:
     """Slices as the source has them: highdicom pairs them with the headers, or with the frames of a single one."""
     if "NumberOfFrames" not in header:
@@ -108,10 +103,7 @@ def _in_source_order(
     return frames
 
 
-def _description(structure: DescribedStructure, provenance: dict[str, object]) -> "highdicom.seg.SegmentDescription":
-    import highdicom as hd
-    from pydicom.sr.codedict import codes
-
+def _description(structure: DescribedStructure, provenance: dict[str, object]) -> hd.seg.SegmentDescription:
     facts = {key: str(provenance[key]) for key in ("weights_sha256", "profile") if provenance.get(key)}
     algorithm = hd.AlgorithmIdentificationSequence(
         name=f"{MANUFACTURER} {provenance.get('model', '')}".strip(),
@@ -133,7 +125,7 @@ def _description(structure: DescribedStructure, provenance: dict[str, object]) -
     )
 
 
-def _complete(item: "Dataset", structure: DescribedStructure) -> None:
+def _complete(item: Dataset, structure: DescribedStructure) -> None:
     """What highdicom has no argument for: modifiers (the side), and the description, which keeps the id."""
     item.SegmentDescription = structure.tracking_id
     if structure.codes.side:
@@ -143,8 +135,6 @@ def _complete(item: "Dataset", structure: DescribedStructure) -> None:
         item.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [coded(structure.codes.region_side)]
 
 
-def coded(code: Code) -> "highdicom.sr.CodedConcept":
+def coded(code: Code) -> hd.sr.CodedConcept:
     """A code as an item of a code sequence."""
-    import highdicom as hd
-
     return hd.sr.CodedConcept(code.value, "SCT", code.meaning)

@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import highdicom as hd
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.sr.codedict import codes
 
 from openvista._version import __version__
-from openvista.errors import OutputError, first_line, needs_extra
+from openvista.errors import OutputError, first_line
 from openvista.io.atomic import replacing
 from openvista.io.dicom.described import DescribedStructure, place_structures
 from openvista.io.dicom.identity import MANUFACTURER, new_uid, scan_of, source_headers
 from openvista.io.dicom.seg import coded
 from openvista.scan import Segmentation
 from openvista.structures import StructureRow
-
-if TYPE_CHECKING:
-    import highdicom
-    from pydicom import Dataset
 
 SERIES_NUMBER = 102
 
@@ -39,7 +40,6 @@ def write_sr(
     Raises:
         OutputError: the scan is not from DICOM, nothing is labelled, ``seg`` is of something else, or the system
             refused to write.
-        MissingExtraError: highdicom is not installed.
     """
     report = make_sr(segmentation, seg=seg, keep_identifiers=keep_identifiers)
     with replacing(path) as temporary:
@@ -48,11 +48,8 @@ def write_sr(
 
 def make_sr(
     segmentation: Segmentation | Sequence[Segmentation], *, seg: Path | None = None, keep_identifiers: bool = False
-) -> "highdicom.sr.Comprehensive3DSR":
+) -> hd.sr.Comprehensive3DSR:
     """The object that :func:`write_sr` writes."""
-    with needs_extra("highdicom", "dicom", "write a structured report"):
-        import highdicom as hd
-        from pydicom.sr.codedict import codes
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
     scan, slices = scan_of(layers[0])
     headers = source_headers(slices, scan.grid, keep_identifiers)
@@ -89,11 +86,8 @@ def make_sr(
     )
 
 
-def _checked_seg(seg: Path, structures: Sequence[DescribedStructure]) -> "Dataset":
+def _checked_seg(seg: Path, structures: Sequence[DescribedStructure]) -> Dataset:
     """The segmentation without its pixels; its segments must be our structures, by their tracking UIDs."""
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
     try:
         header = dcmread(seg, stop_before_pixels=True)
     except (OSError, InvalidDicomError) as error:
@@ -105,11 +99,9 @@ def _checked_seg(seg: Path, structures: Sequence[DescribedStructure]) -> "Datase
 
 
 def _group(
-    structure: DescribedStructure, row: StructureRow, objects: "Sequence[Dataset]", series_uid: str
-) -> "Sequence[Dataset]":
+    structure: DescribedStructure, row: StructureRow, objects: Sequence[Dataset], series_uid: str
+) -> Sequence[Dataset]:
     """What is measured of one structure."""
-    import highdicom as hd
-
     site = _site(structure)
     shared: dict[str, Any] = {
         "tracking_identifier": hd.sr.TrackingIdentifier(structure.tracking_uid, structure.tracking_id),
@@ -128,20 +120,16 @@ def _group(
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **shared)
 
 
-def _site(structure: DescribedStructure) -> "highdicom.sr.FindingSite | None":
+def _site(structure: DescribedStructure) -> hd.sr.FindingSite | None:
     """Where it is: the organ of a lesion or vessel, or the organ itself where it has a side."""
-    import highdicom as hd
-
-    codes = structure.codes
-    where, side = (codes.region, codes.region_side) if codes.region else (codes.type, codes.side)
-    if codes.region is None and side is None:
+    own = structure.codes
+    where, side = (own.region, own.region_side) if own.region else (own.type, own.side)
+    if own.region is None and side is None:
         return None
     return hd.sr.FindingSite(coded(where), laterality=coded(side) if side else None)
 
 
-def _measurements(row: StructureRow) -> "list[highdicom.sr.Measurement]":
-    import highdicom as hd
-
+def _measurements(row: StructureRow) -> list[hd.sr.Measurement]:
     millilitre = hd.sr.CodedConcept("ml", "UCUM", "milliliter")
     hounsfield = hd.sr.CodedConcept("[hnsf'U]", "UCUM", "Hounsfield unit")
     found = [
