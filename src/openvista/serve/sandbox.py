@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,14 @@ from openvista.serve.sandbox_child import ANSWER_FILE, ParseRequest
 from openvista.serve.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SeriesChoice:
+    """Which DICOM series is meant, and whether gaps in it are filled; see :func:`openvista.io.read_scan`."""
+
+    series: str | None = None
+    fill_gaps: bool = False
 
 
 class Sandbox:
@@ -53,13 +61,16 @@ class Sandbox:
         finally:
             await run_in_threadpool(shutil.rmtree, folder, True)
 
-    async def read(self, source: Path, scratch: Path, kind: str = "scan") -> tuple[Path, dict[str, Any]]:
+    async def read(
+        self, source: Path, scratch: Path, kind: str = "scan", choice: SeriesChoice | None = None
+    ) -> tuple[Path, dict[str, Any]]:
         """Read a file, or a folder of slices.
 
         Args:
             source: what came in.
             scratch: a folder of :meth:`scratch`, for what is needed on the way and for the result.
             kind: what it should be; see :class:`ParseRequest`.
+            choice: which DICOM series, and what of its gaps.
 
         Returns:
             A folder with the array or the session file, and the facts about it.
@@ -80,6 +91,8 @@ class Sandbox:
             memory_bytes=limits.parse_bytes,
             cpu_seconds=int(limits.parse_seconds) + 1,
             kind=kind,
+            series=choice.series if choice else None,
+            fill_gaps=bool(choice and choice.fill_gaps),
         )
         async with self._one:
             return output, await run_in_threadpool(self._facts, request)

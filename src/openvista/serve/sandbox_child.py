@@ -21,6 +21,7 @@ from openvista.io.paths import image_suffix
 from openvista.io.zipped import unpack
 
 VOXELS_FILE = "voxels.npy"
+SLICES_FILE = "slices.json"
 ANSWER_FILE = "answer.json"
 SESSION_FILE = "session.ovsession"
 DETACHED = (".nhdr", ".mhd")
@@ -45,6 +46,7 @@ class ParseRequest:
         memory_bytes: address space.
         cpu_seconds: processor time.
         kind: ``"scan"``, ``"labels"`` (a label map) or ``"session"`` (a session file).
+        series, fill_gaps: of DICOM scans, see :func:`openvista.io.read_scan`.
     """
 
     source: str
@@ -55,13 +57,15 @@ class ParseRequest:
     memory_bytes: int
     cpu_seconds: int
     kind: str = "scan"
+    series: str | None = None
+    fill_gaps: bool = False
 
 
 def main() -> int:
     """Answer requests until standard input ends: a line with the exit status of the process that read the file."""
     if hasattr(os, "fork"):
-        import openvista.io.checks
-        import openvista.io.nifti  # noqa: F401  (loaded here once, instead of in every child)
+        with contextlib.suppress(ImportError):  # an extra
+            pass
     for line in sys.stdin:
         request = ParseRequest(**json.loads(line))
         status = _in_child(request) if hasattr(os, "fork") else _answer(request)
@@ -163,13 +167,20 @@ def _scan(source: Path, request: ParseRequest) -> dict[str, Any]:
 
     from openvista.io import check_scan, read_scan
 
-    scan = read_scan(source, max_voxels=request.voxels)
+    scan = read_scan(source, series=request.series, fill_gaps=request.fill_gaps, max_voxels=request.voxels)
     low, high = float(scan.voxels.min()), float(scan.voxels.max())
     np.save(Path(request.output, VOXELS_FILE), np.asfortranarray(scan.voxels), allow_pickle=False)
     geometry = None
     if scan.geometry is not None:
         geometry = {key: [value.dtype.str, value.tolist()] for key, value in scan.geometry.items()}
+    number = None
+    if scan.dicom is not None:
+        from openvista.io.dicom.kept import write_slices
+
+        write_slices(Path(request.output, SLICES_FILE), scan.dicom)
+        number = scan.dicom.headers[0].get("SeriesNumber")
     return {
+        "name": "series" if number is None else f"series-{number}",
         "affine": scan.grid.affine.tolist(),
         "geometry": geometry,
         "hu_range": [low, high],

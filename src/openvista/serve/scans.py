@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from openvista.dicom_slices import DicomSlices
+from openvista.errors import needs_extra
 from openvista.geometry.grid import Grid
 from openvista.io import write_scan
 from openvista.scan import NiftiGeometry, Scan
 from openvista.serve.ids import find_owned, list_owned, new_id, no_such, require_room
-from openvista.serve.sandbox_child import VOXELS_FILE
+from openvista.serve.sandbox_child import SLICES_FILE, VOXELS_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +122,8 @@ class ScanStore:
         folder = self._folder / record.id
         folder.mkdir()
         shutil.move(str(parsed / VOXELS_FILE), folder / VOXELS_FILE)
+        if (parsed / SLICES_FILE).exists():
+            shutil.move(str(parsed / SLICES_FILE), folder / SLICES_FILE)
         (folder / _RECORD_FILE).write_text(json.dumps(asdict(record), default=str), encoding="utf-8")
         with self._lock:
             self._records[record.id] = record
@@ -173,7 +177,8 @@ class ScanStore:
             voxels = np.load(self._folder / record.id / VOXELS_FILE, mmap_mode="c", allow_pickle=False)
         except FileNotFoundError:
             raise no_such("scan") from None
-        return Scan(np.asarray(voxels), record.grid, record.name, None, _geometry(record))
+        dicom = _slices(self._folder / record.id / SLICES_FILE)
+        return Scan(np.asarray(voxels), record.grid, record.name, None, _geometry(record), dicom)
 
     def image_file(self, record: ScanRecord) -> Path:
         """The scan as gzip NIfTI, made when first asked for."""
@@ -221,3 +226,12 @@ def _geometry(record: ScanRecord) -> NiftiGeometry | None:
     if record.geometry is None:
         return None
     return {key: np.array(values, dtype=np.dtype(kind)) for key, (kind, values) in record.geometry.items()}
+
+
+def _slices(path: Path) -> DicomSlices | None:
+    if not path.exists():
+        return None
+    with needs_extra("pydicom", "dicom", "read DICOM"):
+        from openvista.io.dicom.kept import read_slices
+
+    return read_slices(path)

@@ -118,14 +118,20 @@ class ClassList(BaseModel):
 # --- scans --------------------------------------------------------------------------------------------------------
 
 
-class FromPath(Request):
+class FromSeries(Request):
+    name: ObjectName | None = None
+    series: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="which DICOM series, if there are several: UID or its beginning, number, description"
+    )
+    fill_gaps: bool = Field(False, description="interpolate slices that are missing from a DICOM series")
+
+
+class FromPath(FromSeries):
     path: Annotated[str, Field(min_length=1, max_length=4096)]
-    name: ObjectName | None = None
 
 
-class FromUrl(Request):
+class FromUrl(FromSeries):
     url: Annotated[str, Field(min_length=8, max_length=4096)]
-    name: ObjectName | None = None
 
 
 class ScanWarning(BaseModel):

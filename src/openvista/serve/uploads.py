@@ -16,6 +16,7 @@ from openvista.io.paths import image_suffix, scan_name
 from openvista.scan import Segmentation
 from openvista.serve.fetch import fetch
 from openvista.serve.paths import confined, safe_name
+from openvista.serve.sandbox import SeriesChoice
 from openvista.serve.sandbox_child import VOXELS_FILE
 from openvista.serve.scans import ScanRecord
 from openvista.serve.service import Service
@@ -23,6 +24,7 @@ from openvista.serve.service import Service
 _MOST_FILES = 5000
 _MOST_FIELDS = 20
 _FIELD_BYTES = 1 << 20
+_YES = ("1", "true", "yes", "on")
 _HEAD_BYTES = 400
 """Of a file, to see what it is."""
 
@@ -89,21 +91,26 @@ async def scan_from_upload(
     """
     if upload.source is None:
         raise ServiceError(f"the form brings no file; send it as field {field!r}", code="no-file")
-    name = upload.fields.get("name") or _display_name(upload.name)
-    return await _keep(service, upload.source, folder, name, owner, expires_in)
+    name = upload.fields.get("name") or ("" if upload.source.is_dir() else _display_name(upload.name))
+    choice = SeriesChoice(upload.fields.get("series") or None, upload.fields.get("fill_gaps", "").lower() in _YES)
+    return await _keep(service, upload.source, folder, (name, owner, expires_in), choice)
 
 
-async def scan_from_path(service: Service, path: str, name: str | None, owner: str | None) -> ScanRecord:
+async def scan_from_path(
+    service: Service, path: str, name: str | None, owner: str | None, choice: SeriesChoice | None = None
+) -> ScanRecord:
     """Keep a copy of the scan at a path under an allowed folder.
 
     Raises:
         ServiceError: 403, 404 not there or not allowed; 422 not a scan; 413, 429.
     """
     source = await run_in_threadpool(confined, path, service.settings.roots)
-    return await keep_file(service, source, name or _display_name(source.name), owner, None)
+    return await keep_file(service, source, name or _display_name(source.name), owner, None, choice)
 
 
-async def scan_from_url(service: Service, url: str, name: str | None, owner: str | None) -> ScanRecord:
+async def scan_from_url(
+    service: Service, url: str, name: str | None, owner: str | None, choice: SeriesChoice | None = None
+) -> ScanRecord:
     """Keep the scan at an address, if addresses there are allowed.
 
     Raises:
@@ -116,11 +123,16 @@ async def scan_from_url(service: Service, url: str, name: str | None, owner: str
             head = file.read(_HEAD_BYTES)
         source = raw.with_name(f"00000{_ending_of(original, head)}")
         raw.rename(source)
-        return await _keep(service, source, folder, name or _display_name(original), owner, None)
+        return await _keep(service, source, folder, (name or _display_name(original), owner, None), choice)
 
 
 async def keep_file(
-    service: Service, path: Path, name: str, owner: str | None, expires_in: timedelta | None
+    service: Service,
+    path: Path,
+    name: str,
+    owner: str | None,
+    expires_in: timedelta | None,
+    choice: SeriesChoice | None = None,
 ) -> ScanRecord:
     """Keep a copy of a scan that lies where we put it, or where the operator did.
 
@@ -128,14 +140,20 @@ async def keep_file(
         ServiceError: 422 not a scan, 413, 429.
     """
     async with service.sandbox.scratch() as folder:
-        return await _keep(service, path, folder, name, owner, expires_in)
+        return await _keep(service, path, folder, (name, owner, expires_in), choice)
 
 
 async def _keep(
-    service: Service, source: Path, folder: Path, name: str, owner: str | None, expires_in: timedelta | None
+    service: Service,
+    source: Path,
+    folder: Path,
+    about: tuple[str, str | None, timedelta | None],
+    choice: SeriesChoice | None,
 ) -> ScanRecord:
-    parsed, facts = await service.sandbox.read(source, folder)
-    return await run_in_threadpool(service.scans.add, parsed, facts, safe_name(name), owner, expires_in)
+    """Read and keep it; without a name it is called like its series."""
+    name, owner, expires_in = about
+    parsed, facts = await service.sandbox.read(source, folder, choice=choice)
+    return await run_in_threadpool(service.scans.add, parsed, facts, safe_name(name or facts["name"]), owner, expires_in)
 
 
 async def labels_from_form(service: Service, request: Request) -> Segmentation:

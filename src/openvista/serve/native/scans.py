@@ -6,14 +6,19 @@ from starlette.responses import FileResponse, Response
 
 from openvista.serve.headers import with_etag
 from openvista.serve.problems import body, form, problems
+from openvista.serve.sandbox import SeriesChoice
 from openvista.serve.scans import ScanRecord
-from openvista.serve.schemas import FromPath, FromUrl, ScanInfo, ScanList
+from openvista.serve.schemas import FromPath, FromSeries, FromUrl, ScanInfo, ScanList
 from openvista.serve.service import Owner, TheService
 from openvista.serve.uploads import scan_from_form, scan_from_path, scan_from_url
 
 router = APIRouter(prefix="/api/v1/scans", tags=["scans"])
 
-_FIELDS = {"name": "what to call it; default: the file's name"}
+_FIELDS = {
+    "name": "what to call it; default: the file's name",
+    "series": "which DICOM series, if there are several: UID or its beginning, number, description",
+    "fill_gaps": "true: interpolate slices that are missing from a DICOM series",
+}
 
 
 @router.post(
@@ -23,20 +28,20 @@ _FIELDS = {"name": "what to call it; default: the file's name"}
     openapi_extra=form("file", several=True, fields=_FIELDS),
 )
 async def upload(request: Request, service: TheService, owner: Owner) -> ScanInfo:
-    """Upload a CT: one NIfTI, NRRD, MHA or zip file, or the slices of one DICOM series as several files."""
+    """Upload a CT: one NIfTI, NRRD or MHA file; or DICOM as a zip, a multi-frame file, or slices as several files."""
     return scan_info(await scan_from_form(service, request, owner))
 
 
 @router.post("/from-path", status_code=201, responses=problems(404, 413, 422, 429))
 async def from_path(asked: FromPath, service: TheService, owner: Owner) -> ScanInfo:
     """Register a CT that lies under one of the server's allowed folders."""
-    return scan_info(await scan_from_path(service, asked.path, asked.name, owner))
+    return scan_info(await scan_from_path(service, asked.path, asked.name, owner, _choice(asked)))
 
 
 @router.post("/from-url", status_code=201, responses=problems(413, 422, 429, 504))
 async def from_url(asked: FromUrl, service: TheService, owner: Owner) -> ScanInfo:
     """Fetch a CT from an allowed host."""
-    return scan_info(await scan_from_url(service, asked.url, asked.name, owner))
+    return scan_info(await scan_from_url(service, asked.url, asked.name, owner, _choice(asked)))
 
 
 @router.get("", responses=problems())
@@ -70,6 +75,10 @@ async def remove(scan_id: str, service: TheService, owner: Owner) -> None:
     """Delete a scan and its sessions."""
     service.scans.get(scan_id, owner)
     await service.remove_scan(scan_id)
+
+
+def _choice(asked: FromSeries) -> SeriesChoice:
+    return SeriesChoice(asked.series, asked.fill_gaps)
 
 
 def scan_info(record: ScanRecord) -> ScanInfo:
