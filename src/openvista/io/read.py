@@ -49,8 +49,16 @@ def read_scan(
     return Scan(to_hu(file, raw), grid, scan_name(file), file, raw.geometry)
 
 
-def read_labels(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> tuple[NDArray[np.unsignedinteger], Grid]:
+def read_labels(
+    path: str | Path, *, scan_grid: Grid | None = None, max_voxels: int = MAX_VOXELS
+) -> tuple[NDArray[np.unsignedinteger], Grid]:
     """Read a label map of at most so many voxels.
+
+    Args:
+        path: an image file, or a DICOM segmentation or RT structure set.
+        scan_grid: where DICOM objects are put; they lie on some slices of a scan only, or have no voxels. Label maps
+            of other formats have a grid of their own, and keep it.
+        max_voxels: a larger one is refused.
 
     Returns:
         ``(labels, grid)``: [X, Y, Z] uint8, or uint16 when an id is above 255.
@@ -60,25 +68,38 @@ def read_labels(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> tuple[NDAr
         MissingExtraError: NRRD or MHA without SimpleITK.
     """
     file = find_image(path)
+    if not image_suffix(file):
+        found = _read_dicom_labels(file, scan_grid, max_voxels)
+        return found.labels, found.grid
     raw = _read_raw(file, max_voxels)
     return to_labels(file, raw), make_grid(file, raw.values.shape, raw.affine)
 
 
-def read_segmentation(path: str | Path, *, max_voxels: int = MAX_VOXELS) -> Segmentation:
+def read_segmentation(path: str | Path, *, scan_grid: Grid | None = None, max_voxels: int = MAX_VOXELS) -> Segmentation:
     """Read a label map of at most so many voxels, with its names, colours and provenance.
 
     Names come from the file itself, otherwise from the ``.json`` beside it; an id without a name is "label <id>".
+    Arguments are as for :func:`read_labels`.
 
     Raises:
         ScanError: as for :func:`read_labels`, or a broken table.
     """
     file = find_image(path)
+    if not image_suffix(file):
+        return _read_dicom_labels(file, scan_grid, max_voxels)
     labels, grid = read_labels(file, max_voxels=max_voxels)
     side = _read_sidecar(sidecar_path(file))
     table = _read_table(file) or _table_of(side)
     names = {key: f"label {key}" for key in present_ids(labels)} | table.names
     provenance = {key: value for key, value in side.items() if key not in ("labels", "colours")}
     return Segmentation(labels, grid, names, table.colours, None, provenance)
+
+
+def _read_dicom_labels(file: Path, scan_grid: Grid | None, max_voxels: int) -> Segmentation:
+    with needs_extra("highdicom", "dicom", "read DICOM segmentations"):
+        from openvista.io.dicom.labels import read_dicom_labels
+
+    return read_dicom_labels(file, scan_grid, max_voxels=max_voxels)
 
 
 def _read_raw(file: Path, max_voxels: int) -> RawImage:

@@ -8,9 +8,6 @@ from openvista.errors import needs_extra
 Contour = NDArray[np.float64]
 """[N, 2] column and row in pixels, whole numbers at pixel centres; closed, the first point is not repeated."""
 
-TOLERANCE = 0.1
-"""Pixels that a simplified contour may lie beside the exact one."""
-
 
 def contours_of(mask: NDArray[np.bool_], keyhole: bool = False) -> list[Contour]:
     """The outlines of a mask [row, column]. Pixels that touch by a corner only are apart.
@@ -24,7 +21,7 @@ def contours_of(mask: NDArray[np.bool_], keyhole: bool = False) -> list[Contour]
         MissingExtraError: scikit-image is not installed.
     """
     with needs_extra("skimage", "dicom", "write contours"):
-        from skimage.measure import approximate_polygon, find_contours
+        from skimage.measure import find_contours
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return []
@@ -33,13 +30,7 @@ def contours_of(mask: NDArray[np.bool_], keyhole: bool = False) -> list[Contour]
     exact = [points[:-1] for points in find_contours(np.pad(crop, 1).astype(np.float32), 0.5)]
     if keyhole:
         exact = _with_keyholes(exact)
-    contours = []
-    for points in exact:
-        closed = np.concatenate([points, points[:1]])
-        simple = approximate_polygon(closed, TOLERANCE)[:-1]
-        if len(simple) >= 3:
-            contours.append((simple - 1 + corner)[:, ::-1])
-    return contours
+    return [(_corners(points) - 1 + corner)[:, ::-1] for points in exact]
 
 
 def fill_contours(contours: list[Contour], rows: int, columns: int) -> NDArray[np.bool_]:
@@ -51,6 +42,14 @@ def fill_contours(contours: list[Contour], rows: int, columns: int) -> NDArray[n
         row, column = polygon(points[:, 1], points[:, 0], shape=(rows, columns))
         inside[row, column] ^= True
     return inside
+
+
+def _corners(points: Contour) -> Contour:
+    """A closed contour without the points that lie on a straight line between their neighbours."""
+    before, after = points - np.roll(points, 1, axis=0), np.roll(points, -1, axis=0) - points
+    turns = np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]) > 1e-9
+    back = (before * after).sum(axis=1) < 0  # the ends of a key-hole's channel
+    return points[turns | back]
 
 
 def _with_keyholes(contours: list[Contour]) -> list[Contour]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
@@ -152,7 +152,8 @@ def _contour(points_N2: NDArray[np.float64], one: DicomSlice, scan: Scan, header
     contour.ContourImageSequence = [_image(header, one.frame)]
     contour.ContourGeometricType, contour.NumberOfContourPoints = "CLOSED_PLANAR", len(points_N2)
     points_N3 = pixels_to_lps(points_N2, one, scan.dicom, scan.grid)
-    contour.ContourData = [f"{value:.3f}" for value in points_N3.reshape(-1)]
+    texts = [f"{value:.3f}" for value in points_N3.reshape(-1)]  # a decimal string has 16 characters at most
+    contour.add(DataElement("ContourData", "DS", texts, already_converted=True))  # checking a million takes long
     return contour
 
 

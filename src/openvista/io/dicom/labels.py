@@ -1,0 +1,44 @@
+"""Labels from whichever DICOM object holds them: a segmentation or an RT structure set, told apart by its class."""
+
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.uid import UID
+
+from openvista.errors import ScanError, first_line
+from openvista.geometry.grid import Grid
+from openvista.io.dicom.instances import UNREADABLE
+from openvista.io.dicom.read_rtstruct import read_rtstruct
+from openvista.io.dicom.read_seg import SEG_CLASSES, read_seg
+from openvista.io.dicom.rtstruct import RTSTRUCT_STORAGE
+from openvista.io.raw import MAX_VOXELS
+from openvista.scan import Segmentation
+
+
+def read_dicom_labels(path: Path, grid: Grid | None, *, max_voxels: int = MAX_VOXELS) -> Segmentation:
+    """Read a DICOM Segmentation or an RT Structure Set.
+
+    Args:
+        path: the file.
+        grid: of the scan; a structure set needs it, a segmentation does without.
+        max_voxels: a larger one is refused.
+
+    Raises:
+        ScanError: neither of both, or a structure set without a grid; otherwise as for the readers of each.
+        GridError: it lies beside the grid.
+    """
+    if not path.is_file():
+        raise ScanError(f"{path}: not a label map; give the file of a DICOM segmentation or RT structure set")
+    try:
+        kind = UID(dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True).SOPClassUID)
+    except (OSError, *UNREADABLE) as error:
+        raise ScanError(f"{path}: not a DICOM file that can be read: {first_line(error)}") from error
+    if kind in SEG_CLASSES:
+        return read_seg(path, grid, max_voxels=max_voxels)
+    if kind != RTSTRUCT_STORAGE:
+        raise ScanError(f"{path}: is DICOM {kind.name}, which holds no labels; give a segmentation or structure set")
+    if grid is None:
+        raise ScanError(
+            f"{path}: an RT structure set holds contours, no voxels: it is read together with its scan only"
+        )
+    return read_rtstruct(path, grid)
