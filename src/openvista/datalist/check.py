@@ -224,7 +224,7 @@ def _check_map(
         problems.append(Problem("missing", f"{part} {file} does not exist", True, part))
         return None
     try:
-        labels, label_grid = read_labels(file)
+        labels, label_grid = read_labels(file, scan_grid=grid)
     except (OpenVistaError, OSError, MemoryError) as error:
         problems.append(Problem("unreadable", _reason(file, error), True, part))
         return None

@@ -180,7 +180,7 @@ def some_voxels(mask_XYZ: Tensor) -> Tensor:
 
 def _labels(path: Path, scan_grid: Grid) -> Tensor:
     """A map on the scan's grid, int32."""
-    labels, grid = read_labels(path)
+    labels, grid = read_labels(path, scan_grid=scan_grid)
     if not grid.matches(scan_grid, tolerance_mm=0.1):
         raise DataListError(f"{path} is not on the grid of its image: resample it, or run openvista datalist check")
     return torch.as_tensor(labels.astype(np.int32))
