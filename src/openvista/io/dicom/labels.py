@@ -38,7 +38,5 @@ def read_dicom_labels(path: Path, grid: Grid | None, *, max_voxels: int = MAX_VO
     if kind != RTSTRUCT_STORAGE:
         raise ScanError(f"{path}: is DICOM {kind.name}, which holds no labels; give a segmentation or structure set")
     if grid is None:
-        raise ScanError(
-            f"{path}: an RT structure set holds contours, no voxels: it is read with its scan only"
-        )
+        raise ScanError(f"{path}: an RT structure set holds contours, no voxels: it is read with its scan only")
     return read_rtstruct(path, grid)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.errors import GridError, ScanError
+from openvista.errors import ScanError
 from openvista.geometry.grid import Float3, Grid
 
 logger = logging.getLogger(__name__)
@@ -169,23 +169,14 @@ class Painting:
 
 
 def nearest_labels(labels: NDArray[np.unsignedinteger], source: Grid, target: Grid) -> NDArray[np.unsignedinteger]:
-    """Labels on another grid, turned as it may be: the nearest voxel, 0 outside.
-
-    Raises:
-        GridError: the grids have nothing in common.
-    """
+    """Labels on another grid, turned as it may be: the nearest voxel, 0 outside."""
     result = np.zeros(target.shape, dtype=labels.dtype)
     step = np.linalg.inv(source.affine) @ target.affine
-    i, j = np.meshgrid(np.arange(target.shape[0]), np.arange(target.shape[1]), indexing="ij")
-    plane = np.stack([i.ravel(), j.ravel()], axis=1) @ step[:3, :2].T + step[:3, 3]
-    met = False
-    for k in range(target.shape[2]):
+    i, j = (index.ravel() for index in np.indices(target.shape[:2]))
+    plane = np.stack([i, j], axis=1) @ step[:3, :2].T + step[:3, 3]
+    for k in range(target.shape[2]):  # plane by plane: places of all voxels of a CT would be gigabytes
         voxels = np.floor(plane + step[:3, 2] * k + 0.5).astype(np.intp)
         inside = ((voxels >= 0) & (voxels < source.shape)).all(axis=1)
-        if inside.any():
-            met = True
-            x, y, z = voxels[inside].T
-            result[i.ravel()[inside], j.ravel()[inside], k] = labels[x, y, z]
-    if not met:
-        raise GridError("the labels lie beside the scan: they belong to another one")
+        x, y, z = voxels[inside].T
+        result[i[inside], j[inside], k] = labels[x, y, z]
     return result

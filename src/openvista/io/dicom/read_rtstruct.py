@@ -46,12 +46,12 @@ def read_rtstruct(path: Path, grid: Grid) -> Segmentation:
 
     Raises:
         ScanError: no RT Structure Set, damaged, or without contours.
-        GridError: the contours lie beside the grid, or oblique to its axes.
+        GridError: nothing in it lies on the grid, or contours are oblique to its axes.
         MissingExtraError: scikit-image is not installed.
     """
     try:
         regions = _regions(dcmread(path))
-    except UNREADABLE as error:
+    except (OSError, *UNREADABLE) as error:
         raise ScanError(f"{path}: not an RT structure set that can be read: {first_line(error)}") from error
     if not regions:
         raise ScanError(f"{path}: an RT structure set without closed contours")
@@ -61,7 +61,7 @@ def read_rtstruct(path: Path, grid: Grid) -> Segmentation:
     for one, voxels in sorted(filled, key=lambda pair: -len(pair[1][0])):
         painting.put(voxels, one.label_id)
     if not painting.labels_XYZ.any():
-        raise GridError(f"{path}: its contours lie beside the scan: they belong to another one")
+        raise GridError(f"{path}: nothing in it lies on the scan: it belongs to another one")
     painting.warn(path)
     return Segmentation(painting.labels_XYZ, grid, names, {one.label_id: one.colour for one in regions if one.colour})
 

@@ -10,7 +10,7 @@ from pydicom import Dataset, dcmread
 from pydicom.pixels import iter_pixels
 
 from openvista.anatomy.colours import Colour
-from openvista.errors import ScanError, first_line
+from openvista.errors import GridError, ScanError, first_line
 from openvista.geometry.grid import Grid, triple
 from openvista.io.dicom.described import class_id_of
 from openvista.io.dicom.instances import UNREADABLE
@@ -45,14 +45,14 @@ def read_seg(path: Path, grid: Grid | None = None, *, max_voxels: int = MAX_VOXE
 
     Raises:
         ScanError: no DICOM Segmentation, damaged, or frames that form no volume.
-        GridError: it lies beside the grid.
+        GridError: nothing in it lies on the grid.
     """
     try:
         whole = dcmread(path)
         kind = str(whole.SegmentationType)
         segments, planes = _segments(whole), _planes(whole)
         between = _between(whole)
-    except UNREADABLE as error:
+    except (OSError, *UNREADABLE) as error:
         raise ScanError(f"{path}: not a DICOM segmentation that can be read: {first_line(error)}") from error
     if not planes:
         raise ScanError(f"{path}: a DICOM segmentation without frames")
@@ -69,6 +69,8 @@ def read_seg(path: Path, grid: Grid | None = None, *, max_voxels: int = MAX_VOXE
     labels, target = painting.labels_XYZ, painting.grid
     if grid is not None and target is not grid:
         labels, target = nearest_labels(labels, own, grid), grid
+    if not labels.any():
+        raise GridError(f"{path}: nothing in it lies on the scan: it is empty, or belongs to another one")
     colours = {one.label_id: one.colour for one in segments if one.colour}
     return Segmentation(labels, target, names, colours)
 

@@ -1,0 +1,48 @@
+"""UIDs, and headers of what a result refers to."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from pydicom.uid import UID
+
+from openvista.errors import OutputError
+from openvista.io.dicom.identity import new_uid, source_headers
+from small_dicom import IDENTIFIERS
+from small_dicom_results import small_scan
+
+
+def test_uids_are_valid_and_follow_from_their_parts():
+    made = [new_uid("a", 1), new_uid("a", 2), new_uid("a1")]
+    assert made[0] == new_uid("a", "1")
+    assert len(set(made)) == 3
+    assert all(UID(uid).is_valid and re.fullmatch(r"2\.25\.[1-9][0-9]{0,38}", uid) for uid in made)
+
+
+def test_headers_hold_what_is_needed_and_no_more(tmp_path):
+    scan = small_scan(tmp_path / "ct", InstitutionName="Somewhere", PatientComments="told in confidence")
+    plain, kept = (source_headers(scan.dicom, scan.grid, keep) for keep in (False, True))
+    assert len(plain) == len(scan.dicom.slices)
+    text = "\n".join(map(str, plain))
+    assert not any(value in text for value in (*IDENTIFIERS.values(), "Somewhere", "told in confidence"))
+    assert kept[0].PatientName == IDENTIFIERS["PatientName"]
+    assert kept[0].PatientComments == "told in confidence"
+    assert [header.SOPInstanceUID for header in plain] == [header.SOPInstanceUID for header in scan.dicom.headers]
+
+
+def test_a_series_without_uids_is_refused(tmp_path):
+    scan = small_scan(tmp_path / "ct")
+    for header in scan.dicom.headers:
+        del header.StudyInstanceUID
+    with pytest.raises(OutputError, match="no StudyInstanceUID"):
+        source_headers(scan.dicom, scan.grid, False)
+
+
+def test_several_multi_frame_objects_are_refused(tmp_path):
+    scan = small_scan(tmp_path / "ct", enhanced=True)
+    first, *others = scan.dicom.slices
+    both = replace(
+        scan.dicom, headers=scan.dicom.headers * 2, slices=(first, *(replace(one, instance=1) for one in others))
+    )
+    with pytest.raises(OutputError, match="several multi-frame"):
+        source_headers(both, scan.grid, False)
