@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from serving import AFFINE, SHAPE, read_nifti
-from small_dicom import IDENTIFIERS, phantom, write_series
 
 from openvista.io.dicom.kept import read_slices
+from small_dicom import IDENTIFIERS, phantom, write_series
 
 VOLUME = phantom(AFFINE, SHAPE, AFFINE[:3, 3])
 

@@ -14,7 +14,7 @@ from openvista.geometry.grid import Grid
 from openvista.io.dicom.contours import fill_contours
 from openvista.io.dicom.described import class_id_of
 from openvista.io.dicom.instances import UNREADABLE
-from openvista.io.dicom.planes import Painting
+from openvista.io.dicom.placing import Painting
 from openvista.scan import Segmentation
 
 _FLAT = 0.1

@@ -14,7 +14,7 @@ from openvista.errors import GridError, ScanError, first_line
 from openvista.geometry.grid import Grid, triple
 from openvista.io.dicom.described import class_id_of
 from openvista.io.dicom.instances import UNREADABLE
-from openvista.io.dicom.planes import Painting, Plane, grid_of_planes, nearest_labels, share_axes, voxels_of
+from openvista.io.dicom.placing import Painting, Plane, grid_of_planes, nearest_labels, share_axes, voxels_of
 from openvista.io.raw import MAX_VOXELS, check_header
 from openvista.scan import Segmentation
 

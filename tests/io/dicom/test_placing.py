@@ -5,7 +5,7 @@ import pytest
 
 from openvista.errors import ScanError
 from openvista.geometry.grid import Grid
-from openvista.io.dicom.planes import Plane, grid_of_planes, nearest_labels, share_axes, voxels_of
+from openvista.io.dicom.placing import Plane, grid_of_planes, nearest_labels, share_axes, voxels_of
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
