@@ -34,6 +34,15 @@ def test_every_item_belongs_to_one_process(monkeypatch):
     assert Ranks.from_environment() == Ranks(3, 4, restarts=2, local_rank=1)
 
 
+def test_each_process_of_a_machine_takes_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    chosen = [Ranks(rank, 4, local_rank=rank).own_device("auto") for rank in range(3)]
+    assert chosen == ["cuda:0", "cuda:1", "cuda:0"]
+    assert Ranks(1, 4, local_rank=1).own_device("cpu") == "cpu"
+    assert Ranks().own_device("auto") == "auto"
+
+
 def test_processes_wait_for_hours(monkeypatch):
     store = distributed.HashStore()
     monkeypatch.setattr(distributed, "rendezvous", lambda _: iter([(store, 0, 1)]))

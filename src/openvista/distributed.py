@@ -69,6 +69,12 @@ class Ranks:
         """The items that are this process's: item i belongs to rank i % count."""
         return items[self.rank :: self.count]
 
+    def own_device(self, device: str) -> str:
+        """With several processes on a machine, each takes a GPU of its own, unless the user named a device."""
+        if device != "auto" or self.local_rank is None or not torch.cuda.is_available():
+            return device
+        return f"cuda:{self.local_rank % torch.cuda.device_count()}"
+
     def barrier(self) -> None:
         """Wait until every process is here."""
         if self.count > 1:

@@ -78,6 +78,35 @@ def test_several_scans_in_one_command_and_one_that_is_broken(small_ct, tmp_path)
     assert "1 of 2 scans" in done.stderr
 
 
+@pytest.mark.parametrize("kind", ["probabilities", "logits"])
+def test_class_maps_lie_beside_the_result(small_ct, tmp_path, kind):
+    done = openvista("segment", small_ct, "-o", tmp_path, "-c", "mandible", "-c", "spinal_cord", f"--{kind}")
+    assert done.returncode == 0, done.stderr
+    labels = np.asarray(nib.load(tmp_path / "small_seg.nii.gz").dataobj)
+    files = {file.name: nib.load(file) for file in (tmp_path / f"small_seg_{kind}").iterdir()}
+    assert files.keys() == {"mandible.nii.gz", "spinal_cord.nii.gz"}
+    values = files["mandible.nii.gz"].get_fdata()
+    assert values.shape == labels.shape
+    assert (values[labels == 137] >= (0.5 if kind == "probabilities" else 0)).all()
+    assert (labels == 137).any()
+
+
+def test_processes_share_a_list_and_one_broken_scan_stops_none(small_ct, tmp_path):
+    for number in range(3):
+        shutil.copy(small_ct, tmp_path / f"ct{number}.nii.gz")
+    (tmp_path / "ct1.nii.gz").write_bytes(small_ct.read_bytes()[:2000])
+    cases = [{"image": f"ct{number}.nii.gz", "label": "none.nii.gz"} for number in range(2)]
+    listed = tmp_path / "list.json"
+    listed.write_text(json.dumps({"labels": {"1": "x"}, "training": cases, "testing": ["ct2.nii.gz"]}))
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "openvista", "segment", str(listed), "-o", str(tmp_path / "out"), "-c", "mandible"]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode != 0
+    assert "ct1.nii.gz" in done.stderr
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {f"ct{number}_seg{ending}" for number in (0, 2) for ending in (".json", ".nii.gz")}
+
+
 def test_default_output_is_the_current_folder(small_ct, tmp_path):
     done = openvista("segment", small_ct, "-q", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -99,6 +128,8 @@ def test_default_output_is_the_current_folder(small_ct, tmp_path):
         (["CT", "-o", "CT"], ["scan itself"]),
         (["CT", "--device", "tpu"], ["tpu"]),
         (["CT", "--precision", "float8"], ["float8"]),
+        (["CT", "--probabilities", "--logits"], ["give one of them"]),
+        (["CT", "--root", "OUT"], ["--root", ".json"]),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(small_ct, tmp_path, arguments, words):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from openvista.datalist import pair_label_sets
+from openvista.datalist import pair_label_sets, read_datalist
 from openvista.errors import DataListError
 
 
@@ -11,6 +11,22 @@ def list_roots(root: Path | None, pseudo_label_root: Path | None, supervoxel_roo
     """Those that are given, in full, by the name that recipes and :func:`openvista.datalist.read_datalist` have."""
     roots = {"root": root, "pseudo_label_root": pseudo_label_root, "supervoxel_root": supervoxel_root}
     return {key: folder.resolve() for key, folder in roots.items() if folder is not None}
+
+
+def listed_images(inputs: Sequence[Path], root: Path | None) -> list[Path]:
+    """The inputs, with every case of a data list in its place: training and testing, labelled or not.
+
+    Raises:
+        DataListError: a list cannot be read, or a root is given without one.
+    """
+    lists = [path for path in inputs if path.suffix.lower() == ".json"]
+    if root is not None and not lists:
+        raise DataListError("--root is the folder of a data list's images: give a data list, a .json file")
+    images: list[Path] = []
+    for path in inputs:
+        cases = read_datalist(path, root=root, must_exist=False).every_case if path in lists else None
+        images += [path] if cases is None else [case.image for case in cases]
+    return images
 
 
 def label_sets(label_set: str | None, mapped_label_set: str | None) -> dict[int, int] | None:

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.datalist import Case, DataList, LabelMapping, map_labels, read_datalist, refuse_missing
 from openvista.distributed import Ranks
@@ -119,7 +117,7 @@ def prepare_evaluation(asked: Evaluation, command: str) -> PreparedEvaluation:
     if asked.output is None and (ranks.count > 1 or asked.resume):
         raise OutputError("several processes, and --resume, need a folder for what is done: add -o FOLDER")
     listed, protocol = _read_list(asked), find_protocol(asked.protocol)
-    device = _own_device(asked.device, ranks)
+    device = ranks.own_device(asked.device)
     sam2 = load_sam2(asked.model, find_device(device)) if protocol.family == "sam2" else None
     card = find_model(asked.model).card if sam2 is None else sam2.card
     run = _plan(asked, card, listed)
@@ -137,13 +135,6 @@ def _read_list(asked: Evaluation) -> DataList:
     listed = listed.changed(lambda case: replace(case, pseudo_label=None, supervoxels=None))
     refuse_missing(listed)
     return listed
-
-
-def _own_device(device: str, ranks: Ranks) -> str:
-    """With several processes on a machine, each takes a GPU of its own, unless the user named a device."""
-    if device != "auto" or ranks.local_rank is None or not torch.cuda.is_available():
-        return device
-    return f"cuda:{ranks.local_rank % torch.cuda.device_count()}"
 
 
 def _plan(asked: Evaluation, card: ModelCard | Sam2Card, listed: DataList) -> Run:
