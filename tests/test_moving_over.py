@@ -141,7 +141,7 @@ def run_torchrun(arguments: list[str]) -> None:
         "--master-port",
         "29733",
         *arguments,
-        *_SMALL,
+        *(_SMALL if "monai.bundle" in arguments else ()),
     ]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"}

@@ -10,7 +10,15 @@ import pytest
 from typer.testing import CliRunner
 
 from openvista.cli.main import app
-from openvista.errors import AnatomyError, DataListError, ModelError, OpenVistaError, OutputError, RecipeError
+from openvista.errors import (
+    AnatomyError,
+    DataListError,
+    InputError,
+    ModelError,
+    OpenVistaError,
+    OutputError,
+    RecipeError,
+)
 from openvista.network import STARTER, build
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import save_model
@@ -76,9 +84,9 @@ def test_from_data_list_to_segmentation(folder, tmp_path):
         (["--fold", 4], DataListError, "the list has folds"),
         (["--map", "label 3=spleen"], DataListError, "no foreground to learn from"),
         (["--model", "nowhere"], ModelError, "nowhere"),
-        (["--spacing", "1,2"], RecipeError, "three numbers"),
-        (["--spacing", "fine"], RecipeError, "'auto', 'keep' or three numbers"),
-        (["--patch", "32,32,0"], RecipeError, "above 0"),
+        (["--spacing", "1,2"], InputError, "three numbers"),
+        (["--spacing", "fine"], InputError, "'auto', 'keep' or three numbers"),
+        (["--patch", "32,32,0"], InputError, "above 0"),
         (["--patch", "32,32,33"], RecipeError, "multiples of 16"),
         (["--set", "lerning_rate=1"], RecipeError, "nearest is 'learning_rate'"),
         (["--set", "preset=vista3d"], RecipeError, "preset cannot be set"),

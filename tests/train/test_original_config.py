@@ -104,7 +104,7 @@ def test_a_stage(tmp_path):
         "weight_decay": 1e-5,
         "loss": {"squared": True, "smooth": 1e-5},
     }
-    assert migrated.command == ("openvista", "train", "RECIPE", "-o", "./project")
+    assert migrated.commands == (("openvista", "train", "RECIPE", "-o", "./project"),)
     assert migrated.left_out == ("ckpt_path", "transforms_train")
     assert yaml.safe_load(recipe_text(migrated)) == migrated.recipe
 
@@ -134,18 +134,29 @@ def test_a_fine_tune_brings_its_list_and_label_sets(tmp_path):
 
 def test_an_evaluation_is_a_command(tmp_path):
     migrated = migrate(tmp_path, EVALUATION)
-    assert shlex.join(migrated.command) == (
+    assert shlex.join(*migrated.commands) == (
         "openvista evaluate ./jsons/Task09_5_folds.json --root /data/Task09 --model /runs/models/model.pt "
         "--split testing --label-set 1 --mapped-label-set 3 --protocol auto --profile research --precision float32"
     )
     zero_shot = migrate(tmp_path, EVALUATION | {"max_iter": 80, "val_auto": None, "mapped_label_set": None})
-    assert "1=new:label 1" in zero_shot.command
-    assert "zero-shot-iterative" in zero_shot.command
+    assert "1=new:label 1" in zero_shot.commands[0]
+    assert "zero-shot-iterative" in zero_shot.commands[0]
+
+
+def test_a_model_of_another_spacing_is_imported_with_it(tmp_path):
+    word = {"pixdim": [1, 1, 1], "patch_size": [224, 224, 144], "five_fold": False, "argmax_first": False}
+    keys = EVALUATION | word | {"output_path": "$'/runs/word_' +  str(@train_number)", "train_number": 100}
+    importing, evaluating = map(shlex.join, migrate(tmp_path, keys).commands)
+    assert importing == (
+        "openvista models import /runs/word_100/model.pt --name model --spacing 1,1,1 --window 224,224,144"
+    )
+    assert "--model model --split testing" in evaluating
+    assert len(migrate(tmp_path, INFER, resample_to_spacing=[1.5, 1.5, 1.5]).commands) == 1
 
 
 def test_inference_is_a_command(tmp_path):
     migrated = migrate(tmp_path, INFER, label_prompt=[1, 3], image_file="ct.nii.gz")
-    assert shlex.join(migrated.command) == (
+    assert shlex.join(*migrated.commands) == (
         "openvista segment ct.nii.gz --model ./models/model.pt --class 1 --class 3 -o ./models/ --profile research"
     )
 
@@ -183,7 +194,7 @@ def test_an_expression_can_be_given_as_a_plain_value(tmp_path):
 def test_other_mistakes(tmp_path):
     with pytest.raises(RecipeError, match="of no kind that is known"):
         migrate(tmp_path, {"a": 1})
-    with pytest.raises(RecipeError, match="a model's card says its spacing"):
-        migrate(tmp_path, EVALUATION | {"pixdim": [1, 1, 1]})
+    with pytest.raises(RecipeError, match=r"pixdim .* three numbers are"):
+        migrate(tmp_path, EVALUATION | {"pixdim": [1, 1]})
     with pytest.raises(DataListError, match="2 and 1 values"):
         migrate(tmp_path, EVALUATION | {"mapped_label_set": [0]})

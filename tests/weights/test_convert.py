@@ -125,3 +125,11 @@ def test_describe(official_file: Path, checkpoint: Checkpoint, tmp_path: Path) -
     half = replace(checkpoint, tensors={name: tensor.half() for name, tensor in checkpoint.tensors.items()})
     write_file(to_naming(half, "hf"), tmp_path / "half.safetensors")
     assert describe(tmp_path / "half.safetensors")["dtype"] == "float16"
+
+
+def test_who_knows_better_says_at_what_spacing_it_was_trained(official_file, home):
+    card = import_checkpoint(official_file, "fine", home, sampling={"spacing": (1, 1, 2), "window": (64, 64, 32)}).card
+    assert (card.spacing, card.window) == ((1, 1, 2), (64, 64, 32))
+    with pytest.raises(ModelError, match="window"):
+        import_checkpoint(official_file, "odd", home, sampling={"window": (65, 64, 32)})
+    assert not (home / "models" / "odd").exists()

@@ -1,8 +1,7 @@
 """``openvista finetune``: a data list and a model in, a model for your structures out."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,6 +22,7 @@ from openvista.cli.options import (
     joined,
     model_option,
     output_option,
+    three_numbers,
 )
 from openvista.errors import RecipeError
 from openvista.geometry.grid import Axis3, Float3
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from openvista.train.finetune.plan import FinetunePlan
     from openvista.train.finetune.recipe import FinetuneRequest
 
-Number = TypeVar("Number", int, float)
 PlanFrom = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Spacing and patch as nnU-Net or Auto3DSeg planned them there.")
 ]
@@ -166,25 +165,13 @@ def _check_kept(keep_classes: bool, settings: dict[str, Any]) -> None:
 def _spacing(text: str, planned: "OtherPlan | None") -> str | Float3:
     if text == "auto" and planned is not None:
         return planned.spacing
-    return text if text in ("auto", "keep") else _three(text, "--spacing", float)
+    return text if text in ("auto", "keep") else three_numbers(text, "--spacing", float, "'auto', 'keep' or ")
 
 
 def _patch(text: str, planned: "OtherPlan | None") -> str | Axis3:
     if text == "auto" and planned is not None:
         return planned.patch
-    return text if text == "auto" else _three(text, "--patch", int)
-
-
-def _three(text: str, option: str, kind: Callable[[str], Number]) -> tuple[Number, Number, Number]:
-    try:
-        x, y, z = (kind(piece) for piece in text.split(","))
-    except ValueError:
-        example = "1.5,1.5,2" if kind is float else "96,96,64"
-        words = "'auto', 'keep' or" if kind is float else "'auto' or"
-        raise RecipeError(f"{option} {text}: give {words} three numbers, for example {example}") from None
-    if not min(x, y, z) > 0:
-        raise RecipeError(f"{option} {text}: the numbers must be above 0")
-    return x, y, z
+    return text if text == "auto" else three_numbers(text, "--patch", int, "'auto' or ")
 
 
 def _report(written: ModelFolder, plan: "FinetunePlan", quiet: bool) -> None:

@@ -36,12 +36,14 @@ def migrate(
     from openvista.train.original_config import migrate_config, recipe_text
 
     migrated = migrate_config(config, **parse_settings(settings or []))
-    words = [str(output or "RECIPE.yaml") if word == "RECIPE" else word for word in migrated.command]
+    recipe = str(output or "RECIPE.yaml")
+    commands = [[recipe if word == "RECIPE" else word for word in words] for words in migrated.commands]
     text = recipe_text(migrated)
     if output is not None and text:
         write_text(output, text)
     elif text:
         print(text, end="")
-    print("# " * bool(text and output is None) + shlex.join(words))
+    for words in commands:
+        print("# " * bool(text and output is None) + shlex.join(words))
     if migrated.left_out and not quiet:
         say("note", f"left out, as something here takes its place: {', '.join(migrated.left_out)}")

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from openvista.cli.options import Overwrite
+from openvista.cli.options import Overwrite, three_numbers
 from openvista.errors import WeightsError
 from openvista.weights import ModelFolder, available_models, find_model
 from openvista.weights.download import download_model, official_source
@@ -69,12 +69,20 @@ def download(
 def import_model(
     checkpoint: Annotated[Path, typer.Argument(help=".pt, .pth, .ckpt or .safetensors, any official naming.")],
     name: Annotated[str | None, typer.Option("--name", help="Name of the model. Default: the file's.")] = None,
+    spacing: Annotated[
+        str | None, typer.Option(metavar="X,Y,Z", help="Voxel size in mm that it was trained at. Default: 1.5,1.5,1.5.")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(metavar="X,Y,Z", help="Voxels of its patches. Default: 128,128,128.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make a model of a checkpoint file you have; it must fit the network exactly."""
     from openvista.weights.convert import import_checkpoint
 
-    _announce(import_checkpoint(checkpoint, name or checkpoint.stem, overwrite=overwrite))
+    sampling: dict[str, object] = {} if spacing is None else {"spacing": three_numbers(spacing, "--spacing", float)}
+    sampling |= {} if window is None else {"window": three_numbers(window, "--window", int)}
+    _announce(import_checkpoint(checkpoint, name or checkpoint.stem, overwrite=overwrite, sampling=sampling))
 
 
 @app.command()

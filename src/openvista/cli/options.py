@@ -4,10 +4,15 @@ A list is given by repeating its option. Where commas between the items were und
 :func:`joined`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
+
+from openvista.errors import InputError
+
+Number = TypeVar("Number", int, float)
 
 CT_HELP = "DICOM series (folder, zip, DICOMDIR or file), NIfTI, NRRD or MHA"
 PRECISION = typer.Option(help="auto, float32, bfloat16, float16.")
@@ -26,6 +31,30 @@ def output_option(text: str) -> Any:
 def joined(values: list[str] | None) -> str:
     """Items of a repeated option, and those between commas, as one text with commas between them."""
     return ",".join(values or ())
+
+
+def three_numbers(
+    text: str, option: str, kind: Callable[[str], Number], instead: str = ""
+) -> tuple[Number, Number, Number]:
+    """Three numbers above 0 with commas between them.
+
+    Args:
+        text: what the user gave.
+        option: where.
+        kind: int or float.
+        instead: what else may be given, for the message.
+
+    Raises:
+        InputError: something else.
+    """
+    try:
+        x, y, z = (kind(piece) for piece in text.split(","))
+    except ValueError:
+        example = "1.5,1.5,2" if kind is float else "96,96,64"
+        raise InputError(f"{option} {text}: give {instead}three numbers, for example {example}") from None
+    if not min(x, y, z) > 0:
+        raise InputError(f"{option} {text}: the numbers must be above 0")
+    return x, y, z
 
 
 ModelName = Annotated[str, model_option("Name, folder or checkpoint file; see 'openvista models'.")]

@@ -30,13 +30,13 @@ class Migrated:
     Attributes:
         kind: "training", "evaluation" or "inference".
         recipe: keys of a recipe; empty where the command alone does.
-        command: its words; "RECIPE" and "CT" stand for files that the user names.
+        commands: their words, in order; "RECIPE" and "CT" stand for files that the user names.
         left_out: keys that have no counterpart because something here takes their place.
     """
 
     kind: str
     recipe: Mapping[str, Any]
-    command: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
     left_out: tuple[str, ...]
 
 
@@ -54,17 +54,17 @@ def migrate_config(path: Path, **overrides: Any) -> Migrated:
     """
     keys = ConfigKeys(read_yaml_keys(path, "config") | overrides, f"config {path}")
     if "num_epochs" in keys:
-        kind, (recipe, command) = "training", _training(keys)
+        kind, (recipe, commands) = "training", _training(keys)
     elif "list_key" in keys or "ckpt" in keys:
-        kind, recipe, command = "evaluation", {}, _evaluation(keys)
+        kind, recipe, commands = "evaluation", {}, _evaluation(keys)
     elif "infer" in keys:
-        kind, recipe, command = "inference", {}, _inference(keys)
+        kind, recipe, commands = "inference", {}, _inference(keys)
     else:
         raise RecipeError(f"{keys.where} is of no kind that is known here: training, evaluation, infer.yaml")
-    return Migrated(kind, recipe, command, keys.finish())
+    return Migrated(kind, recipe, commands, keys.finish())
 
 
-def _training(keys: ConfigKeys) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _training(keys: ConfigKeys) -> tuple[dict[str, Any], tuple[tuple[str, ...], ...]]:
     recipe: dict[str, Any] = _asked(keys) | _sources(keys) | {"preset": "vista3d"}
     plain = {"num_epochs": "epochs", "fold": "fold", "random_seed": "seed", "train_number": "most_cases"}
     plain |= {"num_patches_per_image": "patches_per_case", "num_patches_per_iter": "patches_per_step"}
@@ -82,7 +82,7 @@ def _training(keys: ConfigKeys) -> tuple[dict[str, Any], tuple[str, ...]]:
     recipe |= {key: value for key, value in found.items() if value is not None}
     recipe |= _optimiser(keys) | _loss(keys)
     folder = keys.take("bundle_root")
-    return recipe, ("openvista", "train", "RECIPE", *(("-o", str(folder)) if folder else ()))
+    return recipe, (("openvista", "train", "RECIPE", *(("-o", str(folder)) if folder else ())),)
 
 
 def _asked(keys: ConfigKeys) -> dict[str, Any]:
@@ -176,11 +176,12 @@ def _loss(keys: ConfigKeys) -> dict[str, Any]:
     return {"loss": found} if found else {}
 
 
-def _evaluation(keys: ConfigKeys) -> tuple[str, ...]:
+def _evaluation(keys: ConfigKeys) -> tuple[tuple[str, ...], ...]:
+    model, importing = _model(keys, str(keys.take("ckpt")), "pixdim")
     command = ["openvista", "evaluate", str(keys.take("data_list_file_path"))]
     if root := keys.take("data_file_base_dir"):
         command += ["--root", str(root)]
-    command += ["--model", str(keys.take("ckpt"))]
+    command += ["--model", model]
     split, fold = keys.take("list_key", "testing"), keys.take("fold", 0)
     splits = {"testing": "testing", "training": "training", "validation": f"fold {fold}"}
     if split not in splits:
@@ -196,24 +197,42 @@ def _evaluation(keys: ConfigKeys) -> tuple[str, ...]:
     by_class = bool(keys.take("val_auto", False))
     command += ["--protocol", "zero-shot-iterative" if zero_shot else "auto" if by_class else "point-oracle"]
     keys.forget("output_path", "train_number")
-    return (*command, *_research(keys, "pixdim"))
+    return (*importing, (*command, *_research(keys)))
 
 
-def _inference(keys: ConfigKeys) -> tuple[str, ...]:
+def _inference(keys: ConfigKeys) -> tuple[tuple[str, ...], ...]:
+    model, importing = _model(keys, str(keys.part("infer", "ckpt_name")), "resample_to_spacing")
     command = ["openvista", "segment", str(keys.take("image_file", "CT"))]
-    command += ["--model", str(keys.part("infer", "ckpt_name"))]
+    command += ["--model", model]
     for class_id in keys.take("label_prompt", []):
         command += ["--class", str(class_id)]
     command += ["-o", f"{keys.part('infer', 'output_path')}/"]
     keys.forget("bundle_root", "fold")
-    return (*command, *_research(keys, "resample_to_spacing"))
+    return (*importing, (*command, *_research(keys)))
 
 
-def _research(keys: ConfigKeys, spacing: str) -> tuple[str, ...]:
-    """The paper's windows and the precision; spacing and window are those of the model, of a checkpoint VISTA3D's."""
-    if (asked := keys.take(spacing)) is not None and asked != list(PRESETS["vista3d"].spacing):
-        raise keys.refuse(spacing, "a model's card says its spacing; null takes the model's, of a checkpoint 1.5 mm")
-    keys.forget("overlap", "patch_size")
+def _model(keys: ConfigKeys, checkpoint: str, spacing_key: str) -> tuple[str, tuple[tuple[str, ...], ...]]:
+    """What ``--model`` takes, and the command that makes it.
+
+    A checkpoint file is taken at VISTA3D's spacing and window; what was trained at others gets a card that says so.
+    """
+    usual, words = PRESETS["vista3d"], []
+    for key, option, value in ((spacing_key, "--spacing", usual.spacing), ("patch_size", "--window", usual.window)):
+        given = keys.take(key)
+        if given is None or given == list(value):
+            continue
+        if not (isinstance(given, list) and len(given) == 3 and all(isinstance(one, int | float) for one in given)):
+            raise keys.refuse(key, "three numbers are")
+        words += [option, ",".join(f"{one:g}" for one in given)]
+    if not words:
+        return checkpoint, ()
+    name = Path(checkpoint).stem
+    return name, (("openvista", "models", "import", checkpoint, "--name", name, *words),)
+
+
+def _research(keys: ConfigKeys) -> tuple[str, ...]:
+    """The paper's windows, and the precision."""
+    keys.forget("overlap")
     return ("--profile", "research", *(() if keys.take("amp", True) else ("--precision", "float32")))
 
 

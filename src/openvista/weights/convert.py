@@ -3,9 +3,10 @@
 import logging
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -31,10 +32,11 @@ def import_checkpoint(
     overwrite: bool = False,
     licence: str | None = None,
     provenance: dict[str, Any] | None = None,
+    sampling: Mapping[str, Any] = MappingProxyType({}),
 ) -> ModelFolder:
     """A checkpoint of any known naming to a model in the user's models folder.
 
-    The file says nothing about its classes, window or spacing: the card gets VISTA3D's.
+    The file says nothing about its classes, window or spacing: the card gets VISTA3D's, unless you know better.
 
     Args:
         path: ``.pt``, ``.pth``, ``.ckpt`` or ``.safetensors``. It is not changed.
@@ -43,10 +45,11 @@ def import_checkpoint(
         overwrite: replace a model of that name.
         licence: for the card; for a name of an official model that model's is the default.
         provenance: for the card, besides the file's name, naming and SHA-256.
+        sampling: "spacing" (mm, X Y Z) and "window" (voxels) that it was trained at, where they are not VISTA3D's.
 
     Raises:
         WeightsError: the file is not a usable checkpoint.
-        ModelError: the name is unusable or taken.
+        ModelError: the name is unusable or taken; a spacing or window that cannot be.
         OutputError: the folder cannot be written.
     """
     if check_name(name) == EMBEDDED.name:
@@ -57,7 +60,7 @@ def import_checkpoint(
     checkpoint = read_checkpoint(path)
     known = OFFICIAL[name].licence if name in OFFICIAL else "not stated"
     card = ModelCard.from_preset(
-        checkpoint.preset,
+        replace(checkpoint.preset, **sampling),
         name=name,
         classes=SUPPORTED_IDS,
         licence=licence or known,
