@@ -160,18 +160,34 @@ class Segmentation:
         """Voxels, volume, HU and whether it touches the border, for each named structure in order of id."""
         return measure(self.labels, self.grid, self.names, None if self.scan is None else self.scan.voxels)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the label map, and a ``.json`` with names and provenance beside it.
+    def save(
+        self,
+        path: str | Path,
+        format: str | None = None,
+        *,
+        labelmap: bool = False,
+        keyhole: bool = False,
+        keep_identifiers: bool = False,
+    ) -> Path:
+        """Write the segmentation: as label map, with a ``.json`` of names and provenance beside it, as DICOM, as mesh.
 
         Args:
-            path: ``.nii.gz``, ``.nii``, ``.seg.nrrd``, ``.nrrd`` or ``.mha``; or a folder, for ``<scan>_seg.nii.gz``.
+            path: ``.nii.gz``, ``.nii``, ``.seg.nrrd``, ``.nrrd``, ``.mha``, ``.dcm``, ``.stl``, ``.obj`` or ``.glb``;
+                or a folder, for ``<scan>_seg.nii.gz`` in it.
+            format: ``nii.gz``, ``nii``, ``seg.nrrd``, ``nrrd``, ``mha``, ``dicom-seg``, ``dicom-rtstruct``,
+                ``dicom-sr``, ``stl``, ``obj``, ``glb``; by default what the ending says (``.dcm``: ``dicom-seg``).
+            labelmap: the DICOM segmentation is a Label Map Segmentation.
+            keyhole: contours of an RTSTRUCT go round holes through a channel.
+            keep_identifiers: DICOM keeps the patient's name, id and dates.
 
         Returns:
-            The label map's path.
+            The file's path.
 
         Raises:
-            OutputError: it cannot be written there, or would replace the scan itself. Nothing is left behind.
+            OutputError: it cannot be written there, would replace the scan itself, or is DICOM of a scan that was not
+                read from DICOM. Nothing is left behind.
+            MissingExtraError: a package that the format needs is not installed.
         """
-        from openvista.io import write_segmentation  # io stands above scan: loaded only when something is written
+        from openvista.io import DicomOptions, write_segmentation  # io stands above scan: loaded only when needed
 
-        return write_segmentation(self, path)
+        return write_segmentation(self, path, format, DicomOptions(labelmap, keyhole, keep_identifiers))

@@ -12,6 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import trimesh
 
 
 def openvista(*arguments, cwd=None, env=None):
@@ -53,6 +54,17 @@ def test_segment_writes_label_map_description_table_and_picture(small_ct, tmp_pa
     assert described["labels"]["137"] == "mandible"
     assert "mandible" in done.stdout
     assert small_ct.read_bytes() == before
+
+
+def test_surfaces_beside_the_label_map(small_ct, tmp_path):
+    asked = [word for format in ("nii.gz", "glb", "stl") for word in ("--format", format)]
+    done = openvista("segment", small_ct, "-o", tmp_path / "out", "-c", "mandible", "-q", *asked)
+    assert done.returncode == 0, done.stderr
+    names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
+    assert names == {"small_seg.nii.gz", "small_seg.json", "small_seg.glb", "small_seg/mandible.stl"}
+    result = nib.load(tmp_path / "out" / "small_seg.nii.gz")
+    volume = np.count_nonzero(np.asarray(result.dataobj)) * abs(np.linalg.det(result.affine[:3, :3]))
+    assert trimesh.load_mesh(tmp_path / "out" / "small_seg" / "mandible.stl").volume == pytest.approx(volume, rel=0.005)
 
 
 @pytest.mark.parametrize("named", [["spinal_cord,Mandible"], ["spinal_cord", "Mandible"]])
@@ -126,6 +138,7 @@ def test_default_output_is_the_current_folder(small_ct, tmp_path):
         (["CT", "-o", "OUT/missing/x.nii.gz"], ["missing"]),
         (["CT", "-o", "OUT/x.txt.gz"], ["x.txt.gz", ".nii.gz"]),
         (["CT", "-o", "CT"], ["scan itself"]),
+        (["CT", "-o", "OUT", "--format", "dicom-seg"], ["small.nii.gz", "dicom-seg", "DICOM"]),
         (["CT", "--device", "tpu"], ["tpu"]),
         (["CT", "--precision", "float8"], ["float8"]),
         (["CT", "--probabilities", "--logits"], ["give one of them"]),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from openvista.errors import OutputError, ScanError
 from openvista.geometry.grid import Grid
 from openvista.io import check_output, read_scan, read_segmentation
+from openvista.io.paths import DICOM_FORMATS
 from openvista.scan import Scan, Segmentation
 
 ORIENTATIONS = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))
@@ -213,10 +214,59 @@ def test_somebody_elses_json_is_not_overwritten(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["ct.json"]
 
 
-@pytest.mark.parametrize("name", ["out.dcm", "out", "out.png", "out.nii.zip", "out.mhd"])
+@pytest.mark.parametrize("name", ["out", "out.png", "out.nii.zip", "out.mhd"])
 def test_unknown_endings(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match="use one of these endings"):
         segmentation().save(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "words"),
+    [
+        ("a.nii.gz", "glb", "glb is written as .glb"),
+        ("a.nii", "nii.gz", "nii.gz is written as .nii.gz"),
+        ("a.dcm", "stl", "stl is written as .stl"),
+        ("a.stl", "ply", "no format 'ply': there is nii.gz"),
+        ("a.dcm", None, "dicom-seg needs a scan that was read from DICOM"),
+        ("a.dcm", "dicom-rtstruct", "dicom-rtstruct needs a scan that was read from DICOM"),
+        ("a.dcm", "dicom-sr", "dicom-sr needs a scan that was read from DICOM"),
+    ],
+)
+def test_formats_that_do_not_fit(tmp_path: Path, name: str, format: str | None, words: str) -> None:
+    with pytest.raises(OutputError, match=words) as caught:
+        segmentation().save(tmp_path / name, format)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", DICOM_FORMATS)
+def test_dicom_of_a_nifti_is_refused_before_anything_is_computed(tmp_path: Path, format: str) -> None:
+    source = scan_file(tmp_path)
+    with pytest.raises(OutputError, match=r"ct\.nii\.gz: .* read from DICOM"):
+        check_output(tmp_path / "out.dcm", source, format)
+
+
+@pytest.mark.parametrize("format", [*SUFFIXES, ".stl", ".obj", ".glb"])
+def test_a_format_gives_its_name_in_a_folder(tmp_path: Path, format: str) -> None:
+    scan = read_scan(scan_file(tmp_path))
+    assert result_for(scan).save(tmp_path, format[1:]) == tmp_path / f"ct_seg{format}"
+    beside = {"ct_seg.json"} if format in SUFFIXES else set()
+    assert {path.name for path in tmp_path.iterdir()} == {"ct.nii.gz", f"ct_seg{format}"} | beside
+
+
+def test_a_package_that_is_missing_is_said_before_anything_is_computed(tmp_path: Path) -> None:
+    code = """
+import sys
+sys.modules["skimage"] = None  # as if it were not installed
+from openvista.errors import MissingExtraError
+from openvista.io import check_output
+try:
+    check_output(sys.argv[1])
+except MissingExtraError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.glb"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "skimage is needed to make surfaces: pip install 'openvista[mesh]'"
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -9,23 +9,27 @@ import typer
 import openvista
 from openvista.cli.console import progress_bar, say, set_up_logging
 from openvista.cli.drawn_text import Contour, Points, Ranges, parse_box, parse_lasso, parse_scribble
-from openvista.cli.files import read_checked, result_targets, write_result
+from openvista.cli.files import read_checked, result_files, write_result
 from openvista.cli.options import (
     CT_HELP,
     Device,
     DicomSeries,
     FillGaps,
+    Formats,
+    KeepIdentifiers,
+    Keyhole,
     ModelName,
     Output,
     Precision,
     Preview,
     ProfileName,
     Quiet,
+    SegType,
     Verbose,
+    dicom_options,
 )
 from openvista.errors import InputError, PromptError
 from openvista.io import read_segmentation
-from openvista.io.paths import image_suffix, scan_name
 from openvista.io.session_file import read_log, write_log
 from openvista.prompts import Click, parse_click
 
@@ -124,6 +128,10 @@ def click(
     series: DicomSeries = None,
     fill_gaps: FillGaps = False,
     preview: Preview = False,
+    format: Formats = None,
+    seg_type: SegType = "binary",
+    keyhole: Keyhole = False,
+    keep_identifiers: KeepIdentifiers = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -157,11 +165,13 @@ def click(
     known = session is not None and session.exists()
     if not prompts and replay is None and not undo and not known:
         raise InputError("nothing is asked: give --at X,Y,Z, another prompt, or --replay LOG")
-    (target,) = result_targets([scan], output)
+    options = dicom_options(format, seg_type, keyhole, keep_identifiers)
+    (files,) = result_files([scan], output, format or ())
     if overlap not in ("order", "logit", "layers"):
         raise InputError(f"no overlap policy {overlap!r}: there is order, logit, layers")
     engine = openvista.load_model(model, device, precision)
     image = read_checked(scan, False, series, fill_gaps)
+    files.check(image)
     from openvista.session import replay as logs
 
     work = engine.open(image, session if known else None, profile=profile)
@@ -178,7 +188,10 @@ def click(
             if not item.clicks:
                 work.change(item, locked=True)
     _tell(answers, quiet)
-    _save(work, target, overlap, preview, quiet)
+    layers = work.layers() if overlap == "layers" else [work.segmentation(overlap)]
+    for number, layer in enumerate(layers, start=1):  # as many as it takes for objects not to overlap
+        where = files if number == 1 else files.numbered(number)
+        write_result(layer, where, preview=preview, quiet=quiet, options=options)
     if session is not None:
         work.save(session)
     if log is not None:
@@ -193,13 +206,3 @@ def _tell(answers: list["Answer"], quiet: bool) -> None:
     if not quiet:
         for note in notes:
             say("note", note)
-
-
-def _save(work: "Session", target: Path, overlap: str, preview: bool, quiet: bool) -> None:
-    """One label map, or as many as it takes for objects not to overlap."""
-    if overlap != "layers":
-        write_result(work.segmentation(overlap), target, False, preview, quiet)
-        return
-    for number, layer in enumerate(work.layers(), start=1):
-        name = f"{scan_name(target)}_{number}{image_suffix(target)}"
-        write_result(layer, target if number == 1 else target.with_name(name), False, preview, quiet)

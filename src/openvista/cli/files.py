@@ -1,6 +1,7 @@
 """What commands share about files: where results go, reading scans, writing results."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -8,30 +9,109 @@ from rich.console import Console
 
 from openvista.cli.console import say
 from openvista.errors import InputError, OutputError, ScanError
-from openvista.io import check_output, check_scan, read_scan, result_path, scan_name
+from openvista.io import (
+    DicomOptions,
+    check_dicom_source,
+    check_output,
+    check_scan,
+    read_scan,
+    result_path,
+    scan_name,
+    write_per_class,
+    write_segmentation,
+)
 from openvista.io.atomic import make_folder, write_text
-from openvista.io.paths import find_image
+from openvista.io.paths import find_image, image_suffix, known_format, output_format
 from openvista.report.preview import write_preview
 from openvista.report.table import rich_table, table_csv
 from openvista.scan import Scan, Segmentation
 
 Item = TypeVar("Item")
 
+_FILE_ENDINGS = (".nii", ".gz", ".nrrd", ".mha", ".dcm", ".stl", ".obj", ".glb")
+"""What the name of a file ends with, even of one that cannot be; other names are those of folders."""
 
-def result_targets(scans: list[Path], output: Path | None) -> list[Path]:
-    """Where each result goes, checked before anything is computed."""
-    files = [find_image(path) for path in scans]
-    folder = Path() if output is None else output
-    if output is not None and (len(files) > 1 or not output.name.lower().endswith((".nii", ".gz", ".nrrd", ".mha"))):
-        if output.exists() and not output.is_dir():
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """Where the results of one scan go.
+
+    Attributes:
+        stem: what table and picture are called, without ending.
+        by_format: the file of each format; or a folder, for a file per structure.
+        per_class: formats that are written into a folder.
+    """
+
+    stem: Path
+    by_format: dict[str, Path]
+    per_class: frozenset[str] = frozenset()
+
+    def check(self, scan: Scan) -> None:
+        """Refuse a scan that cannot be written so.
+
+        Raises:
+            OutputError: DICOM is asked for, and the scan was not read from DICOM.
+        """
+        for format in self.by_format:
+            check_dicom_source(scan, format)
+
+    def numbered(self, number: int) -> "ResultFiles":
+        """The same with a number before the ending, as files of a second layer are called."""
+        changed = {}
+        for format, path in self.by_format.items():
+            ending = "" if format in self.per_class else image_suffix(path) or path.suffix
+            changed[format] = path.with_name(f"{path.name.removesuffix(ending)}_{number}{ending}")
+        return replace(self, stem=self.stem.with_name(f"{self.stem.name}_{number}"), by_format=changed)
+
+
+def result_files(scans: list[Path], output: Path | None, formats: Sequence[str] = ()) -> list[ResultFiles]:
+    """Where the results of each scan go, checked before anything is computed.
+
+    Args:
+        scans: as the user gave them.
+        output: a file, for one scan and one format, or a folder, which is made; ``None`` for the current folder.
+        formats: of :data:`openvista.io.paths.FORMATS`; by default what the file's ending says, or ``nii.gz``.
+
+    Raises:
+        InputError: a scan is missing, or something cannot be written.
+    """
+    images = [find_image(path) for path in scans]
+    asked = sorted(dict.fromkeys(known_format(each) for each in formats), key=lambda each: each == "dicom-sr")
+    if output is not None and len(images) == 1 and not output.is_dir() and output.name.lower().endswith(_FILE_ENDINGS):
+        found = [_one_file(output, asked)]
+    else:
+        if output is not None and output.exists() and not output.is_dir():
             raise OutputError(f"{output}: is a file; several scans need a folder")
-        make_folder(output)
-    targets = [result_path(folder, scan_name(file)) for file in files]
-    for file, target in zip(files, targets, strict=True):
-        check_output(target, file)
-        if targets.count(target) > 1:
-            raise OutputError(f"{target}: would be written for two scans of the same name; run them one by one")
-    return targets
+        make_folder(folder := output or Path())
+        found = [_in_folder(folder, scan_name(image), asked or ["nii.gz"]) for image in images]
+    seen: set[Path] = set()
+    for image, files in zip(images, found, strict=True):
+        for format, path in files.by_format.items():
+            if format in files.per_class:
+                check_folder(path)
+                check_output(path.with_name(f"{path.name}.{format}"), None, format)
+            else:
+                check_output(path, image, format)
+            if path in seen:
+                raise OutputError(f"{path}: would be written for two scans of the same name; run them one by one")
+            seen.add(path)
+    return found
+
+
+def _one_file(path: Path, formats: list[str]) -> ResultFiles:
+    if len(formats) > 1:
+        raise OutputError(f"{path}: {' and '.join(formats)} are several files; give a folder for them")
+    format = output_format(path, formats[0] if formats else None)
+    stem = scan_name(path) if image_suffix(path) else path.stem
+    return ResultFiles(path.with_name(stem), {format: path})
+
+
+def _in_folder(folder: Path, name: str, formats: list[str]) -> ResultFiles:
+    """STL has no names, so every structure gets a file of its own there."""
+    stem = folder / f"{name}_seg"
+    per_class = frozenset({"stl"} & set(formats))
+    by_format = {each: stem if each in per_class else result_path(folder, name, each) for each in formats}
+    return ResultFiles(stem, by_format, per_class)
 
 
 def check_folder(folder: Path) -> None:
@@ -83,16 +163,41 @@ def read_checked(path: Path, strict: bool, series: str | None = None, fill_gaps:
     return scan
 
 
-def write_result(result: Segmentation, target: Path, table: bool, preview: bool, quiet: bool) -> None:
-    """Write a label map, and its table and picture beside it, if wanted."""
-    written = result.save(target)
-    stem = written.with_name(scan_name(written))
+def write_result(
+    result: Segmentation,
+    files: ResultFiles,
+    *,
+    table: bool = False,
+    preview: bool = False,
+    quiet: bool = False,
+    options: DicomOptions = DicomOptions(),
+) -> None:
+    """Write a segmentation in every format, and its table and picture beside it, if wanted.
+
+    Raises:
+        OutputError: one of them could not be written; those before it are there, and the message names them.
+    """
+    written: list[Path] = []
+    for format, path in files.by_format.items():
+        if format == "dicom-sr":
+            options = replace(options, seg=files.by_format.get("dicom-seg"))
+        try:
+            if format in files.per_class:
+                write_per_class(result, path, format)
+            else:
+                write_segmentation(result, path, format, options)
+        except InputError as error:
+            if not written:
+                raise
+            raise OutputError(f"{error}; written before: {', '.join(map(str, written))}") from error
+        written.append(path)
     if table:
         rows = result.table()
-        write_text(stem.with_name(f"{stem.name}.csv"), table_csv(rows))
+        write_text(files.stem.with_name(f"{files.stem.name}.csv"), table_csv(rows))
         if not quiet:
             Console().print(rich_table(rows, title=result.scan.name if result.scan else None))
     if preview:
-        write_preview(result, stem.with_name(f"{stem.name}.png"))
+        write_preview(result, files.stem.with_name(f"{files.stem.name}.png"))
     if not quiet:
-        print(written)
+        for path in written:
+            print(path)

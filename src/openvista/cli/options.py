@@ -11,6 +11,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from openvista.errors import InputError
+from openvista.io import DicomOptions
+from openvista.io.paths import DICOM_FORMATS, FORMATS, known_format
 
 Number = TypeVar("Number", int, float)
 
@@ -57,6 +59,25 @@ def three_numbers(
     return x, y, z
 
 
+def dicom_options(formats: list[str] | None, seg_type: str, keyhole: bool, keep_identifiers: bool) -> DicomOptions:
+    """What the options about DICOM say together.
+
+    Raises:
+        OutputError: there is no such format.
+        InputError: there is no such type of segmentation, or an option is for a format that is not asked for.
+    """
+    asked = [known_format(each) for each in formats or ()]
+    if seg_type not in ("binary", "labelmap"):
+        raise InputError(f"no --seg-type {seg_type!r}: there is binary and labelmap")
+    if seg_type == "labelmap" and "dicom-seg" not in asked:
+        raise InputError("--seg-type is for --format dicom-seg: ask for that, too")
+    if keyhole and "dicom-rtstruct" not in asked:
+        raise InputError("--keyhole is for --format dicom-rtstruct: ask for that, too")
+    if keep_identifiers and not DICOM_FORMATS.keys() & asked:
+        raise InputError(f"--keep-identifiers is for --format {', '.join(DICOM_FORMATS)}: ask for one of them, too")
+    return DicomOptions(seg_type == "labelmap", keyhole, keep_identifiers)
+
+
 ModelName = Annotated[str, model_option("Name, folder or checkpoint file; see 'openvista models'.")]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Precision = Annotated[str, PRECISION]
@@ -76,6 +97,23 @@ DicomSeries = Annotated[
     ),
 ]
 FillGaps = Annotated[bool, typer.Option("--fill-gaps", help="Interpolate slices that are missing from a DICOM series.")]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help=f"{', '.join(FORMATS)}; repeatable. Default: by the ending of -o, or nii.gz.",
+    ),
+]
+SegType = Annotated[
+    str, typer.Option(metavar="TYPE", help="Of dicom-seg: binary (every PACS takes it), or labelmap (newer, smaller).")
+]
+Keyhole = Annotated[
+    bool, typer.Option("--keyhole", help="dicom-rtstruct: reach holes through a channel, for systems that fill them.")
+]
+KeepIdentifiers = Annotated[
+    bool, typer.Option("--keep-identifiers", help="DICOM results keep the patient's name, id and dates.")
+]
 Preview = Annotated[bool, typer.Option("--preview", help="Write a picture beside the result, a .png file.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Mapping = Annotated[

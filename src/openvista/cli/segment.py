@@ -8,13 +8,16 @@ import typer
 
 import openvista
 from openvista.cli.console import progress_bar, set_up_logging
-from openvista.cli.files import read_checked, result_targets, work_on_each, write_result
+from openvista.cli.files import read_checked, result_files, work_on_each, write_result
 from openvista.cli.list_options import listed_images
 from openvista.cli.options import (
     CT_HELP,
     Device,
     DicomSeries,
     FillGaps,
+    Formats,
+    KeepIdentifiers,
+    Keyhole,
     ModelName,
     Output,
     Precision,
@@ -22,12 +25,13 @@ from openvista.cli.options import (
     ProfileName,
     Quiet,
     Root,
+    SegType,
     Verbose,
+    dicom_options,
     joined,
 )
 from openvista.errors import InputError
 from openvista.inference.profiles import find_profile
-from openvista.io.paths import scan_name
 
 if TYPE_CHECKING:
     from openvista.distributed import Ranks
@@ -64,6 +68,10 @@ def segment(
     preview: Preview = False,
     series: DicomSeries = None,
     fill_gaps: FillGaps = False,
+    format: Formats = None,
+    seg_type: SegType = "binary",
+    keyhole: Keyhole = False,
+    keep_identifiers: KeepIdentifiers = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse scans that do not look like CT.")] = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -82,6 +90,8 @@ def segment(
 
       openvista segment case1.nii.gz case2.nii.gz -o out/
 
+      openvista segment ct.nii.gz -o out/ --format nii.gz --format glb
+
       openvista segment ct.nii.gz --class liver --probabilities
 
       torchrun --nproc-per-node 2 -m openvista segment dataset.json -o out/
@@ -91,8 +101,9 @@ def segment(
     if probabilities and logits:
         raise InputError("--probabilities and --logits are two answers: give one of them")
     maps = "probabilities" if probabilities else "logits" if logits else None
+    options = dicom_options(format, seg_type, keyhole, keep_identifiers)
     scans = listed_images(scans, root)
-    targets = dict(zip(scans, result_targets(scans, output), strict=True))
+    files = dict(zip(scans, result_files(scans, output, format or ()), strict=True))
     asked = "all" if classes is None else joined(classes)
 
     def begin(ranks: "Ranks") -> Callable[[Path], None]:
@@ -101,12 +112,13 @@ def segment(
 
         def work(path: Path) -> None:
             scan = read_checked(path, strict, series, fill_gaps)
+            files[path].check(scan)
             with progress_bar(scan.name, quiet or not ranks.is_first) as progress:
                 result = engine.segment(scan, asked, profile=choices, class_maps=maps, progress=progress)
-            write_result(result, targets[path], table, preview, quiet)
+            write_result(result, files[path], table=table, preview=preview, quiet=quiet, options=options)
             if result.class_maps is not None:
-                stem = scan_name(targets[path])
-                result.class_maps.save(targets[path].with_name(f"{stem}_{maps}"))
+                stem = files[path].stem
+                result.class_maps.save(stem.with_name(f"{stem.name}_{maps}"))
 
         return work
 

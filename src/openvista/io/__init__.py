@@ -3,11 +3,21 @@
 from openvista.io.atomic import replacing
 from openvista.io.checks import ScanWarning, check_scan
 from openvista.io.paths import result_path, scan_name
+from openvista.io.per_class import write_per_class
 from openvista.io.read import read_labels, read_scan, read_segmentation
-from openvista.io.write import check_output, write_class_maps, write_scan, write_segmentation
+from openvista.io.write import (
+    DicomOptions,
+    check_dicom_source,
+    check_output,
+    write_class_maps,
+    write_scan,
+    write_segmentation,
+)
 
 __all__ = [
+    "DicomOptions",
     "ScanWarning",
+    "check_dicom_source",
     "check_output",
     "check_scan",
     "read_labels",
@@ -17,6 +27,7 @@ __all__ = [
     "result_path",
     "scan_name",
     "write_class_maps",
+    "write_per_class",
     "write_scan",
     "write_segmentation",
 ]

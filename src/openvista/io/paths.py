@@ -1,5 +1,7 @@
 """Names of image files: which formats there are, what a scan is called, where its results go."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from openvista.errors import OutputError, ScanError
@@ -8,6 +10,13 @@ NIFTI_SUFFIXES = (".nii.gz", ".nii")
 ITK_SUFFIXES = (".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
 IMAGE_SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
 OUTPUT_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
+"""Of label maps."""
+
+MESH_FORMATS = ("stl", "obj", "glb")
+DICOM_FORMATS = {"dicom-seg": "_seg.dcm", "dicom-rtstruct": "_rtstruct.dcm", "dicom-sr": "_sr.dcm"}
+FORMATS = {suffix[1:]: f"_seg{suffix}" for suffix in OUTPUT_SUFFIXES}
+FORMATS |= DICOM_FORMATS | {name: f"_seg.{name}" for name in MESH_FORMATS}
+"""What a result can be written as, and what follows the scan's name in the name of its file."""
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 
@@ -32,18 +41,60 @@ def sidecar_path(path: Path) -> Path:
     return path.with_name(f"{scan_name(path)}.json")
 
 
-def result_path(output: str | Path, name: str) -> Path:
+def result_path(output: str | Path, name: str, format: str | None = None) -> Path:
     """Where a result goes: ``output`` itself, or ``<name>_seg.nii.gz`` inside when it is an existing folder.
 
+    Args:
+        output: a file whose ending fits the format, or an existing folder.
+        name: of the scan.
+        format: one of :data:`FORMATS`; ``None`` for what the ending says, and ``nii.gz`` in a folder.
+
     Raises:
-        OutputError: the file name ends with no format that we write.
+        OutputError: there is no such format, or the file's ending is that of no format, or of another one.
     """
     output = Path(output)
     if output.is_dir():
-        return output / f"{name}_seg.nii.gz"
-    if not output.name.lower().endswith(OUTPUT_SUFFIXES):
-        raise OutputError(f"{output}: a label map is written as {', '.join(OUTPUT_SUFFIXES)}; use one of these endings")
+        return output / f"{name}{FORMATS[known_format(format or 'nii.gz')]}"
+    output_format(output, format)
     return output
+
+
+def output_format(path: Path, format: str | None = None) -> str:
+    """The format that a file is to be written in, from its ending; ``.dcm`` alone is a DICOM segmentation.
+
+    Raises:
+        OutputError: there is no such format, or the file's ending is that of no format, or of another one.
+    """
+    name = path.name.lower()
+    suffixes = {format: f".{format}" for format in FORMATS} | dict.fromkeys(DICOM_FORMATS, ".dcm")
+    if format is not None:
+        if not name.endswith(suffixes[known_format(format)]):
+            raise OutputError(f"{path}: {format} is written as {suffixes[format]}; give that ending, or a folder")
+        return format
+    fitting = [format for format, suffix in suffixes.items() if name.endswith(suffix)]
+    if not fitting:
+        endings = ", ".join(dict.fromkeys(suffixes.values()))
+        raise OutputError(f"{path}: a result is written as {endings}; use one of these endings")
+    return "seg.nrrd" if "seg.nrrd" in fitting else fitting[0]
+
+
+def known_format(format: str) -> str:
+    """The format itself.
+
+    Raises:
+        OutputError: there is none of this name.
+    """
+    if format not in FORMATS:
+        raise OutputError(f"no format {format!r}: there is {', '.join(FORMATS)}")
+    return format
+
+
+def distinct_file_names(names: Mapping[int, str]) -> dict[int, str]:
+    """File names without ending: letters and digits of the names, the rest underscores; two that would be the same on
+    a file system that does not know capitals get their id behind."""
+    plain = {key: re.sub(r"[^\w.+-]+", "_", name).strip("._") or f"label_{key}" for key, name in names.items()}
+    folded = [name.casefold() for name in plain.values()]
+    return {key: name if folded.count(name.casefold()) == 1 else f"{name}_{key}" for key, name in plain.items()}
 
 
 def find_image(path: str | Path) -> Path:

@@ -1,11 +1,13 @@
-"""Write a segmentation: the label map on the scan's grid, and its description beside it."""
+"""Write a segmentation: as label map on the scan's grid with its description beside it, as DICOM, as surfaces."""
 
 import dataclasses
 import errno
 import json
 import os
-import re
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +15,78 @@ import numpy as np
 
 from openvista._version import __version__
 from openvista.anatomy.colours import Colour, to_hex
-from openvista.errors import OutputError
+from openvista.errors import MissingExtraError, OutputError
 from openvista.io.atomic import make_folder, output_error, replacing
-from openvista.io.paths import NIFTI_SUFFIXES, image_suffix, result_path, sidecar_path
+from openvista.io.paths import (
+    DICOM_FORMATS,
+    MESH_FORMATS,
+    OUTPUT_SUFFIXES,
+    distinct_file_names,
+    image_suffix,
+    output_format,
+    result_path,
+    sidecar_path,
+)
 from openvista.scan import ClassMaps, Scan, Segmentation
 from openvista.structures import present_ids
 
+_PACKAGES = {
+    **dict.fromkeys(("nrrd", "seg.nrrd", "mha"), (("SimpleITK",), "formats", "write NRRD and MHA files")),
+    **dict.fromkeys(DICOM_FORMATS, (("pydicom", "highdicom"), "dicom", "write DICOM")),
+    **dict.fromkeys(MESH_FORMATS, (("skimage",), "mesh", "make surfaces")),
+}
+"""What a format needs that may not be installed: packages by their import names, the extra that brings them, why."""
 
-def write_segmentation(segmentation: Segmentation, path: str | Path) -> Path:
-    """Write a label map on exactly the scan's grid, and a ``.json`` beside it; both whole or not at all.
+
+@dataclass(frozen=True)
+class DicomOptions:
+    """How results in DICOM are written.
+
+    Attributes:
+        labelmap: a segmentation of the newer kind, Label Map Segmentation; by default one bit per voxel and structure.
+        keyhole: contours of an RTSTRUCT go round holes through a channel; by default holes are contours of their own.
+        keep_identifiers: with the patient's name, id and dates, as the scan has them.
+        seg: the DICOM segmentation of the same structures that a report refers to; ``None`` for none.
+    """
+
+    labelmap: bool = False
+    keyhole: bool = False
+    keep_identifiers: bool = False
+    seg: Path | None = None
+
+
+def write_segmentation(
+    segmentation: Segmentation, path: str | Path, format: str | None = None, options: DicomOptions = DicomOptions()
+) -> Path:
+    """Write a segmentation, whole or not at all: as label map on exactly the scan's grid, with a ``.json`` beside it,
+    as DICOM object, or as surfaces.
 
     Args:
         segmentation: stored as uint8 when the highest id is at most 255, else as uint16.
-        path: ends with ``.nii.gz``, ``.nii``, ``.seg.nrrd``, ``.nrrd`` or ``.mha``; or an existing folder, for
-            ``<scan>_seg.nii.gz`` in it.
+        path: ends as the format does: ``.nii.gz``, ``.nii``, ``.seg.nrrd``, ``.nrrd``, ``.mha``, ``.dcm``, ``.stl``,
+            ``.obj`` or ``.glb``; or an existing folder, for ``<scan>_seg.nii.gz`` in it.
+        format: one of :data:`openvista.io.paths.FORMATS`; by default what the ending says.
+        options: for DICOM.
 
     Returns:
-        The label map's path.
+        The file's path.
 
     Raises:
-        OutputError: no such folder, no permission, no space, unknown ending, or it would replace the scan itself.
-        MissingExtraError: NRRD or MHA without SimpleITK.
+        OutputError: no such folder, no permission, no space, unknown ending, it would replace the scan itself, DICOM
+            for a scan that was not read from DICOM, or surfaces when nothing was found.
+        MissingExtraError: a package that the format needs is not installed.
     """
     scan = segmentation.scan
-    target = result_path(path, scan.name if scan else "scan")
-    check_output(target, scan.source if scan else None)
-    stored = _as_stored(segmentation)
-    side = sidecar_path(target)
-    with replacing(side) as temporary_side:
-        text = describe(stored.names, stored.colours, stored.provenance)
-        temporary_side.write_text(text, encoding="utf-8")
-        with replacing(target) as temporary:
-            _write_image(temporary, stored)
+    target = result_path(path, scan.name if scan else "scan", format)
+    format = output_format(target, format)
+    check_output(target, scan.source if scan else None, format)
+    check_dicom_source(scan, format)
+    stored = as_stored(segmentation)
+    with ExitStack() as open_files:
+        if f".{format}" in OUTPUT_SUFFIXES:
+            side = open_files.enter_context(replacing(sidecar_path(target)))
+            side.write_text(describe(stored.names, stored.colours, stored.provenance), encoding="utf-8")
+        write_format(open_files.enter_context(replacing(target)), stored, format, options)
     return target
 
 
@@ -74,27 +116,29 @@ def write_class_maps(maps: ClassMaps, folder: Path) -> list[Path]:
 
     make_folder(folder)
     written = []
-    for values_XYZ, name in zip(maps.values_KXYZ, maps.names.values(), strict=True):
-        target = folder / f"{re.sub(r'[^0-9A-Za-z.+-]+', '_', name)}.nii.gz"
+    for values_XYZ, name in zip(maps.values_KXYZ, distinct_file_names(maps.names).values(), strict=True):
+        target = folder / f"{name}.nii.gz"
         with replacing(target) as temporary:
             write_nifti_values(temporary, values_XYZ, maps, 1 / 255 if maps.kind == "probabilities" else 1.0)
         written.append(target)
     return written
 
 
-def check_output(path: str | Path, source: Path | None = None) -> None:
+def check_output(path: str | Path, source: Path | None = None, format: str | None = None) -> None:
     """Refuse a target that cannot work; worth calling before a long computation.
 
     Args:
-        path: the label map to be written, as :func:`openvista.io.result_path` gives it.
-        source: the scan's own file, which must stay as it is.
+        path: the file to be written, as :func:`openvista.io.result_path` gives it.
+        source: the scan's own file or folder, which must stay as it is.
+        format: as in :func:`write_segmentation`.
 
     Raises:
-        OutputError: unknown ending, no folder, no permission, the target is the scan, or the ``.json`` beside it
-            exists and is somebody else's.
+        OutputError: unknown ending, no folder, no permission, the target is the scan, DICOM from a source that is not
+            DICOM, or the ``.json`` beside a label map exists and is somebody else's.
+        MissingExtraError: a package that the format needs is not installed.
     """
-    path = result_path(path, "scan")
-    side = sidecar_path(path)
+    path = result_path(path, "scan", format)
+    format = output_format(path, format)
     if source is not None and source.exists() and path.exists() and path.samefile(source):
         raise OutputError(f"{path}: is the scan itself; choose another output name")
     if not path.parent.is_dir():
@@ -102,8 +146,77 @@ def check_output(path: str | Path, source: Path | None = None) -> None:
         raise output_error(path, OSError(code, os.strerror(code)))
     if not os.access(path.parent, os.W_OK):
         raise output_error(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    if side.exists() and not _is_ours(side):
+    side = sidecar_path(path)
+    if f".{format}" in OUTPUT_SUFFIXES and side.exists() and not _is_ours(side):
         raise OutputError(f"{side}: exists and was not written by OpenVISTA; choose another output name")
+    if format in DICOM_FORMATS and source is not None and image_suffix(source):
+        raise _not_dicom(str(source), format)
+    _check_packages(format)
+
+
+def check_dicom_source(scan: Scan | None, format: str) -> None:
+    """Refuse a DICOM format for a scan that was not read from DICOM: it has no slices to lie on.
+
+    Raises:
+        OutputError: it was not.
+    """
+    if format in DICOM_FORMATS and (scan is None or scan.dicom is None):
+        raise _not_dicom(scan.name if scan else "scan", format)
+
+
+def _not_dicom(name: str, format: str) -> OutputError:
+    remedy = "give the DICOM series itself, or another format such as nii.gz or seg.nrrd"
+    return OutputError(f"{name}: {format} needs a scan that was read from DICOM; {remedy}")
+
+
+def _check_packages(format: str) -> None:
+    packages, extra, purpose = _PACKAGES.get(format, ((), "", ""))
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingExtraError(package, extra, purpose)
+
+
+def as_stored(segmentation: Segmentation) -> Segmentation:
+    """Every id present has a name, and the dtype is the smallest that holds the highest id."""
+    present = present_ids(segmentation.labels)
+    names = {key: f"label {key}" for key in present} | segmentation.names
+    dtype = np.uint8 if max([*names, 0]) <= np.iinfo(np.uint8).max else np.uint16
+    return dataclasses.replace(segmentation, labels=segmentation.labels.astype(dtype, copy=False), names=names)
+
+
+def write_format(path: Path, segmentation: Segmentation, format: str, options: DicomOptions) -> None:
+    """Write one file; writers are loaded when first needed.
+
+    Args:
+        path: a temporary name with the format's ending.
+        segmentation: as :func:`as_stored` gives it.
+        format, options: as in :func:`write_segmentation`.
+    """
+    keep = options.keep_identifiers
+    if format.startswith("nii"):
+        from openvista.io.nifti import write_nifti
+
+        write_nifti(path, segmentation)
+    elif format in MESH_FORMATS:
+        from openvista.io.mesh import write_mesh
+
+        write_mesh(path, segmentation)
+    elif format == "dicom-seg":
+        from openvista.io.dicom.seg import write_seg
+
+        write_seg(path, segmentation, labelmap=options.labelmap, keep_identifiers=keep)
+    elif format == "dicom-rtstruct":
+        from openvista.io.dicom.rtstruct import write_rtstruct
+
+        write_rtstruct(path, segmentation, keyhole=options.keyhole, keep_identifiers=keep)
+    elif format == "dicom-sr":
+        from openvista.io.dicom.sr import write_sr
+
+        write_sr(path, segmentation, seg=options.seg, keep_identifiers=keep)
+    else:
+        from openvista.io.itk import write_itk
+
+        write_itk(path, segmentation)
 
 
 def describe(names: Mapping[int, str], colours: Mapping[int, Colour], provenance: Mapping[str, object]) -> str:
@@ -112,25 +225,6 @@ def describe(names: Mapping[int, str], colours: Mapping[int, Colour], provenance
     content["labels"] = {str(key): name for key, name in sorted(names.items())}
     content["colours"] = {str(key): to_hex(colours[key]) for key in sorted(names)}
     return json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n"
-
-
-def _as_stored(segmentation: Segmentation) -> Segmentation:
-    """Every id present has a name, and the dtype is the smallest that holds the highest id."""
-    present = present_ids(segmentation.labels)
-    names = {key: f"label {key}" for key in present} | segmentation.names
-    dtype = np.uint8 if max([*names, 0]) <= np.iinfo(np.uint8).max else np.uint16
-    return dataclasses.replace(segmentation, labels=segmentation.labels.astype(dtype, copy=False), names=names)
-
-
-def _write_image(path: Path, segmentation: Segmentation) -> None:
-    if image_suffix(path) in NIFTI_SUFFIXES:
-        from openvista.io.nifti import write_nifti
-
-        write_nifti(path, segmentation)
-    else:
-        from openvista.io.itk import write_itk
-
-        write_itk(path, segmentation)
 
 
 def _is_ours(side: Path) -> bool:

@@ -153,7 +153,8 @@ async def _keep(
     """Read and keep it; without a name it is called like its series."""
     name, owner, expires_in = about
     parsed, facts = await service.sandbox.read(source, folder, choice=choice)
-    return await run_in_threadpool(service.scans.add, parsed, facts, safe_name(name or facts["name"]), owner, expires_in)
+    name = safe_name(name or facts["name"])
+    return await run_in_threadpool(service.scans.add, parsed, facts, name, owner, expires_in)
 
 
 async def labels_from_form(service: Service, request: Request) -> Segmentation:

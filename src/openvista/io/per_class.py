@@ -1,0 +1,54 @@
+"""One file per structure, in a folder: masks as TotalSegmentator writes them, or surfaces."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from openvista.errors import OutputError
+from openvista.io.atomic import make_folder, replacing, write_text
+from openvista.io.paths import MESH_FORMATS, distinct_file_names
+from openvista.io.write import DicomOptions, as_stored, describe, write_format
+from openvista.scan import Segmentation
+from openvista.structures import present_ids
+
+
+def write_per_class(
+    segmentation: Segmentation, folder: Path, format: str, file_names: Mapping[int, str] | None = None
+) -> list[Path]:
+    """Write each structure into a file of its own, ``<folder>/<structure>.<format>``; each whole or not at all.
+
+    A mask is 1 where its structure is, and 0 elsewhere; one that was asked for and not found is all 0. Surfaces are
+    only of what was found. What made them is in ``<folder>.json``, as beside a label map.
+
+    Args:
+        segmentation: whose structures.
+        folder: made if it is not there; what else is in it stays.
+        format: of a label map or of surfaces.
+        file_names: what to call files, by id; by default the structures' own names.
+
+    Returns:
+        The files.
+
+    Raises:
+        OutputError: nothing was found to make a surface of, or the system refused.
+        MissingExtraError: a package that the format needs is not installed.
+    """
+    stored = as_stored(segmentation)
+    present = present_ids(stored.labels)
+    ids = present if format in MESH_FORMATS else sorted(stored.names)
+    if not ids:
+        raise OutputError(f"{folder}: nothing was found, so there is no {format} to write; see the label map")
+    make_folder(folder)
+    paths = []
+    for key, name in distinct_file_names({key: (file_names or {}).get(key, stored.names[key]) for key in ids}).items():
+        mask = (stored.labels == key).astype(np.uint8)
+        names, colours = {1: stored.names[key]}, {1: stored.colours[key]}
+        path = folder / f"{name}.{format}"
+        with replacing(path) as temporary:
+            one = Segmentation(mask, stored.grid, names, colours, stored.scan, stored.provenance)
+            write_format(temporary, one, format, DicomOptions())
+        paths.append(path)
+    if format not in MESH_FORMATS:
+        write_text(folder.with_name(f"{folder.name}.json"), describe(stored.names, stored.colours, stored.provenance))
+    return paths

@@ -1,0 +1,124 @@
+"""Where results go, in which formats, and what is said before and after."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import trimesh
+
+from openvista.cli.files import result_files, write_result
+from openvista.cli.options import dicom_options
+from openvista.errors import InputError, OutputError
+from openvista.io import DicomOptions, read_scan
+from openvista.scan import Segmentation
+
+
+@pytest.fixture
+def ct(tmp_path: Path) -> Path:
+    path = tmp_path / "in" / "ct.nii.gz"
+    path.parent.mkdir()
+    nib.save(nib.Nifti1Image(np.zeros((6, 7, 8), np.int16), np.diag([1.0, 2.0, 3.0, 1.0])), path)
+    return path
+
+
+def result(path: Path, found: bool = True) -> Segmentation:
+    scan = read_scan(path)
+    labels = np.zeros(scan.grid.shape, np.uint8)
+    labels[2:4, 2:5, 2:5] = 3 if found else 0
+    return Segmentation(labels, scan.grid, {3: "spleen"}, scan=scan)
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_format_into_a_folder(ct: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    (files,) = result_files([ct], out, ["stl", "nii.gz", "glb", "seg.nrrd", "glb"])
+    write_result(result(ct), files, table=True)
+    expected = {"ct_seg/spleen.stl", "ct_seg.nii.gz", "ct_seg.json", "ct_seg.glb", "ct_seg.seg.nrrd", "ct_seg.csv"}
+    assert names_in(out) == expected
+    said = capsys.readouterr().out.splitlines()
+    assert said[-4:] == [str(out / name) for name in ("ct_seg", "ct_seg.nii.gz", "ct_seg.glb", "ct_seg.seg.nrrd")]
+
+
+def test_dicom_file_names_and_the_report_after_the_segmentation(ct: Path, tmp_path: Path) -> None:
+    dicom = tmp_path / "series.zip"  # whatever may be DICOM
+    ct.rename(dicom)
+    try:
+        (files,) = result_files([dicom], tmp_path / "out", ["dicom-sr", "dicom-rtstruct", "dicom-seg"])
+    except InputError as error:  # before DICOM can be read
+        pytest.skip(str(error))
+    names = {"dicom-rtstruct": "series_rtstruct.dcm", "dicom-seg": "series_seg.dcm", "dicom-sr": "series_sr.dcm"}
+    assert {key: path.name for key, path in files.by_format.items()} == names
+    assert list(files.by_format)[-1] == "dicom-sr"
+    second = files.numbered(2).by_format
+    assert second["dicom-rtstruct"].name == "series_rtstruct_2.dcm"
+
+
+def test_a_file_of_its_own(ct: Path, tmp_path: Path) -> None:
+    (files,) = result_files([ct], tmp_path / "spleen.stl", ["stl"])
+    assert files.by_format == {"stl": tmp_path / "spleen.stl"}
+    write_result(result(ct), files, quiet=True)
+    assert trimesh.load_mesh(tmp_path / "spleen.stl").volume == pytest.approx(18 * 6, rel=0.005)
+    (files,) = result_files([ct], tmp_path / "x.seg.nrrd")
+    assert (files.by_format, files.stem) == ({"seg.nrrd": tmp_path / "x.seg.nrrd"}, tmp_path / "x")
+
+
+def test_layers_are_numbered(ct: Path, tmp_path: Path) -> None:
+    (files,) = result_files([ct], tmp_path, ["nii.gz", "seg.nrrd", "stl", "glb"])
+    names = ["ct_seg_2.nii.gz", "ct_seg_2.seg.nrrd", "ct_seg_2", "ct_seg_2.glb"]
+    assert [path.name for path in files.numbered(2).by_format.values()] == names
+
+
+@pytest.mark.parametrize(
+    ("output", "formats", "words"),
+    [
+        ("x.nii.gz", ["nii.gz", "glb"], "nii.gz and glb are several files; give a folder"),
+        ("x.nii.gz", ["glb"], "glb is written as .glb"),
+        ("x.png.gz", [], "use one of these endings"),
+        ("out", ["nii.gz", "dicom-seg"], r"ct\.nii\.gz: dicom-seg needs a scan that was read from DICOM"),
+        ("x.dcm", [], "dicom-seg needs a scan that was read from DICOM"),
+        ("out", ["ply"], "no format 'ply'"),
+        ("in/ct.nii.gz", [], "is the scan itself"),
+    ],
+)
+def test_refused_before_anything_is_computed(
+    ct: Path, tmp_path: Path, output: str, formats: list[str], words: str
+) -> None:
+    with pytest.raises(OutputError, match=words) as caught:
+        result_files([ct], tmp_path / output, formats)
+    assert "\n" not in str(caught.value)
+    assert names_in(tmp_path) == {"in/ct.nii.gz"}
+
+
+def test_a_file_where_a_folder_is_needed(ct: Path, tmp_path: Path) -> None:
+    (tmp_path / "ct_seg").write_text("")
+    with pytest.raises(OutputError, match="is a file; give a folder"):
+        result_files([ct], tmp_path, ["stl"])
+
+
+def test_what_was_written_before_a_failure_is_said(ct: Path, tmp_path: Path) -> None:
+    (files,) = result_files([ct], tmp_path / "out", ["nii.gz", "glb"])
+    with pytest.raises(OutputError, match=r"nothing was found.*; written before: .*ct_seg\.nii\.gz") as caught:
+        write_result(result(ct, found=False), files)
+    assert "\n" not in str(caught.value)
+    assert names_in(tmp_path / "out") == {"ct_seg.nii.gz", "ct_seg.json"}
+
+
+def test_options_about_dicom() -> None:
+    asked = ["dicom-seg", "dicom-rtstruct"]
+    assert dicom_options(asked, "labelmap", True, True) == DicomOptions(
+        labelmap=True, keyhole=True, keep_identifiers=True
+    )
+    assert dicom_options(None, "binary", False, False) == DicomOptions()
+    for formats, seg_type, keyhole, keep, words in [
+        (asked, "fractional", False, False, "fractional"),
+        (["nii.gz"], "labelmap", False, False, "--seg-type is for"),
+        (["dicom-seg"], "binary", True, False, "--keyhole is for"),
+        (["glb"], "binary", False, True, "--keep-identifiers is for"),
+        (["dicom"], "binary", False, False, "no format 'dicom'"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            dicom_options(formats, seg_type, keyhole, keep)
