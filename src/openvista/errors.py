@@ -14,6 +14,7 @@
         ├── DeviceError            a device or precision that this machine does not have
         ├── SessionError           a session file that is damaged, or belongs to another scan or model
         ├── OutputError            the result cannot be written where it was asked for
+        │   └── FormatError        this result has no place in the format that was asked for
         ├── DataListError          a data list with missing files, grids that differ, unknown labels
         ├── RecipeError            a training recipe with an unknown key or an impossible value
         ├── MissingExtraError      an optional dependency is not installed
@@ -76,6 +77,10 @@ class SessionError(InputError):
 
 class OutputError(InputError):
     """The result cannot be written where it was asked for."""
+
+
+class FormatError(OutputError):
+    """A result that has no place in the format asked for: DICOM without a series, surfaces of nothing."""
 
 
 class DataListError(InputError):

@@ -52,6 +52,13 @@ def test_a_session_from_upload_to_file(client, server, ct, tmp_path):
     assert {item.name for item in session.objects} == {"liver", "spinal cord", "lesion"}
     session.save(tmp_path / "out.nii.gz")
     assert np.array_equal(read_segmentation(tmp_path / "out.nii.gz").labels, session.labels)
+    session.save(tmp_path / "out.glb")
+    assert (tmp_path / "out.glb").read_bytes()[:4] == b"glTF"
+    with pytest.raises(ServiceError, match="dicom-rtstruct needs a scan that was read from DICOM"):
+        session.save(tmp_path / "out.dcm", "dicom-rtstruct")
+    with pytest.raises(OutputError, match="another ending"):
+        session.save(tmp_path / "out.nii.gz", "glb")
+    assert {path.name for path in tmp_path.iterdir()} == {"out.nii.gz", "out.glb"}
     before = session.labels.copy()
     assert session.undo()
     assert session.redo()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from openvista.errors import OutputError
+from openvista.errors import FormatError
 from openvista.geometry.grid import Grid
 from openvista.io.mesh import write_mesh
 from openvista.scan import Segmentation
@@ -105,6 +105,6 @@ def test_unnamed_ids_are_there_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ["stl", "obj", "glb"])
 def test_nothing_found_is_nothing_to_write(tmp_path: Path, ending: str) -> None:
     empty = Segmentation(np.zeros((5, 5, 5), np.uint8), Grid((5, 5, 5), np.eye(4)), {1: "liver"})
-    with pytest.raises(OutputError, match="nothing was found"):
-        write_mesh(tmp_path / f"a.{ending}", empty)
+    with pytest.raises(FormatError, match="nothing was found"):
+        empty.save(tmp_path / f"a.{ending}")
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ from openvista.inference.progress import Progress, Report
 from openvista.io.atomic import replacing
 
 _POLL_SECONDS = 0.2
-_FORMATS = ("nii.gz", "nii", "seg.nrrd", "nrrd", "mha", "ovsession")
+_ENDINGS = ("nii.gz", "nii", "seg.nrrd", "nrrd", "mha", "dcm", "stl", "stl.zip", "obj", "glb", "ovsession")
 
 
 @dataclass(frozen=True)
@@ -145,19 +145,28 @@ class RemoteSession:
         """Volume and HU of every structure of the label map."""
         return list(self._transport.json("GET", f"{self._path}/table")["rows"])
 
-    def save(self, path: str | Path) -> Path:
-        """Write the label map (``.nii.gz``, ``.seg.nrrd``, ...) or all of the session (``.ovsession``).
+    def save(self, path: str | Path, format: str | None = None) -> Path:
+        """Write the label map, DICOM, surfaces, or all of the session (``.ovsession``).
+
+        Args:
+            path: the file. ``.stl`` has all surfaces in one file, ``.stl.zip`` a file for each.
+            format: ``nii.gz``, ``seg.nrrd``, ``glb``, ``dicom-seg``, ``dicom-rtstruct``, ``dicom-sr``, ...; by default
+                what the ending says (``.dcm``: ``dicom-seg``).
 
         Raises:
             OutputError: another ending, or it cannot be written there.
+            ServiceError: the server refuses, such as DICOM of a scan that did not come as DICOM.
         """
         path = Path(path)
-        ending = next((each for each in _FORMATS if path.name.lower().endswith(f".{each}")), None)
+        ending = next((each for each in _ENDINGS if path.name.lower().endswith(f".{each}")), None)
         if ending is None:
             raise OutputError(
-                f"{path}: written are {', '.join(f'.{each}' for each in _FORMATS)}; use one of these endings"
+                f"{path}: written are {', '.join(f'.{each}' for each in _ENDINGS)}; use one of these endings"
             )
-        content = self._transport.request("GET", f"{self._path}/export", params={"format": ending}).content
+        wanted = format or ("dicom-seg" if ending == "dcm" else ending)
+        if ending != ("dcm" if wanted.startswith("dicom-") else wanted):
+            raise OutputError(f"{path}: {wanted} has another ending; leave out one of the two")
+        content = self._transport.request("GET", f"{self._path}/export", params={"format": wanted}).content
         with replacing(path) as temporary:
             temporary.write_bytes(content)
         return path

@@ -18,7 +18,6 @@ from scipy import ndimage
 
 from openvista._version import __version__
 from openvista.anatomy.colours import Colour, colour_for
-from openvista.errors import OutputError
 from openvista.geometry.box import Box, Crop
 from openvista.geometry.triangles import Triangles, surface_of
 from openvista.scan import Segmentation
@@ -49,19 +48,14 @@ def write_mesh(path: Path, segmentation: Segmentation) -> None:
     Args:
         path: ``.stl`` (binary; without names, one surface after the other), ``.obj`` (a group each) or ``.glb`` (a
             node and a material each).
-        segmentation: whose structures.
+        segmentation: whose structures; at least one has a voxel.
 
     Raises:
-        OutputError: no structure has a voxel.
         OSError: it could not be written.
         MissingExtraError: scikit-image is not installed.
     """
     write = {".stl": _write_stl, ".obj": _write_obj, ".glb": _write_glb}[path.suffix.lower()]
-    found = _structures(segmentation)
-    first = next(found, None)
-    if first is None:
-        raise OutputError(f"{path.name}: nothing was found, so there is no surface to write; see the label map")
-    write(path, [first, *found], segmentation.provenance)
+    write(path, list(_structures(segmentation)), segmentation.provenance)
 
 
 def _structures(segmentation: Segmentation) -> Iterator[NamedSurface]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
-from openvista.errors import OutputError
 from openvista.io.atomic import make_folder, replacing, write_text
 from openvista.io.paths import MESH_FORMATS, distinct_file_names
-from openvista.io.write import DicomOptions, as_stored, describe, write_format
+from openvista.io.write import DicomOptions, as_stored, describe, require_something, write_format
 from openvista.scan import Segmentation
 from openvista.structures import present_ids
 
@@ -31,14 +32,14 @@ def write_per_class(
         The files.
 
     Raises:
-        OutputError: nothing was found to make a surface of, or the system refused.
+        FormatError: nothing was found to make a surface of.
+        OutputError: the system refused.
         MissingExtraError: a package that the format needs is not installed.
     """
     stored = as_stored(segmentation)
-    present = present_ids(stored.labels)
-    ids = present if format in MESH_FORMATS else sorted(stored.names)
-    if not ids:
-        raise OutputError(f"{folder}: nothing was found, so there is no {format} to write; see the label map")
+    if format in MESH_FORMATS:
+        require_something(stored, folder.name, format)
+    ids = present_ids(stored.labels) if format in MESH_FORMATS else sorted(stored.names)
     make_folder(folder)
     paths = []
     for key, name in distinct_file_names({key: (file_names or {}).get(key, stored.names[key]) for key in ids}).items():
@@ -52,3 +53,17 @@ def write_per_class(
     if format not in MESH_FORMATS:
         write_text(folder.with_name(f"{folder.name}.json"), describe(stored.names, stored.colours, stored.provenance))
     return paths
+
+
+def write_zipped(segmentation: Segmentation, path: Path, format: str) -> None:
+    """Write the files of :func:`write_per_class` into one zip, whole or not at all.
+
+    Raises:
+        OutputError: as :func:`write_per_class`.
+        MissingExtraError: a package that the format needs is not installed.
+    """
+    with TemporaryDirectory(dir=path.parent) as folder, replacing(path) as temporary:
+        files = write_per_class(segmentation, Path(folder, "files"), format)
+        with ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file, file.name)

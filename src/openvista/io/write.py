@@ -15,7 +15,7 @@ import numpy as np
 
 from openvista._version import __version__
 from openvista.anatomy.colours import Colour, to_hex
-from openvista.errors import MissingExtraError, OutputError
+from openvista.errors import FormatError, MissingExtraError, OutputError
 from openvista.io.atomic import make_folder, output_error, replacing
 from openvista.io.paths import (
     DICOM_FORMATS,
@@ -83,7 +83,9 @@ def write_segmentation(
     check_dicom_source(scan, format)
     stored = as_stored(segmentation)
     with ExitStack() as open_files:
-        if f".{format}" in OUTPUT_SUFFIXES:
+        if f".{format}" not in OUTPUT_SUFFIXES:
+            require_something(stored, target.name, format)
+        else:
             side = open_files.enter_context(replacing(sidecar_path(target)))
             side.write_text(describe(stored.names, stored.colours, stored.provenance), encoding="utf-8")
         write_format(open_files.enter_context(replacing(target)), stored, format, options)
@@ -158,15 +160,26 @@ def check_dicom_source(scan: Scan | None, format: str) -> None:
     """Refuse a DICOM format for a scan that was not read from DICOM: it has no slices to lie on.
 
     Raises:
-        OutputError: it was not.
+        FormatError: it was not.
     """
     if format in DICOM_FORMATS and (scan is None or scan.dicom is None):
         raise _not_dicom(scan.name if scan else "scan", format)
 
 
-def _not_dicom(name: str, format: str) -> OutputError:
+def require_something(segmentation: Segmentation, name: str, format: str) -> None:
+    """Refuse to write DICOM or surfaces of nothing, which the formats do not know.
+
+    Raises:
+        FormatError: no voxel is labelled.
+    """
+    if not segmentation.labels.any():
+        remedy = "label maps (nii.gz, seg.nrrd, ...) may be empty"
+        raise FormatError(f"{name}: nothing was found, so there is nothing to write as {format}; {remedy}")
+
+
+def _not_dicom(name: str, format: str) -> FormatError:
     remedy = "give the DICOM series itself, or another format such as nii.gz or seg.nrrd"
-    return OutputError(f"{name}: {format} needs a scan that was read from DICOM; {remedy}")
+    return FormatError(f"{name}: {format} needs a scan that was read from DICOM; {remedy}")
 
 
 def _check_packages(format: str) -> None:

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from openvista.errors import (
     AnatomyError,
     DeviceError,
+    FormatError,
     InputError,
     OpenVistaError,
     OutputError,
@@ -56,6 +57,8 @@ def describe(error: OpenVistaError) -> tuple[int, str, str, float | None]:
     """Status, code, detail and seconds to wait for one of our errors."""
     if isinstance(error, ServiceError):
         return error.status, error.code, str(error), error.retry_after
+    if isinstance(error, FormatError):  # an OutputError that is not our fault
+        return 422, "format", str(error), None
     for kind, (status, code, detail) in _OUR_FAULT.items():
         if isinstance(error, kind):
             return status, code, detail, None

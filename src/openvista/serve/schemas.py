@@ -304,7 +304,7 @@ class Cancelled(BaseModel):
 
 
 class ExportFormat(str, Enum):
-    """File endings that a session is exported as."""
+    """What a session is exported as: file endings; for DICOM, which has one ending for all, names of objects."""
 
     NII_GZ = "nii.gz"
     NII = "nii"
@@ -312,6 +312,13 @@ class ExportFormat(str, Enum):
     NRRD = "nrrd"
     MHA = "mha"
     OVSESSION = "ovsession"
+    DICOM_SEG = "dicom-seg"
+    DICOM_RTSTRUCT = "dicom-rtstruct"
+    DICOM_SR = "dicom-sr"
+    STL = "stl"
+    STL_ZIP = "stl.zip"
+    OBJ = "obj"
+    GLB = "glb"
 
 
 class Row(BaseModel):

@@ -8,6 +8,7 @@ import zipfile
 import httpx
 import numpy as np
 import pytest
+import trimesh
 from serving import SHAPE, Running, read_nifti
 
 CLICK = [8.0, 7.0, 6.0]
@@ -221,6 +222,50 @@ def test_exports_hold_the_label_map(session, tmp_path, ending):
     assert np.array_equal(read.labels, session.labels)
     if ending != "mha" and ending != "nrrd":
         assert read.names == {1: "liver", 133: "brainstem"}
+
+
+@pytest.mark.parametrize(
+    ("format", "file_name"),
+    [
+        ("glb", "case one_seg.glb"),
+        ("obj", "case one_seg.obj"),
+        ("stl", "case one_seg.stl"),
+        ("stl.zip", "case one_seg.stl.zip"),
+    ],
+)
+def test_exports_of_surfaces(session, tmp_path, format, file_name):
+    session.change("classes", {"classes": ["liver", "brainstem"]})
+    answer = session.http.get(f"{session.address}/export", params={"format": format})
+    assert answer.status_code == 200, answer.text
+    assert f'filename="{file_name}"' in answer.headers["content-disposition"]
+    (tmp_path / file_name).write_bytes(answer.content)
+    if format == "stl.zip":
+        with zipfile.ZipFile(tmp_path / file_name) as archive:
+            assert sorted(archive.namelist()) == ["brainstem.stl", "liver.stl"]
+            archive.extractall(tmp_path)
+        surfaces = [trimesh.load_mesh(tmp_path / f"{name}.stl") for name in ("liver", "brainstem")]
+    else:
+        surfaces = trimesh.load_scene(tmp_path / file_name).geometry.values()
+    # glTF is in metres; voxels have other sizes than 1 mm, so that a surface without the affine would be found out
+    scale = 1e9 if format == "glb" else 1
+    affine = np.array(session.http.get(f"/api/v1/scans/{session.info['scan_id']}").json()["affine"])
+    expected = np.count_nonzero(session.labels) * abs(np.linalg.det(affine[:3, :3]))
+    assert sum(surface.volume for surface in surfaces) * scale == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("format", ["dicom-seg", "dicom-rtstruct", "dicom-sr"])
+def test_dicom_needs_a_scan_that_came_as_dicom(session, format):
+    session.change("classes", {"classes": ["liver"]})
+    answer = session.http.get(f"{session.address}/export", params={"format": format, "keyhole": True})
+    assert answer.status_code == 422
+    assert f"{format} needs a scan that was read from DICOM" in answer.json()["detail"]
+
+
+def test_surfaces_of_nothing(session):
+    answer = session.http.get(f"{session.address}/export", params={"format": "stl.zip"})
+    assert answer.status_code == 422
+    assert "nothing was found" in answer.json()["detail"]
+    assert "/" not in answer.json()["detail"]
 
 
 def test_a_session_goes_out_and_comes_back(server, session, scan, ct):

@@ -9,6 +9,12 @@ import { windowControls } from './window-level.ts';
 const FORMATS: { format: string; label: string; about: string }[] = [
   { format: 'nii.gz', label: 'NIfTI (.nii.gz)', about: 'label map with names' },
   { format: 'seg.nrrd', label: '3D Slicer (.seg.nrrd)', about: 'segments with names and colours' },
+  { format: 'dicom-seg', label: 'DICOM SEG (.dcm)', about: 'for the PACS; needs a scan that came as DICOM' },
+  { format: 'dicom-rtstruct', label: 'DICOM RTSTRUCT (.dcm)', about: 'contours for planning systems' },
+  { format: 'dicom-sr', label: 'DICOM SR (.dcm)', about: 'report of volumes and mean HU' },
+  { format: 'glb', label: 'Surfaces (.glb)', about: 'named and coloured, for 3D programs and web pages' },
+  { format: 'obj', label: 'Surfaces (.obj)', about: 'named groups, mm' },
+  { format: 'stl.zip', label: 'Surfaces (.stl in a .zip)', about: 'a file per structure, for printing and CAD' },
   { format: 'ovsession', label: 'Session (.ovsession)', about: 'to carry on later, clicks and history included' },
 ];
 

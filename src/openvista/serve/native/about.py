@@ -9,7 +9,7 @@ from starlette.responses import Response
 from openvista._version import __version__
 from openvista.anatomy.catalogue import EVERYTHING_IDS, GROUPS, LAST_OFFICIAL_ID, AnatomyClass
 from openvista.anatomy.colours import to_hex
-from openvista.io.paths import IMAGE_SUFFIXES, OUTPUT_SUFFIXES
+from openvista.io.paths import IMAGE_SUFFIXES, MESH_FORMATS, OUTPUT_SUFFIXES
 from openvista.model import Model
 from openvista.serve.headers import with_etag
 from openvista.serve.problems import problems
@@ -32,7 +32,7 @@ def info(service: TheService) -> ServerInfo:
         default_model=next(iter(models)),
         models=[ModelInfo(**vars(model.card), class_count=len(model.card.class_ids)) for model in models.values()],
         read_formats=[*(ending for ending in IMAGE_SUFFIXES if ending not in DETACHED), ".zip"],
-        write_formats=list(OUTPUT_SUFFIXES),
+        write_formats=[*OUTPUT_SUFFIXES, ".dcm", *(f".{format}" for format in MESH_FORMATS)],
         limits=Limits.model_validate(settings, from_attributes=True),
         features=Features(
             class_prompts="automatic" in branches,

@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from openvista.io.paths import DICOM_FORMATS, FORMATS
+from openvista.io.per_class import write_zipped
 from openvista.io.session_file import write_session
 from openvista.serve.headers import attachment, has_it, not_modified, with_etag
 from openvista.serve.kept_session import KeptSession
@@ -19,6 +21,7 @@ from openvista.serve.workspace import Workspace
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["results"])
 
+_OTHER_NAMES = {ExportFormat.OVSESSION.value: ".ovsession", ExportFormat.STL_ZIP.value: "_seg.stl.zip"}
 _NIFTI = body("application/gzip", "gzip NIfTI on the scan's own grid, with names and colours inside")
 _ANY_FILE = body("application/octet-stream", "the file")
 
@@ -50,12 +53,27 @@ async def export(
     service: TheService,
     request: Request,
     format: Annotated[ExportFormat, Query()] = ExportFormat.NII_GZ,
+    labelmap: Annotated[bool, Query(description="dicom-seg: a Label Map Segmentation, newer and smaller")] = False,
+    keyhole: Annotated[bool, Query(description="dicom-rtstruct: contours go round holes through a channel")] = False,
 ) -> Response:
-    """A file to keep: the label map, or the whole session with its history."""
-    name, ending = service.scans.of_session(kept.scan_id).name, format.value
-    whole = format is ExportFormat.OVSESSION
-    content, tag = await _file(service, kept, _save_session if whole else _save_labels, f"-{ending}", ending)
-    headers = {"Content-Disposition": attachment(f"{name}.{ending}" if whole else f"{name}_seg.{ending}")}
+    """A file to keep: the label map, DICOM objects on the scan's own slices, surfaces, or the session with its history.
+
+    DICOM needs a scan that came as DICOM. ``stl`` is one file with all surfaces, ``stl.zip`` has a file for each.
+    """
+    name = service.scans.of_session(kept.scan_id).name
+
+    def save(workspace: Workspace, path: Path) -> None:
+        if format is ExportFormat.OVSESSION:
+            write_session(workspace.session.contents(), path)
+        elif format is ExportFormat.STL_ZIP:
+            write_zipped(workspace.session.segmentation(), path, "stl")
+        else:
+            workspace.session.segmentation().save(path, format.value, labelmap=labelmap, keyhole=keyhole)
+
+    ending = "dcm" if format.value in DICOM_FORMATS else format.value
+    content, tag = await _file(service, kept, save, f"-{format.value}-{labelmap:d}{keyhole:d}", ending)
+    file_name = name + (FORMATS | _OTHER_NAMES)[format.value]
+    headers = {"Content-Disposition": attachment(file_name)}
     return with_etag(request, Response(content, media_type="application/octet-stream", headers=headers), tag)
 
 
@@ -82,10 +100,6 @@ async def start_from(request: Request, editing: TheEditing) -> Change:
 
 def _save_labels(workspace: Workspace, path: Path) -> None:
     workspace.session.segmentation().save(path)
-
-
-def _save_session(workspace: Workspace, path: Path) -> None:
-    write_session(workspace.session.contents(), path)
 
 
 async def _file(
