@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 DEMO := demo-output
 CT := examples/data/head_neck_ct.nii.gz
 
-.PHONY: help demo test lint format clean web test-e2e serve-demo
+.PHONY: help demo test test-services lint format clean web test-e2e serve-demo
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo-installed  ## install into .venv and segment the CT in examples/data
 	@mkdir -p $(DEMO)
@@ -20,6 +20,10 @@ demo: $(VENV)/demo-installed  ## install into .venv and segment the CT in exampl
 
 test: $(VENV)/test-installed  ## install what the tests need and run them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+
+test-services: $(VENV)/services-installed  ## test against a PACS, DICOM validators, nginx (apt installs what is missing)
+	tests/services/install-debian-packages
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/services
 
 serve-demo: $(VENV)/serve-installed  ## serve the viewer with the CT in examples/data
 	@echo "The CT of the example: add #open=$(abspath $(CT)) to the address below"
@@ -62,6 +66,10 @@ $(VENV)/test-installed: pyproject.toml $(VENV)/torch-installed
 
 $(VENV)/serve-installed: pyproject.toml $(VENV)/torch-installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]'
+	@touch $@
+
+$(VENV)/services-installed: pyproject.toml $(VENV)/torch-installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[services]'
 	@touch $@
 
 $(VENV)/e2e-installed: pyproject.toml $(VENV)/torch-installed
