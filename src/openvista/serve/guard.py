@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import hmac
 import re
+from datetime import datetime, timedelta, timezone
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -34,6 +35,8 @@ _NO_TOKEN_PAGE = """<!doctype html><html lang="en"><title>OpenVISTA</title>
 it ends with <code>?token=...</code>.</p></body></html>"""
 _SMALL = MEGABYTE
 """Enough for every request without a file: a lasso of 4096 points takes 150 kB."""
+_TICKET = re.compile(r"~[0-9a-f]{40}$")
+_TICKET_PATHS = ("/datastore/image", "/datastore/image/")
 _UPLOADS = re.compile(
     r"POST /(api/v1/scans|api/v1/sessions/import|v1/files|infer/[^/]+)/?|PUT /(session|datastore(/(image|label))?)/?"
 )
@@ -78,6 +81,8 @@ class Guard:
     def _check_token(self, scope: Scope, headers: Headers) -> Response | None:
         if self._is_token(_bearer(headers)) or self._is_token(_read_cookie(headers, _TOKEN_COOKIE)):
             return None
+        if scope["path"] in _TICKET_PATHS and scope["method"] in _SAFE_METHODS and self._has_ticket(scope):
+            return None
         if scope["path"] == "/":
             given = QueryParams(scope["query_string"]).get("token")
             return self._welcome(scope) if self._is_token(given) else HTMLResponse(_NO_TOKEN_PAGE, 401)
@@ -87,6 +92,11 @@ class Guard:
 
     def _is_token(self, given: str | None) -> bool:
         return given is not None and self._token is not None and same_secret(given, self._token)
+
+    def _has_ticket(self, scope: Scope) -> bool:
+        given = QueryParams(scope["query_string"]).get("image", "")
+        days = (datetime.now(timezone.utc), datetime.now(timezone.utc) - timedelta(days=1))
+        return any(same_secret(given, with_ticket(without_ticket(given), self._token or "", day)) for day in days)
 
     def _welcome(self, scope: Scope) -> Response:
         """The address with the token becomes a cookie, so that the token does not stay in the address bar."""
@@ -153,6 +163,25 @@ class _TooLarge(Exception):
 def same_secret(given: str, expected: str) -> bool:
     """Comparison whose time tells nothing."""
     return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def with_ticket(image_id: str, token: str, day: datetime) -> str:
+    """An image's id with what lets whoever knows it fetch this image without the token, on this day and the next.
+
+    Slicer's module asks for the next image with the token, then fetches it by its id without.
+
+    Args:
+        image_id: of the datastore.
+        token: the server's.
+        day: UTC.
+    """
+    ticket = hmac.new(token.encode(), f"{day:%Y-%m-%d} {image_id}".encode(), hashlib.sha256).hexdigest()
+    return f"{image_id}~{ticket[:40]}"
+
+
+def without_ticket(image_id: str) -> str:
+    """An image's id alone."""
+    return _TICKET.sub("", image_id)
 
 
 def owner_of(headers: Headers) -> str | None:

@@ -40,11 +40,12 @@ def test_the_annotators_day(label_server, store_folder, tmp_path):
     assert http.get("/datastore/").json()["completed"] == 0
 
 
-def test_images_are_added_and_only_those_can_be_deleted(label_server, ct, store_folder):
+def test_images_are_added_and_only_those_can_be_deleted(label_server, ct, store_folder, tmp_path):
     added = send(label_server, "PUT", "/datastore/?image=new+one", {"client_id": "me"}, {"file": ct})
     assert added.json() == {"image": "new one"}
     assert (store_folder / "new one.nii.gz").read_bytes() == ct.read_bytes()
-    again = send(label_server, "PUT", "/datastore/?image=new+one", {}, {"file": ct})
+    other = ct_file(tmp_path / "other.nii.gz", seed=9)
+    again = send(label_server, "PUT", "/datastore/?image=new+one", {}, {"file": other})
     assert again.status_code == 409
     http = label_server.http
     assert http.put("/datastore/image/info?image=new+one", files={"info": (None, '{"note": 1}')}).status_code == 200
@@ -55,7 +56,7 @@ def test_images_are_added_and_only_those_can_be_deleted(label_server, ct, store_
     assert (store_folder / "case 1.nii.gz").exists()
 
 
-@pytest.mark.parametrize("image", ["../case 1", "..", "a/b", "%2e%2e%2fx", ".hidden", "a\x00b", "x" * 150, "a\nb"])
+@pytest.mark.parametrize("image", ["../case 1", "..", "a/../b", "%2e%2e%2fx", ".hidden", "a\x00b", "x" * 150, "a\nb"])
 def test_ids_are_no_paths(label_server, ct, store_folder, image):
     before = sorted(path.name for path in store_folder.parent.iterdir())
     assert label_server.http.get("/datastore/image", params={"image": image}).status_code in (404, 422)

@@ -42,8 +42,6 @@ def test_info_is_what_each_client_looks_for(label_server, address):
 def test_a_model_without_point_branch_offers_no_clicks(automatic_only, tmp_path):
     with running(models=(str(automatic_only),), state=tmp_path / "state") as server:
         assert set(server.http.get("/info/").json()["models"]) == {"vista3d", "vista3d_auto"}
-        assert server.http.get("/datastore/").status_code == 404
-        assert server.http.get("/datastore/").json()["code"] == "no-datastore"
 
 
 # --- Slicer -------------------------------------------------------------------------------------------------------

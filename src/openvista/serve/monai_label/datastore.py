@@ -1,7 +1,8 @@
 """A folder of images and labels that annotators share, in MONAI Label's layout; and its images as scans of ours.
 
 ``labels/<tag>/<id>.<ending>`` for labels; images in ``images/`` if there is such a folder, else beside ``labels/``.
-What is known about them is in ``openvista_datastore.json``. An id is a file name without its ending.
+What is known about them is in ``openvista_datastore.json``. An id is a file name without its ending; characters that
+file names should not have, which Slicer's volume names do (``3: CT Chest 1.25``), are written as ``%3A``.
 """
 
 import json
@@ -14,19 +15,26 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from starlette.concurrency import run_in_threadpool
 
 from openvista.errors import ServiceError
 from openvista.io import replacing, scan_name
 from openvista.io.paths import image_suffix
+from openvista.serve.guard import without_ticket
 from openvista.serve.sandbox_child import DETACHED
 from openvista.serve.scans import ScanRecord
 from openvista.serve.service import Service
 from openvista.serve.uploads import keep_file
 
 _INDEX_FILE = "openvista_datastore.json"
-_NAME = re.compile(r"[^\W_][\w .+=@,()-]{0,119}")  # no slash, no leading dot, nothing a shell or header would trip over
+_ID = re.compile(r"[^\x00-\x20\x7f.%][^\x00-\x1f\x7f]{0,119}")
+_TAG = re.compile(r"[^\W_][\w .+=@,()-]{0,59}")
+_UNUSUAL = re.compile(r"[^\w .+=@,()-]")
+"""In a file name: a slash, and whatever a shell or a header would trip over."""
+_LONGEST_NAME = 200
+"""Bytes of a file name without its ending."""
 _MOST_IMAGES = 100_000
 SESSION_LIFE = timedelta(hours=1)
 """After the last question about a scan."""
@@ -37,10 +45,12 @@ class Datastore:
 
     Args:
         folder: existing; the operator's own.
+        most: how many images may be in it before no more are taken; ``None`` for any number.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most: int | None = None) -> None:
         self.folder = folder
+        self._most = most
         self._lock = threading.RLock()
 
     # --- images -------------------------------------------------------------------------------------------------
@@ -70,13 +80,18 @@ class Datastore:
         """Keep an image that was checked.
 
         Raises:
-            ServiceError: 409, there is one of that id, which nobody may replace; 422, unusable id.
+            ServiceError: 409, there is one of that id, which nobody may replace; 422, unusable id; 429, no room.
         """
         image_id = _checked_id(image_id)
         with self._lock:
-            if image_id in self.images():
-                raise ServiceError(f"there is an image {image_id!r} already", status=409, code="exists")
-            with replacing(self._image_folder() / f"{image_id}{ending}") as temporary:
+            images = self.images()
+            if image_id in images:
+                message = f"there is another image {image_id!r} already; give this one another name"
+                raise ServiceError(message, status=409, code="exists")
+            if self._most is not None and len(images) >= self._most:
+                message = f"this server keeps {self._most} images; start it with --datastore FOLDER for more"
+                raise ServiceError(message, status=429, code="full")
+            with replacing(self._image_folder() / f"{_file_name(image_id)}{ending}") as temporary:
                 shutil.copyfile(source, temporary)
             self._update(image_id, lambda entry: entry.update(info=info, uploaded=True))
         return image_id
@@ -105,7 +120,7 @@ class Datastore:
         Raises:
             ServiceError: 404.
         """
-        folder = self.folder / "labels" / _checked_id(tag)
+        folder = self.folder / "labels" / _checked_tag(tag)
         wanted = _checked_id(image_id)
         found = [path for path in folder.glob("*") if path.is_file() and _id_of(path) == wanted]
         if not found or not found[0].resolve().is_relative_to(self.folder.resolve()):
@@ -124,12 +139,12 @@ class Datastore:
         Raises:
             ServiceError: 404, no such image; 422, unusable tag.
         """
-        image_id, tag = _checked_id(image_id), _checked_id(tag)
+        image_id, tag = _checked_id(image_id), _checked_tag(tag)
         with self._lock:
             self.image(image_id)
             folder = self.folder / "labels" / tag
             folder.mkdir(parents=True, exist_ok=True)
-            target = folder / f"{image_id}{ending}"
+            target = folder / f"{_file_name(image_id)}{ending}"
             old = [path for path in folder.iterdir() if _id_of(path) == image_id and path != target]
             with replacing(target) as temporary:
                 shutil.copyfile(source, temporary)
@@ -261,16 +276,45 @@ class Store:
         self._known[key] = record.id
         return record
 
+    async def has_same(self, image_id: str, record: ScanRecord) -> bool:
+        """Whether the image of this id has the voxels of a scan, at the same place.
+
+        Raises:
+            ServiceError: 422, unusable id.
+        """
+        try:
+            return (await self.scan(image_id)).digest == record.digest
+        except ServiceError as error:
+            if error.status == 404:
+                return False
+            raise
+
 
 def _checked_id(given: str) -> str:
-    """An id or tag that can be a file name, and nothing else.
+    """An id that can be written as a file name, without the ticket that it may carry.
 
     Raises:
         ServiceError: 422.
     """
-    if not _NAME.fullmatch(given) or ".." in given:
-        raise ServiceError("an id is a name of letters, digits, dots, dashes and blanks", status=422, code="id")
+    image_id = without_ticket(given)
+    if not _ID.fullmatch(image_id) or ".." in image_id or len(_file_name(image_id).encode()) > _LONGEST_NAME:
+        raise ServiceError("an id is a name of at most 120 letters that begins with none of . % and blank", code="id")
+    return image_id
+
+
+def _checked_tag(given: str) -> str:
+    """A tag, which is the name of a folder.
+
+    Raises:
+        ServiceError: 422.
+    """
+    if not _TAG.fullmatch(given) or ".." in given:
+        raise ServiceError("a tag is a name of letters, digits, dots, dashes and blanks", code="tag")
     return given
+
+
+def _file_name(image_id: str) -> str:
+    return _UNUSUAL.sub(lambda found: quote(found.group(), safe=""), image_id)
 
 
 def _ending_of(path: Path) -> str:
@@ -280,4 +324,4 @@ def _ending_of(path: Path) -> str:
 
 
 def _id_of(path: Path) -> str:
-    return scan_name(Path(path.name.removesuffix(".zip")))
+    return unquote(scan_name(Path(path.name.removesuffix(".zip"))))

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from openvista.errors import ServiceError
 from openvista.serve.monai_label.datastore import Datastore, Store
 from openvista.serve.monai_label.training import Training
 from openvista.serve.service import Service
@@ -18,28 +17,22 @@ class MonaiLabel:
 
     Attributes:
         service: the server's.
-        optional_store: the datastore, where the operator has one.
+        store: the datastore: the operator's folder, or else one of ours, which takes as many images as the server
+            keeps scans.
         training: fine-tuning jobs.
     """
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        folder = service.settings.datastore
-        datastore = None if folder is None else Datastore(folder)
-        self.optional_store = None if datastore is None else Store(service, datastore)
-        self.training = Training(service, datastore)
-
-    @property
-    def store(self) -> Store:
-        """The datastore.
-
-        Raises:
-            ServiceError: 404, there is none.
-        """
-        if self.optional_store is None:
-            message = "this server has no datastore; start it with --datastore FOLDER"
-            raise ServiceError(message, status=404, code="no-datastore")
-        return self.optional_store
+        settings = service.settings
+        if settings.datastore is None:
+            own = settings.state / "datastore"
+            own.mkdir(exist_ok=True)
+            self.store = Store(service, Datastore(own, settings.scans))
+            self.training = Training(service, None)
+        else:
+            self.store = Store(service, Datastore(settings.datastore))
+            self.training = Training(service, self.store.datastore)
 
 
 def _interface_of(request: Request) -> MonaiLabel:

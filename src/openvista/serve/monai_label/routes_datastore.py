@@ -51,15 +51,18 @@ async def listing(interface: TheInterface, output: Listing = Listing.STATS) -> J
 async def add_image(
     request: Request, interface: TheInterface, image: Annotated[str, Query(max_length=200)] = ""
 ) -> dict[str, str]:
-    """Add an image; it is read first, and never replaces another."""
-    store = interface.store.datastore
+    """Add an image; it is read first, and never replaces another. Slicer sends the same one before every label."""
+    store = interface.store
     async with interface.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file",))
         source = _one_file(upload, "file")
         record = await keep_file(interface.service, source, upload.name, None, SESSION_LIFE)
         await interface.service.remove_scan(record.id)
+        wanted = image or record.name
+        if await store.has_same(wanted, record):
+            return {"image": wanted}
         info = read_params(upload.fields.get("params"))
-        image_id = await run_in_threadpool(store.add_image, image or record.name, source, upload.ending, info)
+        image_id = await run_in_threadpool(store.datastore.add_image, wanted, source, upload.ending, info)
     return {"image": image_id}
 
 

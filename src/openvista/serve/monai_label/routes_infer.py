@@ -41,7 +41,6 @@ async def info(interface: TheInterface) -> dict[str, Any]:
     """What a client builds its panels from. There is no key 'config', which would tell Slicer that we are too old."""
     models = listed_models(interface.service)
     main = next(iter(models.values()))
-    store = interface.optional_store
     return {
         "name": "OpenVISTA",
         "description": "VISTA3D: class prompts and clicks on 3D CT",
@@ -55,7 +54,7 @@ async def info(interface: TheInterface) -> dict[str, Any]:
         },
         "scoring": {},
         "train_stats": interface.training.statistics(),
-        "datastore": {} if store is None else await run_in_threadpool(store.datastore.status),
+        "datastore": await run_in_threadpool(interface.store.datastore.status),
     }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from datetime import datetime, timezone
 from enum import Enum
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Body, Path, Request
 from starlette.concurrency import run_in_threadpool
 
 from openvista.errors import ServiceError
-from openvista.serve.guard import same_secret
+from openvista.serve.guard import same_secret, with_ticket
 from openvista.serve.monai_label.interface import TheInterface
 from openvista.serve.problems import problems
 from openvista.weights.card import sha256_of
@@ -33,16 +34,23 @@ class Strategy(str, Enum):
 
 @router.post("/activelearning/{strategy}", responses=problems(404, 422))
 async def next_image(strategy: Strategy, interface: TheInterface, params: Params = None) -> dict[str, Any]:
-    """The next image without final label; ``{}`` when all are done."""
+    """The next image without final label; ``{}`` when all are done.
+
+    Where a token is needed the id carries a ticket: Slicer fetches the image by it without the token.
+    """
     store = interface.store.datastore
     waiting = await run_in_threadpool(store.unlabelled)
     if not waiting:
         return {}
     image_id = waiting[0] if strategy is Strategy.FIRST else random.choice(waiting)
     path = await run_in_threadpool(store.image, image_id)
+    token = interface.service.settings.token
+    ticketed = image_id
+    if token is not None:
+        ticketed = with_ticket(image_id, token.get_secret_value(), datetime.now(timezone.utc))
     return {
         **store.entry(image_id).get("info", {}),
-        "id": image_id,
+        "id": ticketed,
         "name": path.name,
         "path": path.name,
         "checksum": f"SHA256:{await run_in_threadpool(sha256_of, path)}",
