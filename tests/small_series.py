@@ -1,11 +1,12 @@
 """A CT series as a scanner sends it: small, of made-up tissue, complete enough for every PACS and validator."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -47,7 +48,7 @@ def ct_series(
         one.SliceThickness = spacing[2]
         for keyword, value in attributes.items():
             setattr(one, keyword, value)
-        instances.append(one)
+        instances.append(_as_read(one))
     return instances
 
 
@@ -57,6 +58,14 @@ def write_series(instances: Sequence[Dataset], folder: Path) -> Path:
     for number, one in enumerate(instances):
         one.save_as(folder / f"{number:04d}.dcm", enforce_file_format=True)
     return folder
+
+
+def _as_read(one: Dataset) -> Dataset:
+    """As out of a file: it knows how it is encoded."""
+    content = BytesIO()
+    one.save_as(content, enforce_file_format=True)
+    content.seek(0)
+    return dcmread(content)
 
 
 def _instance(pixels_rc: NDArray[np.integer]) -> Dataset:

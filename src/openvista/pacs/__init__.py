@@ -1,0 +1,1 @@
+"""Hospital archives: series fetched and results stored by DICOMweb, and a DICOM node that segments what it is sent."""
