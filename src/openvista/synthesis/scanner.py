@@ -1,7 +1,7 @@
 """What the scanner does to a picture of HU: resolution, noise, streaks, offset.
 
-Wide on purpose, as in B. Billot et al., *SynthSeg*, Medical Image Analysis 86:102789, 2023: thick slices, soft and sharp
-kernels, low dose, metal.
+Wide on purpose, as in B. Billot et al., *SynthSeg*, Medical Image Analysis 86:102789, 2023: thick slices, soft and
+sharp kernels, low dose, metal.
 """
 
 import math

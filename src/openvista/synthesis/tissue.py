@@ -1,4 +1,4 @@
-"""What tissues look like in CT: a table of HU per tissue and contrast phase, and the values of one patient drawn from it.
+"""What tissues look like in CT: a table of HU per tissue and contrast phase, and one patient's values drawn from it.
 
 The ranges are those of means between patients, widened: a network that is to read any scanner has to see more than one
 hospital's patients (domain randomisation, B. Billot et al., *SynthSeg*, Medical Image Analysis 86:102789, 2023).
@@ -155,7 +155,9 @@ def draw_values(structures: tuple[Structure, ...], draws: Draws) -> Values:
         of_tissue["liver"][1] = of_tissue["liver"][0]
     rows = torch.tensor([of_tissue[structure.tissue] for structure in structures])
     rows[:, :2] += draws.normal(len(structures))[:, None] * 4  # one muscle is not like the other
-    return Values(phase, *rows.T.contiguous(), muscle=of_tissue["muscle"][0], fat=of_tissue["fat"][0])
+    inside_S, wall_S, wall_mm_S, texture_S, shrink_mm_S = rows.T.contiguous()
+    muscle, fat = of_tissue["muscle"][0], of_tissue["fat"][0]
+    return Values(phase, inside_S, wall_S, wall_mm_S, texture_S, shrink_mm_S, muscle, fat)
 
 
 def _draw_tissue(name: str, tissue: Tissue, phase: str, draws: Draws) -> list[float]:

@@ -18,6 +18,7 @@ from openvista.network import Preset
 from openvista.train.cache import cached_case, case_key
 from openvista.train.cases import LabelUse, TrainingCase, load_case
 from openvista.train.recipe import LIST_ROOTS, Recipe, Source
+from openvista.train.synthetic import SyntheticCases
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class TrainingData:
             empty without ``balance``.
         validation: this process's share of the held-out cases.
         skipped: name of each case that could not be used, and why; of held-out cases this process's share.
+        synthetic: label maps that patches are drawn from, too.
     """
 
     training: list[TrainingCase]
@@ -44,6 +46,7 @@ class TrainingData:
     repeats: dict[int, float]
     validation: list[TrainingCase]
     skipped: tuple[str, ...]
+    synthetic: tuple[SyntheticCases, ...] = ()
 
 
 class ListedCase(Protocol):
@@ -110,7 +113,7 @@ def list_cases(recipe: Recipe) -> ListedCases:
         raise RecipeError(f"recipe {recipe.name} is for cases of the challenge: use openvista cvpr train")
     training: list[_Entry] = []
     validation: list[_Entry] = []
-    for number, source in enumerate(recipe.sources):
+    for number, source in enumerate(source for source in recipe.sources if source.datalist is not None):
         source_list = _read_source(source, recipe)
         warn_of_own_transforms(source_list)
         learned, held_out = _split(source_list, recipe, first=number == 0)
@@ -137,6 +140,7 @@ def _read_source(source: Source, recipe: Recipe) -> DataList:
         return replace(case, pseudo_label=pseudo_label, supervoxels=supervoxels)
 
     roots = {key: getattr(source, key) for key in LIST_ROOTS}
+    assert source.datalist is not None
     listed = read_datalist(source.datalist, must_exist=False, **roots).changed(used)
     refuse_missing(listed)
     return listed.naming({value: f"class {class_id}" for value, class_id in source.classes.items()})
@@ -173,8 +177,10 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
             f"({', '.join(map(str, recipe.classes))}) against the label maps with openvista datalist check"
         )
     held_out = loader.load(ranks.share(listed.validation), lambda case: bool(case.annotated))
+    synthetic = tuple(SyntheticCases(source, recipe, preset) for source in recipe.sources if source.label_maps)
+    drawn = ranks.share([case for source in synthetic for case in source.held_out()])
     if ranks.is_first:
-        for missing in _missing(recipe, training):
+        for missing in _missing(recipe, training, synthetic):
             logger.warning("%s", missing)
     weights = torch.tensor([entry.weight for _, entry in usable], dtype=torch.float64)
     repeats = rarities(weights, training) if recipe.balance else {}
@@ -182,8 +188,9 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
         training,
         balanced(weights, training, repeats) if repeats else weights,
         repeats,
-        [case for case, _ in held_out],
+        [case for case, _ in held_out] + list(drawn),
         tuple(loader.skipped),
+        synthetic,
     )
 
 
@@ -294,13 +301,14 @@ def _nothing_to_learn(recipe: Recipe, skipped: Sequence[str]) -> str:
     )
 
 
-def _missing(recipe: Recipe, cases: Sequence[TrainingCase]) -> Iterator[str]:
+def _missing(recipe: Recipe, cases: Sequence[TrainingCase], synthetic: Sequence[SyntheticCases]) -> Iterator[str]:
     """What the recipe asks for but no training case has."""
     if recipe.supervoxels and all(case.supervoxels_XYZ is None for case in cases):
         yield "no training case has supervoxels (label_sv): the run goes without; make them with openvista supervoxels"
     if recipe.labels == "manual+pseudo" and not any(case.pseudo for case in cases):
         yield "no training case has a class from a pseudo-label: the run goes without"
     known = {class_id for case in cases for class_id in case.annotated}
+    known |= {class_id for source in synthetic for class_id in source.annotated}
     unknown = [name for class_id, name in recipe.class_names.items() if class_id not in known]
     if unknown:
         yield f"no training case is annotated for {', '.join(unknown)}: nothing will be learned about it"

@@ -6,7 +6,7 @@ from typing import Any
 
 from openvista.anatomy.catalogue import CATALOGUE
 from openvista.network import Vista3D
-from openvista.train.recipe import LIST_ROOTS, Recipe
+from openvista.train.recipe import LIST_KEYS, LIST_ROOTS, Recipe
 from openvista.weights import ModelCard, ModelFolder
 from openvista.weights.store import save_model
 
@@ -41,13 +41,22 @@ def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFol
 def portable(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, without folders of this machine."""
     content = recipe.model_dump(mode="json", exclude={"data", "licence", "cache", *LIST_ROOTS})
-    more = [
-        {key: value for key, value in source.items() if key not in LIST_ROOTS}
-        | {"datalist": Path(source["datalist"]).name}
-        for source in content["more_data"]
-    ]
+    more = [_portable_source(source) for source in content["more_data"]]
     start = None if recipe.start_from is None else Path(recipe.start_from).name
     return content | {"datalist": recipe.datalist.name, "more_data": more, "start_from": start}
+
+
+def _portable_source(source: dict[str, Any]) -> dict[str, Any]:
+    """Of a data list, or of label maps, what describes it."""
+    if source["datalist"] is not None:
+        return {key: source[key] for key in LIST_KEYS if key not in LIST_ROOTS} | {
+            "datalist": Path(source["datalist"]).name
+        }
+    maps = [
+        one | {key: Path(one[key]).name for key in ("path", "names") if one[key] is not None}
+        for one in source["label_maps"]
+    ]
+    return {"label_maps": maps, "structures": source["structures"], "synthesis": source["synthesis"]}
 
 
 def _validation(run_folder: Path) -> dict[str, Any]:

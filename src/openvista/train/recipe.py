@@ -14,12 +14,16 @@ from openvista.errors import AnatomyError, ModelError, RecipeError
 from openvista.geometry.grid import Axis3, Float3
 from openvista.network import PRESETS, Preset
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
+from openvista.synthesis.patch_source import LabelMapFile, Synthesis
 from openvista.train.augment import Augmentation
 from openvista.train.stages import STAGES, Stage
 from openvista.weights.card import check_name
 
 LIST_ROOTS = ("root", "pseudo_label_root", "supervoxel_root")
 """Keys of a data list's folders."""
+
+LIST_KEYS = ("datalist", *LIST_ROOTS, "classes", "only_in_label_slices")
+"""All keys of a data list."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class LossTerms:
 
 
 class Source(BaseModel):
-    """A data list and what its labels mean.
+    """A data list and what its labels mean; or label maps to draw from.
 
     Attributes:
         datalist: JSON data list.
@@ -64,16 +68,33 @@ class Source(BaseModel):
         classes: label value of the list to class id of the model; none for a list without label maps.
         only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
             as another structure: they are not there.
+        label_maps: maps without CT, instead of a data list: synthetic CT is drawn from them
+            (:mod:`openvista.synthesis`).
+        structures: class id of the model to the names of the maps' structures that it is made of.
+        synthesis: how to draw, and how often.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    datalist: Path
+    datalist: Path | None = None
     root: Path | None = None
     pseudo_label_root: Path | None = None
     supervoxel_root: Path | None = None
     classes: dict[int, int] = Field(default={})
     only_in_label_slices: tuple[int, ...] = ()
+    label_maps: tuple[LabelMapFile, ...] = ()
+    structures: dict[int, tuple[str, ...]] = Field(default={})
+    synthesis: Synthesis = Synthesis()
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Source":
+        if self.datalist is None and not self.label_maps:
+            raise ValueError("neither a datalist nor label_maps: say where the data are")
+        if self.label_maps and (self.datalist is not None or self.classes):
+            raise ValueError("label_maps have structures, not a datalist or classes: make two sources of them")
+        if self.label_maps and not self.structures:
+            raise ValueError("structures is empty: say which structures of the label maps are which class")
+        return self
 
 
 @dataclass(frozen=True)
@@ -120,7 +141,7 @@ class Recipe(Stage):
         one_piece: those of ``extra_names`` that are one connected thing; inference drops stray pieces of them.
         classes: label value of the data list to class id of the model. Several values may be one class. Where a file
             leaves it out, the list's own mapping counts, or its names; it may be empty for a list without label maps.
-        more_data: further data lists, each with its own keys as in :class:`Source`.
+        more_data: further data lists, or label maps, each with its own keys as in :class:`Source`.
         pseudo_classes: further classes to take from pseudo-labels, for ``labels: manual+pseudo``.
         mirrored: pairs of classes that swap when left and right are mirrored; ``None`` pairs them by their names.
         only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
@@ -217,6 +238,8 @@ class Recipe(Stage):
             self._check_challenge()
         elif not self.class_ids and (self.class_probability > 0 or not self.supervoxels):
             raise ValueError("classes is empty: name at least one label value and its class, or pseudo_classes")
+        if sum(source.synthesis.share for source in self.sources if source.label_maps) > 1:
+            raise ValueError("the shares of all label maps together are above 1: lower synthesis.share")
         limited = {class_id for source in self.sources for class_id in source.only_in_label_slices}
         for class_id in {*limited, *self.mirrored_ids}:
             if class_id not in self.class_ids:
@@ -309,16 +332,15 @@ class Recipe(Stage):
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """All data lists, the recipe's own first."""
-        own = Source(**{key: getattr(self, key) for key in Source.model_fields})
+        """All data lists and label maps, the recipe's own list first."""
+        own = Source(**{key: getattr(self, key) for key in LIST_KEYS})
         return (own, *self.more_data)
 
     @property
     def class_ids(self) -> tuple[int, ...]:
         """Every class id that is trained, in ascending order."""
-        return tuple(
-            sorted({one for source in self.sources for one in source.classes.values()} | {*self.pseudo_classes})
-        )
+        named = {one for source in self.sources for one in (*source.classes.values(), *source.structures)}
+        return tuple(sorted(named | {*self.pseudo_classes}))
 
     @property
     def class_names(self) -> dict[int, str]:

@@ -3,6 +3,7 @@
 A recipe may say ``include: FILE``, relative to itself: it then has the keys of that file too, and its own win.
 """
 
+from collections.abc import Callable
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from openvista.anatomy.catalogue import SUPPORTED_IDS
+from openvista.anatomy.catalogue import CATALOGUE, SUPPORTED_IDS
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import AnatomyError, RecipeError
 from openvista.simulate.supervoxel_mix import SupervoxelMixing
@@ -104,6 +105,8 @@ def _names_to_ids(content: dict[str, Any]) -> dict[str, Any]:
     resolve = Vocabulary(SUPPORTED_IDS, extra).resolve
 
     def of_source(source: dict[str, Any]) -> dict[str, Any]:
+        if source.get("label_maps") is not None:
+            return source | _of_label_maps(source, resolve)
         listed = source.get("classes")
         if listed is not None:
             classes = {value: resolve(item) for value, item in listed.items()}
@@ -120,6 +123,17 @@ def _names_to_ids(content: dict[str, Any]) -> dict[str, Any]:
     if "more_data" in content:
         resolved["more_data"] = [of_source(dict(source)) for source in content["more_data"]]
     return resolved
+
+
+def _of_label_maps(source: dict[str, Any], resolve: Callable[[int | str], int]) -> dict[str, Any]:
+    """The keys of label maps that name classes, with ids; a class without names is made of the structure it is."""
+    structures = {}
+    for item, names in source.get("structures", {}).items():
+        called = CATALOGUE[resolve(item)].name if resolve(item) in CATALOGUE else item
+        structures[resolve(item)] = [called] if names is None else [names] if isinstance(names, str) else list(names)
+    maps = [one if isinstance(one, dict) else {"path": one} for one in source["label_maps"]]
+    placed = [one | {"unknown": [resolve(item) for item in one.get("unknown", ())]} for one in maps]
+    return {"structures": structures, "label_maps": placed}
 
 
 def _problem(item: Any) -> str:

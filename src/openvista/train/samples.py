@@ -22,6 +22,7 @@ from openvista.simulate.user import first_user_clicks
 from openvista.train.augment import Patch, draw_patch
 from openvista.train.data import TrainingData
 from openvista.train.recipe import Recipe
+from openvista.train.synthetic import choose_source
 
 AHEAD = 2
 """Steps whose samples are drawn before they are needed."""
@@ -96,14 +97,19 @@ def draw_sample(data: TrainingData, recipe: Recipe, step: int, index: int) -> Sa
         index: place among all samples of the step, of all processes.
     """
     random = random_source(recipe.seed, step, index)
-    case = data.training[int(torch.multinomial(data.weights, 1, generator=random))]
-    window = recipe.network_preset.window
-    patch = draw_patch(case, window, recipe.augmentation, recipe.mirrored_ids, random, data.repeats)
+    synthetic = choose_source(data.synthetic, random)
+    if synthetic is not None:
+        name, patch = synthetic.patch(step, index, random)
+    else:
+        case = data.training[int(torch.multinomial(data.weights, 1, generator=random))]
+        window = recipe.network_preset.window
+        name = case.name
+        patch = draw_patch(case, window, recipe.augmentation, recipe.mirrored_ids, random, data.repeats)
     by_class, by_click = _kinds(recipe, random)
     clicks = ask_by_clicks(patch, recipe, random) if by_click else None
     nothing_to_click = clicks is None and recipe.class_probability > 0
     classes = ask_by_class(patch, recipe, random) if by_class or nothing_to_click else None
-    return Sample(case.name, patch.image_XYZ, classes, clicks)
+    return Sample(name, patch.image_XYZ, classes, clicks)
 
 
 def ask_by_class(patch: Patch, recipe: Recipe, random: torch.Generator) -> ClassPrompts | None:

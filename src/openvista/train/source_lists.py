@@ -18,7 +18,7 @@ from typing import Any
 from openvista.anatomy.catalogue import CATALOGUE
 from openvista.datalist import read_own_mapping
 from openvista.errors import RecipeError
-from openvista.train.recipe import LIST_ROOTS, Source
+from openvista.train.recipe import LIST_KEYS, LIST_ROOTS
 from openvista.train.yaml_keys import read_yaml_keys
 
 _NAMING = ("registry", "datasets", "json_dir", "train_datasets")
@@ -49,7 +49,7 @@ def with_data_lists(content: Mapping[str, Any], folder: Path, where: str) -> dic
         keys = {key: value for key, value in keys.items() if key not in dropped} | first | {"more_data": more}
     placed = _placed(keys, folder)
     if isinstance(placed.get("more_data"), (list, tuple)):
-        placed["more_data"] = [_placed(one, folder) if isinstance(one, dict) else one for one in placed["more_data"]]
+        placed["more_data"] = [_placed_source(one, folder) for one in placed["more_data"]]
     return placed
 
 
@@ -109,10 +109,10 @@ def _source(name: str, known: Mapping[str, Any], keys: Mapping[str, Any], folder
     if name not in known and "json_dir" not in keys:
         near = get_close_matches(name, known, n=1, cutoff=0)
         raise RecipeError(f"{where}: no data set {name!r} is registered" + (f"; nearest: {near[0]!r}" if near else ""))
-    if not isinstance(entry, dict) or (odd := [key for key in entry if key not in Source.model_fields]):
+    if not isinstance(entry, dict) or (odd := [key for key in entry if key not in LIST_KEYS]):
         raise RecipeError(
             f"{where}: data set {name!r} has {odd[0] if isinstance(entry, dict) else entry!r:.60}: "
-            f"write {{json: ..., root: ...}}, and if need be {', '.join(list(Source.model_fields)[2:])}"
+            f"write {{json: ..., root: ...}}, and if need be {', '.join(LIST_KEYS[2:])}"
         )
     parents = {key: Path(str(keys[key])) / name for key in LIST_ROOTS if keys.get(key) is not None}
     source = parents | entry
@@ -138,6 +138,23 @@ def _placed(keys: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The same keys; paths that are there when they start from the folder do so, others from the working directory."""
     return dict(keys) | {
         key: _beside(folder, Path(keys[key])) for key in _PATHS if isinstance(keys.get(key), (str, Path))
+    }
+
+
+def _placed_source(source: Any, folder: Path) -> Any:
+    """The same keys of a source; paths of its label maps hold from anywhere too."""
+    if not isinstance(source, dict):
+        return source
+    placed = _placed(source, folder)
+    if not isinstance(placed.get("label_maps"), (list, tuple)):
+        return placed
+    maps = [one if isinstance(one, dict) else {"path": one} for one in placed["label_maps"]]
+    named = ("path", "names")
+    return placed | {
+        "label_maps": [
+            one | {key: _beside(folder, Path(one[key])) for key in named if isinstance(one.get(key), (str, Path))}
+            for one in maps
+        ]
     }
 
 

@@ -1,5 +1,6 @@
 """A synthetic CT, or a patch of one: anatomy, then tissue, then the scanner. Seeded and exact."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 import torch
@@ -63,8 +64,8 @@ class Drawing:
     Attributes:
         hu_XYZ: float32 HU, RAS.
         numbers_XYZ: uint8 number of the structure in the atlas; 0 for none, and outside the field of view.
-        pieces_XYZ: int16 everything that is drawn, structures by their numbers, then what has no label: fat, wall of the
-            trunk, skin, arms, lesions; 0 for air.
+        pieces_XYZ: int16 everything that is drawn, structures by their numbers, then what has no label: fat, wall of
+            the trunk, skin, arms, lesions; 0 for air.
         phase: of contrast.
         body: name of the label map.
     """
@@ -169,20 +170,22 @@ def _mirrored(atlas: Atlas, hu_XYZ: Tensor, numbers_XYZ: Tensor, pieces_XYZ: Ten
     return hu_XYZ, twins_S[numbers_XYZ.long()], torch.where(labelled, swapped, pieces_XYZ)
 
 
-def random_place(body: Body, wanted: list[int], around: float, draws: Draws) -> Tensor:
+def random_place(body: Body, wanted: Sequence[Sequence[int]], around: float, draws: Draws) -> Tensor:
     """A place to centre a patch on, mm: a voxel of one of the structures, or any place in the labelled part.
 
     Args:
         body: the one that is drawn.
-        wanted: numbers of structures; those that the body lacks do not count.
+        wanted: numbers of structures, in groups that are drawn alike; what the body lacks does not count.
         around: share of places on one of them.
         draws: source of randomness.
     """
-    present = [number for number in wanted if number in body.places]
+    there = ([number for number in group if number in body.places] for group in wanted)
+    present = [group for group in there if group]
     if not present or not draws.chance(around):
         low = torch.tensor([0.25, 0.25, 0.0])
         return (low + torch.rand(3, generator=draws.generator) * (1 - 2 * low)) * body.extent_3
-    place = body.places[present[draws.below(len(present))]]
+    group = present[draws.below(len(present))]
+    place = body.places[group[draws.below(len(group))]]
     within = draws.normal(3) / 2.5  # most of an ellipsoid
     spot_3 = place.centre_3 + place.axes_33 @ within
     return torch.minimum(spot_3.clamp(min=SPACING_MM), body.extent_3 - SPACING_MM)

@@ -20,10 +20,10 @@ from torch import Tensor
 from openvista.errors import RecipeError
 from openvista.geometry.grid import Float3
 from openvista.synthesis.anatomy import Atlas, make_atlas
-from openvista.synthesis.drawing import Drawing, Subject, Variety, draw_ct, draw_whole, random_place
 from openvista.synthesis.draws import Draws
 from openvista.synthesis.maps import read_label_map
 from openvista.synthesis.structure import Structure
+from openvista.synthesis.synthetic_ct import Drawing, Subject, Variety, draw_ct, draw_whole, random_place
 from openvista.synthesis.warp import Frame
 
 POOL = 24
@@ -142,6 +142,7 @@ class PatchSource:
         self.annotated = [self._known(index) for index in range(len(self.files))]
         self._learned = [index for index, file in enumerate(self.files) if not file.held_out]
         self._pool: OrderedDict[tuple[int, int], Future[LabelledDrawing]] = OrderedDict()
+        self._lanes = 1  # how many patches a step takes, as far as we know
         self._lock = threading.Lock()
 
     @cached_property
@@ -151,20 +152,19 @@ class PatchSource:
 
     @cached_property
     def _wanted(self) -> list[list[int]]:
-        """Of each body to learn from the numbers of structures that have a class."""
-        return [
-            [number for number in body.places if int(self.class_ids_S[number])] for body in self._exchangeable.bodies
-        ]
+        """The numbers of the structures of each class."""
+        ids = self.class_ids_S.unique().tolist()
+        return [(self.class_ids_S == class_id).nonzero()[:, 0].tolist() for class_id in ids if class_id]
 
-    def patch(self, step: int, index: int, draws: Draws) -> LabelledDrawing:
+    def patch(self, step: int, index: int, turn: int) -> LabelledDrawing:
         """The patch of an index of a step: one of the pool's, which moves on as the steps do.
 
         Args:
             step: steps done before.
             index: place among the patches of the step.
-            draws: decides which of the pool's.
+            turn: which of the pool's, below ``POOL``; to be drawn at random.
         """
-        number = int(step * self.synthesis.share / self.synthesis.reuse) + draws.below(POOL)
+        number = int(step * self.synthesis.share / self.synthesis.reuse) + turn
         key = (number, index)
         with self._lock:
             found = self._pool.get(key)
@@ -172,7 +172,8 @@ class PatchSource:
             if found is None:
                 found = self._pool[key] = Future()
             self._pool.move_to_end(key)
-            while len(self._pool) > 4 * POOL * (1 + index) and len(self._pool) > 4 * POOL:
+            self._lanes = max(self._lanes, index + 1)
+            while len(self._pool) > 2 * POOL * self._lanes:
                 self._pool.popitem(last=False)
         if mine:
             try:
@@ -197,7 +198,7 @@ class PatchSource:
         draws = Draws(self.seed, _PATCHES, number, index)
         chosen = draws.weighted([self.files[one].weight for one in self._learned])
         atlas = self._exchangeable
-        place_3 = random_place(atlas.bodies[chosen], self._wanted[chosen], self.synthesis.around_structure, draws)
+        place_3 = random_place(atlas.bodies[chosen], self._wanted, self.synthesis.around_structure, draws)
         drawing = draw_ct(atlas, Subject(chosen, place_3), self.frame, self.synthesis, draws)
         return self._labelled(drawing, self.annotated[self._learned[chosen]], f"{drawing.body}, patch {number}.{index}")
 
