@@ -33,6 +33,7 @@ COMMANDS = {
     "finetune": "Teach a model your structures; the result in RUN/model is what --model takes.",
     "supervoxels": "Cut CT scans into supervoxels: pieces whose voxels look alike, numbered from 1; the air around the "
     "patient is 0.",
+    "synthesise": "Draw synthetic CT from label maps: a scan, its labels with names, and a contact sheet to look at.",
     "serve": "Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, and MONAI Label's (3D Slicer, "
     "OHIF).",
     "models": "List, download, import, verify and convert models.",

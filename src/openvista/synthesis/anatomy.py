@@ -14,8 +14,8 @@ from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from openvista.geometry.resample import resample_nearest
-from openvista.synthesis.maps import LabelMap
-from openvista.synthesis.structure import Structure, other_side
+from openvista.synthesis.maps import NamedMap
+from openvista.synthesis.structure import DrawnStructure, other_side
 
 SPACING_MM = 2.0
 """Voxels of a body: fine enough for walls, small enough to keep several bodies in memory."""
@@ -27,8 +27,8 @@ ROOM_MM = 90.0
 """Around what is labelled, in plane: room for fat, muscle, skin and arms."""
 
 _DEEPEST_MM, _FARTHEST_MM = 40.0, 100.0
-_NOTHING = Structure("nothing", None, "fat", "nothing")
-_DISC = Structure("intervertebral discs", None, "disc", "intervertebral discs")
+_NOTHING = DrawnStructure("nothing", None, "fat", "nothing")
+_DISC = DrawnStructure("intervertebral discs", None, "disc", "intervertebral discs")
 _LIMBS = {87, 88, 89, 90, 91, 92, 120}
 """Arms, shoulders and skull (ids), which the outline of the trunk leaves out."""
 
@@ -51,7 +51,7 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
-class Body:
+class Anatomy:
     """One anatomy, without a CT.
 
     Attributes:
@@ -84,8 +84,8 @@ class Atlas:
         bodies: at least one.
     """
 
-    structures: tuple[Structure, ...]
-    bodies: tuple[Body, ...]
+    structures: tuple[DrawnStructure, ...]
+    bodies: tuple[Anatomy, ...]
 
     @property
     def twins_S(self) -> Tensor:
@@ -98,7 +98,7 @@ class Atlas:
         return [number for number, one in enumerate(self.structures) if number and one.tissue == tissue]
 
 
-def make_atlas(maps: Sequence[LabelMap]) -> Atlas:
+def make_atlas(maps: Sequence[NamedMap]) -> Atlas:
     """Prepare label maps for drawing; takes some seconds for each.
 
     Raises:
@@ -110,7 +110,7 @@ def make_atlas(maps: Sequence[LabelMap]) -> Atlas:
             table.setdefault(structure.name, structure)
     for structure in list(table.values()):
         if structure.twin not in table:
-            twin = Structure(structure.twin, None, structure.tissue, other_side(structure.twin))
+            twin = DrawnStructure(structure.twin, None, structure.tissue, other_side(structure.twin))
             table[twin.name] = twin
     if len(table) > 256:
         raise ValueError(f"{len(table) - 1} structures in all maps together; at most 255 can be told apart")
@@ -119,7 +119,7 @@ def make_atlas(maps: Sequence[LabelMap]) -> Atlas:
     return Atlas(structures, tuple(_body(one, numbers, structures) for one in maps))
 
 
-def _body(one: LabelMap, numbers: dict[str, int], structures: tuple[Structure, ...]) -> Body:
+def _body(one: NamedMap, numbers: dict[str, int], structures: tuple[DrawnStructure, ...]) -> Anatomy:
     lookup = np.zeros(int(one.labels_XYZ.max()) + 1, np.uint8)
     for key, structure in one.structures.items():
         lookup[key] = numbers[structure.name]
@@ -139,7 +139,7 @@ def _body(one: LabelMap, numbers: dict[str, int], structures: tuple[Structure, .
     coarse_XYZ = numbers_XYZ[::COARSE, ::COARSE, ::COARSE]
     bones = np.isin(coarse_XYZ, [n for n, one in enumerate(structures) if one.tissue in ("bone", "cartilage")])
     surface = np.stack([_outline_distance(coarse_XYZ, structures), _distance_to(bones)])
-    return Body(
+    return Anatomy(
         one.name,
         torch.from_numpy(numbers_XYZ),
         torch.from_numpy(depth_XYZ.clip(0, _DEEPEST_MM)).half(),
@@ -164,7 +164,7 @@ def _place(numbers_XYZ: NDArray[np.uint8], number: int, box: tuple[slice, ...]) 
     )
 
 
-def _add_discs(numbers_XYZ: NDArray[np.uint8], structures: tuple[Structure, ...], disc: int) -> None:
+def _add_discs(numbers_XYZ: NDArray[np.uint8], structures: tuple[DrawnStructure, ...], disc: int) -> None:
     """Fill the gap between the bodies of neighbouring vertebrae, which label maps of bones leave out.
 
     A voxel of no structure belongs to a disc if both vertebrae are near, and if it lies in front of the spinal canal.
@@ -187,7 +187,7 @@ def _add_discs(numbers_XYZ: NDArray[np.uint8], structures: tuple[Structure, ...]
         crop[gap] = disc
 
 
-def _outline_distance(numbers_XYZ: NDArray[np.uint8], structures: tuple[Structure, ...]) -> NDArray[np.float64]:
+def _outline_distance(numbers_XYZ: NDArray[np.uint8], structures: tuple[DrawnStructure, ...]) -> NDArray[np.float64]:
     """Signed distance in mm to the outline of the trunk: the convex hull of each slice, smoothed along the body."""
     limbs = [n for n, one in enumerate(structures) if one.class_id in _LIMBS]
     trunk_XYZ = (numbers_XYZ > 0) & ~np.isin(numbers_XYZ, limbs)

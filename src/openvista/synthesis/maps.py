@@ -14,7 +14,7 @@ from openvista.geometry.grid import Grid
 from openvista.io import read_labels, read_segmentation, scan_name
 from openvista.io.paths import IMAGE_SUFFIXES
 from openvista.structures import border_ids, present_ids
-from openvista.synthesis.structure import Structure, identify
+from openvista.synthesis.structure import DrawnStructure, identify
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _WORTH_COMPARING = 2
 
 
 @dataclass(frozen=True, eq=False)
-class LabelMap:
+class NamedMap:
     """Structures of one body, without a CT.
 
     Attributes:
@@ -36,10 +36,10 @@ class LabelMap:
     name: str
     labels_XYZ: NDArray[np.unsignedinteger]
     grid: Grid
-    structures: Mapping[int, Structure]
+    structures: Mapping[int, DrawnStructure]
 
 
-def read_label_map(path: Path, names: Path | None = None) -> LabelMap:
+def read_label_map(path: Path, names: Path | None = None) -> NamedMap:
     """Read a label map and what its labels are called.
 
     Args:
@@ -69,7 +69,7 @@ def read_label_map(path: Path, names: Path | None = None) -> LabelMap:
     ras_labels, ras = _in_ras_order(labels, grid)
     _check_sides(path, ras_labels, structures)
     _tell(path, ras_labels, structures)
-    return LabelMap(name, ras_labels, ras, structures)
+    return NamedMap(name, ras_labels, ras, structures)
 
 
 def read_names(path: Path) -> dict[int, str]:
@@ -118,7 +118,7 @@ def _in_ras_order(labels: NDArray[np.unsignedinteger], grid: Grid) -> tuple[NDAr
     return np.ascontiguousarray(turned), grid.in_ras_order()
 
 
-def _check_sides(path: Path, labels_XYZ: NDArray[np.unsignedinteger], structures: Mapping[int, Structure]) -> None:
+def _check_sides(path: Path, labels_XYZ: NDArray[np.unsignedinteger], structures: Mapping[int, DrawnStructure]) -> None:
     """Refuse a map whose right structures lie left of their twins: it is mirrored, or its names are."""
     middles = _middles(labels_XYZ)
     by_name = {structure.name: key for key, structure in structures.items()}
@@ -145,7 +145,7 @@ def _middles(labels_XYZ: NDArray[np.unsignedinteger]) -> NDArray[np.float64]:
     return middles
 
 
-def _tell(path: Path, labels_XYZ: NDArray[np.unsignedinteger], structures: Mapping[int, Structure]) -> None:
+def _tell(path: Path, labels_XYZ: NDArray[np.unsignedinteger], structures: Mapping[int, DrawnStructure]) -> None:
     """What a user should know of the map; nothing of it is an error."""
     other = [structure.name for structure in structures.values() if structure.tissue == "other"]
     if other:
@@ -154,4 +154,5 @@ def _tell(path: Path, labels_XYZ: NDArray[np.unsignedinteger], structures: Mappi
         )
     cut = [structures[key].name for key in sorted(border_ids(labels_XYZ)) if key in structures]
     if cut:
-        logger.info("%s: cut at the map's border, and so in every drawing: %s", path, ", ".join(cut))
+        some = ", ".join(cut[:6]) + (f" and {len(cut) - 6} more" if len(cut) > 6 else "")
+        logger.info("%s: cut at the map's border, and so in every drawing: %s", path, some)

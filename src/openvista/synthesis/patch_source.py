@@ -22,7 +22,7 @@ from openvista.geometry.grid import Float3
 from openvista.synthesis.anatomy import Atlas, make_atlas
 from openvista.synthesis.draws import Draws
 from openvista.synthesis.maps import read_label_map
-from openvista.synthesis.structure import Structure
+from openvista.synthesis.structure import DrawnStructure
 from openvista.synthesis.synthetic_ct import Drawing, Subject, Variety, draw_ct, draw_whole, random_place
 from openvista.synthesis.warp import Frame
 
@@ -218,7 +218,7 @@ class PatchSource:
         return tuple(sorted(known))
 
 
-def classes_of(structures: Sequence[Structure], patterns: Mapping[int, Sequence[str]]) -> Tensor:
+def classes_of(structures: Sequence[DrawnStructure], patterns: Mapping[int, Sequence[str]]) -> Tensor:
     """Class id of every structure, int16 [S]; 0 for none.
 
     Args:

@@ -54,7 +54,7 @@ _OTHER_SIDE = {"left": "right", "right": "left"}
 
 
 @dataclass(frozen=True)
-class Structure:
+class DrawnStructure:
     """One thing that a label map names.
 
     Attributes:
@@ -70,14 +70,14 @@ class Structure:
     twin: str
 
 
-def identify(name: str) -> Structure:
+def identify(name: str) -> DrawnStructure:
     """What a map's name stands for, through the vocabulary and other words that atlases use.
 
     Never fails: what nobody knows keeps its name and is of tissue "other".
     """
     plain = re.sub(r"[\W_]+", " ", name).strip().casefold()
     if plain == "renal pelvis" or re.search(r"\brenal pelvis\b", plain):
-        return Structure(plain, None, "urine", other_side(plain))
+        return DrawnStructure(plain, None, "urine", other_side(plain))
     for pattern, words in _OTHER_WORDS:
         plain = re.sub(pattern, words, plain)
     try:
@@ -85,7 +85,7 @@ def identify(name: str) -> Structure:
     except AnatomyError:
         class_id = None
     known = plain if class_id is None else CATALOGUE[class_id].name
-    return Structure(known, class_id, _tissue(known, class_id), other_side(known))
+    return DrawnStructure(known, class_id, _tissue(known, class_id), other_side(known))
 
 
 def other_side(name: str) -> str:

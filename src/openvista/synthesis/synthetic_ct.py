@@ -8,7 +8,7 @@ from torch import Tensor
 
 from openvista.errors import RecipeError
 from openvista.geometry.grid import Float3, triple
-from openvista.synthesis.anatomy import SPACING_MM, Atlas, Body
+from openvista.synthesis.anatomy import SPACING_MM, Anatomy, Atlas
 from openvista.synthesis.contents import add_lesions, draw_textures, fill
 from openvista.synthesis.draws import Draws
 from openvista.synthesis.scanner import scan_body
@@ -170,7 +170,7 @@ def _mirrored(atlas: Atlas, hu_XYZ: Tensor, numbers_XYZ: Tensor, pieces_XYZ: Ten
     return hu_XYZ, twins_S[numbers_XYZ.long()], torch.where(labelled, swapped, pieces_XYZ)
 
 
-def random_place(body: Body, wanted: Sequence[Sequence[int]], around: float, draws: Draws) -> Tensor:
+def random_place(body: Anatomy, wanted: Sequence[Sequence[int]], around: float, draws: Draws) -> Tensor:
     """A place to centre a patch on, mm: a voxel of one of the structures, or any place in the labelled part.
 
     Args:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from openvista.synthesis.draws import Draws
-from openvista.synthesis.structure import Structure
+from openvista.synthesis.structure import DrawnStructure
 
 Bounds = tuple[float, float]
 
@@ -134,7 +134,7 @@ class Values:
     fat: float
 
 
-def draw_values(structures: tuple[Structure, ...], draws: Draws) -> Values:
+def draw_values(structures: tuple[DrawnStructure, ...], draws: Draws) -> Values:
     """Draw a patient's values.
 
     Args:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from openvista.geometry.grid import Axis3, Float3, triple
-from openvista.synthesis.anatomy import COARSE, SPACING_MM, Atlas, Body
+from openvista.synthesis.anatomy import COARSE, SPACING_MM, Anatomy, Atlas
 from openvista.synthesis.draws import Draws
 
 _NODE_MM = 10.0
@@ -96,7 +96,7 @@ class Lookup:
     middle_XYZ: Tensor
 
 
-def draw_places(atlas: Atlas, body: Body, frame: Frame, centre_3: Tensor, strength: float, draws: Draws) -> Tensor:
+def draw_places(atlas: Atlas, body: Anatomy, frame: Frame, centre_3: Tensor, strength: float, draws: Draws) -> Tensor:
     """Where in the body each voxel of the frame comes from: mm, float32 [3, X, Y, Z].
 
     Args:
@@ -146,7 +146,7 @@ def _affine(linear_33: Tensor, centre_3: Tensor, frame: Frame) -> Tensor:
     return flat + centre_3[:, None, None, None]
 
 
-def _moves(atlas: Atlas, body: Body, at_3XYZ: Tensor, strength: float, draws: Draws) -> Tensor:
+def _moves(atlas: Atlas, body: Anatomy, at_3XYZ: Tensor, strength: float, draws: Draws) -> Tensor:
     """Shift of the places around organs that are larger or smaller, or lie elsewhere, than in the map.
 
     Within an organ's ellipsoid the scaling is full; outside it fades, so that neighbours give way without folds.
@@ -169,7 +169,7 @@ def _moves(atlas: Atlas, body: Body, at_3XYZ: Tensor, strength: float, draws: Dr
     return shift
 
 
-def look_up(body: Body, at_3XYZ: Tensor) -> Lookup:
+def look_up(body: Anatomy, at_3XYZ: Tensor) -> Lookup:
     """What lies in the body at these places."""
     index_XYZ = _voxels(body, at_3XYZ)
     numbers_XYZ = body.numbers_XYZ.view(-1)[index_XYZ]
@@ -192,7 +192,7 @@ def look_up(body: Body, at_3XYZ: Tensor) -> Lookup:
     )
 
 
-def _voxels(body: Body, at_3N: Tensor) -> Tensor:
+def _voxels(body: Anatomy, at_3N: Tensor) -> Tensor:
     """Flat index of the voxel at each place; the nearest one beyond the border."""
     index = torch.zeros(at_3N.shape[1:], dtype=torch.long)
     for axis, side in enumerate(body.numbers_XYZ.shape):
@@ -200,7 +200,7 @@ def _voxels(body: Body, at_3N: Tensor) -> Tensor:
     return index
 
 
-def change_organs(atlas: Atlas, body: Body, found: Lookup, at_3XYZ: Tensor, exchange: float, draws: Draws) -> None:
+def change_organs(atlas: Atlas, body: Anatomy, found: Lookup, at_3XYZ: Tensor, exchange: float, draws: Draws) -> None:
     """Remove some organs, and put those of other bodies in the place of some, in ``found`` itself.
 
     Args:
@@ -235,7 +235,7 @@ def change_organs(atlas: Atlas, body: Body, found: Lookup, at_3XYZ: Tensor, exch
 
 
 def _transplant(
-    number: int, body: Body, donor: Body, found: Lookup, at_3XYZ: Tensor, soft_S: Tensor, draws: Draws
+    number: int, body: Anatomy, donor: Anatomy, found: Lookup, at_3XYZ: Tensor, soft_S: Tensor, draws: Draws
 ) -> None:
     """Put the donor's organ where the body's own is."""
     own, theirs = body.places[number], donor.places[number]
