@@ -1,5 +1,6 @@
 """``openvista synthesise``: label maps in, synthetic CT with its labels out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,10 @@ from openvista.cli.options import Quiet, Verbose, output_option
 from openvista.errors import InputError
 from openvista.io import check_output, write_scan
 from openvista.io.atomic import make_folder
+from openvista.scan import Segmentation
 from openvista.synthesis.contact_sheet import write_contact_sheet
 from openvista.synthesis.maps import read_label_map
-from openvista.synthesis.synthetic_ct import Variety
-from openvista.synthesis.teaching_set import TeachingSet, draw_set, targets
+from openvista.synthesis.teaching_set import TEACHING, TeachingSet, draw_set, targets
 
 _ON_THE_SHEET = 8
 
@@ -56,21 +57,20 @@ def synthesise(
     """
     set_up_logging(verbose, quiet)
     if names and len(names) not in (1, len(maps)):
-        raise InputError(
-            f"--names is given {len(names)} times for {len(maps)} maps: give it once, or once for each map"
-        )
+        raise InputError(f"--names is given {len(names)} times for {len(maps)} maps: give it once, or once for each")
     check_folder(output)
-    named = (names or [None]) * len(maps) if len(names or ()) <= 1 else list(names or ())
-    bodies = [read_label_map(path, file) for path, file in zip(maps, named, strict=False)]
+    of_each: list[Path | None] = [None] * len(maps)
+    if names:
+        of_each = [*names] if len(names) == len(maps) else [names[0]] * len(maps)
+    bodies = [read_label_map(path, file) for path, file in zip(maps, of_each, strict=True)]
     if len({body.name for body in bodies}) < len(bodies):
         raise InputError("two of the maps have the same name: rename one, or their drawings would be mixed up")
-    variety = Variety(
-        strength=strength, exchange=0.4 if strength else 0.0, removal=strength > 0, mirror=0.0, slab=0.0, cut=0.0
-    )
+    varied = strength > 0
+    variety = replace(TEACHING, strength=strength, exchange=0.4 * varied, removal=varied, lesions=varied)
     wanted = TeachingSet(count, (spacing, spacing, spacing), variety, seed)
     make_folder(output)
     check_output(output / "seg.nii.gz")
-    drawn = []
+    drawn: list[Segmentation] = []
     with bars(quiet, counted=True) as bar:
         task = bar.add_task("synthetic CT", total=count)
         for drawing in draw_set(bodies, wanted):

@@ -14,7 +14,7 @@ from openvista.synthesis.draws import Draws
 from openvista.synthesis.scanner import scan_body
 from openvista.synthesis.surroundings import AIR, PARTS, draw_around, seen
 from openvista.synthesis.tissue import draw_values
-from openvista.synthesis.warp import Frame, Lookup, change_organs, draw_places, look_up
+from openvista.synthesis.warp import Frame, Lookup, draw_places, exchange_organs, look_up, remove_organs
 
 FINER = 1.5
 """Voxels of a drawing along each axis for one of the scan's: so edges are as soft as a scanner makes them."""
@@ -108,7 +108,9 @@ def draw_ct(
     at_3XYZ = draw_places(atlas, body, fine, subject.centre_3, variety.strength, draws)
     found = look_up(body, at_3XYZ)
     if variety.removal:
-        change_organs(atlas, body, found, at_3XYZ, variety.exchange, draws)
+        remove_organs(atlas, body, found, draws)
+    if draws.chance(variety.exchange):
+        exchange_organs(atlas, body, found, at_3XYZ, draws)
     del at_3XYZ
     values = draw_values(atlas.structures, draws)
     index_XYZ = found.numbers_XYZ.long()

@@ -200,23 +200,26 @@ def _voxels(body: Anatomy, at_3N: Tensor) -> Tensor:
     return index
 
 
-def change_organs(atlas: Atlas, body: Anatomy, found: Lookup, at_3XYZ: Tensor, exchange: float, draws: Draws) -> None:
-    """Remove some organs, and put those of other bodies in the place of some, in ``found`` itself.
+def remove_organs(atlas: Atlas, body: Anatomy, found: Lookup, draws: Draws) -> None:
+    """Leave out some of the organs that patients may lack, in ``found`` itself."""
+    for number in body.places:
+        share = _REMOVED.get(atlas.structures[number].tissue, 0.0)
+        if share and draws.chance(share):
+            found.numbers_XYZ[found.numbers_XYZ == number] = 0
+
+
+def exchange_organs(atlas: Atlas, body: Anatomy, found: Lookup, at_3XYZ: Tensor, draws: Draws) -> None:
+    """Put up to three organs of another body in the place of the body's own, in ``found`` itself.
 
     Args:
         atlas: all bodies.
         body: the one that is drawn.
         found: what lies at each voxel; changed.
         at_3XYZ: places of the voxels in the body.
-        exchange: share of drawings in which organs are exchanged.
         draws: source of randomness.
     """
-    for number in body.places:
-        share = _REMOVED.get(atlas.structures[number].tissue, 0.0)
-        if share and draws.chance(share):
-            found.numbers_XYZ[found.numbers_XYZ == number] = 0
     others = [one for one in atlas.bodies if one is not body]
-    if not others or not draws.chance(exchange):
+    if not others:
         return
     donor = others[draws.below(len(others))]
     low, high = at_3XYZ.flatten(1).min(1).values, at_3XYZ.flatten(1).max(1).values
