@@ -22,7 +22,8 @@ from monai.data import MetaTensor
 from monai.networks.nets import vista3d132
 
 from openvista.geometry.grid import Grid
-from openvista.inference.device import plan_compute, retain_heap
+from openvista.inference.device import plan_compute
+from openvista.memory import retain_heap
 from openvista.model import Model
 from openvista.network import Vista3D, build_empty
 from openvista.prompts import Click

@@ -21,11 +21,11 @@ import torch
 from stand_ins import StandIn, made_up_scan
 
 from openvista.inference.automatic import WindowQuestion, label_windowed
-from openvista.inference.device import retain_heap
 from openvista.inference.labelling import Decision
 from openvista.inference.profiles import BEST
 from openvista.inference.stitching import Storage
 from openvista.inference.windows import cut_windows
+from openvista.memory import retain_heap
 from openvista.network import VISTA3D
 from openvista.prepare import Prepared, prepare
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from openvista.inference.device import retain_heap
+from openvista.memory import retain_heap
 from openvista.network.blocks import InstanceNorm
 from openvista.network.convolution import convolved
 from openvista.network.phases import convolved_phases, upsampled_phases

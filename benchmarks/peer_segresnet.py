@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from openvista.distributed import Ranks
 from openvista.evaluate.labelled_scan import LabelledScan
 from openvista.geometry.resample import resample_linear
-from openvista.inference.device import retain_heap
+from openvista.memory import retain_heap
 from openvista.prepare import prepare
 from openvista.train.data import list_cases, load_data
 from openvista.train.objective import dice_bce_loss

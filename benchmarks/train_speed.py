@@ -21,7 +21,7 @@ import torch
 from monai.networks.nets import vista3d132
 from torch import Tensor, nn
 
-from openvista.inference.device import retain_heap
+from openvista.memory import retain_heap
 from openvista.network import Vista3D, build_empty
 from openvista.network.class_head import dot_logits
 from openvista.train.objective import dice_bce_loss

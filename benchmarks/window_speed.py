@@ -14,8 +14,9 @@ from collections.abc import Callable
 import torch
 from monai.networks.nets import vista3d132
 
-from openvista.inference.device import cpu_has_bfloat16, plan_compute, retain_heap
+from openvista.inference.device import cpu_has_bfloat16, plan_compute
 from openvista.inference.window_network import WindowNetwork
+from openvista.memory import retain_heap
 from openvista.network import VISTA3D, build
 
 

@@ -1,18 +1,20 @@
 """Prepare: the same patient gives the same input in any voxel order, and equals MONAI's transforms."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from monai.data import MetaTensor
 from monai.transforms import Orientation, Spacing
 from numpy.typing import NDArray
 
+from openvista.errors import GridError
 from openvista.geometry.grid import Grid
-from openvista.geometry.resample import axis_map, resample_linear, resample_nearest
+from openvista.geometry.resample import axis_map, bytes_to_resample, resample_linear, resample_nearest
 from openvista.prepare import model_grid, prepare, scale_hu
 from openvista.scan import Scan
 
@@ -130,3 +132,53 @@ def test_prepare_keeps_spacing_when_asked_and_the_way_back() -> None:
     assert prepared.scan_grid is scan.grid
     assert prepared.image_XYZ.dtype == torch.float32
     assert prepared.image_XYZ.unique().tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "words"),
+    [
+        ((100, 100, 100), 1000.0, "no scanner more than 3000"),
+        ((10, 10, 10), 1e300, "no scanner more than 3000"),
+        ((100, 100, 100), 29.0, "more than 2147483648"),
+        ((64, 64, 64), 29.9, "GB are free"),
+    ],
+)
+def test_a_wrong_voxel_size_is_said_before_memory_is_asked_for(monkeypatch, shape, spacing, words) -> None:
+    """Each of these would be tens or hundreds of GB at 1.5 mm; the files themselves have one or two MB."""
+    monkeypatch.setattr("openvista.prepare.free_memory", lambda device: 2 << 30)
+    scan = Scan(np.zeros(shape, np.int16), Grid(shape, np.diag([spacing, spacing, spacing, 1.0])), name="wrong")
+    tracemalloc.start()
+    with pytest.raises(GridError, match=words) as caught:
+        prepare(scan, (1.5, 1.5, 1.5), WINDOW)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert "wrong" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.tuples(*[st.integers(2, 30)] * 3), st.tuples(*[st.floats(0.3, 6.0)] * 3))
+@example((30, 30, 30), (4.0, 4.0, 0.3))
+def test_memory_is_reckoned_for_the_largest_step(shape, spacing) -> None:
+    """Growing along two axes before shrinking along the third needs more than either end."""
+    source = Grid(shape, np.diag([*spacing, 1.0]))
+    target = model_grid(source, (1.5, 1.5, 1.5))
+    sizes = [target.shape[:axis] + source.shape[axis:] for axis in range(4)]
+    assert bytes_to_resample(source, target) >= 4 * 3 * max(np.prod(size) for size in sizes[1:])
+    assert bytes_to_resample(source, target) <= 4 * 4 * max(np.prod(size) for size in sizes)
+
+
+def test_preparing_can_be_stopped_between_its_steps() -> None:
+    class Stopped(Exception):
+        pass
+
+    told = []
+
+    def stop() -> None:
+        told.append(len(told))
+        if len(told) == 2:
+            raise Stopped
+
+    scan = Scan(np.zeros((4, 5, 6), np.int16), Grid((4, 5, 6), np.eye(4)))
+    with pytest.raises(Stopped):
+        prepare(scan, (2.0, 2.0, 2.0), WINDOW, between=stop)
+    assert told == [0, 1]

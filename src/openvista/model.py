@@ -12,10 +12,11 @@ from openvista.anatomy.vocabulary import ClassItem
 from openvista.errors import ModelError
 from openvista.inference.automatic import segment_scan
 from openvista.inference.class_maps import empty_class_maps
-from openvista.inference.device import Compute, plan_compute, retain_heap
+from openvista.inference.device import Compute, plan_compute
 from openvista.inference.profiles import Profile, find_profile
 from openvista.inference.progress import Report, silent
 from openvista.inference.window_network import WindowNetwork
+from openvista.memory import retain_heap
 from openvista.network import Vista3D
 from openvista.scan import Scan, Segmentation
 from openvista.weights import ModelCard, find_model
@@ -174,7 +175,7 @@ def load_model(name_or_path: str | Path = "starter", device: str = "auto", preci
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         precision: ``"auto"``, ``"float32"`` (compute and store), ``"bfloat16"`` or ``"float16"``.
 
-    On a CPU this also makes the process keep freed memory (:func:`openvista.inference.device.retain_heap`).
+    On a CPU this also makes the process keep freed memory (:func:`openvista.memory.retain_heap`).
 
     Raises:
         ModelError: there is no such model; the message says how to get it.

@@ -5,21 +5,67 @@ Orientation and spacing are one step here, because from the scan's own voxels to
 moves, flips and stretches: the map is one line per axis, so it is exact, cheap and has an exact inverse.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from openvista.errors import GridError
 from openvista.geometry.grid import Float3, Grid
-from openvista.geometry.resample import resample_linear
+from openvista.geometry.resample import bytes_to_resample, resample_linear
+from openvista.memory import free_memory
 from openvista.scan import Scan
+
+MOST_VOXELS = 2**31
+"""Of a model grid: 2 m of a patient, 50 cm wide, at 0.6 mm."""
 
 
 def scale_hu(volume: Tensor, hu_window: tuple[float, float]) -> Tensor:
     """Clip HU to the window and scale it linearly to 0..1."""
     low, high = hu_window
     return ((volume - low) / (high - low)).clamp_(0, 1)
+
+
+def model_grid(scan_grid: Grid, spacing: Float3 | None) -> Grid:
+    """RAS order at ``spacing`` mm; ``None`` keeps the scan's own voxel size.
+
+    Raises:
+        GridError: the scan is larger than any patient.
+    """
+    scan_grid.refuse_extent()
+    ras = scan_grid.in_ras_order()
+    return ras if spacing is None else ras.with_spacing(spacing)
+
+
+def affordable_grid(
+    scan_grid: Grid, spacing: Float3 | None, name: str, device: torch.device, most_voxels: int = MOST_VOXELS
+) -> Grid:
+    """The model grid, if a scan can be brought onto it here; said by the grids alone, before anything is computed.
+
+    Args:
+        scan_grid, spacing: as for :func:`model_grid`.
+        name: what messages call the scan.
+        device: where its memory is wanted.
+        most_voxels: of the model grid.
+
+    Raises:
+        GridError: it is too large for this device, or for anything.
+    """
+    try:
+        grid = model_grid(scan_grid, spacing)
+    except GridError as error:
+        raise GridError(f"{name}: {error}") from None
+    size = f"{name}: at the model's {_shown(grid.spacing)} mm it has {_shown(grid.shape)} voxels"
+    remedy = "check the voxel size in the header, or crop the scan"
+    if math.prod(grid.shape) > most_voxels:
+        raise GridError(f"{size}, more than {most_voxels}; {remedy}")
+    needed, free = bytes_to_resample(scan_grid, grid), free_memory(device)
+    if free is not None and needed > free:
+        raise GridError(f"{size}, which needs {needed / 1e9:.1f} GB where {free / 1e9:.1f} GB are free; {remedy}")
+    return grid
 
 
 @dataclass(frozen=True)
@@ -37,14 +83,12 @@ class Prepared:
     scan_grid: Grid
 
 
-def model_grid(scan_grid: Grid, spacing: Float3 | None) -> Grid:
-    """RAS order at ``spacing`` mm; ``None`` keeps the scan's own voxel size."""
-    ras = scan_grid.in_ras_order()
-    return ras if spacing is None else ras.with_spacing(spacing)
-
-
 def prepare(
-    scan: Scan, spacing: Float3 | None, hu_window: tuple[float, float], device: torch.device | str = "cpu"
+    scan: Scan,
+    spacing: Float3 | None,
+    hu_window: tuple[float, float],
+    device: torch.device | str = "cpu",
+    between: Callable[[], None] = lambda: None,
 ) -> Prepared:
     """Scan to network input.
 
@@ -53,8 +97,16 @@ def prepare(
         spacing: mm of the model grid (R, A, S), or ``None`` to keep the scan's.
         hu_window: HU that become 0 and 1.
         device: where to do it and to leave the result.
+        between: called between the steps; what it raises ends the work.
+
+    Raises:
+        GridError: the model grid is too large for this device, or for anything.
     """
-    grid = model_grid(scan.grid, spacing)
+    grid = affordable_grid(scan.grid, spacing, scan.name, torch.device(device))
     volume = torch.as_tensor(np.ascontiguousarray(scan.voxels)).to(device)
-    image_XYZ = scale_hu(resample_linear(volume, scan.grid, grid), hu_window)
+    image_XYZ = scale_hu(resample_linear(volume, scan.grid, grid, between), hu_window)
     return Prepared(image_XYZ, grid, scan.grid)
+
+
+def _shown(values: tuple[float, ...]) -> str:
+    return " x ".join(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)

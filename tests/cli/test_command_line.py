@@ -181,6 +181,12 @@ def test_files_that_are_no_ct(tmp_path, small_ct):
         assert not (tmp_path / "r.nii.gz").exists()
 
 
+def test_a_voxel_size_of_a_hundred_metres(tmp_path):
+    image = nib.Nifti1Image(np.zeros((20, 20, 20), np.int16), np.diag([1, 1, 1e5, 1.0]))
+    nib.save(image, tmp_path / "long.nii.gz")
+    assert_refused(openvista("segment", tmp_path / "long.nii.gz", "-o", tmp_path / "r.nii.gz"), "voxel size")
+
+
 def test_strict_refuses_what_otherwise_warns(tmp_path):
     picture = np.random.default_rng(0).integers(0, 255, (40, 40, 40)).astype(np.uint8)
     nib.save(nib.Nifti1Image(picture, np.diag([3, 3, 3, 1.0])), tmp_path / "png.nii.gz")

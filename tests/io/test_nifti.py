@@ -118,8 +118,8 @@ def test_large_uint16_that_cannot_be_wrapped_hu_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("unit", "factor"), [(1, 1000.0), (3, 0.001), (2, 1.0), (0, 1.0), (7, 1.0)])
 def test_units_become_mm(tmp_path: Path, unit: int, factor: float, caplog: pytest.LogCaptureFixture) -> None:
-    save(tmp_path / "ct.nii.gz", ct(), xyzt_units=unit)
-    assert read_scan(tmp_path / "ct.nii.gz").grid.spacing == pytest.approx((2 * factor, 2 * factor, 3 * factor))
+    save(tmp_path / "ct.nii.gz", ct(), np.diag([0.2, 0.2, 0.3, 1.0]), xyzt_units=unit)
+    assert read_scan(tmp_path / "ct.nii.gz").grid.spacing == pytest.approx((0.2 * factor, 0.2 * factor, 0.3 * factor))
     assert ("converted to mm" in caplog.text) == (unit in (1, 3))
     assert ("unknown code 7" in caplog.text) == (unit == 7)
 

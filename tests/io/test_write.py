@@ -107,6 +107,7 @@ def test_a_nifti_result_repeats_the_scans_header_bit_for_bit(
     affine = np.eye(4)
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     affine[:3, :3] = turn @ (np.eye(3)[:, orientation[0]] * np.array(orientation[1]) * spacing)
+    affine[:3] *= 0.001 if unit == 1 else 1  # metres
     header = nib.Nifti1Header()
     header.set_sform(affine, codes[0])
     header.set_qform(affine, codes[1])

@@ -271,6 +271,16 @@ def test_a_reader_that_needs_too_much_memory_is_stopped(automatic_only, tmp_path
         assert small.upload(ct)["shape"], "and the server lives on"
 
 
+@pytest.mark.parametrize("spacing", [1000.0, 29.0])
+def test_a_voxel_size_that_would_fill_the_memory_is_refused_at_upload(server, tmp_path, spacing):
+    """A megabyte of voxels of 1000 mm each is a model grid of hundreds of GB."""
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    answer = post_file(server, "wide.nii.gz", ct_file(tmp_path / "wide.nii.gz", 1, (64, 64, 64), affine).read_bytes())
+    assert answer.status_code == 422, answer.text
+    assert "voxel size" in answer.json()["detail"]
+    assert server.http.get("/v1/health/ready").status_code == 200
+
+
 def test_nothing_of_an_upload_stays_when_it_is_refused(server):
     post_file(server, "bad.nii.gz", b"bad")
     assert list((server.settings.state / "incoming").iterdir()) == []

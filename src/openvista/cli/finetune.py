@@ -137,7 +137,7 @@ def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: 
     """The first process plans; all train; the first one exports. What torchrun starts anew goes on."""
     from openvista.cli.training import train_with_bar
     from openvista.distributed import joined_ranks
-    from openvista.inference.device import retain_heap
+    from openvista.memory import retain_heap
     from openvista.train.finetune.plan import export_finetuned, plan_finetune, planned_recipe
     from openvista.train.finetune.recipe import chosen_device
 

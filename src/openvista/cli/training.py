@@ -5,7 +5,7 @@ from pathlib import Path
 
 from openvista.cli.console import bars, set_up_logging
 from openvista.distributed import Ranks, joined_ranks
-from openvista.inference.device import retain_heap
+from openvista.memory import retain_heap
 from openvista.network import Vista3D
 from openvista.train.data import Listing, list_cases
 from openvista.train.loop import StepReport, Trainer

@@ -16,6 +16,8 @@ Float3 = tuple[float, float, float]
 T = TypeVar("T")
 
 _CODES = (("L", "R"), ("P", "A"), ("I", "S"))
+MOST_EXTENT_MM = 3000.0
+"""No scanner's table moves further; a header that claims more has a wrong voxel size."""
 
 
 def triple(values: Iterable[T]) -> tuple[T, T, T]:
@@ -114,6 +116,19 @@ class Grid:
         """RAS+ mm [N, 3] to (fractional) voxel indices [N, 3]."""
         inverse = np.linalg.inv(self.affine)
         return np.asarray(points_N3) @ inverse[:3, :3].T + inverse[:3, 3]
+
+    def refuse_extent(self) -> None:
+        """Refuse what is larger than any patient and table, before anybody asks for memory by its size in mm.
+
+        Raises:
+            GridError: an axis covers more than :data:`MOST_EXTENT_MM`.
+        """
+        extents = [length * size for length, size in zip(self.shape, self.spacing, strict=True)]
+        if max(extents) > MOST_EXTENT_MM:
+            shown = " x ".join(f"{extent:.4g}" for extent in extents)
+            raise GridError(
+                f"covers {shown} mm, and no scanner more than {MOST_EXTENT_MM:g}; check the voxel size in the header"
+            )
 
     def in_ras_order(self) -> "Grid":
         """The same voxels with axes permuted and flipped so that they run (nearest) to R, A, S."""

@@ -1,5 +1,7 @@
 """From the voxels of one grid to those of another with parallel axes: linear or nearest, whole volumes or crops."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,14 +43,20 @@ def axis_map(source: Grid, target: Grid) -> AxisMap:
     )
 
 
-def resample_linear(volume: Tensor, source: Grid, target: Grid) -> Tensor:
+def resample_linear(volume: Tensor, source: Grid, target: Grid, between: Callable[[], None] = lambda: None) -> Tensor:
     """Trilinear interpolation [X, Y, Z] on ``source`` to ``target``; outside, the border voxel is repeated.
 
-    Axis by axis, which is the same as trilinear. Works on any device; float32 inside.
+    Axis by axis, which is the same as trilinear. Works on any device; float32 inside. :func:`bytes_to_resample` says
+    how much memory it takes.
+
+    Args:
+        volume, source, target: values, where they lie, and where they are wanted.
+        between: called before each axis; what it raises ends the work.
     """
     mapping = axis_map(source, target)
     result = volume.permute(mapping.axes).float()
     for axis in range(3):
+        between()
         positions = mapping.positions(axis, target.shape[axis]).clip(0, result.shape[axis] - 1)
         if np.array_equal(positions, np.arange(result.shape[axis])):
             continue
@@ -56,6 +64,16 @@ def resample_linear(volume: Tensor, source: Grid, target: Grid) -> Tensor:
         high = np.minimum(low + 1, result.shape[axis] - 1)
         result = _between(result, axis, low, high, positions - low)
     return result.contiguous()
+
+
+def bytes_to_resample(source: Grid, target: Grid) -> int:
+    """The most memory that :func:`resample_linear` has in use at once: one axis' input, both neighbours, the result."""
+    shape = [source.shape[axis] for axis in axis_map(source, target).axes]
+    most = math.prod(shape)
+    for axis in range(3):
+        before, shape[axis] = math.prod(shape), target.shape[axis]
+        most = max(most, before + 3 * math.prod(shape))
+    return most * torch.float32.itemsize
 
 
 def resample_nearest(volume: Tensor, source: Grid, target: Grid) -> Tensor:

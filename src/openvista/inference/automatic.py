@@ -94,11 +94,12 @@ def segment_scan(
         maps: to be filled with what the network says of these classes; strays stay in them.
 
     Raises:
-        DeviceError: the GPU is too small for a single window.
+        DeviceError: the GPU is too small for a single window, or the memory for the slab that is worked on.
+        GridError: the scan is too large for this machine at the model's spacing.
     """
     preset = network.network.preset
     progress(Progress("prepare", 0, 1))
-    prepared = prepare(scan, preset.spacing, preset.hu_window)
+    prepared = prepare(scan, preset.spacing, preset.hu_window, between=lambda: progress(Progress("prepare", 0, 1)))
     progress(Progress("prepare", 1, 1))
     question = ask(network, class_ids)
     windowed = cut_windows(prepared, preset, profile)

@@ -1,27 +1,21 @@
 """What to compute on, in which precision, and where to keep what: asked of the machine, said in the log.
 
-Everything here is a decision; what has an effect is :func:`retain_heap` and :func:`release_heap`, which callers call on
-purpose.
+Everything here is a decision; nothing has an effect.
 """
 
-import ctypes
 import logging
-import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import torch
 
 from openvista.errors import DeviceError
+from openvista.memory import free_memory
 
 logger = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
-_KEEP_ALL = 2**31 - 1
 _BFLOAT16_SINCE = (8, 0)
 """Compute capability of the first NVIDIA GPUs with instructions for bfloat16 (Ampere)."""
 _CHUNK_CPU, _CHUNK_GPU = 1 << 16, 1 << 20
@@ -122,6 +116,9 @@ def plan_storage(compute: Compute, slab_bytes: int) -> torch.device:
     Args:
         compute: where the network runs.
         slab_bytes: size of as many rows as a window has.
+
+    Raises:
+        DeviceError: it fits nowhere; asking for it would end the process.
     """
     free = free_memory(compute.device)
     where = compute.device
@@ -133,10 +130,9 @@ def plan_storage(compute: Compute, slab_bytes: int) -> torch.device:
     if where.type == "cpu":
         free = free_memory(where)
         if free is not None and slab_bytes > free:
-            logger.warning(
-                "the active slab needs %.1f GB and %.1f GB are free: close other programs, or ask for fewer classes",
-                slab_bytes / 1e9,
-                free / 1e9,
+            raise DeviceError(
+                f"the rows that are worked on need {slab_bytes / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: "
+                "close other programs, or ask for fewer classes"
             )
     return where
 
@@ -155,19 +151,6 @@ def plan_slab_rows(where: torch.device, row_bytes: int, most: int) -> int:
     return rows
 
 
-def free_memory(device: torch.device) -> int | None:
-    """Free bytes on a device; on the host what can be had without swapping. ``None`` where nobody can tell."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    if device.type != "cpu":
-        return None
-    free = int(psutil.virtual_memory().available)
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():
-        free = min(free, int(text) - int(used.read_text()))
-    return free
-
-
 def cpu_has_bfloat16() -> bool:
     """Whether this CPU has instructions for bfloat16 (AMX or AVX-512 BF16); False where nobody can tell."""
     wanted = {"amx_bf16", "avx512_bf16"}
@@ -176,35 +159,6 @@ def cpu_has_bfloat16() -> bool:
     if Path("/proc/cpuinfo").is_file():
         return bool(wanted & set(Path("/proc/cpuinfo").read_text().split()))
     return False
-
-
-def retain_heap() -> bool:
-    """Make this process keep memory it has freed, instead of giving every large tensor back to the system.
-
-    A network on a CPU frees and asks for hundreds of MB per layer; faulting those pages in again costs up to a third
-    of its time (performance facts §B). In return the process stays as large as it once was. Linux with glibc only.
-
-    Returns:
-        Whether it was possible.
-    """
-    libc = _glibc()
-    if libc is None or "MALLOC_TRIM_THRESHOLD_" in os.environ:
-        return False
-    return bool(libc.mallopt(_M_MMAP_MAX, 0)) and bool(libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_ALL))
-
-
-def release_heap() -> bool:
-    """Give the system back, once, what :func:`retain_heap` has kept since; takes milliseconds. Linux with glibc only.
-
-    Returns:
-        Whether there was anything to give back.
-    """
-    libc = _glibc()
-    return libc is not None and bool(libc.malloc_trim(0))
-
-
-def _glibc() -> ctypes.CDLL | None:
-    return ctypes.CDLL(None) if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc" else None
 
 
 def _fastest_dtype(device: torch.device) -> torch.dtype:

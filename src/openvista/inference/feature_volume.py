@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from openvista.geometry.box import EDGE_MARGIN, Crop
 from openvista.geometry.grid import Axis3
-from openvista.inference.device import free_memory
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.stitching import Storage, stitch
 from openvista.inference.window_network import WindowNetwork
 from openvista.inference.windows import cut_windows
 from openvista.io.scratch import scratch_array
+from openvista.memory import free_memory
 from openvista.prepare import Prepared
 
 logger = logging.getLogger(__name__)

@@ -97,10 +97,12 @@ def make_grid(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -
     """A grid, with the file named when its affine is unusable.
 
     Raises:
-        ScanError: the affine cannot be inverted or is not finite.
+        ScanError: the affine cannot be inverted, is not finite, or makes the image larger than any patient.
     """
     try:
-        return Grid((shape[0], shape[1], shape[2]), affine)
+        grid = Grid((shape[0], shape[1], shape[2]), affine)
+        grid.refuse_extent()
+        return grid
     except GridError as error:
         raise ScanError(f"{path}: {error}") from error
 

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -13,6 +14,7 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from openvista.errors import InputError, OutputError
+from openvista.geometry.grid import Float3
 from openvista.serve.engine import Engine
 from openvista.serve.guard import owner_of
 from openvista.serve.observe import Metrics
@@ -21,6 +23,7 @@ from openvista.serve.sandbox import Sandbox
 from openvista.serve.scans import ScanStore
 from openvista.serve.sessions import SessionStore
 from openvista.serve.settings import Settings
+from openvista.weights import find_model
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +54,11 @@ class Service:
         self._tasks: list[asyncio.Task[None]] = []
         self._stop_by: float | None = None
         self.metrics.watch("openvista_scans", "Scans kept", lambda: len(self.scans))
+
+    @cached_property
+    def spacings(self) -> frozenset[Float3]:
+        """Voxel sizes of the model grids of this server."""
+        return frozenset(find_model(name).card.spacing for name in self.settings.models)
 
     async def start(self) -> None:
         """Begin loading models; requests are answered meanwhile, with 503 where they need one."""

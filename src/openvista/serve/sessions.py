@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 from starlette.concurrency import run_in_threadpool
 
 from openvista.errors import InputError, OutputError, SessionError
-from openvista.inference.device import release_heap
 from openvista.inference.progress import Report
 from openvista.io.session_file import write_session
+from openvista.memory import release_heap
 from openvista.serve.engine import Engine
 from openvista.serve.ids import find_owned, list_owned, new_id, no_such, require_room
 from openvista.serve.jobs import Job

@@ -4,8 +4,10 @@ import shutil
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -13,6 +15,7 @@ from starlette.requests import Request
 from openvista.errors import ServiceError
 from openvista.geometry.grid import Grid
 from openvista.io.paths import image_suffix, scan_name
+from openvista.prepare import affordable_grid
 from openvista.scan import Segmentation
 from openvista.serve.fetch import fetch
 from openvista.serve.paths import confined, safe_name
@@ -154,7 +157,19 @@ async def _keep(
     name, owner, expires_in = about
     parsed, facts = await service.sandbox.read(source, folder, choice=choice)
     name = safe_name(name or facts["name"])
+    await run_in_threadpool(_refuse_too_large, service, parsed, facts, name)
     return await run_in_threadpool(service.scans.add, parsed, facts, name, owner, expires_in)
+
+
+def _refuse_too_large(service: Service, parsed: Path, facts: dict[str, Any], name: str) -> None:
+    """Say at once what no model of this server could prepare.
+
+    Raises:
+        GridError: its model grid has more voxels than this server takes, or there is no memory for it.
+    """
+    grid = Grid(np.load(parsed / VOXELS_FILE, mmap_mode="r").shape, np.array(facts["affine"]))
+    for spacing in service.spacings:
+        affordable_grid(grid, spacing, name, torch.device("cpu"), service.settings.voxels)
 
 
 async def labels_from_form(service: Service, request: Request) -> Segmentation:

@@ -96,7 +96,9 @@ def answer_clicks(
     outside = tuple(click for click in clicks if not is_inside(click, shape))
     if not usable:
         return state, Answer(item.name, there.id if there else None, outside=outside, shape=shape)
-    masks = open_scan.object_masks  # first: without a point branch nothing else should be computed
+    if open_scan.model.clicks is not None:  # without a point branch nothing should be computed
+        open_scan.prepare(progress)
+    masks = open_scan.object_masks
     if item.inputs.base == AUTOMATIC and item.inputs.class_id is not None:
         open_scan.ensure_automatic([item.inputs.class_id], progress)
     known = masks.engine.features.made

@@ -19,12 +19,12 @@ from openvista.geometry.box import Box, Crop
 from openvista.geometry.grid import Float3
 from openvista.geometry.resample import AxisMap, axis_map, resample_crop
 from openvista.inference.body import BODY_HU
-from openvista.inference.device import free_memory
 from openvista.inference.feature_volume import FeatureVolume, compute_features
 from openvista.inference.profiles import Profile
-from openvista.inference.progress import Report, silent
+from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.strays import without_strays
 from openvista.inference.window_network import WindowNetwork
+from openvista.memory import free_memory
 from openvista.network import Preset
 from openvista.prepare import Prepared, prepare
 from openvista.scan import Scan
@@ -102,9 +102,20 @@ class OpenScan:
 
     @property
     def prepared(self) -> Prepared:
-        """The scan on the model grid."""
+        """The scan on the model grid.
+
+        Raises:
+            GridError: that is too large for this machine.
+        """
+        return self.prepare()
+
+    def prepare(self, progress: Report = silent) -> Prepared:
+        """Make sure that it is there; ``progress`` is told between the steps, and may stop them by raising."""
         if self._prepared is None:
-            self._prepared = prepare(self.scan, self.model.preset.spacing, self.model.preset.hu_window)
+            preset = self.model.preset
+            self._prepared = prepare(
+                self.scan, preset.spacing, preset.hu_window, between=lambda: progress(Progress("prepare", 0, 1))
+            )
         return self._prepared
 
     @property
@@ -181,6 +192,7 @@ class OpenScan:
         network = self.model.automatic
         if network is None:
             raise ModelError(f"model {self.model.name!r} answers clicks only, not class prompts; choose another model")
+        self.prepare(progress)
         if self._features is None:
             self._features = compute_features(network, self.prepared, self.profile, self.feature_budget, progress)
         found = self._features.logits_of(network.embeddings(missing), progress)

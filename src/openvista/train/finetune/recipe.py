@@ -15,7 +15,8 @@ from openvista.datalist import DataList
 from openvista.distributed import Ranks
 from openvista.errors import DeviceError, RecipeError
 from openvista.geometry.grid import Axis3, Float3
-from openvista.inference.device import free_memory, training_precision
+from openvista.inference.device import training_precision
+from openvista.memory import free_memory
 from openvista.network import PRESETS, Preset
 from openvista.train.finetune.cases import one_value_each
 from openvista.train.finetune.classes import mirrored_ids, named_ids, one_piece_ids
