@@ -82,12 +82,15 @@ def test_several_scans_in_one_command_and_one_that_is_broken(small_ct, tmp_path)
     good, bad = tmp_path / "good.nii.gz", tmp_path / "bad.nii.gz"
     shutil.copy(small_ct, good)
     bad.write_bytes(small_ct.read_bytes()[:2000])
-    done = openvista("segment", bad, good, "-o", tmp_path / "out")
+    fatal = tmp_path / "fatal.mha"  # this number of dimensions ends the process inside the reading library
+    fatal.write_text("ObjectType = Image\nNDims = 32767\nDimSize = 9 9 9\nElementDataFile = LOCAL\n")
+    done = openvista("segment", bad, fatal, good, "-o", tmp_path / "out")
     assert done.returncode == 2
     assert (tmp_path / "out" / "good_seg.nii.gz").exists()
     assert not (tmp_path / "out" / "bad_seg.nii.gz").exists()
     assert "bad.nii.gz" in done.stderr
-    assert "1 of 2 scans" in done.stderr
+    assert "fatal.mha" in done.stderr
+    assert "2 of 3 scans" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["probabilities", "logits"])

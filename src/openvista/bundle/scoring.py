@@ -49,7 +49,7 @@ class DiceTable:
     def _look(self, engine: Any) -> None:
         for item in engine.state.output:
             label = Path(item["label"])
-            truth_XYZ, _ = read_labels(label)
+            truth_XYZ, _ = read_labels(label, apart=True)
             predicted_XYZ = np.asarray(item["pred"][0])
             if truth_XYZ.shape != predicted_XYZ.shape:
                 raise ScanError(f"{label} has shape {truth_XYZ.shape}, its image {predicted_XYZ.shape}")

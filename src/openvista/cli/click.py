@@ -176,7 +176,8 @@ def click(
 
     work = engine.open(image, session if known else None, profile=profile)
     with progress_bar(image.name, quiet) as progress:
-        brought = work.start_from(read_segmentation(start, scan_grid=image.grid)) if start is not None else []
+        existing = None if start is None else read_segmentation(start, scan_grid=image.grid, apart=True)
+        brought = [] if existing is None else work.start_from(existing)
         answers = logs.replay(work, read_log(replay), progress) if replay is not None else []
         for _ in range(undo):
             if not work.undo():

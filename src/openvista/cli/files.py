@@ -154,7 +154,7 @@ def read_checked(path: Path, strict: bool, series: str | None = None, fill_gaps:
     Raises:
         ScanError: it cannot be read, or looks odd.
     """
-    scan = read_scan(path, series=series, fill_gaps=fill_gaps)
+    scan = read_scan(path, series=series, fill_gaps=fill_gaps, apart=True)
     warnings = check_scan(scan)
     if warnings and strict:
         raise ScanError(f"{path}: {'; '.join(warning.message for warning in warnings)}")

@@ -207,7 +207,7 @@ def _check_image(file: Path, problems: list[Problem]) -> Grid | None:
         problems.append(Problem("missing", f"image {file} does not exist", True, "image"))
         return None
     try:
-        scan = read_scan(file)
+        scan = read_scan(file, apart=True)
     except (OpenVistaError, OSError, MemoryError) as error:
         problems.append(Problem("unreadable", _reason(file, error), True, "image"))
         return None
@@ -224,7 +224,7 @@ def _check_map(
         problems.append(Problem("missing", f"{part} {file} does not exist", True, part))
         return None
     try:
-        labels, label_grid = read_labels(file, scan_grid=grid)
+        labels, label_grid = read_labels(file, scan_grid=grid, apart=True)
     except (OpenVistaError, OSError, MemoryError) as error:
         problems.append(Problem("unreadable", _reason(file, error), True, part))
         return None

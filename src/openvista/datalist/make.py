@@ -114,7 +114,7 @@ def _read(pair: tuple[Path, Path]) -> _Labelled | str:
     """Values and names of a label map, or why it cannot be read."""
     image, label = pair
     try:
-        segmentation = read_segmentation(label)
+        segmentation = read_segmentation(label, apart=True)
     except (OpenVistaError, OSError, MemoryError) as error:
         return str(error) or f"{label}: {type(error).__name__}"
     values = present_ids(segmentation.labels)

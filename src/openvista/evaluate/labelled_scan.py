@@ -74,8 +74,8 @@ def read_case(
         ScanError: a file that cannot be read.
         DataListError: labels do not lie on the grid of their scan.
     """
-    scan = read_scan(case.image)
-    labels_XYZ, grid = read_labels(case.label, scan_grid=scan.grid)
+    scan = read_scan(case.image, apart=True)
+    labels_XYZ, grid = read_labels(case.label, scan_grid=scan.grid, apart=True)
     if not grid.matches(scan.grid, tolerance_mm=0.1):
         raise DataListError(f"{case.label} is not on the grid of {case.image}; resample it first")
 

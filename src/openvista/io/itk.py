@@ -3,6 +3,8 @@
 ITK's world is LPS+ and its arrays run z, y, x; ours is RAS+ and x, y, z. Nothing outside this file knows that.
 """
 
+from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import ScanError, needs_extra
+from openvista.io.itk_header import check_itk_header, nrrd_key_values
 from openvista.io.label_table import LabelTable, from_nrrd_segments, to_nrrd_segments
 from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid
 from openvista.scan import Segmentation
@@ -45,10 +48,7 @@ def read_itk(path: Path, max_voxels: int = MAX_VOXELS) -> RawImage:
 
 def read_segment_fields(path: Path) -> LabelTable | None:
     """Names and colours from Slicer's segment fields of an NRRD header, ``None`` when there are none."""
-    reader = _open(path)
-    # a key that is no text cannot be asked for; a value that is none loses the letters that are none
-    keys = [key for key in reader.GetMetaDataKeys() if key.isascii()]
-    return from_nrrd_segments({key: reader.GetMetaData(key).encode("utf-8", "replace").decode() for key in keys})
+    return from_nrrd_segments(nrrd_key_values(path)) if path.suffix.lower() in (".nrrd", ".nhdr") else None
 
 
 def write_itk(path: Path, segmentation: Segmentation) -> None:
@@ -71,13 +71,29 @@ def write_itk(path: Path, segmentation: Segmentation) -> None:
         raise OSError(_reason(error)) from error
 
 
+def require_simple_itk() -> None:
+    """Say that the library is missing, without loading it.
+
+    Raises:
+        MissingExtraError: SimpleITK is not installed.
+    """
+    with _needed():
+        if find_spec("SimpleITK") is None:
+            raise ImportError("SimpleITK")
+
+
 def _simple_itk() -> Any:
-    with needs_extra("SimpleITK", "formats", "read and write NRRD and MHA files"):
+    with _needed():
         import SimpleITK
     return SimpleITK
 
 
+def _needed() -> AbstractContextManager[None]:
+    return needs_extra("SimpleITK", "formats", "read and write NRRD and MHA files")
+
+
 def _open(path: Path) -> "sitk.ImageFileReader":
+    check_itk_header(path)
     reader = _simple_itk().ImageFileReader()
     reader.SetFileName(str(path))
     try:

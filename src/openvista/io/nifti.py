@@ -19,7 +19,7 @@ from openvista._version import __version__
 from openvista.errors import ScanError, first_line
 from openvista.geometry.grid import Grid
 from openvista.io.label_table import LabelTable, from_caret_xml, to_caret_xml
-from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid
+from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid, read_into
 from openvista.scan import ClassMaps, NiftiGeometry, Scan, Segmentation
 
 logger = logging.getLogger(__name__)
@@ -213,20 +213,10 @@ def _read_values(path: Path, shape: tuple[int, int, int], dtype: Any, offset: in
     try:
         with gzip.open(path) if compressed else path.open("rb") as stream:
             stream.seek(offset)
-            count = _read_into(stream, values.reshape(-1, order="F").view(np.uint8).data)
+            count = read_into(stream, values.reshape(-1, order="F").view(np.uint8).data)
             stream.read(1 << 16)
     except (OSError, EOFError, zlib.error) as error:
         raise ScanError(f"{path}: damaged or cut short: {first_line(error)}; copy it again") from error
     if count < values.nbytes:
         raise ScanError(f"{path}: cut short: {count} of {values.nbytes} bytes of voxels; copy it again")
     return values
-
-
-def _read_into(stream: Any, buffer: memoryview) -> int:
-    count = 0
-    while count < len(buffer):
-        got = stream.readinto(buffer[count : count + (1 << 24)])
-        if not got:
-            break
-        count += got
-    return count

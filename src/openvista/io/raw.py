@@ -93,6 +93,17 @@ def check_file_size(path: Path, needed: int, compressed: bool) -> None:
         raise ScanError(f"{path}: cut short: {size} bytes cannot hold the {needed} its header claims; copy it again")
 
 
+def read_into(stream: Any, buffer: memoryview) -> int:
+    """Fill a buffer from a stream; how many bytes came before its end."""
+    count = 0
+    while count < len(buffer):
+        got = stream.readinto(buffer[count : count + (1 << 24)])
+        if not got:
+            break
+        count += got
+    return count
+
+
 def make_grid(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> Grid:
     """A grid, with the file named when its affine is unusable.
 

@@ -20,7 +20,12 @@ logger = logging.getLogger(__name__)
 
 
 def read_scan(
-    path: str | Path, *, series: str | None = None, fill_gaps: bool = False, max_voxels: int = MAX_VOXELS
+    path: str | Path,
+    *,
+    series: str | None = None,
+    fill_gaps: bool = False,
+    max_voxels: int = MAX_VOXELS,
+    apart: bool = False,
 ) -> Scan:
     """Read a CT.
 
@@ -30,6 +35,8 @@ def read_scan(
         series: which DICOM series, if there are several: UID, its beginning, number or description.
         fill_gaps: interpolate slices that are missing from a DICOM series instead of refusing it.
         max_voxels: a larger scan is refused by its header, before its voxels are read.
+        apart: read NRRD and MHA in a process of its own, which costs a third of a second: whatever a damaged file does
+            to their library, this process goes on.
 
     Returns:
         Voxels [X, Y, Z] in HU and in the file's own order: int16 where the file holds whole numbers, else float32.
@@ -44,15 +51,15 @@ def read_scan(
             from openvista.io.dicom.read import read_dicom
 
         return read_dicom(file, series=series, fill_gaps=fill_gaps, max_voxels=max_voxels)
-    raw = _read_raw(file, max_voxels)
+    raw = _read_raw(file, max_voxels, apart)
     grid = make_grid(file, raw.values.shape, raw.affine)
     return Scan(to_hu(file, raw), grid, scan_name(file), file, raw.geometry)
 
 
 def read_labels(
-    path: str | Path, *, scan_grid: Grid | None = None, max_voxels: int = MAX_VOXELS
+    path: str | Path, *, scan_grid: Grid | None = None, max_voxels: int = MAX_VOXELS, apart: bool = False
 ) -> tuple[NDArray[np.unsignedinteger], Grid]:
-    """Read a label map of at most so many voxels.
+    """Read a label map of at most so many voxels; ``apart`` as for :func:`read_scan`.
 
     Args:
         path: an image file, or a DICOM segmentation or RT structure set.
@@ -71,11 +78,13 @@ def read_labels(
     if not image_suffix(file):
         found = _read_dicom_labels(file, scan_grid, max_voxels)
         return found.labels, found.grid
-    raw = _read_raw(file, max_voxels)
+    raw = _read_raw(file, max_voxels, apart)
     return to_labels(file, raw), make_grid(file, raw.values.shape, raw.affine)
 
 
-def read_segmentation(path: str | Path, *, scan_grid: Grid | None = None, max_voxels: int = MAX_VOXELS) -> Segmentation:
+def read_segmentation(
+    path: str | Path, *, scan_grid: Grid | None = None, max_voxels: int = MAX_VOXELS, apart: bool = False
+) -> Segmentation:
     """Read a label map of at most so many voxels, with its names, colours and provenance.
 
     Names come from the file itself, otherwise from the ``.json`` beside it; an id without a name is "label <id>".
@@ -87,7 +96,7 @@ def read_segmentation(path: str | Path, *, scan_grid: Grid | None = None, max_vo
     file = find_image(path)
     if not image_suffix(file):
         return _read_dicom_labels(file, scan_grid, max_voxels)
-    labels, grid = read_labels(file, max_voxels=max_voxels)
+    labels, grid = read_labels(file, max_voxels=max_voxels, apart=apart)
     side = _read_sidecar(sidecar_path(file))
     table = _read_table(file) or _table_of(side)
     names = {key: f"label {key}" for key in present_ids(labels)} | table.names
@@ -102,11 +111,15 @@ def _read_dicom_labels(file: Path, scan_grid: Grid | None, max_voxels: int) -> S
     return read_dicom_labels(file, scan_grid, max_voxels=max_voxels)
 
 
-def _read_raw(file: Path, max_voxels: int) -> RawImage:
+def _read_raw(file: Path, max_voxels: int, apart: bool) -> RawImage:
     if image_suffix(file) in NIFTI_SUFFIXES:
         from openvista.io.nifti import read_nifti
 
         return read_nifti(file, max_voxels)
+    if apart:
+        from openvista.io.apart import read_itk_apart
+
+        return read_itk_apart(file, max_voxels)
     from openvista.io.itk import read_itk
 
     return read_itk(file, max_voxels)

@@ -132,7 +132,7 @@ def do_jobs(
 def _do(job: SupervoxelJob, settings: JobSettings, step: Callable[[Progress], None]) -> JobOutcome:
     step(Progress("prepare", 0, 1))
     try:
-        scan = read_scan(job.image, series=settings.series, fill_gaps=settings.fill_gaps)
+        scan = read_scan(job.image, series=settings.series, fill_gaps=settings.fill_gaps, apart=True)
         if not settings.overwrite and is_made(job.target, scan, provenance(settings.source, settings.clustering)):
             if settings.preview and not picture_path(job.target).exists():
                 write_picture(replace(read_segmentation(job.target), scan=scan), picture_path(job.target))

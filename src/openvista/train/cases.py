@@ -96,7 +96,7 @@ def load_case(case: AnyCase, preset: Preset, use: LabelUse) -> TrainingCase:
         DataListError: a map is not on the grid of its image.
         ScanError: a file cannot be read.
     """
-    scan = read_scan(case.image)
+    scan = read_scan(case.image, apart=True)
     prepared = prepare(scan, preset.spacing, preset.hu_window)
     labels_XYZ = torch.zeros(prepared.grid.shape, dtype=torch.int16)
     manual: frozenset[int] = frozenset()
@@ -180,7 +180,7 @@ def some_voxels(mask_XYZ: Tensor) -> Tensor:
 
 def _labels(path: Path, scan_grid: Grid) -> Tensor:
     """A map on the scan's grid, int32."""
-    labels, grid = read_labels(path, scan_grid=scan_grid)
+    labels, grid = read_labels(path, scan_grid=scan_grid, apart=True)
     if not grid.matches(scan_grid, tolerance_mm=0.1):
         raise DataListError(f"{path} is not on the grid of its image: resample it, or run openvista datalist check")
     return torch.as_tensor(labels.astype(np.int32))

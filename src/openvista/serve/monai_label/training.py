@@ -161,7 +161,7 @@ def make_list(datastore: Datastore, folder: Path, vocabulary: Vocabulary) -> tup
     numbers: dict[str, int] = {}
     cases = []
     for image_id, image, label, info in datastore.pairs():
-        found = read_segmentation(label)
+        found = read_segmentation(label, apart=True)
         names = _names(found, info)
         target = folder / f"{image_id}.nii.gz"
         annotated = frozenset(numbers.setdefault(name.casefold(), len(numbers) + 1) for name in names.values())

@@ -238,7 +238,7 @@ def _shown(case: AnyCase, listed: DataList) -> str:
 
 
 def _merged(case: Case, groups: Mapping[int, list[int]], names: Mapping[int, str], target: Path) -> Case:
-    labels, grid = read_labels(case.label)
+    labels, grid = read_labels(case.label, apart=True)
     merged = np.zeros(labels.shape, np.uint16)
     for kept, values in groups.items():
         merged[np.isin(labels, values)] = kept

@@ -101,7 +101,7 @@ def measure_case(case: Case, classes: Mapping[int, int]) -> CaseSizes:
     Raises:
         ScanError: the label map cannot be read.
     """
-    labels, grid = read_labels(case.label)
+    labels, grid = read_labels(case.label, apart=True)
     thickness: dict[int, float] = {}
     in_pieces = set()
     for class_id in sorted(set(classes.values())):
