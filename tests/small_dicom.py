@@ -46,6 +46,17 @@ IDENTIFIERS = {
 }
 """What must never appear in a log, a table or a file without being asked for."""
 
+SHAPE = (40, 36, 9)
+SPACING = (0.8, 1.1, 2.5)
+ACQUISITIONS = {
+    "axial": np.diag([-1.0, -1.0, 1.0]),
+    "feet first": np.diag([1.0, -1.0, -1.0]),
+    "prone": np.diag([1.0, 1.0, 1.0]),
+    "coronal": np.array([[-1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]]),
+    "sagittal": np.array([[0, 0, 1.0], [-1.0, 0, 0], [0, -1.0, 0]]),
+}
+"""Directions of row, column and slice in RAS, as columns of a matrix; "oblique" is added below."""
+
 _LPS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -132,12 +143,20 @@ def rotation(degrees: tuple[float, float, float]) -> NDArray[np.float64]:
     return turned
 
 
+def affine_of(directions: NDArray[np.float64], spacing: tuple[float, float, float] = SPACING) -> NDArray[np.float64]:
+    """Voxels of a spacing along these directions, from a place of no meaning."""
+    affine = np.eye(4)
+    affine[:3, :3] = directions * spacing
+    affine[:3, 3] = (20, 30, -40)
+    return affine
+
+
 def phantom(affine: NDArray[np.float64], shape: tuple[int, int, int], mark: NDArray[np.float64]) -> NDArray[np.int16]:
     """[X, Y, Z] HU that only depend on where a voxel lies: a smooth ramp, and 1500 HU within 6 mm of ``mark`` (RAS)."""
     voxels = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
     points = voxels @ affine[:3, :3].T + affine[:3, 3]
     hu = 3.0 * points[..., 0] - 2.0 * points[..., 1] + 5.0 * points[..., 2]
-    hu[np.linalg.norm(points - mark, axis=-1) < 6] = 1500
+    hu[np.linalg.norm(points - mark, axis=-1) < 6.05] = 1500
     return np.rint(hu).astype(np.int16)
 
 
@@ -258,3 +277,11 @@ def _recompress(file: Path) -> None:
     whole["PixelData"] = dcmread(file)["PixelData"]
     whole.file_meta.TransferSyntaxUID = JPEGLosslessSV1
     whole.save_as(file, enforce_file_format=True)
+
+
+ACQUISITIONS["oblique"] = rotation((25, -12, 8)) @ ACQUISITIONS["axial"]
+AXIAL = affine_of(ACQUISITIONS["axial"])
+FAR = np.array([1e6, 0, 0])
+"""A mark that is in no picture."""
+VOLUME = phantom(AXIAL, SHAPE, AXIAL[:3, :3] @ (20, 18, 4) + AXIAL[:3, 3])
+"""What :data:`AXIAL` shows, with a mark in its middle."""

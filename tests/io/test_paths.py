@@ -18,6 +18,10 @@ from openvista.io.paths import sidecar_path
         ("a.seg.nrrd", "a"),
         ("x.mha", "x"),
         ("folder", "folder"),
+        ("IM0001.dcm", "IM0001"),
+        ("1.2.840.113704", "1.2.840.113704"),
+        ("disc/DICOMDIR", "disc"),
+        ("case.zip", "case"),
         (".nii", ".nii"),
     ],
 )

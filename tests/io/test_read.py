@@ -162,16 +162,22 @@ def test_folders(tmp_path: Path) -> None:
     refuse(folder, "holds 2 images")
 
 
-def test_dicom_is_named(tmp_path: Path) -> None:
+def test_dicom_that_holds_no_image(tmp_path: Path) -> None:
     folder = tmp_path / "series"
     folder.mkdir()
     (folder / "IM0001").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 100)
-    refuse(folder, "dcm2niix")
-    refuse(folder / "IM0001", "dcm2niix")
     (tmp_path / "slice.dcm").write_bytes(b"x")
-    refuse(tmp_path / "slice.dcm", "dcm2niix")
     (tmp_path / "series.zip").write_bytes(b"PK")
-    refuse(tmp_path / "series.zip", "dcm2niix")
+    for path, words in {
+        folder: "no DICOM image",
+        folder / "IM0001": "no DICOM image",
+        tmp_path / "slice.dcm": "no DICOM image",
+        tmp_path / "series.zip": "not a readable zip",
+    }.items():
+        with pytest.raises(ScanError, match=words):
+            read_scan(path)
+        with pytest.raises(ScanError, match="not a label map"):
+            read_labels(path)
 
 
 def test_no_regular_file(tmp_path: Path) -> None:

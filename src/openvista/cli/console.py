@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,13 @@ def set_up_logging(verbose: int, quiet: bool) -> None:
     logging.basicConfig(level=level, format="openvista: %(message)s", stream=sys.stderr, force=True)
     for noisy in ("nibabel", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    silence_pydicom()
+
+
+def silence_pydicom() -> None:
+    """It says of every odd value in a header what the value is: nobody's log should hold that."""
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pydicom")
 
 
 def error_console() -> Console:

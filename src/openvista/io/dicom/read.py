@@ -12,10 +12,10 @@ from pydicom import Dataset
 from openvista.dicom_slices import DicomSlice, DicomSlices
 from openvista.errors import ScanError
 from openvista.geometry.grid import Float3, triple
+from openvista.io.dicom.file_set import unpacked
 from openvista.io.dicom.instances import Frame
 from openvista.io.dicom.pixels import AIR_HU, drop_pixels, frames_in_hu, open_pixels
 from openvista.io.dicom.series import choose_series, find_series
-from openvista.io.dicom.sources import unpacked
 from openvista.io.dicom.stack import Stack, stack_of
 from openvista.io.paths import scan_name
 from openvista.io.raw import MAX_VOXELS, check_finite, check_header, make_grid

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from openvista.errors import ScanError
+from openvista.io.dicom.file_set import files_at
 from openvista.io.dicom.instances import Frame, Instance, read_instance
-from openvista.io.dicom.sources import files_at
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Series:
 
 
 def find_series(path: Path) -> list[Series]:
-    """What a folder and all below it, a DICOMDIR or a file holds; a zip is first ``sources.unpacked``.
+    """What a folder and all below it, a DICOMDIR or a file holds; a zip is first ``file_set.unpacked``.
 
     One file of a classic series means the series: the files of that series in the same folder.
 
