@@ -35,7 +35,7 @@ def synthesise(
             "Slicer. Once for all maps, or once for each.",
         ),
     ] = None,
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many; the maps take turns.")] = 4,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many; the maps take turns.")] = 4,
     spacing: Annotated[float, typer.Option(min=0.5, max=10, help="Voxel size in mm.")] = 2.0,
     strength: Annotated[
         float, typer.Option(min=0, max=2, help="How far anatomy may leave the maps; 0: exactly as they are.")

@@ -30,13 +30,13 @@ def read_dicom_labels(path: Path, grid: Grid | None, *, max_voxels: int = MAX_VO
     if not path.is_file():
         raise ScanError(f"{path}: not a label map; give the file of a DICOM segmentation or RT structure set")
     try:
-        kind = UID(dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True).SOPClassUID)
+        kind = UID(dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True).get("SOPClassUID", ""))
     except (OSError, *UNREADABLE) as error:
         raise ScanError(f"{path}: not a DICOM file that can be read: {first_line(error)}") from error
     if kind in SEG_CLASSES:
         return read_seg(path, grid, max_voxels=max_voxels)
     if kind != RTSTRUCT_STORAGE:
-        raise ScanError(f"{path}: is DICOM {kind.name}, which holds no labels; give a segmentation or structure set")
+        raise ScanError(f"{path}: is DICOM {kind.name or 'without a class'}, which holds no labels; give a segmentation or structure set")
     if grid is None:
         raise ScanError(f"{path}: an RT structure set holds contours, no voxels: it is read with its scan only")
     return read_rtstruct(path, grid)
