@@ -17,6 +17,7 @@ from openvista.errors import OpenVistaError, PromptError
 from openvista.network import Preset, build
 from openvista.weights import ModelCard
 from openvista.weights.store import save_model
+from small_dicom import write_series
 
 PRESET = Preset(
     name="tiny", filters=8, blocks_per_level=(1, 1), window=(16, 16, 16), spacing=(2.0, 2.0, 2.0), class_rows=140
@@ -73,6 +74,30 @@ def test_a_click_in_a_real_process(folder, tmp_path):
     assert described["labels"] == {"133": "lesion"}
     assert described["prompts"]["objects"][0]["clicks"] == [[10.0, 9.0, 8.0, True]]
     assert read(tmp_path / "out.nii.gz").shape == SHAPE
+
+
+@pytest.mark.parametrize("command", ["segment", "click"])
+def test_a_dicom_series_gives_what_its_nifti_twin_gives(command, folder, tmp_path):
+    image = nib.load(folder / "ct.nii.gz")
+    for name, number in (("first", 4), ("second", 7)):
+        files = write_series(tmp_path / "study" / name, read(folder / "ct.nii.gz"), image.affine, SeriesNumber=number)
+    files[6].unlink()
+
+    def do(scan, target, *options):
+        asked = ["--class", "1"] if command == "segment" else ["--at", "10,9,8", "--new", "lesion", "--no-grow"]
+        words = [command, scan, "-m", folder / "tiny", "-d", "cpu", *asked, "-q", "-o", tmp_path / target, *options]
+        return CliRunner().invoke(app, [str(word) for word in words])
+
+    assert do(folder / "ct.nii.gz", "nifti.nii.gz").exit_code == 0
+    assert do(tmp_path / "study", "dicom.nii.gz", "--series", "4").exit_code == 0
+    ours, twin = nib.load(tmp_path / "dicom.nii.gz"), nib.load(tmp_path / "nifti.nii.gz")
+    assert np.array_equal(ours.dataobj, twin.dataobj)
+    assert np.allclose(ours.affine, twin.affine)
+    assert "holds 2 CT series" in str(do(tmp_path / "study", "x.nii.gz").exception)
+    assert "1 slice is missing" in str(do(tmp_path / "study", "x.nii.gz", "--series", "7").exception)
+    assert not (tmp_path / "x.nii.gz").exists()
+    assert do(tmp_path / "study", "filled.nii.gz", "--series", "7", "--fill-gaps").exit_code == 0
+    assert nib.load(tmp_path / "filled.nii.gz").shape == SHAPE
 
 
 def test_a_click_outside_writes_nothing_and_says_why(run, tmp_path):

@@ -2,10 +2,12 @@
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from openvista.datalist import check_datalist, read_datalist, report_content, structure_rows, usable_part
+from small_dicom import write_series
 
 
 @pytest.fixture
@@ -49,6 +51,18 @@ def test_a_sound_list_has_no_problem(folder):
     assert (report.usable, whole(report), [one.problems for one in report.cases]) == (True, [], [()] * 4)
     assert [one.part for one in report.cases] == ["training"] * 3 + ["testing"]
     assert report.cases[0].volumes_ml == pytest.approx({1: 4 * 0.036, 2: 4 * 0.036})
+
+
+def test_an_image_may_be_the_folder_of_a_series(folder):
+    image = nib.load(folder / "b.nii.gz")
+    write_series(folder / "b", np.asarray(image.dataobj), image.affine)
+    report = check(folder, training=[entry("a"), {"image": "b", "label": "b_seg.nii.gz"}])
+    assert (report.usable, problems(report)) == (True, [])
+    assert [case.name for case in read_datalist(folder / "list.json").training] == ["a", "b"]
+    (folder / "b" / "IM0002.dcm").unlink()
+    assert problems(check(folder, training=[entry("a"), {"image": "b", "label": "b_seg.nii.gz"}])) == [
+        ("unreadable", True)
+    ]
 
 
 def test_a_missing_file(folder):

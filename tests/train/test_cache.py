@@ -1,5 +1,6 @@
 """Prepared cases on disk: the same tensors back, found again, made anew when anything they depend on changes."""
 
+import itertools
 import os
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from tiny_training import TINY
 
 from openvista.datalist import read_datalist
 from openvista.errors import OutputError
-from openvista.train.cache import cached_case, case_key
+from openvista.train.cache import cached_case, case_key, file_key
 from openvista.train.cases import KnownRange, LabelUse, TrainingCase
 
 USE = LabelUse({1: 133, 2: 134})
@@ -67,6 +68,18 @@ def test_the_key_depends_on_all_that_matters(tiny_list):
     os.utime(case.image, ns=(1, 1))
     others.append(case_key(case, TINY, USE))
     assert len({key, *others}) == 1 + len(others)
+
+
+def test_the_key_of_a_series_depends_on_its_slices(tmp_path):
+    folder = tmp_path / "series" / "below"
+    folder.mkdir(parents=True)
+    (folder / "IM1").write_bytes(b"12")
+    keys = [file_key(tmp_path / "series")]
+    (folder / "IM1").write_bytes(b"123")
+    keys.append(file_key(tmp_path / "series"))
+    os.utime(folder / "IM1", ns=(1, 1))
+    keys.append(file_key(tmp_path / "series"))
+    assert all(one != other for one, other in itertools.combinations(keys, 2))
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):

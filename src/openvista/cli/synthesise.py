@@ -53,7 +53,7 @@ def synthesise(
 
       openvista synthesise segmentation.seg.nrrd -o synthetic/
 
-      openvista synthesise s0327.nii.gz s0328.nii.gz --names labels.json -n 10 --seed 7 -o synthetic/
+      openvista synthesise s0327.nii.gz s0328.nii.gz --names labels.json --count 10 --seed 7 -o synthetic/
     """
     set_up_logging(verbose, quiet)
     if names and len(names) not in (1, len(maps)):

@@ -138,7 +138,8 @@ def _judge_gaps(
     sign = normal["xyz".index(axis)] if axis else 1.0
     shown = ", ".join(f"{where}{sign * place:.4g} mm" for place in along[:5]) + (", ..." if len(missing) > 5 else "")
     along_normal = "" if axis else " along the normal"
-    found = f"{path}: {len(missing)} slices are missing, at {shown}{along_normal}"
+    count = "1 slice is" if len(missing) == 1 else f"{len(missing)} slices are"
+    found = f"{path}: {count} missing, at {shown}{along_normal}"
     if not fill_gaps:
         raise ScanError(f"{found}; get the whole series, or have them interpolated with --fill-gaps")
     logger.warning("%s: interpolated", found)
