@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from small_dicom import write_series
 from viewer import read_nifti
 
 
@@ -30,6 +31,21 @@ def test_a_class_is_segmented_seen_measured_and_exported(viewer, example_ct):
     assert np.count_nonzero(expected.dataobj) == row["voxels"] > 0
     np.testing.assert_array_equal(np.asanyarray(exported.dataobj), np.asanyarray(expected.dataobj))
     np.testing.assert_allclose(exported.affine, nib.load(example_ct).affine, atol=1e-3)
+
+
+def test_a_dicom_folder_is_opened(viewer, small_ct, tmp_path):
+    image = nib.load(small_ct)
+    hu = np.asarray(image.dataobj).astype(np.int16)
+    write_series(tmp_path / "study" / "CT", hu, image.affine)
+    (tmp_path / "study" / "DICOMDIR").write_bytes(b"names what is not there")
+    (tmp_path / "study" / "viewer.exe").write_bytes(b"as on a disc from a hospital")
+    viewer.page.wait_for_selector("dialog[open]")
+    viewer.page.set_input_files("#open-folder", str(tmp_path / "study"))
+    viewer.wait_for_picture()
+    voxel, value, _ = viewer.place()
+    kept = viewer.scan()
+    assert (kept["name"], kept["shape"]) == ("study", list(hu.shape))
+    assert abs(value - hu[voxel]) <= 1
 
 
 def test_a_click_adds_and_undo_removes(viewer, small_ct):

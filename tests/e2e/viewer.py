@@ -94,6 +94,11 @@ class Viewer:
         assert answer.ok, answer.text()
         return answer
 
+    def scan(self) -> dict[str, Any]:
+        """The server's answer about this session's scan."""
+        scan_id = self.api().json()["scan_id"]
+        return dict(self.page.request.get(f"{self._address}/api/v1/scans/{scan_id}").json())
+
     def objects(self) -> dict[str, dict[str, Any]]:
         return {one["name"]: one for one in self.api().json()["objects"]}
 
