@@ -5,8 +5,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from small_dicom import write_series
 from viewer import read_nifti
+
+from small_dicom import write_series
 
 
 def test_a_class_is_segmented_seen_measured_and_exported(viewer, example_ct):

@@ -81,12 +81,21 @@ class Client:
         asked = {"query": query} | ({"model": model} if model else {})
         return list(self._transport.json("GET", f"{_API}/classes", params=asked)["classes"])
 
-    def upload(self, path: str | Path | Sequence[str | Path], name: str | None = None) -> RemoteScan:
+    def upload(
+        self,
+        path: str | Path | Sequence[str | Path],
+        name: str | None = None,
+        *,
+        series: str | None = None,
+        fill_gaps: bool = False,
+    ) -> RemoteScan:
         """Send a scan.
 
         Args:
-            path: NIfTI, NRRD, MHA or zip; or a folder of slices, or these slices.
+            path: NIfTI, NRRD or MHA; or DICOM as a zip, a multi-frame file, a folder with all below it, or its slices.
             name: what to call it.
+            series: which DICOM series, if there are several: UID or its beginning, number, description.
+            fill_gaps: interpolate slices that are missing from a DICOM series.
 
         Raises:
             ScanError: there is no such file.
@@ -99,16 +108,23 @@ class Client:
                     files.append(("file", (file.name, opened.enter_context(file.open("rb")))))
                 except OSError as error:
                     raise ScanError(f"{file}: cannot be read: {error.strerror}; check the path") from None
-            data = {"name": name} if name else None
+            data = {"name": name, "series": series, "fill_gaps": "true" if fill_gaps else None}
+            data = {key: value for key, value in data.items() if value}
             return _scan(self._transport.json("POST", f"{_API}/scans", files=files, data=data))
 
-    def register(self, path: str, name: str | None = None) -> RemoteScan:
+    def register(
+        self, path: str, name: str | None = None, *, series: str | None = None, fill_gaps: bool = False
+    ) -> RemoteScan:
         """Use a scan that lies on the server, under a folder it allows."""
-        return _scan(self._transport.json("POST", f"{_API}/scans/from-path", json={"path": path, "name": name}))
+        asked = {"path": path, "name": name, "series": series, "fill_gaps": fill_gaps}
+        return _scan(self._transport.json("POST", f"{_API}/scans/from-path", json=asked))
 
-    def fetch(self, url: str, name: str | None = None) -> RemoteScan:
+    def fetch(
+        self, url: str, name: str | None = None, *, series: str | None = None, fill_gaps: bool = False
+    ) -> RemoteScan:
         """Have the server fetch a scan from a host it allows."""
-        return _scan(self._transport.json("POST", f"{_API}/scans/from-url", json={"url": url, "name": name}))
+        asked = {"url": url, "name": name, "series": series, "fill_gaps": fill_gaps}
+        return _scan(self._transport.json("POST", f"{_API}/scans/from-url", json=asked))
 
     def scans(self) -> list[RemoteScan]:
         """This owner's scans, newest first."""
@@ -147,7 +163,7 @@ def _files(path: str | Path | Sequence[str | Path]) -> list[Path]:
     path = Path(path)
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+    found = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
     if not found:
         raise ScanError(f"{path}: the folder is empty; give one with the slices of a series")
     return found
