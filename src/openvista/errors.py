@@ -5,6 +5,7 @@
     OpenVistaError                 base of all; exit code 1: we failed
     └── InputError                 what the user gave is wrong; exit code 2
         ├── ScanError              the image file cannot be read, or is not a 3D CT
+        │   ├── SeveralSeriesError DICOM: which series is meant?
         │   └── TooLargeError      it holds more than is taken
         ├── GridError              shape or affine are unusable, or two grids differ
         ├── AnatomyError           a class name or id nobody knows
@@ -41,6 +42,19 @@ class InputError(OpenVistaError):
 
 class ScanError(InputError):
     """The image file is missing, unreadable, not 3D, empty or holds unusable values."""
+
+
+class SeveralSeriesError(ScanError):
+    """There are several series that could be meant.
+
+    Args:
+        message: one line, with what there is.
+        choices: {what to ask for: what it is}.
+    """
+
+    def __init__(self, message: str, choices: dict[str, str]) -> None:
+        super().__init__(message)
+        self.choices = choices
 
 
 class TooLargeError(ScanError):
@@ -126,10 +140,20 @@ class ServiceError(InputError):
         status: of HTTP, 400..599.
         code: stable short name, for programs.
         retry_after: seconds after which asking again may help; ``None`` when it does not.
+        choices: {value: meaning} of which one has to be given; ``None`` where there is nothing to choose.
     """
 
-    def __init__(self, message: str, *, status: int = 422, code: str = "input", retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 422,
+        code: str = "input",
+        retry_after: int | None = None,
+        choices: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.choices = choices

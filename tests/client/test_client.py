@@ -10,11 +10,12 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from serving import Running, ct_file, make_model, running
+from serving import AFFINE, SHAPE, Running, ct_file, make_model, running
 
 from openvista.client import Client
 from openvista.errors import OutputError, ScanError, ServiceError
 from openvista.io import read_segmentation
+from small_dicom import FAR, phantom, write_series
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,19 @@ def test_progress_is_told_and_the_result_is_the_same(client, ct):
     other.segment("all")
     assert np.array_equal(session.labels, other.labels)
     assert all(step.total >= step.done for step in told)
+
+
+def test_one_series_of_a_folder_is_sent(client, tmp_path):
+    for number in (4, 7):
+        write_series(
+            tmp_path / "study" / str(number), phantom(AFFINE, SHAPE, FAR) + number, AFFINE, SeriesNumber=number
+        )
+    with pytest.raises(ServiceError) as refused:
+        client.upload(tmp_path / "study")
+    assert refused.value.code == "several-series"
+    scans = [client.upload(tmp_path / "study", series=series) for series in ("4", *refused.value.choices)]
+    assert [scan.shape for scan in scans] == [SHAPE] * 3
+    assert [scan.name for scan in scans] == ["series-4", "series-4", "series-7"]
 
 
 def test_a_session_goes_on_from_its_file(client, ct, tmp_path):

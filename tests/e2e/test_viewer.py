@@ -49,6 +49,21 @@ def test_a_dicom_folder_is_opened(viewer, small_ct, tmp_path):
     assert abs(value - hu[voxel]) <= 1
 
 
+def test_one_of_several_series_is_chosen(viewer, small_ct, tmp_path):
+    image = nib.load(small_ct)
+    hu = np.asarray(image.dataobj).astype(np.int16)
+    for number in (4, 7):
+        write_series(tmp_path / "study" / str(number), hu + number, image.affine, SeriesNumber=number)
+    viewer.page.wait_for_selector("dialog[open]")
+    viewer.page.set_input_files("#open-folder", str(tmp_path / "study"))
+    viewer.page.wait_for_selector(".series-dialog[open]")
+    assert viewer.page.locator("[data-series]").count() == 2
+    viewer.page.locator("[data-series]", has_text="7: CT").click()
+    viewer.wait_for_picture()
+    voxel, value, _ = viewer.place()
+    assert abs(value - hu[voxel] - 7) <= 1
+
+
 def test_a_click_adds_and_undo_removes(viewer, small_ct):
     if not viewer.can_click():
         pytest.skip("the served model answers classes only")

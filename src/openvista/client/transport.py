@@ -83,7 +83,8 @@ def refusal(answer: "httpx.Response") -> ServiceError:
         content = {}
     content = content if isinstance(content, dict) else {}
     detail = str(content.get("detail") or f"the server answers {answer.status_code}")
-    return ServiceError(detail, status=answer.status_code, code=str(content.get("code") or "http"))
+    code, choices = str(content.get("code") or "http"), content.get("choices")
+    return ServiceError(detail, status=answer.status_code, code=code, choices=choices)
 
 
 def _pause(headers: Mapping[str, str]) -> float:

@@ -47,10 +47,13 @@ _MEANINGS = {
 }
 
 
-def problem(status: int, code: str, detail: str, retry_after: float | None = None) -> Response:
+def problem(
+    status: int, code: str, detail: str, retry_after: float | None = None, choices: dict[str, str] | None = None
+) -> Response:
     """The answer for one refusal."""
     headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
-    return JSONResponse({"detail": detail, "code": code}, status, headers)
+    content = {"detail": detail, "code": code} | ({"choices": choices} if choices else {})
+    return JSONResponse(content, status, headers)
 
 
 def describe(error: OpenVistaError) -> tuple[int, str, str, float | None]:
@@ -76,7 +79,7 @@ def install(app: FastAPI) -> None:
         status, code, detail, retry_after = describe(error)
         if status >= 500 and not isinstance(error, ServiceError):  # those are answers we chose, such as "starting"
             logger.error("%s", type(error).__name__, exc_info=error)
-        return problem(status, code, detail, retry_after)
+        return problem(status, code, detail, retry_after, getattr(error, "choices", None))
 
     @app.exception_handler(RequestValidationError)
     async def schema(_: Request, error: RequestValidationError) -> Response:

@@ -114,7 +114,8 @@ class Sandbox:
         answer: dict[str, Any] = json.loads(Path(request.output, ANSWER_FILE).read_text(encoding="utf-8"))
         if "problem" in answer:
             message = _without_folders(answer["problem"], request)
-            raise ServiceError(message, status=answer["status"], code=answer["code"])
+            choices = answer.get("choices")
+            raise ServiceError(message, status=answer["status"], code=answer["code"], choices=choices)
         return dict(answer["facts"])
 
     def _ask(self, line: str, seconds: float) -> int | None:

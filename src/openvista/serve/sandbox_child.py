@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from openvista.errors import InputError, ServiceError, TooLargeError
+from openvista.errors import InputError, ServiceError, SeveralSeriesError, TooLargeError
 from openvista.io.paths import image_suffix
 from openvista.io.zipped import unpack
 
@@ -95,6 +95,8 @@ def _answer(request: ParseRequest) -> int:
         answer: dict[str, Any] = {"facts": _parse(request)}
     except ServiceError as error:
         answer = {"status": error.status, "code": error.code, "problem": str(error)}
+    except SeveralSeriesError as error:
+        answer = {"status": 422, "code": "several-series", "problem": str(error), "choices": error.choices}
     except TooLargeError as error:
         answer = {"status": 413, "code": "too-large", "problem": str(error)}
     except InputError as error:

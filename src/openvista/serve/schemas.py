@@ -43,6 +43,9 @@ class Problem(BaseModel):
 
     detail: str = Field(description="one line: what is wrong and what to do")
     code: str = Field(description="stable short name, for programs")
+    choices: Annotated[
+        dict[str, str] | None, Field(description="with code several-series: what to give as `series`, and what each is")
+    ] = None
 
 
 class ModelInfo(BaseModel):

@@ -70,6 +70,10 @@ def test_one_of_several_series_is_chosen(server, series, tmp_path):
     refused = server.http.post("/api/v1/scans", files=parts)
     assert refused.status_code == 422
     assert "holds 2 CT series" in refused.json()["detail"]
+    assert refused.json()["code"] == "several-series"
+    first, second = refused.json()["choices"].items()
+    assert first[1].startswith("3: CT 'made up', 13 x 15 x 16")
+    assert np.array_equal(kept_voxels(server, send(server, series + other, series=second[0])), VOLUME + 100)
     assert not any(value in refused.text for value in IDENTIFIERS.values())
     info = send(server, series + other, series="7")
     assert np.array_equal(kept_voxels(server, info), VOLUME + 100)

@@ -17,12 +17,15 @@ export const api = {
   scans: async () => (await json<{ scans: ScanInfo[] }>(`${ROOT}/scans`)).scans,
   scan: (id: string) => json<ScanInfo>(`${ROOT}/scans/${encodeURIComponent(id)}`),
   removeScan: (id: string) => request(`${ROOT}/scans/${encodeURIComponent(id)}`, { method: 'DELETE' }),
-  scanFromPath: (path: string) => json<ScanInfo>(`${ROOT}/scans/from-path`, withBody('POST', { path })),
-  scanFromUrl: (url: string) => json<ScanInfo>(`${ROOT}/scans/from-url`, withBody('POST', { url })),
+  scanFromPath: (path: string, series: string | null) =>
+    json<ScanInfo>(`${ROOT}/scans/from-path`, withBody('POST', { path, series })),
+  scanFromUrl: (url: string, series: string | null) =>
+    json<ScanInfo>(`${ROOT}/scans/from-url`, withBody('POST', { url, series })),
 
-  sendScan(files: File[], name: string, report: Report): Promise<ScanInfo> {
+  sendScan(files: File[], name: string, series: string | null, report: Report): Promise<ScanInfo> {
     const form = new FormData();
     if (name) form.append('name', name);
+    if (series) form.append('series', series);
     for (const file of files) form.append('file', file, file.name);
     return upload(`${ROOT}/scans`, form, report);
   },

@@ -7,11 +7,14 @@ const LONGEST_WAIT_S = 10;
 export class ApiError extends Error {
   readonly code: string;
   readonly status: number;
+  /** What can be asked for instead, and what each is; empty where there is nothing to choose. */
+  readonly choices: Record<string, string>;
 
-  constructor(message: string, code: string, status: number) {
+  constructor(message: string, code: string, status: number, choices: Record<string, string> = {}) {
     super(message);
     this.code = code;
     this.status = status;
+    this.choices = choices;
   }
 }
 
@@ -80,8 +83,10 @@ async function refusal(answer: Response): Promise<ApiError> {
 
 function problemOf(status: number, text: string): ApiError {
   try {
-    const { detail, code } = JSON.parse(text) as { detail: string; code: string };
-    return new ApiError(detail, code, status);
+    const { detail, code, choices } = JSON.parse(text) as {
+      detail: string; code: string; choices?: Record<string, string>;
+    };
+    return new ApiError(detail, code, status, choices);
   } catch {
     return new ApiError(`The server answered with status ${status}.`, 'status', status);
   }

@@ -1,8 +1,10 @@
 // From a file, a folder of DICOM slices, a path or an address to a scan on the screen with a session.
 
 import { api } from '../api/client.ts';
+import { ApiError } from '../api/http.ts';
 import type { ScanInfo, SessionInfo } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
+import { chooseSeries } from '../panels/series-dialog.ts';
 import type { View } from '../view/view.ts';
 import type { Jobs } from './jobs.ts';
 import type { Store } from './state.ts';
@@ -12,6 +14,17 @@ import type { Sync } from './sync.ts';
 const NOT_A_SLICE = /(^|\/)(\.|DICOMDIR$|Thumbs\.db$|desktop\.ini$)|\.(txt|xml|html?|pdf|jpe?g|png|exe|inf)$/i;
 const SESSION_FILE = /\.ovsession$/i;
 const MEGABYTE = 1024 * 1024;
+
+/** The scan; where it could be one of several series, that of the user's choice, or none. */
+async function chosen(open: (series: string | null) => Promise<ScanInfo>): Promise<ScanInfo | null> {
+  try {
+    return await open(null);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== 'several-series') throw error;
+    const series = await chooseSeries(error.choices);
+    return series === null ? null : open(series);
+  }
+}
 
 export class Opening {
   private readonly store: Store;
@@ -38,22 +51,25 @@ export class Opening {
       if (!files.length) throw new Error('There is no file in this folder that could be a DICOM slice.');
       this.checkSize(files);
       const what = folder || (files.length > 1 ? `${files.length} files` : (files[0] as File).name);
-      const scan = await api.sendScan(files, folder, (fraction) => this.tell(`Sending ${what}`, fraction));
-      await this.show(scan, null);
+      const scan = await chosen((series) =>
+        api.sendScan(files, folder, series, (fraction) => this.tell(`Sending ${what}`, fraction)));
+      if (scan) await this.show(scan, null);
     });
   }
 
   path(path: string): Promise<boolean> {
     return this.guarded(async () => {
       this.tell(`Opening ${path}`, null);
-      await this.show(await api.scanFromPath(path), null);
+      const scan = await chosen((series) => api.scanFromPath(path, series));
+      if (scan) await this.show(scan, null);
     });
   }
 
   url(url: string): Promise<boolean> {
     return this.guarded(async () => {
       this.tell('The server fetches the scan', null);
-      await this.show(await api.scanFromUrl(url), null);
+      const scan = await chosen((series) => api.scanFromUrl(url, series));
+      if (scan) await this.show(scan, null);
     });
   }
 

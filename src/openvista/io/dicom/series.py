@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from openvista.errors import ScanError
+from openvista.errors import ScanError, SeveralSeriesError
 from openvista.io.dicom.file_set import files_at
 from openvista.io.dicom.instances import Frame, Instance, read_instance
 
@@ -115,7 +115,8 @@ def choose_series(found: list[Series], wanted: str | None, path: Path) -> Series
         path: for messages.
 
     Raises:
-        ScanError: none or several are meant, with a list of what there is; or it cannot be segmented, and why.
+        SeveralSeriesError: several could be meant, or the one that is wanted is not among those there are.
+        ScanError: nothing there can be segmented, or not the one that is wanted, and why.
     """
     if wanted is not None:
         chosen = _matching(found, wanted)
@@ -124,7 +125,9 @@ def choose_series(found: list[Series], wanted: str | None, path: Path) -> Series
         volumes = [one for one in usable if one.is_volume]
         chosen = volumes if len(usable) > 1 and volumes else usable
     if len(chosen) != 1:
-        raise ScanError(f"{path}: {_why_not_one(found, chosen, wanted)}; there is {_listed(found)}")
+        message = f"{path}: {_why_not_one(found, chosen, wanted)}; there is {_listed(found)}"
+        choices = {one.key: one.describe() for one in chosen or found if not one.left_out}
+        raise SeveralSeriesError(message, choices) if choices else ScanError(message)
     if chosen[0].left_out:
         raise ScanError(f"{path}: {chosen[0].name} cannot be segmented: {chosen[0].left_out}")
     for one in found:
