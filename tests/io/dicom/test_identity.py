@@ -4,10 +4,11 @@ import re
 from dataclasses import replace
 
 import pytest
+from pydicom import Dataset
 from pydicom.uid import UID
 
 from openvista.errors import OutputError
-from openvista.io.dicom.identity import new_uid, source_headers
+from openvista.io.dicom.identity import add_identifiers, new_uid, source_headers
 from small_dicom import IDENTIFIERS
 from small_dicom_results import small_scan
 
@@ -21,13 +22,23 @@ def test_uids_are_valid_and_follow_from_their_parts():
 
 def test_headers_hold_what_is_needed_and_no_more(tmp_path):
     scan = small_scan(tmp_path / "ct", InstitutionName="Somewhere", PatientComments="told in confidence")
-    plain, kept = (source_headers(scan.dicom, scan.grid, keep) for keep in (False, True))
-    assert len(plain) == len(scan.dicom.slices)
-    text = "\n".join(map(str, plain))
+    headers = source_headers(scan.dicom, scan.grid)
+    text = "\n".join(map(str, headers))
     assert not any(value in text for value in (*IDENTIFIERS.values(), "Somewhere", "told in confidence"))
-    assert kept[0].PatientName == IDENTIFIERS["PatientName"]
-    assert kept[0].PatientComments == "told in confidence"
-    assert [header.SOPInstanceUID for header in plain] == [header.SOPInstanceUID for header in scan.dicom.headers]
+    assert [header.SOPInstanceUID for header in headers] == [header.SOPInstanceUID for header in scan.dicom.headers]
+    assert [header.ImagePositionPatient for header in headers] == [
+        pytest.approx(list(one.position), abs=1e-5) for one in scan.dicom.slices
+    ]
+
+
+def test_identifiers_are_the_scans_in_any_encoding(tmp_path):
+    scan = small_scan(
+        tmp_path / "ct", SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Ännchen", PatientAge="070Y"
+    )
+    result = Dataset()
+    add_identifiers(result, scan.dicom)
+    assert (result.PatientName, result.PatientAge) == ("Müller^Ännchen", "070Y")
+    assert "PatientWeight" not in result
 
 
 def test_a_series_without_uids_is_refused(tmp_path):
@@ -35,7 +46,7 @@ def test_a_series_without_uids_is_refused(tmp_path):
     for header in scan.dicom.headers:
         del header.StudyInstanceUID
     with pytest.raises(OutputError, match="no StudyInstanceUID"):
-        source_headers(scan.dicom, scan.grid, False)
+        source_headers(scan.dicom, scan.grid)
 
 
 def test_several_multi_frame_objects_are_refused(tmp_path):
@@ -45,4 +56,4 @@ def test_several_multi_frame_objects_are_refused(tmp_path):
         scan.dicom, headers=scan.dicom.headers * 2, slices=(first, *(replace(one, instance=1) for one in others))
     )
     with pytest.raises(OutputError, match="several multi-frame"):
-        source_headers(both, scan.grid, False)
+        source_headers(both, scan.grid)

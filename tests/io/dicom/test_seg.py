@@ -71,6 +71,13 @@ def test_identifiers_only_where_asked_for(result, tmp_path, keep):
     assert header.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
 
 
+@pytest.mark.filterwarnings("error")
+def test_odd_names_are_kept_and_quoted_in_no_warning(tmp_path):
+    result = labelled(small_scan(tmp_path / "ct", PatientName="JUSTONEPART"))
+    written(result, tmp_path, keep_identifiers=True)
+    assert dcmread(tmp_path / "seg.dcm").PatientName == "JUSTONEPART"
+
+
 def test_the_same_result_has_the_same_uids_and_another_one_has_others(result, tmp_path):
     first, again = written(result, tmp_path), written(result, tmp_path)
     other = labelled(result.scan, labels=np.where(result.labels == 1, 0, result.labels).astype(np.uint8))

@@ -57,8 +57,12 @@ def test_a_segmentation_of_something_else(result, tmp_path):
     assert not (tmp_path / "sr.dcm").exists()
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("keep", [False, True])
 def test_identifiers_only_where_asked_for(result, tmp_path, keep):
-    header = written(result, tmp_path, keep_identifiers=keep)
-    for keyword, value in IDENTIFIERS.items():
-        assert str(header[keyword].value) == (value if keep else ""), keyword
+    """Whatever the segmentation holds that it refers to."""
+    write_seg(tmp_path / "seg.dcm", result, keep_identifiers=True)
+    for seg in (None, tmp_path / "seg.dcm"):
+        header = written(result, tmp_path, seg=seg, keep_identifiers=keep)
+        for keyword, value in IDENTIFIERS.items():
+            assert str(header[keyword].value) == (value if keep else ""), keyword

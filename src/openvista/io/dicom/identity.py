@@ -1,15 +1,14 @@
 """Whom a DICOM object belongs to, what made it, and its UIDs."""
 
-import copy
 import uuid
 from collections.abc import Mapping
 
 from pydicom import Dataset
 from pydicom.valuerep import format_number_as_ds
 
-from openvista.dicom_slices import DicomSlices
+from openvista.dicom_slices import DicomSlice, DicomSlices
 from openvista.errors import OutputError
-from openvista.geometry.grid import Float3, Grid
+from openvista.geometry.grid import Grid
 from openvista.io.dicom.frames import original_slices
 from openvista.scan import Scan, Segmentation
 
@@ -28,6 +27,17 @@ STUDY_ATTRIBUTES = (
 )
 """Every object has them, if only empty (type 2 in PS3.3, C.7.1.1 and C.7.2.1)."""
 
+_FURTHER_ATTRIBUTES = (
+    "IssuerOfPatientID",
+    "OtherPatientIDsSequence",
+    "PatientBirthTime",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "StudyDescription",
+)
+"""What a PACS may show of patient and study, too."""
+
 _REFERENCES = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _COPIED = (
     *_REFERENCES,
@@ -36,10 +46,6 @@ _COPIED = (
     "PositionReferenceIndicator",
     "SliceThickness",
     "NumberOfFrames",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-    "DimensionOrganizationSequence",
-    "DimensionIndexSequence",
     "LossyImageCompression",
     "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
@@ -67,14 +73,12 @@ def new_uid(*parts: object) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, chr(0).join(map(str, parts))).int}"
 
 
-def source_headers(slices: DicomSlices, grid: Grid, keep_identifiers: bool) -> list[Dataset]:
-    """Headers of the original instances with what a result takes over, and no more.
+def source_headers(slices: DicomSlices, grid: Grid) -> list[Dataset]:
+    """Headers of the original instances with what a result refers to. What tells of the patient is there, but empty.
 
     Args:
         slices: of the scan.
         grid: of the scan.
-        keep_identifiers: with all that the first header says of patient and study. Without, its attributes are there
-            but empty, apart from UIDs.
 
     Returns:
         One per original slice, in their order; a single one for a multi-frame instance.
@@ -86,14 +90,12 @@ def source_headers(slices: DicomSlices, grid: Grid, keep_identifiers: bool) -> l
     instances = list(dict.fromkeys(one.instance for one in kept))
     if len(instances) > 1 and any("NumberOfFrames" in slices.headers[index] for index in instances):
         raise OutputError("a series of several multi-frame objects cannot take DICOM results: write nii.gz or seg.nrrd")
-    position_of = {one.instance: one.position for one in kept}
-    headers = [_reference(slices, index, position_of[index], grid) for index in instances]
-    for header in headers:
-        _add_study(header, slices.headers[instances[0]], keep_identifiers)
+    headers = [_reference(slices, index, grid) for index in instances]
     return headers
 
 
-def _reference(slices: DicomSlices, index: int, position: Float3, grid: Grid) -> Dataset:
+def _reference(slices: DicomSlices, index: int, grid: Grid) -> Dataset:
+    """UIDs and geometry of an instance; the geometry as the scan has it, so that all headers agree on it."""
     original, header = slices.headers[index], Dataset()
     for keyword in _COPIED:
         if keyword in original:
@@ -105,24 +107,49 @@ def _reference(slices: DicomSlices, index: int, position: Float3, grid: Grid) ->
     if not header.get("FrameOfReferenceUID"):
         header.FrameOfReferenceUID = new_uid("frame of reference", header.SeriesInstanceUID)
     header.Rows, header.Columns = slices.rows, slices.columns
-    if "NumberOfFrames" not in header:
-        header.ImageOrientationPatient = [format_number_as_ds(value) for value in slices.orientation]
-        header.ImagePositionPatient = [format_number_as_ds(float(value)) for value in position]
-        header.PixelSpacing = [format_number_as_ds(float(grid.spacing[axis])) for axis in (1, 0)]
-        header.SliceThickness = header.get("SliceThickness") or format_number_as_ds(float(grid.spacing[2]))
+    orientation, measures = Dataset(), Dataset()
+    orientation.ImageOrientationPatient = list(map(format_number_as_ds, slices.orientation))
+    measures.PixelSpacing = [format_number_as_ds(grid.spacing[1]), format_number_as_ds(grid.spacing[0])]
+    measures.SliceThickness = header.get("SliceThickness") or format_number_as_ds(grid.spacing[2])
+    header.SpecificCharacterSet = "ISO_IR 192"  # UTF-8: it holds every name
+    for keyword in STUDY_ATTRIBUTES:
+        setattr(header, keyword, "")
+    places = {one.frame: _place(one) for one in original_slices(slices) if one.instance == index}
+    if "NumberOfFrames" in header:
+        shared = Dataset()
+        shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
+        header.SharedFunctionalGroupsSequence = [shared]
+        header.PerFrameFunctionalGroupsSequence = [
+            _frame_group(places.get(frame, next(iter(places.values())))) for frame in range(int(header.NumberOfFrames))
+        ]
+    else:
+        for part in (orientation, measures, places[0]):
+            header.update(part)
     return header
 
 
-def _add_study(header: Dataset, original: Dataset, keep_identifiers: bool) -> None:
-    """Patient and study, all of it or empty; text in UTF-8, which holds every name."""
-    if keep_identifiers:
-        for element in original:
-            if element.tag not in header and element.tag.group in (0x0008, 0x0010, 0x0012, 0x0020, 0x0032):
-                header[element.tag] = copy.copy(element)
+def _place(one: DicomSlice) -> Dataset:
+    place = Dataset()
+    place.ImagePositionPatient = [format_number_as_ds(float(value)) for value in one.position]
+    return place
+
+
+def _frame_group(place: Dataset) -> Dataset:
+    """Of a frame; those that are no slice of the scan stay empty, so that their place does not matter."""
+    group = Dataset()
+    group.PlanePositionSequence = [place]
+    return group
+
+
+def add_identifiers(result: Dataset, slices: DicomSlices) -> None:
+    """Whose an object is, as the scan says it. Done last: highdicom quotes names that it finds odd in warnings."""
+    original = slices.headers[0]
     for keyword in STUDY_ATTRIBUTES:
-        value = header.get(keyword)
-        setattr(header, keyword, "" if value is None else str(value))
-    header.SpecificCharacterSet = "ISO_IR 192"
+        value = original.get(keyword)
+        setattr(result, keyword, "" if value is None else str(value))  # as text: names remember another encoding
+    for keyword in _FURTHER_ATTRIBUTES:
+        if keyword in original:
+            result[keyword] = original[keyword]
 
 
 def weights_of(provenance: Mapping[str, object]) -> str:

@@ -17,7 +17,14 @@ from openvista.io.atomic import replacing
 from openvista.io.dicom.contours import contours_of
 from openvista.io.dicom.described import DescribedStructure, PlacedStructures, place_structures
 from openvista.io.dicom.frames import original_slices, pixels_to_lps
-from openvista.io.dicom.identity import MANUFACTURER, STUDY_ATTRIBUTES, new_uid, scan_of, source_headers
+from openvista.io.dicom.identity import (
+    MANUFACTURER,
+    STUDY_ATTRIBUTES,
+    add_identifiers,
+    new_uid,
+    scan_of,
+    source_headers,
+)
 from openvista.scan import Scan, Segmentation
 
 logger = logging.getLogger(__name__)
@@ -59,7 +66,7 @@ def make_rtstruct(
     """The object that :func:`write_rtstruct` writes."""
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
     scan, slices = scan_of(layers[0])
-    headers = source_headers(slices, scan.grid, keep_identifiers)
+    headers = source_headers(slices, scan.grid)
     placed = place_structures(layers, slices, headers[0].SeriesInstanceUID)
     if not is_axial(slices):
         logger.warning("%s: not an axial series; many planning systems refuse contours on it", scan.name)
@@ -69,6 +76,8 @@ def make_rtstruct(
     result.StructureSetROISequence = [_roi(one, headers[0].FrameOfReferenceUID) for one in placed.structures]
     result.ROIContourSequence = [_outlines(one, placed, scan, headers, keyhole) for one in placed.structures]
     result.RTROIObservationsSequence = [_observation(one) for one in placed.structures]
+    if keep_identifiers:
+        add_identifiers(result, slices)
     return result
 
 
@@ -87,9 +96,6 @@ def _frame(header: Dataset, uid: str) -> Dataset:
     result.SOPClassUID, result.SOPInstanceUID = RTSTRUCT_STORAGE, uid
     for keyword in (*STUDY_ATTRIBUTES, "StudyInstanceUID", "FrameOfReferenceUID"):
         result[keyword] = header[keyword]
-    for keyword in ("StudyDescription", "PatientAge", "PatientSize", "PatientWeight"):
-        if keyword in header:
-            result[keyword] = header[keyword]
     result.PositionReferenceIndicator = header.get("PositionReferenceIndicator", "")
     result.Modality, result.SeriesInstanceUID = "RTSTRUCT", new_uid("series", uid)
     result.SeriesNumber, result.InstanceNumber = SERIES_NUMBER, 1

@@ -17,7 +17,7 @@ from openvista.errors import OutputError
 from openvista.io.atomic import replacing
 from openvista.io.dicom.described import DescribedStructure, PlacedStructures, place_structures
 from openvista.io.dicom.frames import original_slices
-from openvista.io.dicom.identity import MANUFACTURER, new_uid, scan_of, source_headers, weights_of
+from openvista.io.dicom.identity import MANUFACTURER, add_identifiers, new_uid, scan_of, source_headers, weights_of
 from openvista.scan import Segmentation
 
 SERIES_NUMBER = 100
@@ -55,7 +55,7 @@ def make_seg(
     """The object that :func:`write_seg` writes."""
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
     scan, slices = scan_of(layers[0])
-    headers = source_headers(slices, scan.grid, keep_identifiers)
+    headers = source_headers(slices, scan.grid)
     placed = place_structures(layers, slices, headers[0].SeriesInstanceUID)
     if labelmap and len(placed.layers) > 1:
         raise OutputError("structures overlap: a label map holds one structure per voxel; write the binary kind")
@@ -82,6 +82,8 @@ def make_seg(
     described = [item for item in result.SegmentSequence if item.SegmentNumber > 0]  # 0: a label map's background
     for item, structure in zip(described, placed.structures, strict=True):
         _complete(item, structure)
+    if keep_identifiers:
+        add_identifiers(result, slices)
     return result
 
 

@@ -13,7 +13,7 @@ from openvista._version import __version__
 from openvista.errors import OutputError, first_line
 from openvista.io.atomic import replacing
 from openvista.io.dicom.described import DescribedStructure, place_structures
-from openvista.io.dicom.identity import MANUFACTURER, new_uid, scan_of, source_headers
+from openvista.io.dicom.identity import MANUFACTURER, add_identifiers, new_uid, scan_of, source_headers
 from openvista.io.dicom.seg import coded
 from openvista.scan import Segmentation
 from openvista.structures import StructureRow
@@ -52,7 +52,7 @@ def make_sr(
     """The object that :func:`write_sr` writes."""
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
     scan, slices = scan_of(layers[0])
-    headers = source_headers(slices, scan.grid, keep_identifiers)
+    headers = source_headers(slices, scan.grid)
     series_uid = headers[0].SeriesInstanceUID
     placed = place_structures(layers, slices, series_uid)
     objects = [] if seg is None else [_checked_seg(seg, placed.structures)]
@@ -71,8 +71,8 @@ def make_sr(
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
-    return hd.sr.Comprehensive3DSR(
-        evidence=[*objects, *headers],
+    result = hd.sr.Comprehensive3DSR(
+        evidence=[*headers, *objects],  # the first one tells whose it is
         content=report,
         series_instance_uid=new_uid("series", uid),
         series_number=SERIES_NUMBER,
@@ -84,6 +84,9 @@ def make_sr(
         is_verified=False,
         series_description="Volumes and mean HU",
     )
+    if keep_identifiers:
+        add_identifiers(result, slices)
+    return result
 
 
 def _checked_seg(seg: Path, structures: Sequence[DescribedStructure]) -> Dataset:
