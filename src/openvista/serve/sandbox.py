@@ -18,6 +18,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from openvista.errors import ServiceError
+from openvista.geometry.grid import Grid
 from openvista.serve.ids import new_id
 from openvista.serve.sandbox_child import ANSWER_FILE, ParseRequest
 from openvista.serve.settings import Settings
@@ -62,7 +63,12 @@ class Sandbox:
             await run_in_threadpool(shutil.rmtree, folder, True)
 
     async def read(
-        self, source: Path, scratch: Path, kind: str = "scan", choice: SeriesChoice | None = None
+        self,
+        source: Path,
+        scratch: Path,
+        kind: str = "scan",
+        choice: SeriesChoice | None = None,
+        scan_grid: Grid | None = None,
     ) -> tuple[Path, dict[str, Any]]:
         """Read a file, or a folder of slices.
 
@@ -71,6 +77,7 @@ class Sandbox:
             scratch: a folder of :meth:`scratch`, for what is needed on the way and for the result.
             kind: what it should be; see :class:`ParseRequest`.
             choice: which DICOM series, and what of its gaps.
+            scan_grid: where labels are put that have no grid of their own.
 
         Returns:
             A folder with the array or the session file, and the facts about it.
@@ -93,6 +100,7 @@ class Sandbox:
             kind=kind,
             series=choice.series if choice else None,
             fill_gaps=bool(choice and choice.fill_gaps),
+            scan_grid=None if scan_grid is None else (list(scan_grid.shape), scan_grid.affine.tolist()),
         )
         async with self._one:
             return output, await run_in_threadpool(self._facts, request)

@@ -46,6 +46,7 @@ class ParseRequest:
         memory_bytes: address space.
         cpu_seconds: processor time.
         kind: ``"scan"``, ``"labels"`` (a label map) or ``"session"`` (a session file).
+        scan_grid: shape and affine of the scan that labels belong to.
         series, fill_gaps: of DICOM scans, see :func:`openvista.io.read_scan`.
     """
 
@@ -59,6 +60,7 @@ class ParseRequest:
     kind: str = "scan"
     series: str | None = None
     fill_gaps: bool = False
+    scan_grid: tuple[list[int], list[list[float]]] | None = None
 
 
 def main() -> int:
@@ -193,9 +195,12 @@ def _scan(source: Path, request: ParseRequest) -> dict[str, Any]:
 def _labels(source: Path, request: ParseRequest) -> dict[str, Any]:
     import numpy as np
 
+    from openvista.geometry.grid import Grid, triple
     from openvista.io import read_segmentation
 
-    found = read_segmentation(source, max_voxels=request.voxels)
+    shape, affine = request.scan_grid or (None, None)
+    scan_grid = None if shape is None else Grid(triple(shape), np.array(affine))
+    found = read_segmentation(source, scan_grid=scan_grid, max_voxels=request.voxels)
     np.save(Path(request.output, VOXELS_FILE), np.asfortranarray(found.labels), allow_pickle=False)
     return {"affine": found.grid.affine.tolist(), "names": found.names}
 

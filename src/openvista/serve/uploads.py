@@ -172,24 +172,24 @@ def _refuse_too_large(service: Service, parsed: Path, facts: dict[str, Any], nam
         affordable_grid(grid, spacing, name, torch.device("cpu"), service.settings.voxels)
 
 
-async def labels_from_form(service: Service, request: Request) -> Segmentation:
-    """The label map that a form brings in its field ``file``.
+async def labels_from_form(service: Service, request: Request, scan_grid: Grid) -> Segmentation:
+    """The labels of a scan that a form brings in its field ``file``.
 
     Raises:
         ServiceError: 422 no file or not a label map, 413, 415.
     """
     async with service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file",))
-        return await read_labels(service, upload.only_file("label map"), folder)
+        return await read_labels(service, upload.only_file("label map"), folder, scan_grid)
 
 
-async def read_labels(service: Service, source: Path, folder: Path) -> Segmentation:
-    """An untrusted label map with its names.
+async def read_labels(service: Service, source: Path, folder: Path, scan_grid: Grid | None = None) -> Segmentation:
+    """An untrusted label map with its names; DICOM objects are put on the scan's grid.
 
     Raises:
         ServiceError: 422 not a label map, 413.
     """
-    parsed, facts = await service.sandbox.read(source, folder, "labels")
+    parsed, facts = await service.sandbox.read(source, folder, "labels", scan_grid=scan_grid)
     labels = await run_in_threadpool(np.load, parsed / VOXELS_FILE, allow_pickle=False)
     x, y, z = labels.shape
     names = {int(key): str(name) for key, name in facts["names"].items()}

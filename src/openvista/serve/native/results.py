@@ -93,8 +93,9 @@ async def history(kept: TheSession, service: TheService) -> History:
 
 @router.post("/segmentation", responses=problems(404, 413, 415, 422, 429, 503), openapi_extra=form("file"))
 async def start_from(request: Request, editing: TheEditing) -> Change:
-    """Objects from a label map on the scan's grid, to be corrected by clicks."""
-    existing = await labels_from_form(editing.service, request)
+    """Objects from a label map on the scan's grid, or from DICOM labels of it, to be corrected by clicks."""
+    grid = await editing.service.sessions.change(editing.kept, lambda workspace: workspace.session.scan.grid)
+    existing = await labels_from_form(editing.service, request, grid)
     return await editing.do(lambda workspace: workspace.start_from(existing))
 
 
