@@ -6,12 +6,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 import trimesh
+from pydicom import dcmread
 
 from openvista.cli.files import result_files, write_result
 from openvista.cli.options import dicom_options
 from openvista.errors import InputError, OutputError
 from openvista.io import DicomOptions, read_scan
 from openvista.scan import Segmentation
+from small_dicom_results import labelled, small_scan
 
 
 @pytest.fixture
@@ -43,18 +45,20 @@ def test_every_format_into_a_folder(ct: Path, tmp_path: Path, capsys: pytest.Cap
     assert said[-4:] == [str(out / name) for name in ("ct_seg", "ct_seg.nii.gz", "ct_seg.glb", "ct_seg.seg.nrrd")]
 
 
-def test_dicom_file_names_and_the_report_after_the_segmentation(ct: Path, tmp_path: Path) -> None:
-    dicom = tmp_path / "series.zip"  # whatever may be DICOM
-    ct.rename(dicom)
-    try:
-        (files,) = result_files([dicom], tmp_path / "out", ["dicom-sr", "dicom-rtstruct", "dicom-seg"])
-    except InputError as error:  # before DICOM can be read
-        pytest.skip(str(error))
-    names = {"dicom-rtstruct": "series_rtstruct.dcm", "dicom-seg": "series_seg.dcm", "dicom-sr": "series_sr.dcm"}
-    assert {key: path.name for key, path in files.by_format.items()} == names
-    assert list(files.by_format)[-1] == "dicom-sr"
-    second = files.numbered(2).by_format
-    assert second["dicom-rtstruct"].name == "series_rtstruct_2.dcm"
+def test_dicom_and_the_report_refers_to_the_segmentation(tmp_path: Path) -> None:
+    result = labelled(small_scan(tmp_path / "series"))
+    out = tmp_path / "out"
+    (files,) = result_files([tmp_path / "series"], out, ["dicom-sr", "dicom-rtstruct", "dicom-seg"])
+    files.check(result.scan)
+    write_result(result, files, quiet=True, options=DicomOptions(labelmap=True, keep_identifiers=True))
+    assert names_in(out) == {"series_seg.dcm", "series_rtstruct.dcm", "series_sr.dcm"}
+    seg, report, contours = (dcmread(out / f"series_{name}.dcm") for name in ("seg", "sr", "rtstruct"))
+    assert seg.SegmentationType == "LABELMAP"
+    assert (report.Modality, contours.Modality) == ("SR", "RTSTRUCT")
+    referred = {element.value for element in report.iterall() if element.keyword == "ReferencedSOPInstanceUID"}
+    assert seg.SOPInstanceUID in referred
+    assert seg.PatientName == contours.PatientName == report.PatientName != ""
+    assert files.numbered(2).by_format["dicom-rtstruct"].name == "series_rtstruct_2.dcm"
 
 
 def test_a_file_of_its_own(ct: Path, tmp_path: Path) -> None:
