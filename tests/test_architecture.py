@@ -28,7 +28,7 @@ LAYERS = [
     {"datalist", "inference", "report", "synthesis"},
     {"session", "train", "client"},
     {"model"},
-    {"supervoxels", "cvpr", "serve", "bundle", "pacs"},
+    {"supervoxels", "cvpr", "serve", "bundle", "pacs", "cohort"},
     {"evaluate"},
     {"cli", "__main__"},
 ]

@@ -3,6 +3,7 @@
 ::
 
     OpenVistaError                 base of all; exit code 1: we failed
+    ├── UnfinishedError            some cases of a cohort have no result; exit code 3
     └── InputError                 what the user gave is wrong; exit code 2
         ├── ScanError              the image file cannot be read, or is not a 3D CT
         │   ├── SeveralSeriesError DICOM: which series is meant?
@@ -32,6 +33,12 @@ class OpenVistaError(Exception):
     """Base of all errors of this package. Raised as itself when we failed, not the user."""
 
     exit_code = 1
+
+
+class UnfinishedError(OpenVistaError):
+    """Some cases of a cohort have no result; those that have one are written."""
+
+    exit_code = 3
 
 
 class InputError(OpenVistaError):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from openvista.cli.console import bars, say, set_up_logging
 from openvista.cli.list_options import list_roots, mapping_items
@@ -21,6 +21,7 @@ from openvista.cli.options import (
     PseudoLabelRoot,
     Quiet,
     Root,
+    RunUnlessNamed,
     SupervoxelRoot,
     Verbose,
     joined,
@@ -34,19 +35,12 @@ if TYPE_CHECKING:
     from openvista.evaluate.evaluation import Evaluation
 
 
-class _RunUnlessCompare(TyperGroup):
-    """``evaluate DATALIST`` without a word for it; ``evaluate compare A B`` beside it."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, args if args and args[0] in self.commands else ["run", *args])
-
-
 class _Run(TyperCommand):
     def format_usage(self, ctx: Any, formatter: Any) -> None:
         formatter.write_usage("openvista evaluate", "[OPTIONS] DATALIST")
 
 
-app = typer.Typer(cls=_RunUnlessCompare, help="Score a model on a data list; compare two runs.")
+app = typer.Typer(cls=RunUnlessNamed, help="Score a model on a data list; compare two runs.")
 
 
 @app.command("run", cls=_Run, epilog="Two runs side by side, with a paired test: openvista evaluate compare A B")

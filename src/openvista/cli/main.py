@@ -36,6 +36,7 @@ COMMANDS = {
     "synthesise": "Draw synthetic CT from label maps: a scan, its labels with names, and a contact sheet to look at.",
     "serve": "Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, and MONAI Label's (3D Slicer, "
     "OHIF).",
+    "batch": "Segment a cohort: thousands of CT scans, on one machine or many, each done once.",
     "models": "List, download, import, verify and convert models.",
     "datalist": "Make and check lists of scans with labels.",
     "evaluate": "Score a model on a data list; compare two runs.",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from openvista.errors import InputError
 from openvista.io import DicomOptions
@@ -18,6 +19,13 @@ Number = TypeVar("Number", int, float)
 
 CT_HELP = "DICOM series (folder, zip, DICOMDIR or file), NIfTI, NRRD or MHA"
 PRECISION = typer.Option(help="auto, float32, bfloat16, float16.")
+
+
+class RunUnlessNamed(TyperGroup):
+    """A group whose command ``run`` needs no word: ``evaluate DATALIST``, and ``evaluate compare A B`` beside it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args if args and args[0] in self.commands else ["run", *args])
 
 
 def model_option(text: str) -> Any:

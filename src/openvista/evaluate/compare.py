@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import InputError
-from openvista.evaluate.report.page import after_clicks, definitions, number, page, section, table
+from openvista.evaluate.report.page import after_clicks
 from openvista.evaluate.report.results import Results, json_text
 from openvista.evaluate.score import without_nan
 from openvista.evaluate.statistics import LEVEL, METRICS, interval
 from openvista.io.atomic import write_text
+from openvista.report.html import definitions, number, page, section, table
 from openvista.report.table import csv_text
 
 ALL_PAIRS, SCAN_MEANS = "all pairs", "means of scans"

@@ -1,9 +1,7 @@
 """The report as one HTML page that needs nothing beside it: tables, curves, pictures, and how it was made."""
 
-import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
-from importlib import resources
 from math import isfinite
 
 import numpy as np
@@ -13,9 +11,9 @@ from openvista.evaluate.report.pictures import Picture
 from openvista.evaluate.run_folder import RunInfo
 from openvista.evaluate.score import CaseRecord
 from openvista.evaluate.statistics import LEVEL, RESAMPLES, Statistic, Summary
+from openvista.report.html import NONE, definitions, figure, number, page, section, table, tiles
 
 _MOST_PICTURES = 24
-_NONE = "–"
 _SURFACES = {
     "elements": "surface elements weighted by their area (DeepMind's definition)",
     "voxels": "border voxels, each counting one (MONAI's definition)",
@@ -51,43 +49,6 @@ def report_page(
     return page(f"{info.model}, {info.protocol}: {info.datalist}", "".join(parts))
 
 
-def page(title: str, body: str) -> str:
-    """A page of the report around its body."""
-    style = resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>\n{style}</style></head>'
-        f"<body>{body}</body></html>\n"
-    )
-
-
-def section(heading: str, content: str) -> str:
-    """A part of a page under its heading."""
-    return f"<h2>{escape(heading)}</h2>{content}"
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], total: bool = False) -> str:
-    """An HTML table; cells are HTML, the first column is aligned left; ``total``: the last row is one."""
-    head = "".join(f"<th{' class=left' if index == 0 else ''}>{heading}</th>" for index, heading in enumerate(headings))
-    body = []
-    rows = list(rows)
-    for number, row in enumerate(rows):
-        kind = " class=total" if total and number == len(rows) - 1 else ""
-        cells = "".join(f"<td{' class=left' if index == 0 else ''}>{cell}</td>" for index, cell in enumerate(row))
-        body.append(f"<tr{kind}>{cells}</tr>")
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
-
-
-def definitions(pairs: Iterable[tuple[str, str]]) -> str:
-    """Terms with plain text beside them."""
-    return f"<dl>{''.join(f'<dt>{escape(term)}</dt><dd>{escape(text)}</dd>' for term, text in pairs)}</dl>"
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A number, or a dash where it cannot be said."""
-    return f"{value:.{digits}f}" if isfinite(value) else _NONE
-
-
 def with_interval(statistic: Statistic, digits: int = 3) -> str:
     """Mean and interval, as HTML."""
     if not isfinite(statistic.low):
@@ -111,7 +72,7 @@ def _structure_row(info: RunInfo, row: Summary) -> list[str]:
     return [
         escape(info.row_name(row.class_id)),
         "" if row.class_id is None else str(row.cases),
-        str(row.missed or _NONE),
+        str(row.missed or NONE),
         with_interval(dice),
         whisker(dice),
         number(dice.median),
@@ -137,18 +98,17 @@ def _header(info: RunInfo, about_protocol: str) -> str:
 
 def _tiles(info: RunInfo, records: Sequence[CaseRecord], rows: Sequence[Summary]) -> str:
     mean = rows[-1].statistics if rows else None
-    tiles = []
+    values = []
     if mean is not None:
-        tiles.append((with_interval(mean["dice"]), f"mean Dice over structures{after_clicks(info.last_clicks)}"))
-        tiles.append((with_interval(mean["nsd"]), "mean NSD over structures"))
-        tiles.append((with_interval(mean["hd95_mm"], 1), "mean HD95 in mm"))
+        values.append((with_interval(mean["dice"]), f"mean Dice over structures{after_clicks(info.last_clicks)}"))
+        values.append((with_interval(mean["nsd"]), "mean NSD over structures"))
+        values.append((with_interval(mean["hd95_mm"], 1), "mean HD95 in mm"))
     if records:
-        tiles.append((f"{np.median([record.seconds for record in records]):.1f} s", "computing per scan, median"))
-        tiles.append((f"{max(record.peak_mb for record in records) / 1000:.2f} GB", "peak memory of the process"))
+        values.append((f"{np.median([record.seconds for record in records]):.1f} s", "computing per scan, median"))
+        values.append((f"{max(record.peak_mb for record in records) / 1000:.2f} GB", "peak memory of the process"))
     if gpu := [record.gpu_peak_mb for record in records if record.gpu_peak_mb is not None]:
-        tiles.append((f"{max(gpu) / 1000:.2f} GB", "peak memory on the GPU"))
-    boxes = "".join(f'<div class="tile"><b>{value}</b><span>{escape(what)}</span></div>' for value, what in tiles)
-    return f'<div class="tiles">{boxes}</div>'
+        values.append((f"{max(gpu) / 1000:.2f} GB", "peak memory on the GPU"))
+    return tiles(values)
 
 
 def _click_section(info: RunInfo, summaries: Sequence[Summary]) -> str:
@@ -189,19 +149,15 @@ def _figure(info: RunInfo, picture: Picture) -> str:
     score = picture.score
     what = f"{info.names[score.class_id]}, {picture.case}"
     numbers = f"Dice {number(score.dice)}, NSD {number(score.nsd)}, HD95 {number(score.hd95_mm, 1)} mm"
-    data = base64.b64encode(picture.path.read_bytes()).decode()
-    return (
-        f'<figure><img alt="{escape(what)}" src="data:image/png;base64,{data}">'
-        f"<figcaption><b>{escape(what)}</b><br>{numbers}</figcaption></figure>"
-    )
+    return figure(picture.path, what, numbers)
 
 
 def _case_section(records: Sequence[CaseRecord]) -> str:
     rows = []
     for record in records:
         dice = [score.dice for score in record.scores if isfinite(score.dice)]
-        mean = number(float(np.mean(dice))) if dice else _NONE
-        memory = [number(record.peak_mb, 0), _NONE if record.gpu_peak_mb is None else number(record.gpu_peak_mb, 0)]
+        mean = number(float(np.mean(dice))) if dice else NONE
+        memory = [number(record.peak_mb, 0), NONE if record.gpu_peak_mb is None else number(record.gpu_peak_mb, 0)]
         rows.append([escape(record.case), str(len(record.scores)), mean, number(record.seconds, 1), *memory])
     headings = ["scan", "scores", "mean Dice", "seconds", "peak MB", "peak MB on GPU"]
     details = f"<details><summary>{_scans(len(records))}: time and memory</summary>{table(headings, rows)}</details>"

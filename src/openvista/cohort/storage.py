@@ -1,0 +1,129 @@
+"""Where scans of a cohort come from and results go: folders, and buckets through fsspec."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from openvista.errors import InputError, first_line, needs_extra
+from openvista.io.atomic import make_folder
+
+_CHUNK = 1 << 20
+
+
+def is_remote(uri: str) -> bool:
+    """Whether an address is beyond the file system: ``s3://...``, not ``file://...``."""
+    scheme, found, _ = uri.partition("://")
+    return bool(found) and scheme not in ("file", "local")
+
+
+def local_path(uri: str) -> Path:
+    """The path of an address on the file system."""
+    return Path(uri.removeprefix("file://").removeprefix("local://"))
+
+
+def file_system(uri: str) -> tuple[Any, str]:
+    """fsspec's file system of a remote address, and the path in it.
+
+    Raises:
+        MissingExtraError: its driver is not installed.
+        InputError: there is no such kind of address.
+    """
+    scheme = uri.partition("://")[0]
+    with needs_extra(f"the fsspec driver of {scheme}://", "cloud", f"reach {scheme}://"):
+        from fsspec.core import url_to_fs
+
+        try:
+            found, path = url_to_fs(uri)
+        except ValueError as error:
+            raise InputError(f"{uri}: {first_line(error)}; use a path, s3:// or gs://") from None
+    return found, path
+
+
+def full_uri(system: Any, path: str) -> str:
+    """The address of a path in a file system."""
+    return str(system.unstrip_protocol(path))
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def fetched(uri: str) -> Iterator[Path]:
+    """A scan on this machine's disk; what had to be fetched is gone after the block."""
+    if not is_remote(uri):
+        yield local_path(uri)
+        return
+    system, path = file_system(uri)
+    with tempfile.TemporaryDirectory(prefix="openvista-") as folder:
+        target = Path(folder) / Path(path).name
+        if system.isdir(path):
+            system.get(path.rstrip("/") + "/", f"{target}/", recursive=True)
+        else:
+            system.get_file(path, str(target))
+        yield target
+
+
+class Place:
+    """The folder or bucket that results go to. Names are relative, with "/" between folders.
+
+    Args:
+        root: path or address.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.is_remote = is_remote(root)
+
+    @contextmanager
+    def folder_for(self, name: str) -> Iterator[Path]:
+        """A local folder to write files beside ``name`` to. In a bucket they appear when the block has succeeded.
+
+        Raises:
+            OutputError: it cannot be made.
+        """
+        if not self.is_remote:
+            folder = (local_path(self.root) / name).parent
+            make_folder(folder)
+            yield folder
+            return
+        with tempfile.TemporaryDirectory(prefix="openvista-") as scratch:
+            yield Path(scratch)
+            for file in sorted(Path(scratch).iterdir()):
+                self.put(file, str(PurePosixPath(name).parent / file.name))
+
+    def put(self, file: Path, name: str) -> None:
+        """Store a file whole: an upload is there or is not."""
+        system, path = file_system(self._uri(name))
+        if "/" in name:
+            system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        system.put_file(str(file), path)
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file; ``None`` where there is none."""
+        try:
+            if not self.is_remote:
+                return (local_path(self.root) / name).stat().st_size
+            system, path = file_system(self._uri(name))
+            return int(system.info(path)["size"])
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def sha256(self, name: str) -> str | None:
+        """SHA-256 of a file; ``None`` where there is none."""
+        try:
+            with fetched(self._uri(name)) as file:
+                return sha256_of_file(file)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _uri(self, name: str) -> str:
+        return f"{self.root.rstrip('/')}/{name}"
