@@ -20,7 +20,7 @@ class Copying:
     """Copies each scan, and leaves a line in ``notes`` when it begins and when it is at a scan.
 
     Scans of these names go wrong: "kills once" and "kills" take their process along, "slow" sleeps for a minute,
-    "memory" is too large but for the smaller plan, "bug" shows a defect.
+    "pause" for half a second, "memory" is too large but for the smaller plan, "bug" shows a defect.
     """
 
     output: str
@@ -43,6 +43,8 @@ class Copying:
             os.kill(os.getpid(), signal.SIGKILL)
         if "slow" in case.id:
             time.sleep(60)
+        if "pause" in case.id:
+            time.sleep(0.5)
         try:
             if "memory" in case.id and not attempt.small:
                 raise MemoryError("too large")

@@ -206,6 +206,8 @@ def test_files_and_functions_fit_a_reader():
 
 COMMAND, ROUTES = "the command is called like what it does", "routes are called like what they answer about"
 SHARED_STEMS = {
+    "batch": COMMAND,
+    "case": "of a data list, and of a cohort",
     "cases": "fine-tuning has its own choice of a run's cases",
     "classes": COMMAND,
     "clicks": "those of protocols, and those that training simulates",

@@ -37,7 +37,7 @@ def copied(copying: Copying) -> Counter[str]:
 def test_each_kind_of_failure_has_its_own_end(copying, tmp_path):
     cases = make_cases(tmp_path / "in", "good", "kills once", "kills", "slow", "memory", "bug", "missing")
     (tmp_path / "in" / "missing").unlink()
-    tally = run(copying, cases, seconds=2)
+    tally = run(copying, cases, seconds=1)
     assert states(copying) == {
         "good": "done",
         "kills once": "done",

@@ -32,9 +32,10 @@ Item = TypeVar("Item")
 SCHEMA = 1
 """Version of the format; other versions are refused."""
 RUNNING, WAITING, DONE, FAILED, SET_ASIDE = "running", "waiting", "done", "failed", "quarantined"
-STATES = (RUNNING, WAITING, DONE, FAILED, SET_ASIDE)
+ENDED = (DONE, FAILED, SET_ASIDE)
+"""What a state of a case is that nobody is at, or will be by himself."""
 _NAME = re.compile(r"manifest(?:\.(\d+)-of-(\d+))?\.jsonl$")
-_LOCK_PATIENCE_S = 2.0
+_LOCK_PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class LastState:
     """What a manifest last says of a case.
 
     Attributes:
-        state: one of ``STATES``.
+        state: "running", "waiting", "done", "failed" or "quarantined".
         number: of the last try.
         identity: of the scan it was; "" where the try has not ended.
         key: of settings and weights; empty where the try has not ended.
@@ -202,11 +203,11 @@ def locked(path: Path) -> Iterator[None]:
         InputError: somebody else is.
     """
     lock, owner = FileLock(path.with_suffix(".lock")), path.with_suffix(".owner")
-    try:
-        with writing(path):
+    with writing(path):
+        try:
             lock.acquire(timeout=_LOCK_PATIENCE_S)
-    except Timeout:
-        raise InputError(f"{path.parent}: {_owner(owner)} works there; wait for it, or stop it first") from None
+        except Timeout:
+            raise InputError(f"{path.parent}: {_owner(owner)} works there; wait for it, or stop it first") from None
     try:
         with writing(owner):
             owner.write_text(f"process {os.getpid()} of {_user()} on {socket.gethostname()}", encoding="utf-8")

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from openvista.cohort.manifest import headers, last_records, locked, manifest_path, manifests_in
+from openvista.cohort.manifest import ENDED, Shard, headers, last_records, locked, manifest_path, manifests_in
 from openvista.errors import InputError
 from openvista.io.atomic import replacing
 
@@ -14,8 +14,7 @@ def merge_shards(folder: Path) -> tuple[dict[int, str], int]:
     """One ``manifest.jsonl`` of all shards' manifests, which are gone afterwards; the last line of each case is kept.
 
     Returns:
-        The names of the classes, by id; and how many cases of the shards no line speaks of: a shard was stopped before
-        it came to them.
+        The names of the classes, by id; and how many cases have not come to an end: their shard was stopped.
 
     Raises:
         InputError: there is no manifest of a shard; one of a shard is missing; a driver is still at work.
@@ -35,18 +34,22 @@ def merge_shards(folder: Path) -> tuple[dict[int, str], int]:
     with ExitStack() as locks:
         for path in {target, *found}:
             locks.enter_context(locked(path))
-        listed = sum(_last_header(path)["cases"] for path in shards)
-        told: set[str] = set()
+        listed = max(sum(_last_header(path)["cases"] for path in _split(shards, count)) for count in counts)
+        ended = 0
         first = {**_last_header(next(iter(shards))), "cases": listed}
         with replacing(target) as temporary, temporary.open("w", encoding="utf-8") as stream:
             stream.write(json.dumps(first) + "\n")
             for content in last_records(found):
-                told.add(content["case_id"])
+                ended += content["state"] in ENDED
                 stream.write(json.dumps(content, ensure_ascii=False) + "\n")
         for path, shard in shards.items():
             path.unlink()
             (folder / f"progress.{shard}.json").unlink(missing_ok=True)
-    return {int(key): name for key, name in first["names"].items()}, max(0, listed - len(told))
+    return {int(key): name for key, name in first["names"].items()}, max(0, listed - ended)
+
+
+def _split(shards: dict[Path, Shard], count: int) -> list[Path]:
+    return [path for path, shard in shards.items() if shard.count == count]
 
 
 def _last_header(path: Path) -> dict[str, Any]:

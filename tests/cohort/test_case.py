@@ -1,0 +1,108 @@
+"""A scan in, its files out: the same whoever asks, and never an exception."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from serving import ct_file, make_model
+
+import openvista
+from openvista.cohort.case import Attempt, CohortCase, Segmenter, run_case
+from openvista.inference.profiles import BEST, BUNDLE
+from openvista.io import read_scan, read_segmentation
+from small_dicom import write_series
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory) -> Path:
+    return make_model(tmp_path_factory.mktemp("models"), "small", ("automatic",))
+
+
+@pytest.fixture(scope="module")
+def model(model_folder):
+    return openvista.load_model(model_folder, "cpu", "float32")
+
+
+@pytest.fixture
+def plan(model_folder, tmp_path) -> Segmenter:
+    return Segmenter(
+        output=str(tmp_path / "out"),
+        model=str(model_folder),
+        device="cpu",
+        precision="float32",
+        profile=BEST,
+        classes=(1, 5),
+        table=True,
+    )
+
+
+def attempt_at(path: Path, case_id: str = "site/one") -> Attempt:
+    return Attempt(CohortCase(case_id, str(path), "1"))
+
+
+def test_the_files_are_what_segment_writes(model, plan, tmp_path):
+    path = ct_file(tmp_path / "ct.nii.gz")
+    leftover = tmp_path / "out" / "site" / ".0123abcd-one_seg.nii.gz"
+    leftover.parent.mkdir(parents=True)
+    leftover.touch()
+    result = run_case(model, plan, attempt_at(path))
+    assert result.failure is None
+    assert [output.path for output in result.outputs] == [
+        "site/one_seg.nii.gz", "site/one_seg.json", "site/one_seg.csv"
+    ]  # fmt: skip
+    assert {file.name for file in leftover.parent.iterdir()} == {"one_seg.nii.gz", "one_seg.json", "one_seg.csv"}
+    expected = model.segment(read_scan(path), (1, 5))
+    written = read_segmentation(tmp_path / "out" / "site" / "one_seg.nii.gz")
+    assert np.array_equal(written.labels, expected.labels)
+    rows = {row.id: row for row in expected.table() if row.voxels}
+    assert result.volumes_ml == {key: round(row.volume_ml, 3) for key, row in rows.items()}
+    assert set(result.at_border) == {key for key, row in rows.items() if row.touches_border}
+    again = run_case(model, replace(plan, output=str(tmp_path / "again")), attempt_at(path))
+    assert again.outputs == result.outputs
+
+
+def test_a_series_of_a_study(model, plan, tmp_path):
+    scan = read_scan(ct_file(tmp_path / "ct.nii.gz"))
+    for number in (1, 2):
+        write_series(tmp_path / "study" / f"series{number}", scan.voxels, scan.grid.affine, SeriesNumber=number)
+    result = run_case(model, plan, attempt_at(tmp_path / "study"))
+    assert result.failure is not None
+    assert result.failure.kind == "input"
+    assert "2 CT series" in result.failure.message
+    chosen = Attempt(CohortCase("one", str(tmp_path / "study"), series="2"))
+    assert run_case(model, plan, chosen).failure is None
+
+
+@pytest.mark.parametrize("what", ["missing", "broken", "odd"])
+def test_a_bad_input_is_a_failure_of_that_kind(model, plan, tmp_path, what):
+    path = tmp_path / "ct.nii.gz"
+    if what == "broken":
+        path.write_bytes(b"no image")
+    if what == "odd":
+        ct_file(path, affine=np.diag([90.0, 90.0, 90.0, 1.0]))
+    failure = run_case(model, replace(plan, strict=True), attempt_at(path)).failure
+    assert failure is not None
+    assert failure.kind == "input"
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_odd_scan_is_done_with_a_warning(model, plan, tmp_path):
+    result = run_case(model, plan, attempt_at(ct_file(tmp_path / "ct.nii.gz", affine=np.diag([30.0, 2.0, 2.0, 1.0]))))
+    assert result.failure is None
+    assert "voxel size" in result.warnings[0]
+
+
+def test_an_output_that_cannot_be_written_is_the_storage_s_fault(model, plan, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    failure = run_case(model, plan, attempt_at(ct_file(tmp_path / "ct.nii.gz"))).failure
+    assert failure is not None
+    assert failure.kind == "storage"
+
+
+def test_settings_that_change_the_result_have_another_sha256(plan):
+    assert plan.sha256() == replace(plan, output="b", threads=3, device="cuda", model="elsewhere").sha256()
+    changed = {"precision": "bfloat16", "profile": BUNDLE, "classes": (1,), "ending": "nii", "table": False}
+    assert changed.keys() <= asdict(plan).keys()
+    sums = {replace(plan, **{key: value}).sha256() for key, value in changed.items()}
+    assert len({plan.sha256(), *sums}) == 6
