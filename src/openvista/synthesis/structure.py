@@ -2,11 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from openvista.anatomy.catalogue import CATALOGUE
-from openvista.anatomy.spelling import word_key
-from openvista.anatomy.vocabulary import official_vocabulary
-from openvista.errors import AnatomyError
+from openvista.anatomy.spelling import NameIndex
 
 _OTHER_WORDS = (
     (r"^cervical ?(\d+)$", r"vertebrae C\1"),
@@ -80,10 +79,7 @@ def identify(name: str) -> DrawnStructure:
         return DrawnStructure(plain, None, "urine", other_side(plain))
     for pattern, words in _OTHER_WORDS:
         plain = re.sub(pattern, words, plain)
-    try:
-        class_id: int | None = official_vocabulary().resolve(plain)
-    except AnatomyError:
-        class_id = None
+    class_id = _official_names().find(plain)
     known = plain if class_id is None else CATALOGUE[class_id].name
     return DrawnStructure(known, class_id, _tissue(known, class_id), other_side(known))
 
@@ -94,8 +90,13 @@ def other_side(name: str) -> str:
     if len(_OTHER_SIDE.keys() & set(words)) != 1:
         return name
     swapped = " ".join(_OTHER_SIDE.get(word, word) for word in words)
-    same = [item.name for item in CATALOGUE.values() if word_key(item.name) == word_key(swapped)]
-    return same[0] if same else swapped
+    class_id = _official_names().find(swapped)
+    return swapped if class_id is None else CATALOGUE[class_id].name
+
+
+@cache
+def _official_names() -> NameIndex:
+    return NameIndex(CATALOGUE.values())
 
 
 def _tissue(name: str, class_id: int | None) -> str:
