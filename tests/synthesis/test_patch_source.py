@@ -5,10 +5,10 @@ import torch
 
 from openvista.errors import RecipeError
 from openvista.synthesis.patch_source import POOL, LabelMapFile, PatchSource, Synthesis, classes_of
-from openvista.synthesis.warp import Frame
+from openvista.synthesis.warp import Raster
 from small_bodies import write_body, write_names
 
-FRAME = Frame((24, 24, 16), (6.0, 6.0, 6.0))
+FRAME = Raster((24, 24, 16), (6.0, 6.0, 6.0))
 STRUCTURES = {1: ["liver"], 5: ["right kidney"], 14: ["left kidney"], 138: ["vertebrae *"], 3: ["spleen"]}
 
 

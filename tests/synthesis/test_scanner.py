@@ -4,9 +4,9 @@ import torch
 
 from openvista.synthesis.draws import Draws
 from openvista.synthesis.scanner import HIGHEST, LOWEST, scan_body
-from openvista.synthesis.warp import Frame
+from openvista.synthesis.warp import Raster
 
-FRAME = Frame((24, 24, 16), (3.0, 3.0, 4.0))
+FRAME = Raster((24, 24, 16), (3.0, 3.0, 4.0))
 
 
 def test_level_stays_and_noise_comes():

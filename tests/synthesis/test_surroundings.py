@@ -6,12 +6,12 @@ from openvista.synthesis.anatomy import SPACING_MM
 from openvista.synthesis.draws import Draws
 from openvista.synthesis.surroundings import AIR, PARTS, draw_around, seen
 from openvista.synthesis.tissue import draw_values
-from openvista.synthesis.warp import Frame, draw_places, look_up
+from openvista.synthesis.warp import Raster, draw_places, look_up
 
 
 def drawn(atlas, seed, arms=0.0, table=0.0):
     body = atlas.bodies[0]
-    frame = Frame(tuple(side // 2 for side in body.numbers_XYZ.shape), (2 * SPACING_MM,) * 3)
+    frame = Raster(tuple(side // 2 for side in body.numbers_XYZ.shape), (2 * SPACING_MM,) * 3)
     found = look_up(body, draw_places(atlas, body, frame, body.extent_3 / 2, 0.0, Draws(0)))
     values = draw_values(atlas.structures, Draws(seed))
     return found, draw_around(found, frame, values, (arms, table), Draws(seed))
@@ -59,7 +59,7 @@ def test_a_table_lies_behind_the_back_and_is_no_part_of_the_patient(atlas):
 
 
 def test_fields_of_view():
-    frame = Frame((64, 64, 48), (4.0, 4.0, 4.0))
+    frame = Raster((64, 64, 48), (4.0, 4.0, 4.0))
     assert seen(frame, 0.0, 0.0, Draws(1)) is None
     slab = seen(frame, 1.0, 0.0, Draws(1))
     thick = int(slab[0, 0].sum()) * 4

@@ -11,10 +11,10 @@ from openvista.synthesis.contents import MOST_LESIONS, draw_textures
 from openvista.synthesis.draws import Draws
 from openvista.synthesis.surroundings import PARTS
 from openvista.synthesis.synthetic_ct import Subject, Variety, draw_ct, draw_whole, nearest, random_place
-from openvista.synthesis.warp import Frame
+from openvista.synthesis.warp import Raster
 
 FAITHFUL = Variety(0.0, 0.0, False, False, 0.0, 0.0, 0.0, 0.0, 0.0)
-FRAME = Frame((40, 40, 24), (4.0, 4.0, 4.0))
+FRAME = Raster((40, 40, 24), (4.0, 4.0, 4.0))
 
 
 def patch(atlas, seed, variety=Variety()):  # noqa: B008
@@ -102,7 +102,7 @@ def test_a_slab_shows_nothing_above_and_below(atlas):
 
 def test_the_middle_of_a_finer_drawing():
     line = torch.arange(12).view(12, 1, 1).expand(12, 3, 3)
-    assert nearest(line, Frame((4, 3, 3), (3.0, 1.0, 1.0)))[:, 0, 0].tolist() == [1, 4, 7, 10]
+    assert nearest(line, Raster((4, 3, 3), (3.0, 1.0, 1.0)))[:, 0, 0].tolist() == [1, 4, 7, 10]
 
 
 def test_places_lie_on_what_is_wanted(atlas, number_of):
@@ -114,7 +114,7 @@ def test_places_lie_on_what_is_wanted(atlas, number_of):
 
 
 def test_textures_have_the_deviation_they_claim():
-    fields = draw_textures(Frame((60, 60, 40), (4.0,) * 3), Draws(1))
+    fields = draw_textures(Raster((60, 60, 40), (4.0,) * 3), Draws(1))
     for one in (fields.grain_XYZ, fields.broad_XYZ, fields.fine_XYZ):
         assert 0.4 < float(one.std()) < 1.6
 

@@ -4,18 +4,18 @@ import torch
 
 from openvista.synthesis.anatomy import SPACING_MM
 from openvista.synthesis.draws import Draws
-from openvista.synthesis.warp import Frame, draw_places, exchange_organs, look_up, remove_organs
+from openvista.synthesis.warp import Raster, draw_places, exchange_organs, look_up, remove_organs
 
 
 def places(atlas, strength, seed, body=0):
     one = atlas.bodies[body]
-    frame = Frame(tuple(side // 2 for side in one.numbers_XYZ.shape), (2 * SPACING_MM,) * 3)
+    frame = Raster(tuple(side // 2 for side in one.numbers_XYZ.shape), (2 * SPACING_MM,) * 3)
     return frame, draw_places(atlas, one, frame, frame.extent_3 / 2, strength, Draws(seed))
 
 
 def test_without_deformation_the_map_comes_out_as_it_is(atlas):
     body = atlas.bodies[0]
-    frame = Frame(tuple(body.numbers_XYZ.shape), (SPACING_MM,) * 3)
+    frame = Raster(tuple(body.numbers_XYZ.shape), (SPACING_MM,) * 3)
     at = draw_places(atlas, body, frame, body.extent_3 / 2, 0.0, Draws(1))
     assert torch.equal(look_up(body, at).numbers_XYZ, body.numbers_XYZ)
 
@@ -74,7 +74,7 @@ def test_what_patients_may_lack_is_missing_now_and_then(atlas, number_of):
 
 def test_beyond_the_map_nothing_is_known(atlas):
     body = atlas.bodies[0]
-    frame = Frame((8, 8, 20), (10.0, 10.0, 10.0))
+    frame = Raster((8, 8, 20), (10.0, 10.0, 10.0))
     centre = body.extent_3 / 2
     centre[2] = 0.0
     at = draw_places(atlas, body, frame, centre, 0.0, Draws(1))

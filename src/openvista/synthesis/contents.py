@@ -9,7 +9,7 @@ from openvista.geometry.grid import Axis3, Float3
 from openvista.synthesis.anatomy import Atlas
 from openvista.synthesis.draws import Draws
 from openvista.synthesis.tissue import Values
-from openvista.synthesis.warp import Frame, Lookup
+from openvista.synthesis.warp import Lookup, Raster
 
 _GAS = {"stomach": 0.6, "duodenum": 0.25, "small bowel": 0.3, "colon": 0.9, "mixed bowel": 0.5, "esophagus": 0.35}
 """Largest share of gas in hollow organs."""
@@ -43,7 +43,7 @@ class Textures:
     fine_XYZ: Tensor
 
 
-def draw_textures(frame: Frame, draws: Draws) -> Textures:
+def draw_textures(frame: Raster, draws: Draws) -> Textures:
     """Draw the fields that all contents share."""
     shape, mm = frame.shape, frame.spacing
     grain_XYZ = draws.field(shape, mm, 20) * 0.4 + draws.field(shape, mm, 7) * 0.6
@@ -119,7 +119,7 @@ def _fill_lungs(hu_XYZ: Tensor, lungs_XYZ: Tensor, found: Lookup, textures: Text
 
 
 def add_lesions(
-    hu_XYZ: Tensor, pieces_XYZ: Tensor, first: int, found: Lookup, atlas: Atlas, frame: Frame, draws: Draws
+    hu_XYZ: Tensor, pieces_XYZ: Tensor, first: int, found: Lookup, atlas: Atlas, frame: Raster, draws: Draws
 ) -> None:
     """Round or ragged lesions in some organs: darker or brighter, each a piece of its own; the organ's label stays.
 

@@ -24,7 +24,7 @@ from openvista.synthesis.draws import Draws
 from openvista.synthesis.maps import read_label_map
 from openvista.synthesis.structure import DrawnStructure
 from openvista.synthesis.synthetic_ct import Drawing, Subject, Variety, draw_ct, draw_whole, random_place
-from openvista.synthesis.warp import Frame
+from openvista.synthesis.warp import Raster
 
 POOL = 24
 """Patches of each index in a step that take turns."""
@@ -124,7 +124,7 @@ class PatchSource:
         files: Sequence[LabelMapFile],
         structures: Mapping[int, Sequence[str]],
         synthesis: Synthesis,
-        frame: Frame,
+        frame: Raster,
         seed: int,
     ) -> None:
         self.files = tuple(files)

@@ -12,13 +12,13 @@ from torch.nn import functional
 
 from openvista.geometry.grid import Axis3
 from openvista.synthesis.draws import Draws
-from openvista.synthesis.warp import Frame
+from openvista.synthesis.warp import Raster
 
 LOWEST, HIGHEST = -1024.0, 3071.0
 """HU of 12 bits, what scanners store."""
 
 
-def scan_body(hu_XYZ: Tensor, frame: Frame, draws: Draws) -> Tensor:
+def scan_body(hu_XYZ: Tensor, frame: Raster, draws: Draws) -> Tensor:
     """Scan a picture drawn on finer voxels.
 
     Args:
@@ -49,7 +49,7 @@ def _coarser(image_11XYZ: Tensor, shape: Axis3, draws: Draws) -> Tensor:
     return functional.interpolate(small, size=shape, mode="trilinear", align_corners=False)
 
 
-def _streaks(frame: Frame, draws: Draws) -> Tensor:
+def _streaks(frame: Raster, draws: Draws) -> Tensor:
     """Bright and dark lines in some slices, in one direction, as metal and shoulders throw them."""
     x, y, z = frame.offsets()
     angle = draws.uniform(0, math.pi)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from openvista.synthesis.draws import Draws
 from openvista.synthesis.tissue import Values
-from openvista.synthesis.warp import Frame, Lookup
+from openvista.synthesis.warp import Lookup, Raster
 
 AIR = -1000.0
 PARTS = ("fat under the skin", "muscular wall", "skin", "fat inside", "soft tissue inside", "arm", "bone of the arm")
@@ -28,7 +28,7 @@ class Around:
     parts_XYZ: Tensor
 
 
-def draw_around(found: Lookup, frame: Frame, values: Values, shares: tuple[float, float], draws: Draws) -> Around:
+def draw_around(found: Lookup, frame: Raster, values: Values, shares: tuple[float, float], draws: Draws) -> Around:
     """Draw what lies between and around the structures.
 
     Args:
@@ -82,7 +82,7 @@ def _muscle(found: Lookup, wall_XYZ: Tensor, broad_XYZ: Tensor, fine_XYZ: Tensor
     return muscle_XYZ
 
 
-def _add_arms(parts_XYZ: Tensor, found: Lookup, frame: Frame, broad_XYZ: Tensor, draws: Draws) -> None:
+def _add_arms(parts_XYZ: Tensor, found: Lookup, frame: Raster, broad_XYZ: Tensor, draws: Draws) -> None:
     """Arms beside the body or in front of it, each with one bone or two, never inside the trunk."""
     x, y, z = found.middle_XYZ, found.height_XYZ, frame.offsets()[2]
     body_XYZ = parts_XYZ > 0
@@ -125,7 +125,7 @@ def _add_table(hu_XYZ: Tensor, parts_XYZ: Tensor, found: Lookup, draws: Draws) -
         hu_XYZ[free_XYZ & lower_XYZ] = draws.uniform(-300, 200)
 
 
-def seen(frame: Frame, slab: float, cut: float, draws: Draws) -> Tensor | None:
+def seen(frame: Raster, slab: float, cut: float, draws: Draws) -> Tensor | None:
     """Where the scan has anything to show, bool [X, Y, Z]; ``None`` for everywhere.
 
     Args:

@@ -14,7 +14,7 @@ from openvista.synthesis.draws import Draws
 from openvista.synthesis.scanner import scan_body
 from openvista.synthesis.surroundings import AIR, PARTS, draw_around, seen
 from openvista.synthesis.tissue import draw_values
-from openvista.synthesis.warp import Frame, Lookup, draw_places, exchange_organs, look_up, remove_organs
+from openvista.synthesis.warp import Lookup, Raster, draw_places, exchange_organs, look_up, remove_organs
 
 FINER = 1.5
 """Voxels of a drawing along each axis for one of the scan's: so edges are as soft as a scanner makes them."""
@@ -91,7 +91,7 @@ class Subject:
 
 
 def draw_ct(
-    atlas: Atlas, subject: Subject, frame: Frame, variety: Variety, draws: Draws, finer: float = FINER
+    atlas: Atlas, subject: Subject, frame: Raster, variety: Variety, draws: Draws, finer: float = FINER
 ) -> Drawing:
     """Draw a synthetic CT.
 
@@ -144,16 +144,16 @@ def draw_whole(atlas: Atlas, body: int, spacing: Float3, variety: Variety, draws
     """Draw a whole body, as far as its map goes, on voxels of this size in mm."""
     extent_3 = atlas.bodies[body].extent_3
     shape = triple(max(16, round(float(side) / mm)) for side, mm in zip(extent_3, spacing, strict=True))
-    return draw_ct(atlas, Subject(body, extent_3 / 2), Frame(shape, spacing), variety, draws, finer=1.0)
+    return draw_ct(atlas, Subject(body, extent_3 / 2), Raster(shape, spacing), variety, draws, finer=1.0)
 
 
-def _hidden(found: Lookup, fine: Frame, variety: Variety, draws: Draws) -> Tensor:
+def _hidden(found: Lookup, fine: Raster, variety: Variety, draws: Draws) -> Tensor:
     """Where there is nothing to see: beyond the map, and beyond the field of view."""
     seen_XYZ = seen(fine, variety.slab, variety.cut, draws)
     return found.beyond_XYZ if seen_XYZ is None else found.beyond_XYZ | ~seen_XYZ
 
 
-def nearest(volume_XYZ: Tensor, frame: Frame) -> Tensor:
+def nearest(volume_XYZ: Tensor, frame: Raster) -> Tensor:
     """The voxels of a finer volume in the middles of a frame's voxels."""
     result = volume_XYZ
     for axis, side in enumerate(frame.shape):

@@ -42,7 +42,7 @@ _GIVES_WAY = _MOVING | {"fat", "mixed bowel", "other", "vein", "disc"}
 
 
 @dataclass(frozen=True)
-class Frame:
+class Raster:
     """The voxels of a drawing.
 
     Attributes:
@@ -53,10 +53,10 @@ class Frame:
     shape: Axis3
     spacing: Float3
 
-    def finer(self, times: float) -> "Frame":
+    def finer(self, times: float) -> "Raster":
         """The same extent in so many times as many voxels along each axis."""
         shape = triple(max(1, round(side * times)) for side in self.shape)
-        return Frame(
+        return Raster(
             shape, triple(mm * old / new for mm, old, new in zip(self.spacing, self.shape, shape, strict=True))
         )
 
@@ -96,7 +96,7 @@ class Lookup:
     middle_XYZ: Tensor
 
 
-def draw_places(atlas: Atlas, body: Anatomy, frame: Frame, centre_3: Tensor, strength: float, draws: Draws) -> Tensor:
+def draw_places(atlas: Atlas, body: Anatomy, frame: Raster, centre_3: Tensor, strength: float, draws: Draws) -> Tensor:
     """Where in the body each voxel of the frame comes from: mm, float32 [3, X, Y, Z].
 
     Args:
@@ -112,7 +112,7 @@ def draw_places(atlas: Atlas, body: Anatomy, frame: Frame, centre_3: Tensor, str
     if strength <= 0:
         return places
     nodes = triple(max(2, round(float(side) / _NODE_MM)) for side in frame.extent_3)
-    coarse = Frame(nodes, triple((frame.extent_3 / torch.tensor(nodes)).tolist()))
+    coarse = Raster(nodes, triple((frame.extent_3 / torch.tensor(nodes)).tolist()))
     at_nodes = _affine(linear, centre_3, coarse)
     shift = torch.zeros_like(at_nodes)
     for shortest, longest, most in ((120, 250, 22.0), (30, 70, 9.0)):  # the whole body, then one organ's size
@@ -139,7 +139,7 @@ def _linear(strength: float, draws: Draws) -> Tensor:
     return turn @ shear @ torch.diag(1 / scales)
 
 
-def _affine(linear_33: Tensor, centre_3: Tensor, frame: Frame) -> Tensor:
+def _affine(linear_33: Tensor, centre_3: Tensor, frame: Raster) -> Tensor:
     x, y, z = frame.offsets()
     along = [linear_33[:, axis, None] * offsets for axis, offsets in enumerate((x, y, z))]
     flat = along[0][:, :, None, None] + along[1][:, None, :, None] + along[2][:, None, None, :]

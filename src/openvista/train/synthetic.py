@@ -7,7 +7,7 @@ import torch
 from openvista.network import Preset
 from openvista.prepare import scale_hu
 from openvista.synthesis.patch_source import POOL, LabelledDrawing, PatchSource
-from openvista.synthesis.warp import Frame
+from openvista.synthesis.warp import Raster
 from openvista.train.augment import Patch, change_intensity
 from openvista.train.cases import TrainingCase, some_voxels
 from openvista.train.recipe import Recipe, Source
@@ -32,7 +32,7 @@ class SyntheticCases:
 
     def __init__(self, source: Source, recipe: Recipe, preset: Preset) -> None:
         self._patches = PatchSource(
-            source.label_maps, source.structures, source.synthesis, Frame(preset.window, preset.spacing), recipe.seed
+            source.label_maps, source.structures, source.synthesis, Raster(preset.window, preset.spacing), recipe.seed
         )
         self._recipe = recipe
         self._preset = preset
