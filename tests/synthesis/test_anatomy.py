@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from openvista.errors import ScanError
 from openvista.synthesis.anatomy import ROOM_MM, SPACING_MM, make_atlas
 from openvista.synthesis.structure import identify
 from small_bodies import PLACES, SPACING
@@ -57,5 +58,5 @@ def test_twins(atlas, number_of):
 
 def test_more_structures_than_numbers_are_refused(maps):
     many = {number: identify(f"thing {number}") for number in range(1, 300)}
-    with pytest.raises(ValueError, match="at most 255"):
+    with pytest.raises(ScanError, match="at most 255"):
         make_atlas([dataclasses.replace(maps[0], structures=many)])

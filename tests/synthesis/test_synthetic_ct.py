@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from openvista.errors import RecipeError
+from openvista.errors import GridError, RecipeError
 from openvista.synthesis.anatomy import SPACING_MM
 from openvista.synthesis.contents import MOST_LESIONS, draw_textures
 from openvista.synthesis.draws import Draws
@@ -98,6 +98,14 @@ def test_a_slab_shows_nothing_above_and_below(atlas):
     assert any(empty)
     shown = drawing.numbers_XYZ.amax((0, 1)) > 0
     assert not any(hidden and bool(one) for hidden, one in zip(empty, shown, strict=True))
+
+
+def test_too_many_voxels_are_refused_with_a_size_that_fits(atlas):
+    with pytest.raises(GridError, match=r"at most 50 million are drawn: take ([0-9.]+) mm") as error:
+        draw_whole(atlas, 0, (0.2, 0.2, 0.2), FAITHFUL, Draws(0))
+    enough = float(str(error.value).split("take ")[1].split()[0])
+    assert 0.2 < enough < 1
+    assert torch.prod(atlas.bodies[0].extent_3 / enough) <= 50e6
 
 
 def test_the_middle_of_a_finer_drawing():

@@ -86,6 +86,15 @@ def test_a_run_goes_on_exactly(tiny_list, tmp_path):
     assert all(0 <= float(row["waited"]) <= 1 for row in rows[1])
 
 
+def test_label_maps_alone_train_a_network(tmp_path):
+    keys = RECIPE | MORE | {"classes": {}, "spacing": [6, 6, 6], "steps": 2, "fold": None}
+    recipe = make_recipe(keys | {"more_data": [label_maps(tmp_path, share=1.0)]}, "the test's recipe")
+    Trainer(recipe, tmp_path / "run").run()
+    rows = list(csv.DictReader((tmp_path / "run" / "train.csv").open(newline="")))
+    assert len(rows) == 2
+    assert {name[:2] for name in (draw_sample(load(recipe), recipe, step, 0).case for step in range(3))} == {"a,"}
+
+
 def test_everything_drawn_is_a_supervoxel_for_clicks(tiny_list, tmp_path):
     clicks = {"stage": "stage1", "trained": ["encoder", "point"], "rounds": 0}
     recipe = tiny_recipe(
@@ -138,3 +147,22 @@ def test_paths_of_label_maps_start_from_the_recipe(tiny_list, tmp_path):
     recipe = read_recipe(write_recipe(inner, tiny_list, **MORE, more_data=[source]))
     assert recipe.sources[1].label_maps[0].path == inner / "a.nii.gz"
     shutil.rmtree(inner)
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ({"share": 0.5}, "without a datalist every patch is drawn, not 0.5"),
+        ({"share": 1.0, "steps": None, "epochs": 3}, "epochs count the cases of data lists"),
+    ],
+)
+def test_label_maps_alone_need_every_patch_and_steps(tmp_path, keys, line):
+    source = label_maps(tmp_path, share=keys["share"])
+    content = RECIPE | MORE | {"classes": {}, "more_data": [source]} | {k: v for k, v in keys.items() if k != "share"}
+    with pytest.raises(RecipeError, match=line):
+        make_recipe(content, "the test's recipe")
+
+
+def test_a_recipe_without_any_data_is_refused():
+    with pytest.raises(RecipeError, match="neither a datalist nor label_maps"):
+        make_recipe(RECIPE, "the test's recipe")

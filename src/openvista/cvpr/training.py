@@ -115,6 +115,7 @@ def list_challenge_cases(recipe: Recipe, root: Path) -> ListedCases:
     """
     assert recipe.challenge is not None
     reading = Reading(resample=recipe.challenge.resample, percentiles=recipe.challenge.percentiles)
+    assert recipe.datalist is not None  # a recipe with challenge cases has one
     cases = [ChallengeCase(root / name, reading) for name in read_file_list(recipe.datalist)]
     if not any(case.path.is_file() for case in cases):
         raise DataListError(f"{recipe.datalist}: none of its {len(cases)} files lies below {root}; give their --root")

@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
+from openvista.errors import ScanError
 from openvista.geometry.resample import resample_nearest
 from openvista.synthesis.maps import NamedMap
 from openvista.synthesis.structure import DrawnStructure, other_side
@@ -102,7 +103,7 @@ def make_atlas(maps: Sequence[NamedMap]) -> Atlas:
     """Prepare label maps for drawing; takes some seconds for each.
 
     Raises:
-        ValueError: more than 255 different structures.
+        ScanError: more than 255 different structures.
     """
     table = {_NOTHING.name: _NOTHING, _DISC.name: _DISC}
     for one in maps:
@@ -113,7 +114,7 @@ def make_atlas(maps: Sequence[NamedMap]) -> Atlas:
             twin = DrawnStructure(structure.twin, None, structure.tissue, other_side(structure.twin))
             table[twin.name] = twin
     if len(table) > 256:
-        raise ValueError(f"{len(table) - 1} structures in all maps together; at most 255 can be told apart")
+        raise ScanError(f"the label maps name {len(table) - 1} structures together: at most 255 can be told apart")
     numbers = {name: number for number, name in enumerate(table)}
     structures = tuple(table.values())
     return Atlas(structures, tuple(_body(one, numbers, structures) for one in maps))

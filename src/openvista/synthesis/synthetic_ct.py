@@ -1,12 +1,13 @@
 """A synthetic CT, or a patch of one: anatomy, then tissue, then the scanner. Seeded and exact."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor
 
-from openvista.errors import RecipeError
+from openvista.errors import GridError, RecipeError
 from openvista.geometry.grid import Float3, triple
 from openvista.synthesis.anatomy import SPACING_MM, Anatomy, Atlas
 from openvista.synthesis.contents import add_lesions, draw_textures, fill
@@ -15,6 +16,9 @@ from openvista.synthesis.scanner import scan_body
 from openvista.synthesis.surroundings import AIR, PARTS, draw_around, seen
 from openvista.synthesis.tissue import draw_values
 from openvista.synthesis.warp import Lookup, Raster, draw_places, exchange_organs, look_up, remove_organs
+
+MOST_VOXELS = 50_000_000
+"""Of a whole drawing; each takes about 100 bytes while it is drawn."""
 
 FINER = 1.5
 """Voxels of a drawing along each axis for one of the scan's: so edges are as soft as a scanner makes them."""
@@ -141,9 +145,20 @@ def draw_ct(
 
 
 def draw_whole(atlas: Atlas, body: int, spacing: Float3, variety: Variety, draws: Draws) -> Drawing:
-    """Draw a whole body, as far as its map goes, on voxels of this size in mm."""
+    """Draw a whole body, as far as its map goes, on voxels of this size in mm.
+
+    Raises:
+        GridError: these would be too many voxels.
+    """
     extent_3 = atlas.bodies[body].extent_3
     shape = triple(max(16, round(float(side) / mm)) for side, mm in zip(extent_3, spacing, strict=True))
+    voxels = math.prod(shape)
+    if voxels > MOST_VOXELS:
+        enough = math.ceil(min(spacing) * (voxels / MOST_VOXELS) ** (1 / 3) * 10) / 10
+        raise GridError(
+            f"{atlas.bodies[body].name}: a drawing with voxels of {min(spacing):g} mm would have {voxels / 1e6:.0f} "
+            f"million of them; at most {MOST_VOXELS // 10**6} million are drawn: take {enough:g} mm"
+        )
     return draw_ct(atlas, Subject(body, extent_3 / 2), Raster(shape, spacing), variety, draws, finer=1.0)
 
 

@@ -168,10 +168,11 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
     """
     loader = _Loader(recipe, preset, ranks)
     usable = loader.load(listed.training, lambda case: bool(case.annotated) or case.supervoxels_XYZ is not None)
-    if not usable:
+    drawn_only = all(source.datalist is None for source in recipe.sources)
+    if not usable and not drawn_only:
         raise DataListError(_nothing_to_learn(recipe, loader.skipped))
     training = [case for case, _ in usable]
-    if not any(_shown(case) or case.supervoxels_XYZ is not None for case in training):
+    if not drawn_only and not any(_shown(case) or case.supervoxels_XYZ is not None for case in training):
         raise DataListError(
             f"{recipe.datalist}: no voxel of any training case has a label of the recipe: check its classes "
             f"({', '.join(map(str, recipe.classes))}) against the label maps with openvista datalist check"
@@ -183,7 +184,7 @@ def load_data(listed: ListedCases, recipe: Recipe, preset: Preset, ranks: Ranks)
         for missing in _missing(recipe, training, synthetic):
             logger.warning("%s", missing)
     weights = torch.tensor([entry.weight for _, entry in usable], dtype=torch.float64)
-    repeats = rarities(weights, training) if recipe.balance else {}
+    repeats = rarities(weights, training) if recipe.balance and training else {}
     return TrainingData(
         training,
         balanced(weights, training, repeats) if repeats else weights,
@@ -303,7 +304,7 @@ def _nothing_to_learn(recipe: Recipe, skipped: Sequence[str]) -> str:
 
 def _missing(recipe: Recipe, cases: Sequence[TrainingCase], synthetic: Sequence[SyntheticCases]) -> Iterator[str]:
     """What the recipe asks for but no training case has."""
-    if recipe.supervoxels and all(case.supervoxels_XYZ is None for case in cases):
+    if recipe.supervoxels and not synthetic and all(case.supervoxels_XYZ is None for case in cases):
         yield "no training case has supervoxels (label_sv): the run goes without; make them with openvista supervoxels"
     if recipe.labels == "manual+pseudo" and not any(case.pseudo for case in cases):
         yield "no training case has a class from a pseudo-label: the run goes without"

@@ -43,7 +43,7 @@ def portable(recipe: Recipe) -> dict[str, Any]:
     content = recipe.model_dump(mode="json", exclude={"data", "licence", "cache", *LIST_ROOTS})
     more = [_portable_source(source) for source in content["more_data"]]
     start = None if recipe.start_from is None else Path(recipe.start_from).name
-    return content | {"datalist": recipe.datalist.name, "more_data": more, "start_from": start}
+    return content | {"datalist": recipe.datalist and recipe.datalist.name, "more_data": more, "start_from": start}
 
 
 def _portable_source(source: dict[str, Any]) -> dict[str, Any]:

@@ -124,7 +124,7 @@ class Recipe(Stage):
 
     Attributes:
         datalist: JSON data list; a relative path is looked up from the recipe's folder, then from the working
-            directory.
+            directory. ``None`` where every patch is drawn from label maps, in ``more_data``.
         root, pseudo_label_root, supervoxel_root: folders that the list's paths of images and labels, of pseudo-labels
             and of supervoxels start from, instead of what the list says.
         name: name of the model that comes out; the stage's, if the recipe gives none.
@@ -174,7 +174,7 @@ class Recipe(Stage):
         data: origin and licence of the data, for the card.
     """
 
-    datalist: Path
+    datalist: Path | None = None
     root: Path | None = None
     pseudo_label_root: Path | None = None
     supervoxel_root: Path | None = None
@@ -234,12 +234,11 @@ class Recipe(Stage):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
+        self._check_shares()
         if self.challenge is not None:
             self._check_challenge()
         elif not self.class_ids and (self.class_probability > 0 or not self.supervoxels):
             raise ValueError("classes is empty: name at least one label value and its class, or pseudo_classes")
-        if sum(source.synthesis.share for source in self.sources if source.label_maps) > 1:
-            raise ValueError("the shares of all label maps together are above 1: lower synthesis.share")
         limited = {class_id for source in self.sources for class_id in source.only_in_label_slices}
         for class_id in {*limited, *self.mirrored_ids}:
             if class_id not in self.class_ids:
@@ -255,6 +254,19 @@ class Recipe(Stage):
                     "would show it on the wrong side; train its other side too, or switch augmentation.mirror off"
                 )
         return self
+
+    def _check_shares(self) -> None:
+        """Of patches that are drawn from label maps."""
+        drawn = sum(source.synthesis.share for source in self.sources if source.label_maps)
+        if drawn > 1 + 1e-9:
+            raise ValueError(f"the shares of all label maps are {drawn:g} together: lower synthesis.share")
+        if all(source.datalist is None for source in self.sources):
+            if not self.more_data:
+                raise ValueError("neither a datalist nor label_maps in more_data: say where the data are")
+            if drawn < 1 - 1e-9:
+                raise ValueError(f"without a datalist every patch is drawn, not {drawn:g}: set synthesis.share to 1")
+            if self.steps is None:
+                raise ValueError("epochs count the cases of data lists, and there are none: give steps")
 
     def _check_challenge(self) -> None:
         if self.class_ids or "automatic" in self.trained:
@@ -333,6 +345,8 @@ class Recipe(Stage):
     @property
     def sources(self) -> tuple[Source, ...]:
         """All data lists and label maps, the recipe's own list first."""
+        if self.datalist is None:
+            return self.more_data
         own = Source(**{key: getattr(self, key) for key in LIST_KEYS})
         return (own, *self.more_data)
 
