@@ -36,7 +36,8 @@ def read_dicom_labels(path: Path, grid: Grid | None, *, max_voxels: int = MAX_VO
     if kind in SEG_CLASSES:
         return read_seg(path, grid, max_voxels=max_voxels)
     if kind != RTSTRUCT_STORAGE:
-        raise ScanError(f"{path}: is DICOM {kind.name or 'without a class'}, which holds no labels; give a segmentation or structure set")
+        what = kind.name or "without a class"
+        raise ScanError(f"{path}: is DICOM {what}, which holds no labels; give a segmentation or structure set")
     if grid is None:
         raise ScanError(f"{path}: an RT structure set holds contours, no voxels: it is read with its scan only")
     return read_rtstruct(path, grid)
