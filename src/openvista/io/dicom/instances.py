@@ -62,7 +62,7 @@ _TAGS = [
 
 
 @dataclass(frozen=True)
-class Frame:
+class ImageFrame:
     """One frame of an instance, as its header describes it.
 
     Attributes:
@@ -118,7 +118,7 @@ class Instance:
     rows: int
     columns: int
     colour: bool
-    frames: tuple[Frame, ...] = field(repr=False)
+    frames: tuple[ImageFrame, ...] = field(repr=False)
 
 
 def read_instance(file: Path) -> Instance | None:
@@ -155,7 +155,7 @@ def _instance_of(file: Path, header: Dataset) -> Instance:
     )
 
 
-def _frames_of(file: Path, header: Dataset) -> tuple[Frame, ...]:
+def _frames_of(file: Path, header: Dataset) -> tuple[ImageFrame, ...]:
     """A classic image has its geometry at the top; an enhanced one in functional groups, shared or of each frame."""
     per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
     shared = header.get("SharedFunctionalGroupsSequence") or []
@@ -167,7 +167,7 @@ def _frames_of(file: Path, header: Dataset) -> tuple[Frame, ...]:
     return tuple(_frame(file, index, [header]) for index in range(count))
 
 
-def _frame(file: Path, index: int, sources: list[Dataset]) -> Frame:
+def _frame(file: Path, index: int, sources: list[Dataset]) -> ImageFrame:
     """A frame from its own groups, the shared ones and the top of the header, in this order."""
     top = sources[-1]
     position = _group(sources, "PlanePositionSequence")
@@ -179,7 +179,7 @@ def _frame(file: Path, index: int, sources: list[Dataset]) -> Frame:
     slope, intercept = _floats(scaling, "RescaleSlope", 1), _floats(scaling, "RescaleIntercept", 1)
     distance = _floats(measures, "SpacingBetweenSlices", 1) or _floats(measures, "SliceThickness", 1)
     image_type = kind.get("FrameType") or top.get("ImageType") or ()
-    return Frame(
+    return ImageFrame(
         file=file,
         index=index,
         position=_floats(position, "ImagePositionPatient", 3),

@@ -12,7 +12,7 @@ from pydicom.encaps import parse_fragments
 from pydicom.pixels import iter_pixels
 
 from openvista.errors import ScanError, first_line
-from openvista.io.dicom.instances import UNREADABLE, Frame
+from openvista.io.dicom.instances import UNREADABLE, ImageFrame
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def drop_pixels(whole: Dataset) -> Dataset:
     return whole
 
 
-def frames_in_hu(file: Path, whole: Dataset, frames: Sequence[Frame]) -> Iterator[NDArray[Any]]:
+def frames_in_hu(file: Path, whole: Dataset, frames: Sequence[ImageFrame]) -> Iterator[NDArray[Any]]:
     """[row, column] HU of each of a file's frames: int32 where slope and intercept are whole numbers, else float32.
 
     Raises:
@@ -107,7 +107,7 @@ def _as_stored(value: int, bits: int, signed: bool) -> int:
     return wrapped - 2**bits if signed and wrapped >= 2 ** (bits - 1) else wrapped
 
 
-def _to_hu(file: Path, stored: NDArray[Any], frame: Frame, padding: tuple[int, int] | None) -> NDArray[Any]:
+def _to_hu(file: Path, stored: NDArray[Any], frame: ImageFrame, padding: tuple[int, int] | None) -> NDArray[Any]:
     whole_numbers = float(frame.slope).is_integer() and float(frame.intercept).is_integer()
     if whole_numbers and stored.dtype.kind in "iu" and abs(frame.slope) < 2**15 and abs(frame.intercept) < 2**30:
         values = stored.astype(np.int64 if stored.dtype.itemsize > 2 else np.int32)

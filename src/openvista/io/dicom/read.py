@@ -13,7 +13,7 @@ from openvista.dicom_slices import DicomSlice, DicomSlices
 from openvista.errors import ScanError
 from openvista.geometry.grid import Float3, triple
 from openvista.io.dicom.file_set import unpacked
-from openvista.io.dicom.instances import Frame
+from openvista.io.dicom.instances import ImageFrame
 from openvista.io.dicom.pixels import AIR_HU, drop_pixels, frames_in_hu, open_pixels
 from openvista.io.dicom.series import choose_series, find_series
 from openvista.io.dicom.stack import Stack, stack_of
@@ -73,7 +73,7 @@ class _Volume:
         Raises:
             ScanError: damaged pixels, values that are not finite, or two different images at one place.
         """
-        members: dict[Path, list[tuple[Frame, int, list[float]]]] = defaultdict(list)
+        members: dict[Path, list[tuple[ImageFrame, int, list[float]]]] = defaultdict(list)
         for placed in zip(self.stack.frames, self.stack.places, self.stack.shifts.tolist(), strict=True):
             members[placed[0].file].append(placed)
         for file, frames in members.items():
@@ -85,7 +85,7 @@ class _Volume:
         orientation, rows, columns = self.stack.orientation, self.stack.rows, self.stack.columns
         return voxels, DicomSlices(tuple(self.headers), tuple(self.slices), orientation, columns, rows)
 
-    def _add(self, file: Path, members: list[tuple[Frame, int, list[float]]]) -> None:
+    def _add(self, file: Path, members: list[tuple[ImageFrame, int, list[float]]]) -> None:
         """Put the frames of one file at their places."""
         whole = open_pixels(file)
         instance, used = len(self.headers), False

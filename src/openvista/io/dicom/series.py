@@ -10,7 +10,7 @@ import numpy as np
 
 from openvista.errors import ScanError, SeveralSeriesError
 from openvista.io.dicom.file_set import files_at
-from openvista.io.dicom.instances import Frame, Instance, read_instance
+from openvista.io.dicom.instances import ImageFrame, Instance, read_instance
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Series:
     description: str = field(repr=False)
     rows: int
     columns: int
-    frames: tuple[Frame, ...] = field(repr=False)
+    frames: tuple[ImageFrame, ...] = field(repr=False)
     left_out: str = ""
 
     @property
@@ -199,7 +199,7 @@ def _grouped(instances: list[Instance]) -> list[Series]:
 
 def _volumes_of(instances: list[Instance]) -> list[Series]:
     """Frames of one series by what a volume must share."""
-    groups: list[tuple[Instance, Frame, str, list[Frame]]] = []
+    groups: list[tuple[Instance, ImageFrame, str, list[ImageFrame]]] = []
     for instance in instances:
         if not instance.frames:
             groups.append((instance, _NO_FRAME, _left_out(instance, None), []))
@@ -227,10 +227,10 @@ def _volumes_of(instances: list[Instance]) -> list[Series]:
     ]
 
 
-_NO_FRAME = Frame(Path(), 0, None, None, None, None, 1.0, 0.0, "", (), ())
+_NO_FRAME = ImageFrame(Path(), 0, None, None, None, None, 1.0, 0.0, "", (), ())
 
 
-def _share_a_volume(instance: Instance, frame: Frame, other: Instance, first: Frame) -> bool:
+def _share_a_volume(instance: Instance, frame: ImageFrame, other: Instance, first: ImageFrame) -> bool:
     same = (instance.rows, instance.columns, instance.colour, instance.frame_of_reference)
     if same != (other.rows, other.columns, other.colour, other.frame_of_reference):
         return False
@@ -243,7 +243,7 @@ def _close(some: Sequence[float] | None, others: Sequence[float] | None) -> bool
     return some == others or bool(np.allclose(some, others, rtol=_SAME_DIRECTION, atol=_SAME_DIRECTION))
 
 
-def _left_out(instance: Instance, frame: Frame | None) -> str:
+def _left_out(instance: Instance, frame: ImageFrame | None) -> str:
     """Why an image cannot be part of a CT volume; "" if it can."""
     if instance.sop_class.startswith(SECONDARY_CAPTURES) and instance.sop_class[25:26] in ("", "."):
         return "secondary capture"
@@ -268,7 +268,7 @@ def _acquisitions_of(volume: Series) -> list[Series]:
         return [volume]
     if len(volume.distances) == 1:
         return [replace(volume, left_out=f"one place {len(volume.frames)} times")]
-    parts: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Frame]] = defaultdict(list)
+    parts: dict[tuple[tuple[str, ...], tuple[str, ...]], list[ImageFrame]] = defaultdict(list)
     for frame in volume.frames:
         parts[frame.image_type, frame.acquisition].append(frame)
     split = [replace(volume, frames=tuple(frames)) for frames in parts.values()]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from openvista.errors import ScanError
 from openvista.geometry.grid import Axis3
-from openvista.io.dicom.instances import Frame
+from openvista.io.dicom.instances import ImageFrame
 from openvista.io.dicom.series import SAME_PLACE_MM, Series
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Stack:
 
     shape: Axis3
     affine: NDArray[np.float64]
-    frames: tuple[Frame, ...]
+    frames: tuple[ImageFrame, ...]
     places: tuple[int, ...]
     shifts: NDArray[np.float64]
     missing: tuple[int, ...]
