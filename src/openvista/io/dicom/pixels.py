@@ -9,15 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.encaps import parse_fragments
-from pydicom.pixels import iter_pixels
+from pydicom.pixels import get_decoder, iter_pixels
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    JPEGTransferSyntaxes,
+    RLELossless,
+)
 
 from openvista.errors import ScanError, first_line
+from openvista.io.dicom.gdcm_apart import JpegProcess
 from openvista.io.dicom.instances import UNREADABLE, ImageFrame
 
 logger = logging.getLogger(__name__)
 
 AIR_HU = -1024
 
+_PLUGINS = {
+    (RLELossless,): "pydicom",
+    (JPEGLSLossless, JPEGLSNearLossless): "pyjpegls",
+    (JPEG2000Lossless, JPEG2000): "pylibjpeg",
+}
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _TISSUE_HU = (-900.0, 3071.0)  # a padding value in here could be a real one
 
@@ -49,8 +64,10 @@ def drop_pixels(whole: Dataset) -> Dataset:
     return whole
 
 
-def frames_in_hu(file: Path, whole: Dataset, frames: Sequence[ImageFrame]) -> Iterator[NDArray[Any]]:
+def frames_in_hu(file: Path, whole: Dataset, frames: Sequence[ImageFrame], jpeg: JpegProcess) -> Iterator[NDArray[Any]]:
     """[row, column] HU of each of a file's frames: int32 where slope and intercept are whole numbers, else float32.
+
+    ``jpeg`` unpacks JPEG, where that is needed.
 
     Raises:
         ScanError: the pixels are damaged, or compressed in a way that nothing here unpacks.
@@ -59,13 +76,29 @@ def frames_in_hu(file: Path, whole: Dataset, frames: Sequence[ImageFrame]) -> It
     try:
         _check_kind(file, whole)
         _check_length(file, whole)
-        decoded = iter_pixels(whole, indices=[frame.index for frame in frames])
+        indices = [frame.index for frame in frames]
+        if _syntax(whole) in JPEGTransferSyntaxes:
+            decoded = jpeg.frames(file, indices)
+        else:
+            decoded = iter_pixels(whole, indices=indices, decoding_plugin=_plugin(whole))
         for frame, stored in zip(frames, decoded, strict=True):
             yield _to_hu(file, stored, frame, padding)
     except UNREADABLE as error:
-        syntax = whole.file_meta.get("TransferSyntaxUID") if hasattr(whole, "file_meta") else None
-        name = getattr(syntax, "name", "unknown")
+        name = getattr(_syntax(whole), "name", "unknown")
         raise ScanError(f"{file}: its pixels ({name}) cannot be unpacked: {first_line(error)}") from error
+
+
+def _syntax(whole: Dataset) -> UID | None:
+    return whole.file_meta.get("TransferSyntaxUID") if hasattr(whole, "file_meta") else None
+
+
+def _plugin(whole: Dataset) -> str:
+    """Which library unpacks; "" for pydicom's choice. It would ask GDCM first, which a damaged file can end."""
+    syntax = _syntax(whole)
+    for group, plugin in _PLUGINS.items():
+        if syntax in group and plugin in get_decoder(syntax).available_plugins:
+            return plugin
+    return ""
 
 
 def _check_kind(file: Path, whole: Dataset) -> None:

@@ -13,6 +13,7 @@ from openvista.dicom_slices import DicomSlice, DicomSlices
 from openvista.errors import ScanError
 from openvista.geometry.grid import Float3, triple
 from openvista.io.dicom.file_set import unpacked
+from openvista.io.dicom.gdcm_apart import JpegProcess
 from openvista.io.dicom.instances import ImageFrame
 from openvista.io.dicom.pixels import AIR_HU, drop_pixels, frames_in_hu, open_pixels
 from openvista.io.dicom.series import choose_series, find_series
@@ -76,8 +77,9 @@ class _Volume:
         members: dict[Path, list[tuple[ImageFrame, int, list[float]]]] = defaultdict(list)
         for placed in zip(self.stack.frames, self.stack.places, self.stack.shifts.tolist(), strict=True):
             members[placed[0].file].append(placed)
-        for file, frames in members.items():
-            self._add(file, frames)
+        with JpegProcess() as jpeg:
+            for file, frames in members.items():
+                self._add(file, frames, jpeg)
         for place in self.stack.missing:
             self._fill(place)
         voxels = self.voxels_ZYX.T
@@ -85,12 +87,12 @@ class _Volume:
         orientation, rows, columns = self.stack.orientation, self.stack.rows, self.stack.columns
         return voxels, DicomSlices(tuple(self.headers), tuple(self.slices), orientation, columns, rows)
 
-    def _add(self, file: Path, members: list[tuple[ImageFrame, int, list[float]]]) -> None:
+    def _add(self, file: Path, members: list[tuple[ImageFrame, int, list[float]]], jpeg: JpegProcess) -> None:
         """Put the frames of one file at their places."""
         whole = open_pixels(file)
         instance, used = len(self.headers), False
         for (frame, place, shift), hu in zip(
-            members, frames_in_hu(file, whole, [frame for frame, _, _ in members]), strict=True
+            members, frames_in_hu(file, whole, [frame for frame, _, _ in members], jpeg), strict=True
         ):
             if hu.shape != (self.stack.rows, self.stack.columns):
                 raise ScanError(f"{file}: its pixels are {hu.shape}, not what its header says; copy it again")
