@@ -47,7 +47,6 @@ def read_rtstruct(path: Path, grid: Grid) -> Segmentation:
     Raises:
         ScanError: no RT Structure Set, damaged, or without contours.
         GridError: nothing in it lies on the grid, or contours are oblique to its axes.
-        MissingExtraError: scikit-image is not installed.
     """
     try:
         regions = _regions(dcmread(path))
@@ -75,11 +74,10 @@ def _regions(whole: Dataset) -> list[_Region]:
     regions = []
     for number, (item, own_id) in enumerate(zip(items, own_ids, strict=True), start=1):
         outline = outlines[int(item.ROINumber)]
-        contours = tuple(
-            np.array(contour.ContourData, dtype=np.float64).reshape(-1, 3)
-            for contour in outline.get("ContourSequence", [])
-            if str(contour.ContourGeometricType).startswith("CLOSED") and len(contour.ContourData) >= 9
-        )
+        closed = [
+            one for one in outline.get("ContourSequence", []) if str(one.ContourGeometricType).startswith("CLOSED")
+        ]
+        contours = tuple(points for points in map(_points, closed) if len(points) >= 3)
         if not contours:
             continue
         red, green, blue = map(int, outline.get("ROIDisplayColor") or (0, 0, 0))
@@ -87,6 +85,16 @@ def _regions(whole: Dataset) -> list[_Region]:
         name = str(item.get("ROIName") or f"ROI {item.ROINumber}")
         regions.append(_Region(label_id, name, (red, green, blue) if red or green or blue else None, contours))
     return regions
+
+
+def _points(contour: Dataset) -> NDArray[np.float64]:
+    """[N, 3] mm, LPS. Straight from the text: pydicom would make an object of each of a million numbers."""
+    value = contour.get_item("ContourData").value
+    texts = value.split(b"\\") if isinstance(value, bytes) else value
+    points = np.array([float(text) for text in texts]).reshape(-1, 3)
+    if not np.isfinite(points).all():
+        raise ValueError("a contour holds what is no number")
+    return points
 
 
 def _voxels_in(region: _Region, grid: Grid, path: Path) -> tuple[NDArray[np.intp], ...]:

@@ -63,7 +63,7 @@ def read_seg(path: Path, grid: Grid | None = None, *, max_voxels: int = MAX_VOXE
     try:
         paint = _paint_label_map if kind == "LABELMAP" else _paint_bits
         paint(painting, whole, planes, segments)
-    except UNREADABLE as error:
+    except (RuntimeError, *UNREADABLE) as error:  # RuntimeError: what pydicom says when no decoder can
         raise ScanError(f"{path}: its pixels cannot be read: {first_line(error)}") from error
     painting.warn(path)
     labels, target = painting.labels_XYZ, painting.grid
@@ -133,6 +133,8 @@ def _planes(whole: Dataset) -> list[Plane]:
         position = _group(frame, shared, "PlanePositionSequence").ImagePositionPatient
         x, y, z, u, v, w = map(float, orientation)
         between_rows, between_columns = map(float, measures.PixelSpacing)
+        if not np.isfinite([*position, x, y, z, u, v, w]).all() or min(between_rows, between_columns) <= 0:
+            raise ValueError("a frame has no place or no spacing")
         planes.append(
             Plane(
                 position=triple(map(float, position)),
