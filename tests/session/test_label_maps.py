@@ -7,6 +7,7 @@ import pytest
 
 from openvista.errors import GridError, InputError
 from openvista.geometry.grid import Grid
+from openvista.io.dicom.described import touched_ids
 from openvista.scan import Scan, Segmentation
 from openvista.session.session import Session
 from small_inference import make_scan
@@ -125,3 +126,10 @@ def test_a_segmentation_tells_what_it_takes_to_make_it_again(session):
     (asked,) = made.provenance["prompts"]["objects"]
     assert asked["clicks"] == [[10.0, 10.0, 8.0, True]]
     assert asked["zero_shot"]
+
+
+def test_dicom_results_know_what_was_clicked_on(two_branches):
+    session = two_branches.open(make_scan(SHAPE, AFFINE))
+    session.segment(["liver", "spleen"])
+    session.click((15, 11, 8), "liver", grow=False)
+    assert touched_ids(session.segmentation().provenance) == {1}
