@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from viewer import read_nifti
 
+from openvista.io import read_scan
+from openvista.io.dicom.rtstruct import write_rtstruct
+from openvista.scan import Segmentation
 from small_dicom import write_series
 
 
@@ -47,6 +50,21 @@ def test_a_dicom_folder_is_opened(viewer, small_ct, tmp_path):
     kept = viewer.scan()
     assert (kept["name"], kept["shape"]) == ("study", list(hu.shape))
     assert abs(value - hu[voxel]) <= 1
+
+
+def test_contours_of_a_planning_system_become_objects(viewer, small_ct, tmp_path):
+    image = nib.load(small_ct)
+    write_series(tmp_path / "study", np.asarray(image.dataobj).astype(np.int16), image.affine)
+    scan = read_scan(tmp_path / "study")
+    labels = np.zeros(scan.grid.shape, np.uint8)
+    labels[tuple(slice(length // 3, length // 2) for length in labels.shape)] = 1
+    write_rtstruct(tmp_path / "contours.dcm", Segmentation(labels, scan.grid, {1: "parotid"}, scan=scan))
+    viewer.page.wait_for_selector("dialog[open]")
+    viewer.page.set_input_files("#open-folder", str(tmp_path / "study"))
+    viewer.wait_for_picture()
+    viewer.page.set_input_files("#labels-file", str(tmp_path / "contours.dcm"))
+    viewer.page.wait_for_selector("[data-object='parotid']")
+    assert np.count_nonzero(viewer.segmentation().dataobj) == np.count_nonzero(labels)
 
 
 def test_one_of_several_series_is_chosen(viewer, small_ct, tmp_path):

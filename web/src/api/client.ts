@@ -44,6 +44,13 @@ export const api = {
     return upload(`${ROOT}/sessions/import?scan_id=${encodeURIComponent(scan)}`, form, report);
   },
 
+  /** Objects from labels of this scan: a label map, or a DICOM segmentation or RT structure set. */
+  startFrom(session: string, file: File): Promise<Change> {
+    const form = new FormData();
+    form.append('file', file, file.name);
+    return json<Change>(at(session, 'segmentation'), { method: 'POST', body: form });
+  },
+
   /** Answers at once; the job's events and `changes` tell the rest. */
   askClasses: (session: string, classes: 'all' | (number | string)[]) =>
     json<JobInfo>(at(session, 'classes?wait=false'), withBody('POST', { classes })),

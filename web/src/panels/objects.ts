@@ -8,14 +8,23 @@ import { icon, type IconName } from '../icons.ts';
 export function objectPanel(app: App): HTMLElement {
   const add = h('button', { class: 'with-icon', id: 'new-object', onclick: () => app.prompts.addObject() },
     icon('add'), 'New object');
+  const labels = h('input', { type: 'file', id: 'labels-file', hidden: true });
+  const load = h('button', {
+    id: 'import-labels', title: 'Objects from labels of this scan: label map, DICOM SEG or RTSTRUCT', onclick: () => labels.click(),
+  }, 'Import…');
+  labels.addEventListener('change', () => {
+    const [file] = labels.files ?? [];
+    labels.value = '';
+    if (file) void app.prompts.importLabels(file);
+  });
   const list = h('div', { class: 'scroll', role: 'list', 'aria-label': 'Objects' });
   app.store.watch(['session', 'active'], ({ session, active }) => {
-    add.disabled = !session;
+    add.disabled = load.disabled = !session;
     const objects = [...(session?.objects ?? [])].reverse(); // later ones lie on top
     refill(list, ...objects.map((object) => row(app, object, object.id === active)), !objects.length && hint(app));
   });
   return h('section', { class: 'panel objects', 'aria-labelledby': 'objects-title' },
-    h('div', { class: 'panel-head' }, h('h2', { id: 'objects-title' }, 'Objects'), add),
+    h('div', { class: 'panel-head' }, h('h2', { id: 'objects-title' }, 'Objects'), load, add, labels),
     list);
 }
 

@@ -60,6 +60,10 @@ export class Prompts {
       api.lasso(session.id, { object, axis, slice, points, positive }));
   }
 
+  importLabels(file: File): Promise<Change | null> {
+    return this.sync.change('Reading the labels', (session) => api.startFrom(session.id, file));
+  }
+
   async addObject(name = this.freeName()): Promise<number | null> {
     const change = await this.sync.change('New object', (session) => api.addObject(session.id, name));
     const id = change?.session.objects.at(-1)?.id ?? null;
