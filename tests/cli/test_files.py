@@ -8,9 +8,9 @@ import pytest
 import trimesh
 from pydicom import dcmread
 
-from openvista.cli.files import result_files, write_result
+from openvista.cli.files import distinct_names, result_files, write_result
 from openvista.cli.options import dicom_options
-from openvista.errors import InputError, OutputError
+from openvista.errors import InputError, OutputError, ScanError
 from openvista.io import DicomOptions, read_scan
 from openvista.scan import Segmentation
 from small_dicom_results import labelled, small_scan
@@ -95,6 +95,26 @@ def test_refused_before_anything_is_computed(
         result_files([ct], tmp_path / output, formats)
     assert "\n" not in str(caught.value)
     assert names_in(tmp_path) == {"in/ct.nii.gz"}
+
+
+@pytest.mark.parametrize(
+    ("images", "names"),
+    [
+        (["a/ct.nii.gz", "b/ct.nrrd", "b/x.nii"], ["a_ct", "b_ct", "x"]),
+        (["a/1/ct.nii", "b/1/ct.nii", "b/1/CT.mha"], ["a_1_ct", "b_1_ct", "b_1_CT_2"]),
+        (["ct.nii.gz", "ct.nii.gz", "ct.nrrd"], ["ct", "ct_2", "ct_3"]),
+        (["a/ct.nii", "b/ct.nii", "a_ct.nii"], ["a_ct", "b_ct", "a_ct_2"]),
+    ],
+)
+def test_scans_of_one_name_get_names_of_their_own(tmp_path: Path, images: list[str], names: list[str]) -> None:
+    assert distinct_names([tmp_path / image for image in images]) == names
+
+
+def test_of_several_scans_a_missing_one_is_left_for_later(ct: Path, tmp_path: Path) -> None:
+    found = result_files([tmp_path / "gone.nii.gz", ct], tmp_path / "out")
+    assert [files.stem.name for files in found] == ["gone_seg", "ct_seg"]
+    with pytest.raises(ScanError, match="no such file"):
+        result_files([tmp_path / "gone.nii.gz"], tmp_path / "out")
 
 
 def test_a_file_where_a_folder_is_needed(ct: Path, tmp_path: Path) -> None:

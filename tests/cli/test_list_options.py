@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from openvista.cli.list_options import list_roots, mapping_items
+from openvista.cli.list_options import list_roots, mapping_items, scans_in_folders
 from openvista.cli.main import app
 from openvista.errors import DataListError
 from small_evaluation import save_tiny, write_cases
@@ -35,6 +35,25 @@ def test_label_sets_that_make_no_sense(arguments, words):
 
 def test_roots_are_whole_paths():
     assert list_roots(Path("a"), None, Path("/b")) == {"root": Path("a").resolve(), "supervoxel_root": Path("/b")}
+
+
+def test_folders_stand_for_the_scans_in_them(tmp_path):
+    def made(*names):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(b"")
+        return [tmp_path / name for name in names]
+
+    images = made("in/a.nii.gz", "in/b.mha", "in/p1/ct.nii", "in/p2/deep/ct.nrrd")
+    made("in/notes.txt", "in/.hidden.nii", "in/.git/x.nii", "in/out/a_seg.nii.gz", "in/p3/1.dcm", "in/p3/2.dcm")
+    (tmp_path / "in" / "p1" / "ct_seg.json").write_text('{"labels": {}}')
+    made("in/p1/ct_seg.nii.gz", "in/p1/ct_seg/liver.nii.gz", "empty/x.txt")
+    folder, out = tmp_path / "in", tmp_path / "in" / "out"
+    assert scans_in_folders([folder], False, out) == images[:2]
+    found = scans_in_folders([folder, tmp_path / "else.nii"], True, out)
+    assert found == [*images, tmp_path / "in" / "p3", tmp_path / "else.nii"]
+    assert scans_in_folders([tmp_path / "empty"], True, None) == [tmp_path / "empty"]
+    assert scans_in_folders([tmp_path / "in" / "p3"], False, None) == [tmp_path / "in" / "p3"]
 
 
 def test_evaluate_a_list_whose_files_lie_elsewhere(tmp_path):

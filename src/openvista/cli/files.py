@@ -1,5 +1,6 @@
 """What commands share about files: where results go, reading scans, writing results."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,10 +73,13 @@ def result_files(scans: list[Path], output: Path | None, formats: Sequence[str] 
         output: a file, for one scan and one format, or a folder, which is made; ``None`` for the current folder.
         formats: of :data:`openvista.io.paths.FORMATS`; by default what the file's ending says, or ``nii.gz``.
 
+    Scans of one name get distinct results: the names of their folders come before it. Of several scans, one that cannot
+    be read is left for later, so that it does not stop the others.
+
     Raises:
-        InputError: a scan is missing, or something cannot be written.
+        InputError: the only scan is missing, or something cannot be written.
     """
-    images = [find_image(path) for path in scans]
+    images = [find_image(scans[0])] if len(scans) == 1 else list(scans)
     asked = sorted(dict.fromkeys(known_format(each) for each in formats), key=lambda each: each == "dicom-sr")
     if output is not None and len(images) == 1 and not output.is_dir() and output.name.lower().endswith(_FILE_ENDINGS):
         found = [_one_file(output, asked)]
@@ -83,8 +87,7 @@ def result_files(scans: list[Path], output: Path | None, formats: Sequence[str] 
         if output is not None and output.exists() and not output.is_dir():
             raise OutputError(f"{output}: is a file; several scans need a folder")
         make_folder(folder := output or Path())
-        found = [_in_folder(folder, scan_name(image), asked or ["nii.gz"]) for image in images]
-    seen: set[Path] = set()
+        found = [_in_folder(folder, name, asked or ["nii.gz"]) for name in distinct_names(images)]
     for image, files in zip(images, found, strict=True):
         for format, path in files.by_format.items():
             if format in files.per_class:
@@ -92,10 +95,34 @@ def result_files(scans: list[Path], output: Path | None, formats: Sequence[str] 
                 check_output(path.with_name(f"{path.name}.{format}"), None, format)
             else:
                 check_output(path, image, format)
-            if path in seen:
-                raise OutputError(f"{path}: would be written for two scans of the same name; run them one by one")
-            seen.add(path)
     return found
+
+
+def distinct_names(images: Sequence[Path]) -> list[str]:
+    """What to call the results of each image: its own name. Where that would be the name of two, as many of its folders
+    come before it as it takes to tell them apart; images of one name in one folder are numbered."""
+    names = [scan_name(image) for image in images]
+    groups: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        groups.setdefault(name.casefold(), []).append(number)
+    for alike in groups.values():
+        folders = {number: images[number].absolute().parent.parts[1:] for number in alike}
+        apart = len(set(folders.values()))
+        depth = next(
+            depth for depth in itertools.count() if len({_last(path, depth) for path in folders.values()}) == apart
+        )
+        for number, path in folders.items():
+            names[number] = "_".join([*_last(path, depth), names[number]])
+    taken: set[str] = set()
+    for number, name in enumerate(names):
+        numbered = (name if count == 1 else f"{name}_{count}" for count in itertools.count(1))
+        names[number] = next(one for one in numbered if one.casefold() not in taken)
+        taken.add(names[number].casefold())
+    return names
+
+
+def _last(path: tuple[str, ...], depth: int) -> tuple[str, ...]:
+    return path[max(len(path) - depth, 0) :]
 
 
 def _one_file(path: Path, formats: list[str]) -> ResultFiles:

@@ -1,10 +1,13 @@
-"""What the options of a data list mean: folders that its paths start from, and label sets side by side."""
+"""What is given as input: data lists with folders that their paths start from, label sets side by side, folders."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from openvista.datalist import pair_label_sets, read_datalist
-from openvista.errors import DataListError
+from openvista.errors import DataListError, ScanError
+from openvista.io.paths import image_suffix, may_be_dicom, sidecar_path
+from openvista.io.write import is_description
 
 
 def list_roots(root: Path | None, pseudo_label_root: Path | None, supervoxel_root: Path | None) -> dict[str, Path]:
@@ -27,6 +30,43 @@ def listed_images(inputs: Sequence[Path], root: Path | None) -> list[Path]:
         cases = read_datalist(path, root=root, must_exist=False).every_case if path in lists else None
         images += [path] if cases is None else [case.image for case in cases]
     return images
+
+
+def scans_in_folders(inputs: Sequence[Path], recursive: bool, output: Path | None) -> list[Path]:
+    """The inputs, with the scans of a folder in its place; results of ours among them are left out.
+
+    A folder of DICOM files is one scan. A folder without scans stays, for whoever reads it to say so.
+
+    Args:
+        inputs: files and folders.
+        recursive: look into folders of a folder, too.
+        output: a folder that is not looked into.
+    """
+    found: list[Path] = []
+    for path in inputs:
+        in_it = _scans_in(path) if path.is_dir() else []
+        if path.is_dir() and recursive:
+            for folder, below, _ in os.walk(path):
+                below[:] = sorted(name for name in below if _is_searched(Path(folder, name), output))
+                in_it += _scans_in(Path(folder)) if Path(folder) != path else []
+        found += in_it or [path]
+    return found
+
+
+def _scans_in(folder: Path) -> list[Path]:
+    try:
+        files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    except OSError as error:
+        raise ScanError(f"{folder}: cannot be listed: {error.strerror}; check its permissions") from error
+    images = [file for file in files if image_suffix(file) and not is_description(sidecar_path(file))]
+    return images or [folder] * any(may_be_dicom(file) for file in files if not image_suffix(file))
+
+
+def _is_searched(folder: Path, output: Path | None) -> bool:
+    """Not what is hidden, nor the output folder, nor a folder of ours with a file per structure."""
+    if folder.name.startswith(".") or is_description(folder.with_name(f"{folder.name}.json")):
+        return False
+    return output is None or not output.exists() or not folder.samefile(output)
 
 
 def label_sets(label_set: str | None, mapped_label_set: str | None) -> dict[int, int] | None:

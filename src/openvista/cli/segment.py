@@ -9,7 +9,7 @@ import typer
 import openvista
 from openvista.cli.console import progress_bar, set_up_logging
 from openvista.cli.files import read_checked, result_files, work_on_each, write_result
-from openvista.cli.list_options import listed_images
+from openvista.cli.list_options import listed_images, scans_in_folders
 from openvista.cli.options import (
     CT_HELP,
     Device,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def segment(
     scans: Annotated[
         list[Path],
-        typer.Argument(metavar="CT...", help=f"{CT_HELP}; or folders with one image each; or data lists."),
+        typer.Argument(metavar="CT...", help=f"{CT_HELP}; or folders of scans; or data lists."),
     ],
     output: Output = None,
     classes: Annotated[
@@ -59,6 +59,7 @@ def segment(
     profile: ProfileName = "best",
     mode: Annotated[str | None, typer.Option(help="smooth or exact: the way back to the scan's voxels.")] = None,
     overlap: Annotated[float | None, typer.Option(help="Share of a window covered again by the next, 0..1.")] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Also scans in folders of a folder.")] = False,
     root: Root = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also <result>_probabilities/<class>.nii.gz: uint8, 255 is 1.")
@@ -90,6 +91,8 @@ def segment(
 
       openvista segment case1.nii.gz case2.nii.gz -o out/
 
+      openvista segment patients/ --recursive -o out/
+
       openvista segment ct.nii.gz -o out/ --format nii.gz --format glb
 
       openvista segment ct.nii.gz --class liver --probabilities
@@ -102,7 +105,7 @@ def segment(
         raise InputError("--probabilities and --logits are two answers: give one of them")
     maps = "probabilities" if probabilities else "logits" if logits else None
     options = dicom_options(format, seg_type, keyhole, keep_identifiers)
-    scans = listed_images(scans, root)
+    scans = scans_in_folders(listed_images(scans, root), recursive, output)
     files = dict(zip(scans, result_files(scans, output, format or ()), strict=True))
     asked = "all" if classes is None else joined(classes)
 

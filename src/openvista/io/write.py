@@ -149,7 +149,7 @@ def check_output(path: str | Path, source: Path | None = None, format: str | Non
     if not os.access(path.parent, os.W_OK):
         raise output_error(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     side = sidecar_path(path)
-    if f".{format}" in OUTPUT_SUFFIXES and side.exists() and not _is_ours(side):
+    if f".{format}" in OUTPUT_SUFFIXES and side.exists() and not is_description(side):
         raise OutputError(f"{side}: exists and was not written by OpenVISTA; choose another output name")
     if format in DICOM_FORMATS and source is not None and image_suffix(source):
         raise _not_dicom(str(source), format)
@@ -240,9 +240,10 @@ def describe(names: Mapping[int, str], colours: Mapping[int, Colour], provenance
     return json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n"
 
 
-def _is_ours(side: Path) -> bool:
+def is_description(path: Path) -> bool:
+    """Whether a file is the description that we write beside a label map."""
     try:
-        content = json.loads(side.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and isinstance(content.get("labels"), dict)
