@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from openvista.geometry.grid import Grid
-from openvista.structures import border_ids, measure, present_ids
+from openvista.structures import border_ids, measure, present_ids, statistics
 
 
 def volumes(seed: int, shape: tuple[int, int, int], order: str) -> tuple[NDArray[np.uint16], NDArray[np.int16]]:
@@ -62,3 +62,27 @@ def test_border_counts_faces_only() -> None:
     labels[2, 2, 2] = 1
     labels[0, 2, 2], labels[4, 2, 2], labels[2, 0, 2], labels[2, 4, 2], labels[2, 2, 0], labels[2, 2, 4] = range(2, 8)
     assert border_ids(labels) == set(range(2, 8))
+
+
+@given(st.integers(0, 999), shapes, st.sampled_from("CF"))
+def test_statistics_equal_the_plain_computation(seed: int, shape: tuple[int, int, int], order: str) -> None:
+    labels, hu = volumes(seed, shape, order)
+    affine = np.array([[0, -2.0, 0, 5], [1.5, 0, 0.1, -7], [0, 0, 3.0, 100], [0, 0, 0, 1]])
+    grid = Grid(labels.shape, affine)
+    names = {1: "a", 2: "b", 300: "c", 7: "absent"}
+    rows = measure(labels, grid, names, hu)
+    for one, row in zip(statistics(labels, grid, names, hu), rows, strict=True):
+        assert (one.id, one.name, one.voxels) == (row.id, row.name, row.voxels)
+        assert one.volume_ml == pytest.approx(row.volume_ml)
+        assert one.touches_border == row.touches_border
+        where = np.argwhere(labels == one.id)
+        if not len(where):
+            assert (one.centroid_mm, one.first_voxel, one.hu_mean, one.hu_max) == (None, None, None, None)
+            continue
+        values = hu[labels == one.id]
+        assert one.centroid_mm == pytest.approx(grid.to_world(where).mean(axis=0))
+        assert (one.first_voxel, one.last_voxel) == (tuple(where.min(axis=0)), tuple(where.max(axis=0)))
+        assert (one.hu_mean, one.hu_sd) == pytest.approx((values.mean(), values.std()))
+        assert (one.hu_min, one.hu_median, one.hu_max) == (values.min(), np.median(values), values.max())
+        assert (one.hu_p05, one.hu_p95) == pytest.approx(np.percentile(values, [5, 95]))
+    assert statistics(labels, grid, names)[0].hu_mean is None

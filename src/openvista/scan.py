@@ -12,7 +12,7 @@ from openvista.anatomy.colours import Colour, colour_for
 from openvista.dicom_slices import DicomSlices
 from openvista.errors import AnatomyError, GridError, InputError
 from openvista.geometry.grid import Grid
-from openvista.structures import StructureRow, measure
+from openvista.structures import StructureRow, StructureStatistics, measure, statistics
 
 NiftiGeometry = Mapping[str, NDArray[np.generic]]
 """The fields of a NIfTI header that say where voxels lie, as stored."""
@@ -159,6 +159,10 @@ class Segmentation:
     def table(self) -> list[StructureRow]:
         """Voxels, volume, HU and whether it touches the border, for each named structure in order of id."""
         return measure(self.labels, self.grid, self.names, None if self.scan is None else self.scan.voxels)
+
+    def statistics(self) -> list[StructureStatistics]:
+        """Volume, HU with percentiles, centroid, box and border for each named structure in order of id."""
+        return statistics(self.labels, self.grid, self.names, None if self.scan is None else self.scan.voxels)
 
     def save(
         self,

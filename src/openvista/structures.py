@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.geometry.grid import Grid
+from openvista.geometry.grid import Axis3, Float3, Grid, triple
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,72 @@ class StructureRow:
     mean_hu: float | None
     sd_hu: float | None
     touches_border: bool
+
+
+@dataclass(frozen=True)
+class StructureStatistics:
+    """All that is measured of one structure; what needs voxels, or a scan, is ``None`` without.
+
+    Attributes:
+        id, name, voxels, volume_ml, touches_border: as in :class:`StructureRow`.
+        centroid_mm: mean of its voxels' centres, RAS+.
+        first_voxel, last_voxel: corners of the box around it, both inside.
+        hu_mean, hu_sd, hu_min, hu_p05, hu_p25, hu_median, hu_p75, hu_p95, hu_max: of its voxels.
+    """
+
+    id: int
+    name: str
+    voxels: int
+    volume_ml: float
+    touches_border: bool
+    centroid_mm: Float3 | None = None
+    first_voxel: Axis3 | None = None
+    last_voxel: Axis3 | None = None
+    hu_mean: float | None = None
+    hu_sd: float | None = None
+    hu_min: float | None = None
+    hu_p05: float | None = None
+    hu_p25: float | None = None
+    hu_median: float | None = None
+    hu_p75: float | None = None
+    hu_p95: float | None = None
+    hu_max: float | None = None
+
+
+def statistics(
+    labels: NDArray[np.unsignedinteger], grid: Grid, names: Mapping[int, str], hu: NDArray[np.generic] | None = None
+) -> list[StructureStatistics]:
+    """One entry per named structure, in order of id; arguments as for :func:`measure`.
+
+    A structure that is cut by the border is measured as far as it is seen, and says so.
+    """
+    from scipy.ndimage import find_objects  # slow to load, and most of who imports this file needs rows only
+
+    boxes, found = find_objects(labels), []
+    for key, name in sorted(names.items()):
+        sides = boxes[key - 1] if key <= len(boxes) else None
+        if sides is None:
+            found.append(StructureStatistics(key, name, 0, 0.0, False))
+            continue
+        mask = labels[sides] == key
+        voxels = int(mask.sum())
+        first = triple(side.start for side in sides)
+        centre = np.array([where.mean() for where in np.nonzero(mask)]) + first
+        last = triple(side.stop - 1 for side in sides)
+        at_border = min(first) == 0 or any(end == length - 1 for end, length in zip(last, grid.shape, strict=True))
+        place = triple(grid.to_world(centre[None])[0].tolist())
+        values = {} if hu is None else _hu_statistics(hu[sides][mask])
+        found.append(
+            StructureStatistics(key, name, voxels, voxels * grid.voxel_ml, at_border, place, first, last, **values)
+        )
+    return found
+
+
+def _hu_statistics(values: NDArray[np.generic]) -> dict[str, float]:
+    numbers = values.astype(np.float64)
+    names = ("hu_min", "hu_p05", "hu_p25", "hu_median", "hu_p75", "hu_p95", "hu_max")
+    quantiles = np.percentile(numbers, (0, 5, 25, 50, 75, 95, 100)).tolist()
+    return {"hu_mean": float(numbers.mean()), "hu_sd": float(numbers.std())} | dict(zip(names, quantiles, strict=True))
 
 
 def measure(

@@ -1,5 +1,7 @@
 """Where results go, in which formats, and what is said before and after."""
 
+import csv
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -68,6 +70,32 @@ def test_a_file_of_its_own(ct: Path, tmp_path: Path) -> None:
     assert trimesh.load_mesh(tmp_path / "spleen.stl").volume == pytest.approx(18 * 6, rel=0.005)
     (files,) = result_files([ct], tmp_path / "x.seg.nrrd")
     assert (files.by_format, files.stem) == ({"seg.nrrd": tmp_path / "x.seg.nrrd"}, tmp_path / "x")
+
+
+def test_a_file_per_structure(ct: Path, tmp_path: Path) -> None:
+    (files,) = result_files([ct], tmp_path / "out", ["nii.gz", "glb"], per_class=True)
+    write_result(result(ct), files, table=True, quiet=True)
+    assert names_in(tmp_path / "out") == {"ct_seg/spleen.nii.gz", "ct_seg/spleen.glb", "ct_seg.json", "ct_seg.csv"}
+    (series,) = result_files([small_scan(tmp_path / "series").source], tmp_path, ["dicom-seg", "mha"], per_class=True)
+    assert series.by_format == {"dicom-seg": tmp_path / "series_seg.dcm", "mha": tmp_path / "series_seg"}
+    with pytest.raises(OutputError, match="a file per structure needs a folder"):
+        result_files([ct], tmp_path / "x.nii.gz", per_class=True)
+
+
+def test_statistics(ct: Path, tmp_path: Path) -> None:
+    (files,) = result_files([ct], tmp_path / "out")
+    segmentation = result(ct)
+    segmentation.names[9] = "not there"
+    write_result(segmentation, files, statistics=True, quiet=True)
+    content = json.loads((tmp_path / "out" / "ct_seg_statistics.json").read_text())
+    spleen, absent = content["structures"]
+    assert (spleen["name"], spleen["voxels"], spleen["volume_ml"]) == ("spleen", 18, pytest.approx(0.108))
+    assert (spleen["centroid_mm"], spleen["touches_border"], spleen["hu_median"]) == ([2.5, 6, 9], False, 0)
+    assert (absent["voxels"], absent["centroid_mm"], absent["hu_mean"]) == (0, None, None)
+    with (tmp_path / "out" / "ct_seg_statistics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert (rows[0]["centroid_mm_a"], rows[0]["last_voxel_z"], rows[0]["touches_border"]) == ("6.000", "4", "false")
+    assert set(rows[1].values()) == {"9", "not there", "0", "0.000", "false", ""}
 
 
 def test_layers_are_numbered(ct: Path, tmp_path: Path) -> None:

@@ -52,11 +52,6 @@ def test_nothing_found_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_names(tmp_path: Path) -> None:
-    paths = write_per_class(segmentation(), tmp_path / "x", "nii", {2: "lung_left"})
-    assert [path.name for path in paths] == ["liver.nii", "lung_left.nii", "spleen.nii"]
-
-
 def test_names_become_file_names() -> None:
     names = {1: "a/b: c", 2: "../x", 3: "Lesion", 4: "lesion", 5: "///", 6: "Ösophagus"}
     found = {1: "a_b_c", 2: "x", 3: "Lesion_3", 4: "lesion_4", 5: "label_5", 6: "Ösophagus"}

@@ -22,9 +22,9 @@ from openvista.io import (
     write_segmentation,
 )
 from openvista.io.atomic import make_folder, write_text
-from openvista.io.paths import find_image, image_suffix, known_format, output_format
+from openvista.io.paths import DICOM_FORMATS, find_image, image_suffix, known_format, output_format
 from openvista.report.preview import write_preview
-from openvista.report.table import rich_table, table_csv
+from openvista.report.table import rich_table, statistics_csv, statistics_json, table_csv
 from openvista.scan import Scan, Segmentation
 
 Item = TypeVar("Item")
@@ -65,13 +65,16 @@ class ResultFiles:
         return replace(self, stem=self.stem.with_name(f"{self.stem.name}_{number}"), by_format=changed)
 
 
-def result_files(scans: list[Path], output: Path | None, formats: Sequence[str] = ()) -> list[ResultFiles]:
+def result_files(
+    scans: list[Path], output: Path | None, formats: Sequence[str] = (), per_class: bool = False
+) -> list[ResultFiles]:
     """Where the results of each scan go, checked before anything is computed.
 
     Args:
         scans: as the user gave them.
         output: a file, for one scan and one format, or a folder, which is made; ``None`` for the current folder.
         formats: of :data:`openvista.io.paths.FORMATS`; by default what the file's ending says, or ``nii.gz``.
+        per_class: label maps and surfaces become a file per structure, in ``<scan>_seg/``.
 
     Scans of one name get distinct results: the names of their folders come before it. Of several scans, one that cannot
     be read is left for later, so that it does not stop the others.
@@ -82,12 +85,14 @@ def result_files(scans: list[Path], output: Path | None, formats: Sequence[str] 
     images = [find_image(scans[0])] if len(scans) == 1 else list(scans)
     asked = sorted(dict.fromkeys(known_format(each) for each in formats), key=lambda each: each == "dicom-sr")
     if output is not None and len(images) == 1 and not output.is_dir() and output.name.lower().endswith(_FILE_ENDINGS):
+        if per_class:
+            raise OutputError(f"{output}: a file per structure needs a folder; give one")
         found = [_one_file(output, asked)]
     else:
         if output is not None and output.exists() and not output.is_dir():
             raise OutputError(f"{output}: is a file; several scans need a folder")
         make_folder(folder := output or Path())
-        found = [_in_folder(folder, name, asked or ["nii.gz"]) for name in distinct_names(images)]
+        found = [_in_folder(folder, name, asked or ["nii.gz"], per_class) for name in distinct_names(images)]
     for image, files in zip(images, found, strict=True):
         for format, path in files.by_format.items():
             if format in files.per_class:
@@ -133,12 +138,12 @@ def _one_file(path: Path, formats: list[str]) -> ResultFiles:
     return ResultFiles(path.with_name(stem), {format: path})
 
 
-def _in_folder(folder: Path, name: str, formats: list[str]) -> ResultFiles:
-    """STL has no names, so every structure gets a file of its own there."""
+def _in_folder(folder: Path, name: str, formats: list[str], per_class: bool) -> ResultFiles:
+    """STL has no names, so every structure gets a file of its own there; a DICOM object always holds all of them."""
     stem = folder / f"{name}_seg"
-    per_class = frozenset({"stl"} & set(formats))
-    by_format = {each: stem if each in per_class else result_path(folder, name, each) for each in formats}
-    return ResultFiles(stem, by_format, per_class)
+    apart = frozenset(set(formats) - DICOM_FORMATS.keys() if per_class else {"stl"} & set(formats))
+    by_format = {each: stem if each in apart else result_path(folder, name, each) for each in formats}
+    return ResultFiles(stem, by_format, apart)
 
 
 def check_folder(folder: Path) -> None:
@@ -195,11 +200,12 @@ def write_result(
     files: ResultFiles,
     *,
     table: bool = False,
+    statistics: bool = False,
     preview: bool = False,
     quiet: bool = False,
     options: DicomOptions = DicomOptions(),
 ) -> None:
-    """Write a segmentation in every format, and its table and picture beside it, if wanted.
+    """Write a segmentation in every format, and its table, statistics and picture beside it, if wanted.
 
     Raises:
         OutputError: one of them could not be written; those before it are there, and the message names them.
@@ -217,12 +223,16 @@ def write_result(
             if not written:
                 raise
             raise OutputError(f"{error}; written before: {', '.join(map(str, written))}") from error
-        written.append(path)
+        written += [path] * (path not in written)
     if table:
-        rows = result.table()
-        write_text(files.stem.with_name(f"{files.stem.name}.csv"), table_csv(rows))
+        table_rows = result.table()
+        write_text(files.stem.with_name(f"{files.stem.name}.csv"), table_csv(table_rows))
         if not quiet:
-            Console().print(rich_table(rows, title=result.scan.name if result.scan else None))
+            Console().print(rich_table(table_rows, title=result.scan.name if result.scan else None))
+    if statistics:
+        rows = result.statistics()
+        write_text(files.stem.with_name(f"{files.stem.name}_statistics.json"), statistics_json(rows, result.provenance))
+        write_text(files.stem.with_name(f"{files.stem.name}_statistics.csv"), statistics_csv(rows))
     if preview:
         write_preview(result, files.stem.with_name(f"{files.stem.name}.png"))
     if not quiet:

@@ -1,12 +1,15 @@
 """``openvista segment``: CT in, label map out."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import openvista
+from openvista.anatomy.sides import totalsegmentator_name
 from openvista.cli.console import progress_bar, set_up_logging
 from openvista.cli.files import read_checked, result_files, work_on_each, write_result
 from openvista.cli.list_options import listed_images, scans_in_folders
@@ -66,10 +69,19 @@ def segment(
     ] = False,
     logits: Annotated[bool, typer.Option("--logits", help="Also <result>_logits/<class>.nii.gz, float32.")] = False,
     table: Annotated[bool, typer.Option("--table", help="Print volumes and HU; write <scan>_seg.csv.")] = False,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="Write <scan>_seg_statistics.json and .csv: HU, centroid, box.")
+    ] = False,
     preview: Preview = False,
     series: DicomSeries = None,
     fill_gaps: FillGaps = False,
     format: Formats = None,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="A file per structure: [cyan]<scan>_seg/<structure>.nii.gz[/cyan].")
+    ] = False,
+    names: Annotated[
+        str, typer.Option(metavar="openvista|totalsegmentator", help="Whose names structures get.")
+    ] = "openvista",
     seg_type: SegType = "binary",
     keyhole: Keyhole = False,
     keep_identifiers: KeepIdentifiers = False,
@@ -93,6 +105,8 @@ def segment(
 
       openvista segment patients/ --recursive -o out/
 
+      openvista segment ct.nii.gz -o out/ --per-class --names totalsegmentator
+
       openvista segment ct.nii.gz -o out/ --format nii.gz --format glb
 
       openvista segment ct.nii.gz --class liver --probabilities
@@ -103,11 +117,15 @@ def segment(
     choices = find_profile(profile).override(mode=mode, overlap=overlap)
     if probabilities and logits:
         raise InputError("--probabilities and --logits are two answers: give one of them")
+    if names not in ("openvista", "totalsegmentator"):
+        raise InputError(f"no --names {names!r}: there is openvista and totalsegmentator")
     maps = "probabilities" if probabilities else "logits" if logits else None
     options = dicom_options(format, seg_type, keyhole, keep_identifiers)
     scans = scans_in_folders(listed_images(scans, root), recursive, output)
-    files = dict(zip(scans, result_files(scans, output, format or ()), strict=True))
+    files = dict(zip(scans, result_files(scans, output, format or (), per_class), strict=True))
     asked = "all" if classes is None else joined(classes)
+
+    write = partial(write_result, table=table, statistics=statistics, preview=preview, quiet=quiet, options=options)
 
     def begin(ranks: "Ranks") -> Callable[[Path], None]:
         engine = openvista.load_model(model, ranks.own_device(device), precision)
@@ -118,7 +136,11 @@ def segment(
             files[path].check(scan)
             with progress_bar(scan.name, quiet or not ranks.is_first) as progress:
                 result = engine.segment(scan, asked, profile=choices, class_maps=maps, progress=progress)
-            write_result(result, files[path], table=table, preview=preview, quiet=quiet, options=options)
+            if names == "totalsegmentator":
+                result = replace(result, names={key: totalsegmentator_name(name) for key, name in result.names.items()})
+            write_result(
+                result, files[path], table=table, statistics=statistics, preview=preview, quiet=quiet, options=options
+            )
             if result.class_maps is not None:
                 stem = files[path].stem
                 result.class_maps.save(stem.with_name(f"{stem.name}_{maps}"))

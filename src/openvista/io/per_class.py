@@ -1,6 +1,5 @@
 """One file per structure, in a folder: masks as TotalSegmentator writes them, or surfaces."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -14,9 +13,7 @@ from openvista.scan import Segmentation
 from openvista.structures import present_ids
 
 
-def write_per_class(
-    segmentation: Segmentation, folder: Path, format: str, file_names: Mapping[int, str] | None = None
-) -> list[Path]:
+def write_per_class(segmentation: Segmentation, folder: Path, format: str) -> list[Path]:
     """Write each structure into a file of its own, ``<folder>/<structure>.<format>``; each whole or not at all.
 
     A mask is 1 where its structure is, and 0 elsewhere; one that was asked for and not found is all 0. Surfaces are
@@ -26,7 +23,6 @@ def write_per_class(
         segmentation: whose structures.
         folder: made if it is not there; what else is in it stays.
         format: of a label map or of surfaces.
-        file_names: what to call files, by id; by default the structures' own names.
 
     Returns:
         The files.
@@ -42,7 +38,7 @@ def write_per_class(
     ids = present_ids(stored.labels) if format in MESH_FORMATS else sorted(stored.names)
     make_folder(folder)
     paths = []
-    for key, name in distinct_file_names({key: (file_names or {}).get(key, stored.names[key]) for key in ids}).items():
+    for key, name in distinct_file_names({key: stored.names[key] for key in ids}).items():
         mask = (stored.labels == key).astype(np.uint8)
         names, colours = {1: stored.names[key]}, {1: stored.colours[key]}
         path = folder / f"{name}.{format}"

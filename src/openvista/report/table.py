@@ -1,11 +1,14 @@
 """The table of structures as text: CSV for programs, a rich table for people. Nothing is printed here."""
 
 import csv
+import dataclasses
 import io
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from openvista.structures import StructureRow
+from openvista._version import __version__
+from openvista.structures import StructureRow, StructureStatistics
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,6 +23,32 @@ def table_csv(rows: Sequence[StructureRow]) -> str:
         border = "true" if row.touches_border else "false"
         cells.append([row.id, row.name, row.voxels, f"{row.volume_ml:.3f}", _hu(row.mean_hu), _hu(row.sd_hu), border])
     return csv_text(cells)
+
+
+def statistics_csv(rows: Sequence[StructureStatistics]) -> str:
+    """The statistics as CSV with a heading; a column per coordinate, numbers to 0.001, empty where unknown."""
+    names = [field.name for field in dataclasses.fields(StructureStatistics)]
+    axes = {"centroid_mm": ("r", "a", "s"), "first_voxel": ("x", "y", "z"), "last_voxel": ("x", "y", "z")}
+    cells: list[list[object]] = [
+        [f"{name}_{axis}" if axis else name for name in names for axis in axes.get(name, ("",))]
+    ]
+    for row in rows:
+        values = [getattr(row, name) or (None,) * 3 if name in axes else (getattr(row, name),) for name in names]
+        cells.append([_plain(value) for several in values for value in several])
+    return csv_text(cells)
+
+
+def statistics_json(rows: Sequence[StructureStatistics], provenance: Mapping[str, object]) -> str:
+    """The statistics as JSON: ``model`` and ``weights_sha256``, and under ``structures`` an object each."""
+    made_by = {key: provenance[key] for key in ("model", "weights_sha256") if isinstance(provenance.get(key), str)}
+    content = {"version": __version__} | made_by | {"structures": [dataclasses.asdict(row) for row in rows]}
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.3f}" if isinstance(value, float) else value
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
