@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from typer.main import get_command, get_group
 
 from openvista._version import __version__
+from openvista.cli.totalsegmentator_options import refuse_totalsegmentator_options
 from openvista.errors import OpenVistaError
 
 app = typer.Typer(
@@ -62,6 +63,8 @@ class LazyCommand(TyperCommand):
         """Begin to call the command, or to complete what is typed after it: from here on it is the real one."""
         if parent is not None:
             parent.meta[BEGAN] = time.monotonic()
+        if self.name == "segment" and not extra.get("resilient_parsing"):
+            refuse_totalsegmentator_options(args)
         return self.load().make_context(info_name, args, parent=parent, **extra)
 
     def load(self) -> Any:

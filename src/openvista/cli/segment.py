@@ -124,7 +124,6 @@ def segment(
     scans = scans_in_folders(listed_images(scans, root), recursive, output)
     files = dict(zip(scans, result_files(scans, output, format or (), per_class), strict=True))
     asked = "all" if classes is None else joined(classes)
-
     write = partial(write_result, table=table, statistics=statistics, preview=preview, quiet=quiet, options=options)
 
     def begin(ranks: "Ranks") -> Callable[[Path], None]:
@@ -138,9 +137,7 @@ def segment(
                 result = engine.segment(scan, asked, profile=choices, class_maps=maps, progress=progress)
             if names == "totalsegmentator":
                 result = replace(result, names={key: totalsegmentator_name(name) for key, name in result.names.items()})
-            write_result(
-                result, files[path], table=table, statistics=statistics, preview=preview, quiet=quiet, options=options
-            )
+            write(result, files[path])
             if result.class_maps is not None:
                 stem = files[path].stem
                 result.class_maps.save(stem.with_name(f"{stem.name}_{maps}"))
