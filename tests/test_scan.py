@@ -63,3 +63,14 @@ def test_table_has_a_row_per_name_in_order() -> None:
     assert rows[0].volume_ml == pytest.approx(8 * 0.01)
     assert (rows[0].mean_hu, rows[1].mean_hu) == (40, None)
     assert [row.touches_border for row in rows] == [False, False, True]
+
+
+@pytest.mark.parametrize("whole", [2, 7, 300])
+def test_combined(whole: int) -> None:
+    labels = np.array([[[0, 1, 2, 3, 2]]], np.uint8)
+    before = Segmentation(labels, Grid(labels.shape, np.eye(4)), {1: "a", 2: "b", 3: "c", 4: "absent"}, {2: (1, 2, 3)})
+    after = before.combined([2, 3], whole, "both")
+    assert after.labels.tolist() == [[[0, 1, whole, whole, whole]]]
+    assert after.names == {1: "a", 4: "absent", whole: "both"}
+    assert set(after.colours) == {1, 4, whole}
+    assert before.labels.tolist() == [[[0, 1, 2, 3, 2]]]

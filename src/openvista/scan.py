@@ -1,8 +1,8 @@
 """Scan and Segmentation: voxels that know where they lie."""
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +159,22 @@ class Segmentation:
     def table(self) -> list[StructureRow]:
         """Voxels, volume, HU and whether it touches the border, for each named structure in order of id."""
         return measure(self.labels, self.grid, self.names, None if self.scan is None else self.scan.voxels)
+
+    def combined(self, parts: Iterable[int], id: int, name: str) -> "Segmentation":
+        """The segmentation with some structures as one.
+
+        Args:
+            parts: their label ids.
+            id: label id of the whole: that of a part, or one that is free.
+            name: of the whole.
+        """
+        gone = set(parts)
+        highest = max(int(np.iinfo(self.labels.dtype).max), id)
+        becomes = np.arange(highest + 1).astype(np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16)
+        becomes[list(gone)] = id
+        names = {key: known for key, known in self.names.items() if key not in gone} | {id: name}
+        colours = {key: colour for key, colour in self.colours.items() if key not in gone}
+        return replace(self, labels=becomes[self.labels], names=names, colours=colours)
 
     def statistics(self) -> list[StructureStatistics]:
         """Volume, HU with percentiles, centroid, box and border for each named structure in order of id."""

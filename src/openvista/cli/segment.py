@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import openvista
+from openvista.anatomy.combinations import combinations
 from openvista.anatomy.sides import totalsegmentator_name
 from openvista.cli.console import progress_bar, set_up_logging
 from openvista.cli.files import read_checked, result_files, work_on_each, write_result
@@ -79,6 +80,14 @@ def segment(
     per_class: Annotated[
         bool, typer.Option("--per-class", help="A file per structure: [cyan]<scan>_seg/<structure>.nii.gz[/cyan].")
     ] = False,
+    combine: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Structures as one: lung, left lung, right lung, kidney, bone, vertebrae, ribs, pelvis, adrenal "
+            "glands; or NAME=CLASS+CLASS; repeatable.",
+        ),
+    ] = None,
     names: Annotated[
         str, typer.Option(metavar="openvista|totalsegmentator", help="Whose names structures get.")
     ] = "openvista",
@@ -107,6 +116,8 @@ def segment(
 
       openvista segment ct.nii.gz -o out/ --per-class --names totalsegmentator
 
+      openvista segment ct.nii.gz --class lung --combine lung --format glb -o lung.glb
+
       openvista segment ct.nii.gz -o out/ --format nii.gz --format glb
 
       openvista segment ct.nii.gz --class liver --probabilities
@@ -128,13 +139,16 @@ def segment(
 
     def begin(ranks: "Ranks") -> Callable[[Path], None]:
         engine = openvista.load_model(model, ranks.own_device(device), precision)
-        engine.vocabulary.expand(asked)  # an unknown name should not cost reading the scan
+        ids = engine.vocabulary.expand(asked)  # an unknown name should not cost reading the scan
+        wholes = combinations(combine or (), engine.vocabulary, ids)
 
         def work(path: Path) -> None:
             scan = read_checked(path, strict, series, fill_gaps)
             files[path].check(scan)
             with progress_bar(scan.name, quiet or not ranks.is_first) as progress:
                 result = engine.segment(scan, asked, profile=choices, class_maps=maps, progress=progress)
+            for whole in wholes:
+                result = result.combined(whole.parts, whole.id, whole.name)
             if names == "totalsegmentator":
                 result = replace(result, names={key: totalsegmentator_name(name) for key, name in result.names.items()})
             write(result, files[path])
