@@ -1,4 +1,4 @@
-"""A real Ray cluster of three nodes on this machine: a head without room for workers, two with room for one each."""
+"""A real Ray cluster on this machine: a head without room for workers, and two nodes with room for one each."""
 
 import os
 from collections.abc import Iterator

@@ -108,18 +108,8 @@ def test_the_driver_is_killed_and_started_again_and_the_files_are_those_of_the_l
         ct_file(tmp_path / "in" / f"{seed}.nii.gz", seed)
 
     def command(name: str, *options: str) -> list[str]:
-        words = [
-            "batch",
-            str(tmp_path / "in"),
-            "-o",
-            str(tmp_path / name),
-            "-m",
-            str(model),
-            "--previews",
-            "0",
-            *options,
-        ]
-        return [sys.executable, "-m", "openvista", *words]
+        words = ["batch", tmp_path / "in", "-o", tmp_path / name, "-m", model, "--previews", "0", *options]
+        return [sys.executable, "-m", "openvista", *map(str, words)]
 
     on_ray = command("ray", "--engine", "ray", "--engine-option", f"address={cluster.address}")
     driver = subprocess.Popen(on_ray, env=os.environ)
