@@ -27,11 +27,11 @@ from openvista.cli.options import (
 )
 from openvista.cohort.case import Segmenter
 from openvista.cohort.inputs import find_cases
-from openvista.cohort.launch import CohortPlan, Tell, local_engine, run_cohort, state_folder
+from openvista.cohort.launch import CohortPlan, Tell, local_engine, publish, run_cohort, state_folder
 from openvista.cohort.manifest import Shard, manifest_path
 from openvista.cohort.shards import merge_shards
 from openvista.cohort.storage import is_remote, local_path
-from openvista.cohort.summary import CASES, write_summary
+from openvista.cohort.summary import CASES, VOLUMES, write_summary
 from openvista.cohort.tally import Tally
 from openvista.errors import InputError, UnfinishedError, needs_extra
 from openvista.inference.profiles import find_profile
@@ -160,7 +160,9 @@ def batch(
     with _bar(len(plan.cases), quiet) as tell:
         tally = _run(plan, engine, workers, options, tell)
     if shard is None:
-        write_summary(plan.state, segmenter.output, plan.names, (case.id for case in plan.cases), previews)
+        report = write_summary(plan.state, segmenter.output, plan.names, (case.id for case in plan.cases), previews)
+        if is_remote(output):
+            publish(plan, report, report.with_name(CASES), report.with_name(VOLUMES))
     _conclude(tally, plan, quiet)
 
 

@@ -17,6 +17,7 @@ QUARANTINED = frozenset({WORKER, BUG})
 """After these a scan is left alone by later runs too, until somebody asks for it: it has killed workers, or shown a
 defect of ours."""
 
+_BUCKET_LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google")
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
@@ -44,9 +45,9 @@ def failure_of(error: Exception) -> Failure:
         return Failure(MEMORY, name, line)
     if isinstance(error, OutputError | ConnectionError | TimeoutError):
         return Failure(STORAGE, name, line)
-    if isinstance(error, InputError | FileNotFoundError | PermissionError):
+    if isinstance(error, InputError | FileNotFoundError | PermissionError) or "Credentials" in name:
         return Failure(INPUT, name, line)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) or type(error).__module__.split(".")[0] in _BUCKET_LIBRARIES:
         return Failure(STORAGE, name, line)
     return Failure(BUG, name, line, "".join(traceback.format_exception(error)))
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from openvista.cohort.case import CohortCase
-from openvista.cohort.storage import file_system, full_uri, is_remote, local_path
+from openvista.cohort.storage import file_system, full_uri, is_remote, local_path, reaching
 from openvista.datalist import read_datalist
 from openvista.errors import InputError
 from openvista.io.paths import DICOM_SUFFIXES, image_suffix, may_be_dicom, scan_name, sidecar_path
@@ -57,7 +57,11 @@ def find_cases(inputs: Sequence[str], output: str, series: str | None = None) ->
     """
     found: dict[tuple[str, str | None], _Found] = {}
     for text in inputs:
-        scans = list(_remote_scans(text) if is_remote(text) else _local_scans(text, output))
+        if is_remote(text):
+            with reaching(text):
+                scans = list(_remote_scans(text))
+        else:
+            scans = list(_local_scans(text, output))
         if not scans:
             raise InputError(f"{text}: no scan is there; give a folder, a pattern, a data list or a CSV file")
         for scan in scans:

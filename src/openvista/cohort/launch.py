@@ -9,10 +9,11 @@ from openvista.cohort.case import CohortCase, Segmenter
 from openvista.cohort.driver import drive, what_to_do
 from openvista.cohort.engines import CohortEngine
 from openvista.cohort.engines.local import LocalEngine
-from openvista.cohort.manifest import JobKey, Shard, last_states, manifests_in, open_manifest
-from openvista.cohort.storage import Place, local_path
+from openvista.cohort.manifest import JobKey, Shard, last_states, manifest_path, manifests_in, open_manifest
+from openvista.cohort.storage import Place, local_path, reaching
 from openvista.cohort.tally import Tally, write_progress, write_prometheus
 from openvista.errors import InputError
+from openvista.io.atomic import make_folder
 
 _EVERY_S = 2.0
 """How often progress is written."""
@@ -79,6 +80,8 @@ def run_cohort(plan: CohortPlan, start: Callable[[int], CohortEngine], tell: Tel
         OpenVistaError: workers cannot begin.
     """
     place = Place(plan.segmenter.output)
+    if place.is_remote:
+        _fetch_manifests(place, plan.state)
     with open_manifest(plan.state, plan.shard, plan.key) as manifest:
         states = last_states(manifests_in(plan.state))
         todo = what_to_do(plan.cases, states, plan.key, place, plan.verify, plan.again)
@@ -103,7 +106,20 @@ def run_cohort(plan: CohortPlan, start: Callable[[int], CohortEngine], tell: Tel
                 engine.close()
         tell(tally)
         _write_numbers(tally, plan)
+    if place.is_remote:
+        publish(plan, manifest.path)
     return tally
+
+
+def publish(plan: CohortPlan, *files: Path) -> None:
+    """Store files about the run in the bucket, beside the results.
+
+    Raises:
+        InputError: it cannot be reached.
+    """
+    with reaching(plan.segmenter.output):
+        for file in files:
+            Place(plan.segmenter.output).put(file, file.name)
 
 
 def local_engine(plan: CohortPlan, workers: int | None, tries: int) -> LocalEngine:
@@ -146,6 +162,13 @@ def state_folder(output: str, state: Path | None) -> Path:
     if state is None:
         raise InputError(f"{output}: give a folder on this machine for the manifest, too: --state FOLDER")
     return state
+
+
+def _fetch_manifests(place: Place, state: Path) -> None:
+    """What runs on other machines have noted, where this one knows nothing yet."""
+    make_folder(state)
+    if not manifests_in(state):
+        place.get(manifest_path(state, None).name, manifest_path(state, None))
 
 
 def _write_numbers(tally: Tally, plan: CohortPlan) -> None:

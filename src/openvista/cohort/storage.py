@@ -1,13 +1,15 @@
 """Where scans of a cohort come from and results go: folders, and buckets through fsspec."""
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from openvista.errors import InputError, first_line, needs_extra
+from openvista.errors import InputError, OpenVistaError, first_line, needs_extra
 from openvista.io.atomic import make_folder
 
 _CHUNK = 1 << 20
@@ -40,6 +42,24 @@ def file_system(uri: str) -> tuple[Any, str]:
         except ValueError as error:
             raise InputError(f"{uri}: {first_line(error)}; use a path, s3:// or gs://") from None
     return found, path
+
+
+@contextmanager
+def reaching(uri: str) -> Iterator[None]:
+    """Around work with a bucket before any scan is begun: what its library says becomes one line.
+
+    Raises:
+        InputError: it cannot be reached, or not with these credentials.
+    """
+    try:
+        yield
+    except OpenVistaError:
+        raise
+    except Exception as error:  # noqa: BLE001 (every bucket's library has its own)
+        said = f"{type(error).__name__}: {first_line(error)}"
+        raise InputError(
+            f"{uri}: cannot be reached ({said}); check the address, the network and the credentials"
+        ) from None
 
 
 def full_uri(system: Any, path: str) -> str:
@@ -108,14 +128,28 @@ class Place:
         system.put_file(str(file), path)
 
     def size(self, name: str) -> int | None:
-        """Bytes of a file; ``None`` where there is none."""
+        """Bytes of a file; ``None`` where there is none. A bucket is listed once."""
+        if self.is_remote:
+            return self._sizes.get(name)
         try:
-            if not self.is_remote:
-                return (local_path(self.root) / name).stat().st_size
-            system, path = file_system(self._uri(name))
-            return int(system.info(path)["size"])
+            return (local_path(self.root) / name).stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        with reaching(self.root):
+            system, path = file_system(self.root)
+            found = system.find(path, detail=True)
+        return {name.removeprefix(path).lstrip("/"): int(info["size"]) for name, info in found.items()}
+
+    def get(self, name: str, file: Path) -> bool:
+        """Fetch a file, if it is there."""
+        if self.size(name) is None:
+            return False
+        with fetched(self._uri(name)) as copy:
+            shutil.copyfile(copy, file)
+        return True
 
     def sha256(self, name: str) -> str | None:
         """SHA-256 of a file; ``None`` where there is none."""

@@ -1,0 +1,60 @@
+"""Two hundred scans, while the driver and its workers are killed again and again: every scan is done, none is lost."""
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from serving import ct_file, make_model
+
+from openvista.cohort.manifest import last_states, manifests_in
+from openvista.cohort.storage import sha256_of_file
+
+SCANS, KILLS = 200, 20
+
+
+def test_random_kills(tmp_path: Path):
+    model = make_model(tmp_path / "models", "small", ("automatic",))
+    for seed in range(SCANS):
+        (tmp_path / "in" / str(seed % 7)).mkdir(parents=True, exist_ok=True)
+        ct_file(tmp_path / "in" / str(seed % 7) / f"{seed}.nii.gz", seed)
+    words = ["batch", tmp_path / "in", "-o", tmp_path / "out", "-m", model, "--previews", "0", "--workers", "2"]
+    command = [sys.executable, "-m", "openvista", *map(str, words)]
+    chance = random.Random(23)
+    driver = subprocess.Popen(command)
+    killed = 0
+    while killed < KILLS:
+        wait_for_more(tmp_path / "out", chance.randint(1, 8), driver)
+        if chance.random() < 0.5:
+            driver.kill()
+            driver.wait()
+            driver = subprocess.Popen(command)
+            killed += 1
+        elif workers := [one for one in psutil.Process(driver.pid).children() if "spawn_main" in str(one.cmdline())]:
+            chance.choice(workers).kill()
+            killed += 1
+    assert driver.wait(300) == 0
+    states = last_states(manifests_in(tmp_path / "out"))
+    assert {case_id: last.state for case_id, last in states.items()} == {
+        f"{seed % 7}/{seed}": "done" for seed in range(SCANS)
+    }
+    for last in states.values():
+        assert len(last.outputs) == 2
+        for output in last.outputs:
+            assert sha256_of_file(tmp_path / "out" / output.path) == output.sha256
+    assert [file for file in (tmp_path / "out").rglob(".*")] == []
+
+
+def wait_for_more(out: Path, count: int, driver: "subprocess.Popen[bytes]") -> None:
+    """Until so many scans more are done."""
+    manifest = out / "manifest.jsonl"
+    goal = done_in(manifest) + count
+    while done_in(manifest) < goal:
+        assert driver.poll() is None, "the driver ended by itself: more scans are needed for so many kills"
+        time.sleep(0.02)
+
+
+def done_in(manifest: Path) -> int:
+    return manifest.read_text().count('"state": "done"') if manifest.exists() else 0
