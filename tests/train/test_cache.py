@@ -63,6 +63,7 @@ def test_the_key_depends_on_all_that_matters(tiny_list):
         case_key(case, replace(TINY, hu_window=(0.0, 1.0)), USE),
         case_key(case, TINY, replace(USE, classes={1: 133})),
         case_key(case, TINY, replace(USE, supervoxels=True)),
+        case_key(case, TINY, replace(USE, absent=frozenset({1}))),
         case_key(replace(case, image=case.label), TINY, USE),
     ]
     os.utime(case.image, ns=(1, 1))

@@ -37,6 +37,13 @@ def test_labels_keep_their_volume_on_a_finer_grid():
         assert abs(after - before) < 0.06 * before
 
 
+def test_what_no_case_of_a_list_shows_is_known_to_be_absent(mapped_case):
+    loaded = load_case(mapped_case, TINY, LabelUse({1: 133, 2: 134}, absent=frozenset({1, 3})))
+    assert loaded.annotated == (1, 3, 133, 134)
+    assert not bool(torch.isin(loaded.labels_XYZ, torch.tensor([1, 3])).any())
+    assert len(loaded.places_of(133)) > 0 == len(loaded.places_of(1))
+
+
 def test_values_that_are_not_asked_for_vanish():
     labels = torch.full((4, 4, 4), 7, dtype=torch.uint8)
     same = grid((4, 4, 4), (1, 1, 1))

@@ -166,3 +166,19 @@ def test_label_maps_alone_need_every_patch_and_steps(tmp_path, keys, line):
 def test_a_recipe_without_any_data_is_refused():
     with pytest.raises(RecipeError, match="neither a datalist nor label_maps"):
         make_recipe(RECIPE, "the test's recipe")
+
+
+def test_classes_that_a_list_never_shows_are_asked_of_its_cases(tiny_list, tmp_path):
+    source = label_maps(tmp_path, held_out=False, share=0.0)
+    recipe = tiny_recipe(tiny_list, **MORE, more_data=[source], absent=["liver"], most_absent=9)
+    data = load(recipe)
+    for step in range(6):
+        asked = draw_sample(data, recipe, step, 0).classes
+        place = asked.ids_K.tolist().index(1)
+        assert not bool(asked.targets_KXYZ[place].any())
+        assert bool(asked.known_KXYZ[place].all())
+
+
+def test_a_class_is_not_marked_and_absent_in_one_list(tiny_list):
+    with pytest.raises(RecipeError, match="class 133 is in classes and in absent"):
+        tiny_recipe(tiny_list, absent=["bright ball"])

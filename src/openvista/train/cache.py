@@ -39,6 +39,8 @@ def case_key(case: AnyCase, preset: Preset, use: LabelUse) -> str:
         "hu_window": preset.hu_window,
         "use": [sorted(use.classes.items()), sorted(use.range_limited), sorted(use.pseudo), use.supervoxels],
     }
+    if use.absent:
+        content["absent"] = sorted(use.absent)
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 

@@ -45,12 +45,14 @@ class LabelUse:
         pseudo: class ids to take from the pseudo-label where nobody marked them. One that a pseudo-label does not show
             is unknown there, not absent: its model may not know it.
         supervoxels: whether to read the supervoxel map.
+        absent: class ids that no case shows, which is known though nobody marked anything.
     """
 
     classes: Mapping[int, int]
     range_limited: frozenset[int] = frozenset()
     pseudo: frozenset[int] = frozenset()
     supervoxels: bool = False
+    absent: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,13 @@ def load_case(case: AnyCase, preset: Preset, use: LabelUse) -> TrainingCase:
     pseudo: frozenset[int] = frozenset()
     if use.pseudo and case.pseudo_label is not None and case.pseudo_label_reliable:
         guessed = _labels(case.pseudo_label, scan.grid)
-        pseudo = (use.pseudo - manual) & set(torch.unique(guessed).tolist())
+        pseudo = (use.pseudo - manual - use.absent) & set(torch.unique(guessed).tolist())
         guessed_XYZ = resample_labels(guessed, scan.grid, prepared.grid, {one: one for one in pseudo})
         labels_XYZ = torch.where(labels_XYZ > 0, labels_XYZ, guessed_XYZ)
     supervoxels_XYZ = None
     if use.supervoxels and case.supervoxels is not None:
         supervoxels_XYZ = resample_nearest(_labels(case.supervoxels, scan.grid), scan.grid, prepared.grid)
-    annotated = tuple(sorted(manual | pseudo))
+    annotated = tuple(sorted(manual | pseudo | use.absent))
     return TrainingCase(
         name=case.name,
         image_XYZ=prepared.image_XYZ.half(),

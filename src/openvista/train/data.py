@@ -122,6 +122,7 @@ def list_cases(recipe: Recipe) -> ListedCases:
             frozenset(source.only_in_label_slices),
             frozenset(recipe.class_ids) if recipe.labels == "manual+pseudo" else frozenset(),
             recipe.supervoxels,
+            frozenset(source.absent),
         )
         often = 1.0 if recipe.oversample is None else max(1.0, recipe.oversample / max(len(learned), 1))
         training += [_Entry(case, use, often if isinstance(case, Case) else 1.0) for case in learned]

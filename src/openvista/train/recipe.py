@@ -22,7 +22,7 @@ from openvista.weights.card import check_name
 LIST_ROOTS = ("root", "pseudo_label_root", "supervoxel_root")
 """Keys of a data list's folders."""
 
-LIST_KEYS = ("datalist", *LIST_ROOTS, "classes", "only_in_label_slices")
+LIST_KEYS = ("datalist", *LIST_ROOTS, "classes", "only_in_label_slices", "absent")
 """All keys of a data list."""
 
 
@@ -68,6 +68,7 @@ class Source(BaseModel):
         classes: label value of the list to class id of the model; none for a list without label maps.
         only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
             as another structure: they are not there.
+        absent: classes that no case of the list shows, whoever marked what: the liver in scans of the head.
         label_maps: maps without CT, instead of a data list: synthetic CT is drawn from them
             (:mod:`openvista.synthesis`).
         structures: class id of the model to the names of the maps' structures that it is made of.
@@ -82,6 +83,7 @@ class Source(BaseModel):
     supervoxel_root: Path | None = None
     classes: dict[int, int] = Field(default={})
     only_in_label_slices: tuple[int, ...] = ()
+    absent: tuple[int, ...] = ()
     label_maps: tuple[LabelMapFile, ...] = ()
     structures: dict[int, tuple[str, ...]] = Field(default={})
     synthesis: Synthesis = Synthesis()
@@ -92,6 +94,9 @@ class Source(BaseModel):
             raise ValueError("neither a datalist nor label_maps: say where the data are")
         if self.label_maps and (self.datalist is not None or self.classes):
             raise ValueError("label_maps have structures, not a datalist or classes: make two sources of them")
+        both = set(self.absent) & set(self.classes.values())
+        if both:
+            raise ValueError(f"class {min(both)} is in classes and in absent: leave it out of one")
         if self.label_maps and not self.structures:
             raise ValueError("structures is empty: say which structures of the label maps are which class")
         return self
@@ -146,6 +151,7 @@ class Recipe(Stage):
         mirrored: pairs of classes that swap when left and right are mirrored; ``None`` pairs them by their names.
         only_in_label_slices: classes that are unknown outside their ``label_slices``, but for what is marked
             as another structure: they are not there.
+        absent: classes that no case of the recipe's own list shows, as in :class:`Source`.
         challenge: for ``openvista cvpr train``: the cases are files of the challenge, and each of their labels is an
             object that is no class; then there are no ``classes``.
         fold: held out for validation; ``None`` trains on every training case.
@@ -193,6 +199,7 @@ class Recipe(Stage):
     pseudo_classes: tuple[int, ...] = ()
     mirrored: tuple[tuple[int, int], ...] | None = None
     only_in_label_slices: tuple[int, ...] = ()
+    absent: tuple[int, ...] = ()
     challenge: ChallengeCases | None = None
     fold: int | None = 0
 
@@ -240,7 +247,8 @@ class Recipe(Stage):
         elif not self.class_ids and (self.class_probability > 0 or not self.supervoxels):
             raise ValueError("classes is empty: name at least one label value and its class, or pseudo_classes")
         limited = {class_id for source in self.sources for class_id in source.only_in_label_slices}
-        for class_id in {*limited, *self.mirrored_ids}:
+        absent = {class_id for source in self.sources for class_id in source.absent}
+        for class_id in {*limited, *absent, *self.mirrored_ids}:
             if class_id not in self.class_ids:
                 raise ValueError(f"class {class_id} is not among the recipe's classes")
         for class_id in self.one_piece:

@@ -112,8 +112,8 @@ def _names_to_ids(content: dict[str, Any]) -> dict[str, Any]:
             classes = {value: resolve(item) for value, item in listed.items()}
         else:  # objects of challenge cases are no classes
             classes = {} if content.get("challenge") is not None else own_classes(source, resolve)
-        limited = [resolve(item) for item in source.get("only_in_label_slices", ())]
-        return source | {"classes": classes, "only_in_label_slices": limited}
+        named = {key: [resolve(item) for item in source.get(key, ())] for key in ("only_in_label_slices", "absent")}
+        return source | {"classes": classes} | named
 
     resolved = of_source(content)
     if content.get("mirrored") is not None:
