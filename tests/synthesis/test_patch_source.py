@@ -1,10 +1,15 @@
 """Label maps as patches for training: exact by step and index, reused, partial, held out."""
 
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 
 from openvista.errors import RecipeError
-from openvista.synthesis.patch_source import POOL, LabelMapFile, PatchSource, Synthesis, classes_of
+from openvista.synthesis.patch_source import POOL, LabelMapFile, PatchSource, Synthesis, classes_of, with_mirror_images
+from openvista.synthesis.structure import identify
 from openvista.synthesis.warp import Raster
 from small_bodies import write_body, write_names
 
@@ -73,9 +78,6 @@ def test_what_a_map_does_not_show_is_unknown_unless_it_is_complete(files, tmp_pa
     partial = LabelMapFile(labels_of_b, files[1].names, unknown=(5,))
     names = write_names(tmp_path)
     few = write_body(tmp_path, "few")
-    import nibabel as nib
-    import numpy as np
-
     image = nib.load(few)
     labels = np.asarray(image.dataobj)
     nib.save(nib.Nifti1Image(np.where(np.isin(labels, (1, 3)), labels, 0).astype(np.uint8), image.affine), few)
@@ -84,11 +86,21 @@ def test_what_a_map_does_not_show_is_unknown_unless_it_is_complete(files, tmp_pa
 
 
 def test_patterns():
-    from openvista.synthesis.structure import identify
-
     structures = [identify(name) for name in ("nothing", "rib_left_3", "vertebrae_T4", "Rib5", "liver")]
     found = classes_of(structures, {139: ["* rib *", "rib*"], 138: ["Vertebrae *"]})
     assert found.tolist() == [0, 139, 138, 139, 0]
+
+
+def test_a_mirrored_part_belongs_to_the_same_organ(atlas, number_of):
+    patterns = {62: ["colon", "left lung lower lobe"], 14: ["left kidney"]}  # as a heart and its left appendage
+    lobe, kidney = number_of["right lung lower lobe"], number_of["right kidney"]
+    body = atlas.bodies[0]
+    places = {number: place for number, place in body.places.items() if number not in (lobe, kidney)}
+    lacking = replace(atlas, bodies=(replace(body, places=places),))
+    found = with_mirror_images(classes_of(atlas.structures, patterns), lacking)
+    assert int(found[lobe]) == 62
+    assert int(found[kidney]) == 0  # a left kidney is no right one
+    assert int(with_mirror_images(classes_of(atlas.structures, patterns), atlas)[lobe]) == 0  # a map has it: not listed
 
 
 def test_a_class_that_no_map_shows_is_refused(files):

@@ -134,7 +134,7 @@ class PatchSource:
         if all(file.held_out for file in self.files):
             raise RecipeError("every label map is held out: leave one to learn from")
         self.atlas = make_atlas([read_label_map(file.path, file.names) for file in self.files])
-        self.class_ids_S = classes_of(self.atlas.structures, structures)
+        self.class_ids_S = with_mirror_images(classes_of(self.atlas.structures, structures), self.atlas)
         missing = set(structures) - set(self.class_ids_S.tolist())
         if missing:
             names = ", ".join(structures[min(missing)])
@@ -232,3 +232,15 @@ def classes_of(structures: Sequence[DrawnStructure], patterns: Mapping[int, Sequ
                 found[number] = class_id
                 break
     return found
+
+
+def with_mirror_images(class_ids_S: Tensor, atlas: Atlas) -> Tensor:
+    """The same classes, also of mirror images that no map has: a heart is one with its appendage on either side."""
+    twins_S = atlas.twins_S.long()
+    sideless = set(class_ids_S[class_ids_S == class_ids_S[twins_S]].tolist()) - {0}
+    shown = {number for body in atlas.bodies for number in body.places}
+    result = class_ids_S.clone()
+    for number, twin in enumerate(twins_S.tolist()):
+        if number not in shown and not int(class_ids_S[number]) and int(class_ids_S[twin]) in sideless:
+            result[number] = class_ids_S[twin]
+    return result
