@@ -35,7 +35,7 @@ _LIMBS = {87, 88, 89, 90, 91, 92, 120}
 
 
 @dataclass(frozen=True)
-class Place:
+class Site:
     """Where a structure lies in a body.
 
     Attributes:
@@ -68,7 +68,7 @@ class Anatomy:
     numbers_XYZ: Tensor
     depth_XYZ: Tensor
     surface_2XYZ: Tensor
-    places: dict[int, Place]
+    places: dict[int, Site]
 
     @property
     def extent_3(self) -> Tensor:
@@ -149,7 +149,7 @@ def _body(one: NamedMap, numbers: dict[str, int], structures: tuple[DrawnStructu
     )
 
 
-def _place(numbers_XYZ: NDArray[np.uint8], number: int, box: tuple[slice, ...]) -> Place:
+def _place(numbers_XYZ: NDArray[np.uint8], number: int, box: tuple[slice, ...]) -> Site:
     voxels_N3 = np.argwhere(numbers_XYZ[box] == number)
     points_N3 = (voxels_N3 + [side.start for side in box] + 0.5) * SPACING_MM
     spread = np.cov(points_N3.T) if len(points_N3) > 1 else np.zeros((3, 3))
@@ -157,7 +157,7 @@ def _place(numbers_XYZ: NDArray[np.uint8], number: int, box: tuple[slice, ...]) 
     semi_axes = np.sqrt(5 * lengths)  # a solid ellipsoid's variance along an axis is a fifth of its semi-axis squared
     volume = 4 / 3 * np.pi * semi_axes.prod()
     ends = (box[2].start == 0) or (box[2].stop == numbers_XYZ.shape[2])
-    return Place(
+    return Site(
         torch.tensor(points_N3.mean(0), dtype=torch.float32),
         torch.tensor(directions * semi_axes, dtype=torch.float32),
         float(len(points_N3) * SPACING_MM**3 / volume),
