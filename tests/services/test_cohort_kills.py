@@ -44,7 +44,7 @@ def test_random_kills(tmp_path: Path):
         assert len(last.outputs) == 2
         for output in last.outputs:
             assert sha256_of_file(tmp_path / "out" / output.path) == output.sha256
-    assert [file for file in (tmp_path / "out").rglob(".*")] == []
+    assert list((tmp_path / "out").rglob(".*")) == []
 
 
 def wait_for_more(out: Path, count: int, driver: "subprocess.Popen[bytes]") -> None:

@@ -11,6 +11,7 @@ import typer
 import openvista
 from openvista.anatomy.combinations import combinations
 from openvista.anatomy.sides import totalsegmentator_name
+from openvista.cli import archive
 from openvista.cli.console import progress_bar, set_up_logging
 from openvista.cli.files import read_checked, result_files, work_on_each, write_result
 from openvista.cli.list_options import listed_images, scans_in_folders
@@ -43,8 +44,11 @@ if TYPE_CHECKING:
 
 def segment(
     scans: Annotated[
-        list[Path],
-        typer.Argument(metavar="CT...", help=f"{CT_HELP}; or folders of scans; or data lists."),
+        list[str],
+        typer.Argument(
+            metavar="CT...",
+            help=f"{CT_HELP}; or folders of scans; or data lists; or addresses of series in a PACS (DICOMweb).",
+        ),
     ],
     output: Output = None,
     classes: Annotated[
@@ -94,6 +98,7 @@ def segment(
     seg_type: SegType = "binary",
     keyhole: Keyhole = False,
     keep_identifiers: KeepIdentifiers = False,
+    store: archive.Store = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse scans that do not look like CT.")] = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -122,6 +127,8 @@ def segment(
 
       openvista segment ct.nii.gz --class liver --probabilities
 
+      openvista segment https://pacs.example/dicom-web/studies/1.2.3/series/4.5.6 --store https://pacs.example/dicom-web
+
       torchrun --nproc-per-node 2 -m openvista segment dataset.json -o out/
     """
     set_up_logging(verbose, quiet)
@@ -132,33 +139,44 @@ def segment(
         raise InputError(f"no --names {names!r}: there is openvista and totalsegmentator")
     maps = "probabilities" if probabilities else "logits" if logits else None
     options = dicom_options(format, seg_type, keyhole, keep_identifiers)
-    scans = scans_in_folders(listed_images(scans, root), recursive, output)
-    files = dict(zip(scans, result_files(scans, output, format or (), per_class), strict=True))
     asked = "all" if classes is None else joined(classes)
     write = partial(write_result, table=table, statistics=statistics, preview=preview, quiet=quiet, options=options)
+    results = None if store is None else archive.ResultStore(store, format or (), options)
+    with archive.fetched(scans, series, quiet) as paths:
+        images = scans_in_folders(listed_images(paths, root), recursive, output)
+        in_files = results is None or output is not None
+        targets = result_files(images, output, format or (), per_class) if in_files else []
+        files = dict(zip(images, targets, strict=True)) if in_files else {}
 
-    def begin(ranks: "Ranks") -> Callable[[Path], None]:
-        engine = openvista.load_model(model, ranks.own_device(device), precision)
-        ids = engine.vocabulary.expand(asked)  # an unknown name should not cost reading the scan
-        wholes = combinations(combine or (), engine.vocabulary, ids)
+        def begin(ranks: "Ranks") -> Callable[[Path], None]:
+            engine = openvista.load_model(model, ranks.own_device(device), precision)
+            ids = engine.vocabulary.expand(asked)  # an unknown name should not cost reading the scan
+            wholes = combinations(combine or (), engine.vocabulary, ids)
 
-        def work(path: Path) -> None:
-            scan = read_checked(path, strict, series, fill_gaps)
-            files[path].check(scan)
-            with progress_bar(scan.name, quiet or not ranks.is_first) as progress:
-                result = engine.segment(scan, asked, profile=choices, class_maps=maps, progress=progress)
-            for whole in wholes:
-                result = result.combined(whole.parts, whole.id, whole.name)
-            if names == "totalsegmentator":
-                result = replace(result, names={key: totalsegmentator_name(name) for key, name in result.names.items()})
-            write(result, files[path])
-            if result.class_maps is not None:
-                stem = files[path].stem
-                result.class_maps.save(stem.with_name(f"{stem.name}_{maps}"))
+            def work(path: Path) -> None:
+                scan = read_checked(path, strict, series, fill_gaps)
+                for target in (files.get(path), results):
+                    if target is not None:
+                        target.check(scan)
+                with progress_bar(scan.name, quiet or not ranks.is_first) as progress:
+                    result = engine.segment(scan, asked, profile=choices, class_maps=maps, progress=progress)
+                for whole in wholes:
+                    result = result.combined(whole.parts, whole.id, whole.name)
+                if names == "totalsegmentator":
+                    result = replace(
+                        result, names={id: totalsegmentator_name(name) for id, name in result.names.items()}
+                    )
+                if path in files:
+                    write(result, files[path])
+                    if result.class_maps is not None:
+                        stem = files[path].stem
+                        result.class_maps.save(stem.with_name(f"{stem.name}_{maps}"))
+                if results is not None:
+                    results.store(result, quiet)
 
-        return work
+            return work
 
-    _share_out(scans, begin)
+        _share_out(images, begin)
 
 
 def _share_out(scans: list[Path], begin: "Callable[[Ranks], Callable[[Path], None]]") -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_dicom import AXIAL, VOLUME, write_series
 
 from openvista.errors import ScanError
 from openvista.io import read_scan
 from openvista.io.dicom.gdcm_apart import JpegProcess
+from small_dicom import AXIAL, VOLUME, write_series
 
 
 def test_a_frame_of_another_precision_is_one_line(tmp_path: Path) -> None:
