@@ -38,6 +38,7 @@ COMMANDS = {
     "serve": "Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, and MONAI Label's (3D Slicer, "
     "OHIF).",
     "batch": "Segment a cohort: thousands of CT scans, on one machine or many, each done once.",
+    "listen": "Be a DICOM node: take series by C-STORE, segment them by rules, send the results on.",
     "models": "List, download, import, verify and convert models.",
     "datalist": "Make and check lists of scans with labels.",
     "evaluate": "Score a model on a data list; compare two runs.",

@@ -3,18 +3,16 @@
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
-from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from openvista.errors import InputError, OutputError
 from openvista.geometry.grid import Float3
+from openvista.io.claim import claim_folder
 from openvista.serve.engine import Engine
 from openvista.serve.guard import owner_of
 from openvista.serve.observe import Metrics
@@ -27,7 +25,6 @@ from openvista.weights import find_model
 
 logger = logging.getLogger(__name__)
 
-_LOCK_FILE = "in-use"
 _HOUSEKEEPING_SECONDS = 30.0
 
 
@@ -44,7 +41,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._claim = _claim(settings.state)
+        self._claim = claim_folder(settings.state)
         self.metrics = Metrics()
         self.engine = Engine(settings, self.metrics)
         self.sandbox = Sandbox(settings.state / "incoming", settings)
@@ -103,31 +100,6 @@ class Service:
         await self.sessions.close()
         await run_in_threadpool(self.sandbox.close)
         self._claim.close()
-
-
-def _claim(folder: Path) -> IO[str]:
-    """Make the state folder and hold it until the returned file is closed, or the process ends in whatever way.
-
-    Raises:
-        OutputError: it cannot be made or written.
-        InputError: another server holds it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chmod(folder, 0o700)
-        file = (folder / _LOCK_FILE).open("a", encoding="ascii")
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be used: {error.strerror}; choose another folder with --state") from None
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock; two servers on one folder are then the operator's mistake
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise InputError(f"{folder}: another server uses it; stop that one or choose another --state") from None
-    return file
 
 
 def _service_of(request: Request) -> Service:
