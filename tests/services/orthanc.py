@@ -15,6 +15,8 @@ import httpx
 from pydicom import Dataset, dcmread
 from pynetdicom import AE, build_context
 
+from small_series import store_all
+
 PROGRAM = "/usr/sbin/Orthanc"
 _PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 _START_SECONDS = 60
@@ -48,7 +50,7 @@ class Orthanc:
         association = ae.associate("127.0.0.1", self.dicom_port, ae_title=TITLE)
         assert association.is_established
         try:
-            assert [association.send_c_store(one).Status for one in datasets] == [0] * len(datasets)
+            assert store_all(association, datasets) == [0] * len(datasets)
         finally:
             association.release()
 

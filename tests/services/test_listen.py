@@ -20,7 +20,7 @@ from pynetdicom import AE, build_context
 from pynetdicom.sop_class import CTImageStorage, Verification
 
 from small_dicom import IDENTIFIERS
-from small_series import ct_series
+from small_series import ct_series, store_all
 
 PATIENCE = 120.0
 """Seconds that a test waits at most: for a machine that does much else."""
@@ -50,7 +50,7 @@ class Listening:
         association = ae.associate("127.0.0.1", self.port, ae_title=NODE)
         if not association.is_established:
             return []
-        statuses = [association.send_c_store(one).get("Status", -1) for one in instances]
+        statuses = store_all(association, instances)
         association.release()
         return statuses
 

@@ -13,7 +13,7 @@ from openvista.errors import needs_extra
 from openvista.io import DicomOptions, check_dicom_source
 from openvista.io.paths import DICOM_FORMATS
 from openvista.pacs.dicomweb import DicomWeb, is_address, parse_address
-from openvista.pacs.objects import write_objects
+from openvista.pacs.dicom_results import write_objects
 from openvista.scan import Scan, Segmentation
 
 Store = Annotated[

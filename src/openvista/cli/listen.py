@@ -16,9 +16,9 @@ from openvista.weights.registry import home_folder
 
 with needs_extra("pynetdicom", "dicom", "be a DICOM node"):
     from openvista.pacs.node import Node, NodeSettings, parse_peer
-from openvista.pacs.queue import OVER, SeriesQueue, State
+from openvista.pacs.queue import OVER, SeriesQueue, SeriesState
 from openvista.pacs.rules import read_rules
-from openvista.pacs.worker import Worker, WorkSettings
+from openvista.pacs.work import Worker, WorkSettings
 
 Titles = Annotated[list[str] | None, typer.Option(help="AE title that may send; repeatable. Default: any.")]
 Peers = Annotated[
@@ -98,7 +98,7 @@ def listen(
         print(f"{waiting} series of an earlier life go on", flush=True)
     _run(worker)
     node.stop()
-    left = queue.count(State.RECEIVING, State.SEGMENTING, State.SENDING)
+    left = queue.count(SeriesState.RECEIVING, SeriesState.SEGMENTING, SeriesState.SENDING)
     claim.close()
     print(f"stopped; {left} series go on at the next start", flush=True)
 

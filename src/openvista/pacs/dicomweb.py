@@ -299,10 +299,12 @@ def _refusals(base: str, kind: type[ScanError] | type[OutputError]) -> Iterator[
     Raises:
         ScanError, OutputError: of the kind given.
     """
-    from requests.exceptions import HTTPError, RequestException, TooManyRedirects
+    from requests.exceptions import HTTPError, JSONDecodeError, RequestException, TooManyRedirects
 
     try:
         yield
+    except JSONDecodeError:
+        raise kind(f"{base}: its answer is not DICOMweb; check the address") from None
     except HTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         raise kind(f"{base}: answers {status}{_MEANINGS.get(status, '')}") from None

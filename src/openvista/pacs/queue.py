@@ -33,7 +33,7 @@ class QueueFull(OpenVistaError):
     """There is no room for another image; the sender may try again later."""
 
 
-class State(str, Enum):
+class SeriesState(str, Enum):
     """How far a series is."""
 
     RECEIVING = "receiving"
@@ -44,7 +44,7 @@ class State(str, Enum):
     FAILED = "failed"
 
 
-OVER = (State.DONE, State.IGNORED, State.FAILED)
+OVER = (SeriesState.DONE, SeriesState.IGNORED, SeriesState.FAILED)
 
 
 class Entry(BaseModel):
@@ -66,7 +66,7 @@ class Entry(BaseModel):
 
     uid: str
     facts: SeriesFacts
-    state: State = State.RECEIVING
+    state: SeriesState = SeriesState.RECEIVING
     changed: float = 0.0
     not_before: float = 0.0
     attempts: int = 0
@@ -154,7 +154,7 @@ class SeriesQueue:
                 _write(series.instances / f"{sop_uid}.dcm", content)
                 series.images.add(sop_uid)
                 self._bytes += len(content)
-            if not known or series.entry.state is State.FAILED:
+            if not known or series.entry.state is SeriesState.FAILED:
                 self._image_came(series)
             return not known
 
@@ -175,16 +175,18 @@ class SeriesQueue:
 
     def _image_came(self, series: QueuedSeries) -> None:
         entry = series.entry
-        if entry.state in (State.SEGMENTING, State.SENDING):
+        if entry.state in (SeriesState.SEGMENTING, SeriesState.SENDING):
             self._change(series, late=True)
-        elif entry.state is State.RECEIVING:
+        elif entry.state is SeriesState.RECEIVING:
             entry.changed = self._clock()  # not worth a file: after a restart the quiet time begins anew
         else:
             self._begin_again(series)
 
     def _begin_again(self, series: QueuedSeries) -> None:
         shutil.rmtree(series.results, ignore_errors=True)
-        self._change(series, state=State.RECEIVING, attempts=0, not_before=0.0, rule=None, sent=[], late=False, seen=[])
+        self._change(
+            series, state=SeriesState.RECEIVING, attempts=0, not_before=0.0, rule=None, sent=[], late=False, seen=[]
+        )
 
     # --- the work ---------------------------------------------------------------------------------------------------
 
@@ -199,10 +201,10 @@ class SeriesQueue:
                 entry = series.entry
                 if entry.state in OVER or entry.not_before > now:
                     continue
-                if entry.state is not State.RECEIVING:
+                if entry.state is not SeriesState.RECEIVING:
                     return series
                 if now - entry.changed >= self._quiet_seconds:
-                    self._change(series, state=State.SEGMENTING)
+                    self._change(series, state=SeriesState.SEGMENTING)
                     return series
             return None
 
@@ -215,7 +217,7 @@ class SeriesQueue:
         """Its results are written."""
         with self._lock:
             self._bytes += sum(path.stat().st_size for path in series.results.glob("*.dcm"))
-            self._change(series, state=State.SENDING, attempts=0, not_before=0.0)
+            self._change(series, state=SeriesState.SENDING, attempts=0, not_before=0.0)
 
     def note_sent(self, series: QueuedSeries, what: str) -> None:
         """A result has arrived."""
@@ -228,7 +230,7 @@ class SeriesQueue:
             attempts = series.entry.attempts - (problem is None)
             self._change(series, not_before=self._clock() + seconds, problem=problem, attempts=attempts)
 
-    def finish(self, series: QueuedSeries, state: State, problem: str | None = None) -> None:
+    def finish(self, series: QueuedSeries, state: SeriesState, problem: str | None = None) -> None:
         """It is over; what came late begins it again."""
         with self._lock:
             if series.entry.late:
@@ -252,7 +254,7 @@ class SeriesQueue:
     def _delete_files(self, series: QueuedSeries) -> None:
         if not series.images and not series.results.exists():
             return
-        if series.entry.state is not State.FAILED:  # what failed may be sent again
+        if series.entry.state is not SeriesState.FAILED:  # what failed may be sent again
             series.entry.seen = sorted({*series.entry.seen, *series.images})
         self._save(series)
         files = [*series.instances.glob("*.dcm"), *series.results.glob("*.dcm")]
@@ -265,7 +267,7 @@ class SeriesQueue:
     def __len__(self) -> int:
         return len(self._series)
 
-    def count(self, *states: State) -> int:
+    def count(self, *states: SeriesState) -> int:
         """How many series are in these states."""
         with self._lock:
             return sum(series.entry.state in states for series in self._series.values())
@@ -288,7 +290,7 @@ class SeriesQueue:
                 logger.error("series %s: its entry is damaged; it is kept as %s.damaged", folder.name[:8], folder.name)
                 folder.rename(folder.with_suffix(".damaged"))
                 continue
-            if entry.state is State.RECEIVING:
+            if entry.state is SeriesState.RECEIVING:
                 entry.changed = self._clock()
             images = {path.stem for path in (folder / _INSTANCES).glob("*.dcm")}
             yield QueuedSeries(folder, entry, images)

@@ -22,8 +22,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from openvista.errors import InputError, RecipeError
+from openvista.pacs.dicom_results import check_formats
 from openvista.pacs.dicomweb import check_base
-from openvista.pacs.objects import check_formats
 from openvista.train.yaml_keys import read_yaml_keys
 
 
@@ -117,7 +117,7 @@ class Rule(_Keys):
         classes: names or ids; all that the model knows if empty.
         profile: how to compute.
         fill_gaps: interpolate missing slices instead of refusing the series.
-        formats: of results, see :data:`openvista.pacs.objects.FORMATS`.
+        formats: of results, see :data:`openvista.pacs.dicom_results.FORMATS`.
         send_to: names of destinations.
     """
 

@@ -14,8 +14,8 @@ from openvista.errors import InputError, OpenVistaError, OutputError, ScanError
 from openvista.inference.progress import Progress
 from openvista.io import read_scan
 from openvista.model import Model, load_model
-from openvista.pacs.objects import write_objects
-from openvista.pacs.queue import QueuedSeries, SeriesQueue, State
+from openvista.pacs.dicom_results import write_objects
+from openvista.pacs.queue import QueuedSeries, SeriesQueue, SeriesState
 from openvista.pacs.rules import Rule, Rules
 from openvista.pacs.send import send
 
@@ -98,12 +98,12 @@ class Worker:
         rule = self._rules.rule_for(series.entry.facts)
         if rule is None:
             logger.info("series %s: %d images, no rule fits", series.name, len(series.images))
-            self._queue.finish(series, State.IGNORED)
+            self._queue.finish(series, SeriesState.IGNORED)
             return
         try:
-            if series.entry.state is State.SEGMENTING:
+            if series.entry.state is SeriesState.SEGMENTING:
                 self._segment(series, rule)
-            if series.entry.state is State.SENDING:
+            if series.entry.state is SeriesState.SENDING:
                 self._send(series, rule)
         except _Stopped:
             self._queue.postpone(series, 0.0)
@@ -121,7 +121,7 @@ class Worker:
         )
         if not result.labels.any():
             logger.info("series %s: nothing was found", series.name)
-            self._queue.finish(series, State.DONE)
+            self._queue.finish(series, SeriesState.DONE)
             return
         unfinished = series.unfinished_results
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -142,7 +142,7 @@ class Worker:
                 send(path, self._rules.destinations[name], self._settings.title)
                 self._queue.note_sent(series, what)
         logger.info("series %s: %d results sent", series.name, len(series.entry.sent))
-        self._queue.finish(series, State.DONE)
+        self._queue.finish(series, SeriesState.DONE)
 
     def _note_problem(self, series: QueuedSeries, error: OpenVistaError) -> None:
         """Try again later what may go away by itself; give up on what does not."""
@@ -151,12 +151,12 @@ class Worker:
         told = "it cannot be read as a CT" if isinstance(error, ScanError) else str(error)
         seconds = min(self._settings.retry_seconds * 2 ** (entry.attempts - 1), _MOST_SECONDS_BETWEEN)
         tries = self._settings.give_up_hours * 3600 / _MOST_SECONDS_BETWEEN
-        is_last = entry.attempts >= (tries if entry.state is State.SENDING else _MOST_ATTEMPTS)
+        is_last = entry.attempts >= (tries if entry.state is SeriesState.SENDING else _MOST_ATTEMPTS)
         if isinstance(error, InputError) and not isinstance(error, OutputError):
             is_last = True
         if is_last:
             logger.error("series %s: given up: %s; its entry.json says more", series.name, told)
-            self._queue.finish(series, State.FAILED, str(error))
+            self._queue.finish(series, SeriesState.FAILED, str(error))
         else:
             logger.warning("series %s: %s; again in %.0f s", series.name, told, seconds)
             self._queue.postpone(series, seconds, str(error))
