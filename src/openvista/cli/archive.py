@@ -12,8 +12,8 @@ from openvista.cli.console import bars
 from openvista.errors import needs_extra
 from openvista.io import DicomOptions, check_dicom_source
 from openvista.io.paths import DICOM_FORMATS
-from openvista.pacs.dicomweb import DicomWeb, is_address, parse_address
 from openvista.pacs.dicom_results import write_objects
+from openvista.pacs.dicomweb import DicomWeb, is_address, parse_address
 from openvista.scan import Scan, Segmentation
 
 Store = Annotated[

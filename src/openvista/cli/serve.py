@@ -34,6 +34,14 @@ Datastore = Annotated[
     Path | None,
     typer.Option(help="Folder of images and labels for MONAI Label's clients, shared by all who may ask."),
 ]
+Dicomweb = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="A PACS (DICOMweb) whose series MONAI Label's clients, such as OHIF, know by their UIDs; user and "
+        "password or token come from the environment.",
+    ),
+]
 State = Annotated[
     Path | None, typer.Option(help="Folder for uploaded scans and sessions. Default: in the cache folder.")
 ]
@@ -67,6 +75,7 @@ def serve(
     token: Token = None,
     root: Roots = None,
     datastore: Datastore = None,
+    dicomweb: Dicomweb = None,
     state: State = None,
     allowed_host: AllowedHosts = None,
     cors_origin: CorsOrigins = None,
@@ -94,6 +103,8 @@ def serve(
 
       openvista serve --datastore /data/annotations --train
 
+      openvista serve --dicomweb https://pacs.example/dicom-web
+
       OPENVISTA_SERVE_TOKEN=... openvista serve --host 0.0.0.0 --allowed-host ct.hospital.example
 
       openvista serve -m vista3d -d cuda:0 -d cuda:1
@@ -113,6 +124,7 @@ def serve(
         token=token,
         roots=_some(root),
         datastore=datastore,
+        dicomweb=dicomweb,
         state=state,
         allowed_hosts=_some(allowed_host),
         cors_origins=_some(cors_origin),

@@ -156,7 +156,7 @@ class DicomWeb:
 
         Args:
             address: of a study or a series.
-            wanted: Series Instance UID, its beginning, or the series' number.
+            wanted: Series Instance UID or its beginning, number or description.
 
         Raises:
             ScanError: there is none, or there are several, with a list.
@@ -165,7 +165,8 @@ class DicomWeb:
         wanted = address.series or wanted
         chosen = [one for one in there if one.modality == "CT"]
         if wanted is not None:
-            chosen = [one for one in there if one.uid == wanted or one.number == wanted]
+            chosen = [one for one in there if wanted in (one.uid, one.number)]
+            chosen = chosen or [one for one in there if one.description.casefold() == wanted.casefold()]
             chosen = chosen or [one for one in there if one.uid.startswith(wanted)]
         if len(chosen) == 1:
             return chosen[0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from openvista.errors import InputError, OpenVistaError, OutputError, ScanError
 from openvista.inference.progress import Progress
-from openvista.io import read_scan
+from openvista.io import DicomOptions, read_scan
 from openvista.model import Model, load_model
 from openvista.pacs.dicom_results import write_objects
 from openvista.pacs.queue import QueuedSeries, SeriesQueue, SeriesState
@@ -126,7 +126,7 @@ class Worker:
         unfinished = series.unfinished_results
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
-        write_objects(result, rule.formats, unfinished)
+        write_objects(result, rule.formats, unfinished, DicomOptions())
         shutil.rmtree(series.results, ignore_errors=True)
         os.replace(unfinished, series.results)
         self._queue.begin_sending(series)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from openvista._version import __version__
 from openvista.serve import health, nim
 from openvista.serve.guard import OWNER_HEADER, BodyLimit, Guard, give_owner
-from openvista.serve.monai_label import routes_datastore, routes_infer, routes_training
+from openvista.serve.monai_label import routes_datastore, routes_infer, routes_proxy, routes_training
 from openvista.serve.monai_label.interface import MonaiLabel
 from openvista.serve.native import about, prompts, results, scans, sessions
 from openvista.serve.observe import Observer
@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.monai_label = MonaiLabel(service)
     install_problems(app)
     native = (about, scans, sessions, prompts, results)
-    for part in (health, *native, nim, routes_infer, routes_datastore, routes_training):
+    for part in (health, *native, nim, routes_infer, routes_datastore, routes_training, routes_proxy):
         app.include_router(part.router)
     describe_refusals(app)
     _add_pages(app)

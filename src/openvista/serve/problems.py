@@ -42,6 +42,7 @@ _MEANINGS = {
     415: "a kind of body that is not taken",
     422: "the input cannot be used",
     429: "the queue is full; Retry-After says when to ask again",
+    502: "the PACS behind this server refuses, or cannot be reached",
     503: "starting, or about to stop; Retry-After says when to ask again",
     504: "the address did not deliver in time",
 }

@@ -184,8 +184,9 @@ def check(settings: Settings) -> None:
 
     Raises:
         ModelError: a model is not there.
-        InputError: a folder is not there, or training has nothing to learn from.
+        InputError: a folder is not there, training has nothing to learn from, or the PACS has no address.
     """
+    from openvista.pacs.dicomweb import DicomWeb
     from openvista.weights import find_model
 
     for name in settings.models:
@@ -194,6 +195,8 @@ def check(settings: Settings) -> None:
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: there is no such folder; make it first")
+    if settings.dicomweb is not None:
+        DicomWeb(settings.dicomweb)
     if settings.train and settings.datastore is None:
         raise InputError("--train learns from the labels of a datastore: give --datastore FOLDER as well")
 

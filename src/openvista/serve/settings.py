@@ -31,6 +31,8 @@ class Settings(BaseSettings):
         state: folder for scans and sessions, readable by this user only.
         roots: folders whose files may be registered by path; none by default.
         datastore: folder of the MONAI Label interface, shared by everyone who may ask; off by default.
+        dicomweb: address of a PACS's DICOMweb service, whose series the MONAI Label interface knows by their UIDs and
+            passes on to OHIF. Credentials come from the environment, see :mod:`openvista.pacs.credentials`.
         url_hosts: host names (``*.example.org``) that scans may be fetched from; none, so off, by default.
         url_private: fetch from private and loopback addresses as well. For a file server beside this one.
         upload_mb, voxels: the largest upload, and the largest scan.
@@ -58,6 +60,7 @@ class Settings(BaseSettings):
     state: Path = Field(default_factory=lambda: home_folder() / "serve")
     roots: Folders = ()
     datastore: Path | None = None
+    dicomweb: str | None = None
     url_hosts: Words = ()
     url_private: bool = False
     url_seconds: float = Field(120, gt=0)

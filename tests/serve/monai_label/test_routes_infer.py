@@ -1,6 +1,5 @@
 """The MONAI Label interface: the bytes of stock clients, and the stock Python client itself where it is installed."""
 
-import json
 import warnings
 from pathlib import Path
 from urllib.parse import quote_plus
@@ -9,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from label_clients import form_bytes, infer, send, split, voxels
-from serving import SHAPE, Running, running
+from serving import SHAPE, running
 
 from openvista.io import read_scan, read_segmentation
 from openvista.prompts import Click
@@ -108,41 +107,7 @@ def test_a_file_in_the_request_itself(label_server, store_folder):
     assert len(label_server.app.state.service.scans) == before
 
 
-# --- OHIF ---------------------------------------------------------------------------------------------------------
-
-
-def ohif(server: Running, params: dict) -> np.ndarray:
-    """What OHIF's plugin sends and how it reads the answer: raw NRRD, little-endian, first axis fastest."""
-    params = {"result_extension": ".nrrd", "result_dtype": "uint8", "result_compress": False} | params
-    fields = {"params": (None, json.dumps(params | {"restore_label_idx": False}))}
-    answer = server.http.post("/infer/vista3d?image=1.2.840.113619&output=image", files=fields)
-    assert answer.status_code == 200, answer.text
-    header, _, data = answer.content.partition(b"\n\n")
-    lines = dict(line.split(": ", 1) for line in header.decode().splitlines() if ": " in line)
-    assert lines["encoding"] == "raw"
-    assert lines["type"] in ("unsigned char", "uint8", "uint8_t")
-    sizes = [int(size) for size in lines["sizes"].split()]
-    return np.frombuffer(data, np.uint8).reshape(sizes, order="F")
-
-
-@pytest.fixture(scope="module")
-def second(label_server, store_folder):
-    pytest.importorskip("SimpleITK")
-    model = label_server.app.state.service.engine.model(None)
-    return lambda: model.open(read_scan(store_folder / "1.2.840.113619.nii.gz"))
-
-
-def test_ohifs_three_modes(label_server, second):
-    session = second()
-    session.segment()
-    assert np.array_equal(ohif(label_server, {}), session.segmentation().labels)
-    session = second()
-    session.segment([1, 133])
-    assert np.array_equal(ohif(label_server, {"label_prompt": [1, 133]}), session.segmentation().labels)
-    session = second()
-    session.clicks([Click((8, 7, 6)), Click((2, 2, 2), False)], 5, automatic=False)
-    points = {"points": [[8, 7, 6], [2, 2, 2]], "point_labels": [1, 0], "label_prompt": [5]}
-    assert np.array_equal(ohif(label_server, points), session.segmentation().labels)
+# --- answers ------------------------------------------------------------------------------------------------------
 
 
 def test_json_only(label_server):

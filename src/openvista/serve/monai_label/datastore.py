@@ -23,6 +23,7 @@ from openvista.errors import ServiceError
 from openvista.io import replacing, scan_name
 from openvista.io.paths import image_suffix
 from openvista.serve.guard import without_ticket
+from openvista.serve.monai_label.pacs_source import PacsSource, is_uid
 from openvista.serve.sandbox_child import DETACHED
 from openvista.serve.scans import ScanRecord
 from openvista.serve.service import Service
@@ -248,6 +249,8 @@ class Datastore:
 class Store:
     """A datastore, and its images as scans of ours: read once, kept for an hour after the last question.
 
+    Where there is a PACS, an id that is a Series Instance UID is one of its series.
+
     Args:
         service: the server's parts.
         datastore: the folder.
@@ -257,13 +260,17 @@ class Store:
         self.datastore = datastore
         self._service = service
         self._known: dict[tuple[str, int, int], str] = {}
+        address = service.settings.dicomweb
+        self._pacs = None if address is None else PacsSource(service, address, SESSION_LIFE)
 
     async def scan(self, image_id: str) -> ScanRecord:
         """The scan of an image.
 
         Raises:
-            ServiceError: 404 no such image; 422, it is no scan.
+            ServiceError: 404 no such image; 422, it is no scan; 502, the PACS does not give it.
         """
+        if self._pacs is not None and is_uid(without_ticket(image_id)):
+            return await self._pacs.scan(without_ticket(image_id))
         path = await run_in_threadpool(self.datastore.image, image_id)
         stat = path.stat()
         key = (str(path), stat.st_mtime_ns, stat.st_size)

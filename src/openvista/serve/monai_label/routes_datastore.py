@@ -1,5 +1,6 @@
 """``/datastore/``: images and labels that annotators share."""
 
+import shutil
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,14 +56,15 @@ async def add_image(
     store = interface.store
     async with interface.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file",))
-        source = _one_file(upload, "file")
+        zipped = await run_in_threadpool(_zipped, upload, folder)
+        source, ending = (zipped, ".zip") if zipped is not None else (_one_file(upload, "file"), upload.ending)
         record = await keep_file(interface.service, source, upload.name, None, SESSION_LIFE)
         await interface.service.remove_scan(record.id)
         wanted = image or record.name
         if await store.has_same(wanted, record):
             return {"image": wanted}
         info = read_params(upload.fields.get("params"))
-        image_id = await run_in_threadpool(store.datastore.add_image, wanted, source, upload.ending, info)
+        image_id = await run_in_threadpool(store.datastore.add_image, wanted, source, ending, info)
     return {"image": image_id}
 
 
@@ -156,6 +158,13 @@ async def note_label(label: Id, request: Request, interface: TheInterface, tag: 
     """Note something about a label."""
     await run_in_threadpool(interface.store.datastore.update_info, label, await _noted(interface, request), tag)
     return {}
+
+
+def _zipped(upload: Upload, folder: Path) -> Path | None:
+    """Several slices as one zip; ``None`` for a single file."""
+    if upload.source is None or not upload.source.is_dir():
+        return None
+    return Path(shutil.make_archive(str(folder / "series"), "zip", upload.source))
 
 
 def _one_file(upload: Upload, field: str) -> Path:

@@ -11,12 +11,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from openvista._version import __version__
+from openvista.dicom_slices import DicomSlices
 from openvista.errors import ServiceError
+from openvista.serve.guard import without_ticket
 from openvista.serve.headers import attachment, with_etag
 from openvista.serve.monai_label import translate
 from openvista.serve.monai_label.datastore import SESSION_LIFE
 from openvista.serve.monai_label.interface import MonaiLabel, TheInterface
-from openvista.serve.monai_label.models import find_listed, listed_models
+from openvista.serve.monai_label.models import ListedModel, find_listed, listed_models
+from openvista.serve.monai_label.pacs_source import is_uid
+from openvista.serve.monai_label.series_order import labels_in_series, question_on_scan
 from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
 from openvista.serve.uploads import Upload, receive_form, scan_from_form, scan_from_upload
@@ -63,7 +67,7 @@ _ANSWER = body("multipart/form-data", "parts 'params' (JSON) and 'image' (label 
 
 @router.post(
     "/infer/{model}",
-    responses=problems(404, 413, 415, 422, 429, 503) | _ANSWER,
+    responses=problems(404, 413, 415, 422, 429, 502, 503) | _ANSWER,
     response_class=Response,
     openapi_extra=form("file", fields={"params": "JSON object; see docs/serving.md"}, required=False),
 )
@@ -87,9 +91,12 @@ async def infer(
         if "label" in upload.others:
             raise ServiceError("scribbles as a label map are not taken; send clicks", code="params")
         record, kept = await _find_scan(interface, upload, folder, session_id, image)
+        by_id = kept and not session_id
+        slices = await run_in_threadpool(_series_of, interface, record, listed, image) if by_id else None
+        question = asked.question if slices is None else question_on_scan(asked.question, slices)
         try:
             found = await interface.service.oneshots.ask(
-                request, record, listed.model.card.name, asked.question, f"monai-{listed.kind}"
+                request, record, listed.model.card.name, question, f"monai-{listed.kind}"
             )
         finally:
             if not kept:
@@ -98,13 +105,33 @@ async def infer(
         told = translate.params_of(segmentation, found.seconds, found.notes)
         if output is OutputKind.JSON:
             return JSONResponse(told)
-        compress = params.get("result_compress") is not False
-        content = await run_in_threadpool(translate.label_file, segmentation, folder, ending, compress)
+        if ending == ".nrrd" and params.get("result_compress") is False:
+            labels = segmentation.labels if slices is None else labels_in_series(segmentation, slices)
+            dtype = params.get("result_dtype")
+            content = await run_in_threadpool(translate.raw_nrrd, labels, segmentation.grid.affine, dtype)
+        else:
+            content = await run_in_threadpool(translate.label_file, segmentation, folder, ending)
     if output is OutputKind.IMAGE:
         headers = {"Content-Disposition": attachment(f"{record.name}{ending}")}
         return Response(content, media_type="application/octet-stream", headers=headers)
     packed, media = translate.multipart(told, content, ending)
     return Response(packed, headers={"Content-Type": media})
+
+
+def _series_of(interface: MonaiLabel, record: ScanRecord, listed: ListedModel, image: str) -> DicomSlices | None:
+    """The series that an image is: its voxels are counted as OHIF does. ``None`` for an image that is none.
+
+    Raises:
+        ServiceError: 422, OHIF asks about a file whose voxels may lie in another order than its series'.
+    """
+    slices = interface.service.scans.load(record).dicom
+    if slices is None and listed.kind == "vista3d" and is_uid(without_ticket(image)):
+        raise ServiceError(
+            "this image is no DICOM series, so where its voxels lie in OHIF is unknown; start the server with "
+            "--dicomweb ADDRESS, or put the series itself into the datastore, as UID.zip",
+            code="order",
+        )
+    return slices
 
 
 async def _find_scan(

@@ -1,6 +1,5 @@
 """Between MONAI Label's words and ours: a request's ``params`` become a question, and its result an answer."""
 
-import gzip
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from openvista.errors import ServiceError
 from openvista.prompts import Click
@@ -178,26 +178,44 @@ def wanted_ending(params: dict[str, Any]) -> str:
     return str(ending)
 
 
-def label_file(segmentation: Segmentation, folder: Path, ending: str, compress: bool) -> bytes:
+def label_file(segmentation: Segmentation, folder: Path, ending: str) -> bytes:
     """The label map as a file.
 
     Args:
         segmentation: with the values it should have.
         folder: for writing.
         ending: of the format.
-        compress: false for OHIF, whose reader knows raw NRRD only.
     """
-    path = segmentation.save(folder / f"answer{ending}")
-    content = path.read_bytes()
-    return content if compress or not ending.endswith(".nrrd") else _unpacked_nrrd(content)
+    return segmentation.save(folder / f"answer{ending}").read_bytes()
 
 
-def _unpacked_nrrd(content: bytes) -> bytes:
-    """An NRRD whose voxels follow as they are: little-endian, first axis fastest."""
-    header, _, data = content.partition(b"\n\n")
-    if b"encoding: gzip" not in header:
-        return content
-    return header.replace(b"encoding: gzip", b"encoding: raw") + b"\n\n" + gzip.decompress(data)
+def raw_nrrd(labels_XYZ: NDArray[np.unsignedinteger], affine: NDArray[np.float64], dtype: object) -> bytes:
+    """An NRRD whose voxels follow as they are, little-endian, first axis fastest: OHIF reads no other.
+
+    Args:
+        labels_XYZ: ids.
+        affine: voxels to RAS+ mm.
+        dtype: what the client asks for: "uint16", or else uint8 where all ids fit.
+    """
+    wide = dtype == "uint16" or labels_XYZ.max(initial=0) > np.iinfo(np.uint8).max
+    axes = np.diag([-1.0, -1.0, 1.0]) @ affine[:3]
+
+    def vector(column: int) -> str:
+        return "(" + ",".join(f"{value:.9g}" for value in axes[:, column]) + ")"
+
+    header = [
+        "NRRD0004",
+        f"type: {'unsigned short' if wide else 'unsigned char'}",
+        "dimension: 3",
+        "space: left-posterior-superior",
+        f"sizes: {' '.join(map(str, labels_XYZ.shape))}",
+        f"space directions: {vector(0)} {vector(1)} {vector(2)}",
+        "kinds: domain domain domain",
+        "endian: little",
+        "encoding: raw",
+        f"space origin: {vector(3)}",
+    ]
+    return "\n".join(header).encode() + b"\n\n" + labels_XYZ.astype("<u2" if wide else "u1").tobytes(order="F")
 
 
 def params_of(segmentation: Segmentation, seconds: float, notes: list[str]) -> dict[str, Any]:
