@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from openvista.cli.console import bars
-from openvista.errors import needs_extra
 from openvista.io import DicomOptions, check_dicom_source
 from openvista.io.paths import DICOM_FORMATS
 from openvista.pacs.dicom_results import write_objects
@@ -86,11 +85,9 @@ class ResultStore:
         Raises:
             OutputError: nothing was found, or the archive refuses.
         """
-        with needs_extra("pydicom", "dicom", "store results in a PACS"):
-            from pydicom import dcmread
         with TemporaryDirectory(prefix="openvista-") as folder:
             paths = write_objects(result, self._formats, Path(folder), self._options)
-            self._archive.store([dcmread(path) for path in paths])
+            self._archive.store_files(paths)
         if not quiet:
             for path in paths:
                 print(f"{self._archive.base}: stored {path.stem}")

@@ -5,20 +5,19 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from openvista.cli.options import Device, Precision, Quiet, Verbose
-from openvista.errors import needs_extra
 from openvista.io.claim import claim_folder
-from openvista.weights.registry import home_folder
-
-with needs_extra("pynetdicom", "dicom", "be a DICOM node"):
-    from openvista.pacs.node import Node, NodeSettings, parse_peer
+from openvista.pacs.node import Node, NodeSettings, parse_peer
 from openvista.pacs.queue import OVER, SeriesQueue, SeriesState
 from openvista.pacs.rules import read_rules
-from openvista.pacs.work import Worker, WorkSettings
+from openvista.weights.registry import home_folder
+
+if TYPE_CHECKING:
+    from openvista.pacs.work import Worker
 
 Titles = Annotated[list[str] | None, typer.Option(help="AE title that may send; repeatable. Default: any.")]
 Peers = Annotated[
@@ -82,6 +81,8 @@ def listen(
 
       openvista listen rules.yaml --host 0.0.0.0 --port 104 --allow-peer 10.1.2.3 --allow-title PACS
     """
+    from openvista.pacs.work import Worker, WorkSettings
+
     _set_up_logging(-1 if quiet else verbose)
     settings = NodeSettings(title, host, port, tuple(allow_title or ()), tuple(map(parse_peer, allow_peer or ())))
     work = WorkSettings(title, device, precision, retry_seconds=retry_seconds, keep_minutes=keep_minutes)
@@ -103,7 +104,7 @@ def listen(
     print(f"stopped; {left} series go on at the next start", flush=True)
 
 
-def _run(worker: Worker) -> None:
+def _run(worker: "Worker") -> None:
     """Until SIGTERM or Ctrl-C."""
     stopped = threading.Event()
 

@@ -220,6 +220,16 @@ class DicomWeb:
                 raise
             return self._client.iter_series(study, series)
 
+    def store_files(self, paths: Sequence[Path]) -> None:
+        """Store DICOM files; as :meth:`store`.
+
+        Raises:
+            OutputError: the server refuses, or does not say that it has them all.
+        """
+        from pydicom import dcmread
+
+        self.store([dcmread(path) for path in paths])
+
     def store(self, instances: Sequence["Dataset"], study: str | None = None) -> None:
         """Store instances, and read the answer: servers say 200 to what they store in part (PS3.18 section 10.5).
 

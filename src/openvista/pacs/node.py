@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from pydicom import Dataset, dcmread
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
-from pynetdicom.transport import ThreadedAssociationServer
-
-from openvista.errors import InputError, OutputError
+from openvista.errors import InputError, OutputError, needs_extra
 from openvista.pacs.queue import QueueFull, SeriesQueue
 from openvista.pacs.rules import SeriesFacts
+
+with needs_extra("pynetdicom", "dicom", "be a DICOM node"):
+    from pydicom import Dataset, dcmread
+    from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
+    from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+    from pynetdicom.transport import ThreadedAssociationServer
 
 logger = logging.getLogger(__name__)
 

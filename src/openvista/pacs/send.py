@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
-from pynetdicom import AE, build_context
-from pynetdicom.association import Association
-
-from openvista.errors import OutputError
+from openvista.errors import OutputError, needs_extra
 from openvista.pacs.dicomweb import DicomWeb
 from openvista.pacs.rules import Destination
+
+with needs_extra("pynetdicom", "dicom", "send to a DICOM node"):
+    from pydicom import Dataset, dcmread
+    from pynetdicom import AE, build_context
+    from pynetdicom.association import Association
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +32,10 @@ def send(path: Path, destination: Destination, own_title: str) -> None:
     Raises:
         OutputError: it did not arrive.
     """
-    instance = dcmread(path)
     if destination.dicomweb is not None:
-        DicomWeb(destination.dicomweb).store([instance])
+        DicomWeb(destination.dicomweb).store_files([path])
         return
+    instance = dcmread(path)
     where = f"{destination.title} at {destination.host}:{destination.port}"
     with _association(instance, destination, own_title, where) as association:
         answer = association.send_c_store(instance)
