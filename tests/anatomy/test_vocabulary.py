@@ -283,7 +283,8 @@ def test_catalogue_entries_then_own_classes_by_id() -> None:
     assert list(known) == [11, 121, 133, 140]
     assert known[11] is CATALOGUE[11]
     own = known[133]
-    assert (own.name, own.supported, own.special, own.group, own.snomed) == ("brainstem", True, False, None, None)
+    assert (own.name, own.supported, own.special, own.group) == ("brainstem", True, False, None)
+    assert (own.snomed, known[140].snomed) == ("119238007", None)
     assert own.colour == colour_for(133)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from openvista.anatomy.codes import STRUCTURE, codes_for
+from openvista.anatomy.codes import structure_code
 
 TABLE = Path(__file__).with_name("classes.csv")
 
@@ -87,13 +87,8 @@ def _class_of(row: Mapping[str, str]) -> AnatomyClass:
         group=row["group"],
         aliases=tuple(row["aliases"].split("; ")) if row["aliases"] else (),
         colour=(red, green, blue),
-        snomed=_snomed_of(row["name"]),
+        snomed=structure_code(row["name"]),
     )
-
-
-def _snomed_of(name: str) -> str | None:
-    codes = codes_for(name)
-    return codes.type.value if codes.category == STRUCTURE else None
 
 
 def _read_table() -> dict[int, AnatomyClass]:

@@ -80,6 +80,12 @@ def codes_for(name: str) -> StructureCodes:
     return _codes_of(row, side)
 
 
+def structure_code(name: str) -> str | None:
+    """SNOMED CT code of an anatomical structure, its side not included; None for lesions and what has no row."""
+    codes = codes_for(name)
+    return codes.type.value if codes.category == STRUCTURE else None
+
+
 def _codes_of(row: Mapping[str, str], side: Code | None) -> StructureCodes:
     concept = Code(row["code"], row["meaning"])
     region = Code(row["region"], row["region_meaning"]) if row["region"] else None

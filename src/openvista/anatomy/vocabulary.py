@@ -8,6 +8,7 @@ from functools import cache
 from typing import SupportsIndex
 
 from openvista.anatomy.catalogue import CATALOGUE, EVERYTHING_IDS, GROUPS, LAST_OFFICIAL_ID, SUPPORTED_IDS, AnatomyClass
+from openvista.anatomy.codes import structure_code
 from openvista.anatomy.colours import Colour, colour_for, right_of
 from openvista.anatomy.sides import mirrored_pairs
 from openvista.anatomy.spelling import NameIndex, labels_of, nearest, stems
@@ -225,7 +226,7 @@ def _own_class(class_id: int, name: str, extra: Mapping[int, str]) -> AnatomyCla
         group=None,
         aliases=(),
         colour=_own_colour(class_id, extra),
-        snomed=None,
+        snomed=structure_code(name),
     )
 
 
