@@ -5,7 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from openvista.datalist.case import Case
 from openvista.errors import ScanError
+from openvista.evaluate.labelled_scan import read_case
 from openvista.io import read_labels, read_segmentation
 from openvista.io.dicom.labels import read_dicom_labels
 from openvista.io.dicom.rtstruct import write_rtstruct
@@ -29,6 +31,16 @@ def test_by_their_content_whatever_they_are_called(result, tmp_path, write, name
     assert grid.matches(result.grid)
     read = read_segmentation(tmp_path / name, scan_grid=result.grid)
     assert read.names == STRUCTURES
+
+
+@pytest.mark.parametrize("write", [write_seg, write_rtstruct])
+def test_truth_of_an_evaluation(result, tmp_path, write):
+    """A data list may name DICOM for both scan and labels."""
+    write(tmp_path / "labels.dcm", result)
+    case = Case(result.scan.source, tmp_path / "labels.dcm", None, frozenset({5, 14}), {})
+    read = read_case(case, {5: 5, 14: 14})
+    assert np.array_equal(read.labels_XYZ, result.labels)
+    assert {structure.class_id for structure in read.structures} == {5, 14}
 
 
 def test_contours_need_their_scan(result, tmp_path):
