@@ -50,7 +50,7 @@ def test_folders_stand_for_the_scans_in_them(tmp_path):
     made("in/p1/ct_seg.nii.gz", "in/p1/ct_seg/liver.nii.gz", "empty/x.txt")
     folder, out = tmp_path / "in", tmp_path / "in" / "out"
     assert scans_in_folders([folder], False, out) == images[:2]
-    found = scans_in_folders([folder, tmp_path / "else.nii"], True, out)
+    found = scans_in_folders([folder, tmp_path / "else.nii", images[1]], True, out)
     assert found == [*images, tmp_path / "in" / "p3", tmp_path / "else.nii"]
     assert scans_in_folders([tmp_path / "empty"], True, None) == [tmp_path / "empty"]
     assert scans_in_folders([tmp_path / "in" / "p3"], False, None) == [tmp_path / "in" / "p3"]

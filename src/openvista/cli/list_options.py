@@ -35,7 +35,8 @@ def listed_images(inputs: Sequence[Path], root: Path | None) -> list[Path]:
 def scans_in_folders(inputs: Sequence[Path], recursive: bool, output: Path | None) -> list[Path]:
     """The inputs, with the scans of a folder in its place; results of ours among them are left out.
 
-    A folder of DICOM files is one scan. A folder without scans stays, for whoever reads it to say so.
+    A folder of DICOM files is one scan. What is named twice is done once. A folder without scans stays, for whoever
+    reads it to say so.
 
     Args:
         inputs: files and folders.
@@ -50,7 +51,7 @@ def scans_in_folders(inputs: Sequence[Path], recursive: bool, output: Path | Non
                 below[:] = sorted(name for name in below if _is_searched(Path(folder, name), output))
                 in_it += _scans_in(Path(folder)) if Path(folder) != path else []
         found += in_it or [path]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _scans_in(folder: Path) -> list[Path]:
