@@ -28,6 +28,8 @@ def test_a_class_is_segmented_seen_measured_and_exported(viewer, example_ct):
 
     with viewer.page.expect_download() as download:
         viewer.page.click("#export summary")
+        assert viewer.page.is_visible("[data-format='glb']")
+        assert not viewer.page.is_visible("[data-format='dicom-seg']")  # the scan has no slices to lie on
         viewer.page.click("[data-format='nii.gz']")
     exported = read_nifti(Path(download.value.path()).read_bytes())
     expected = viewer.segmentation()
@@ -50,6 +52,8 @@ def test_a_dicom_folder_is_opened(viewer, small_ct, tmp_path):
     kept = viewer.scan()
     assert (kept["name"], kept["shape"]) == ("study", list(hu.shape))
     assert abs(value - hu[voxel]) <= 1
+    viewer.page.click("#export summary")
+    assert viewer.page.is_visible("[data-format='dicom-seg']")
 
 
 def test_contours_of_a_planning_system_become_objects(viewer, small_ct, tmp_path):

@@ -41,6 +41,7 @@ class ScanRecord:
         digest: SHA-256 of voxels, shape, type and affine.
         warnings: what does not look like CT, as code and message.
         geometry: how a NIfTI source says where voxels lie: {field: (dtype, values)}.
+        from_dicom: whether its slices are kept, so that it can be exported as DICOM.
     """
 
     id: str
@@ -55,6 +56,7 @@ class ScanRecord:
     expires: datetime | None = None
     warnings: list[dict[str, str]] = field(default_factory=list)
     geometry: dict[str, list[Any]] | None = None
+    from_dicom: bool = False
 
     @property
     def grid(self) -> Grid:
@@ -117,12 +119,13 @@ class ScanStore:
             expires=None if expires_in is None else now + expires_in,
             warnings=facts["warnings"],
             geometry=facts["geometry"],
+            from_dicom=(parsed / SLICES_FILE).exists(),
         )
         del voxels
         folder = self._folder / record.id
         folder.mkdir()
         shutil.move(str(parsed / VOXELS_FILE), folder / VOXELS_FILE)
-        if (parsed / SLICES_FILE).exists():
+        if record.from_dicom:
             shutil.move(str(parsed / SLICES_FILE), folder / SLICES_FILE)
         (folder / _RECORD_FILE).write_text(json.dumps(asdict(record), default=str), encoding="utf-8")
         with self._lock:

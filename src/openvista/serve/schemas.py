@@ -153,6 +153,7 @@ class ScanInfo(BaseModel):
     hu_range: tuple[float, float]
     sha256: str = Field(description="of the voxels, their grid and type")
     warnings: list[ScanWarning] = Field(description="why it may not be a CT in HU")
+    from_dicom: bool = Field(False, description="it came as DICOM, and can be exported as DICOM")
 
 
 class ScanList(BaseModel):

@@ -46,6 +46,7 @@ def test_exports_lie_on_the_slices_that_came(server, result, tmp_path):
     scan = server.http.post("/api/v1/scans", files=files).json()
     session = server.http.post("/api/v1/sessions", json={"scan_id": scan["id"]}).json()
     address = f"/api/v1/sessions/{session['id']}"
+    assert scan["from_dicom"]
     sent = {"file": ("labels.dcm", (tmp_path / "labels.dcm").read_bytes())}
     server.http.post(f"{address}/segmentation", files=sent).raise_for_status()
     names = {"dicom-seg": "_seg.dcm", "dicom-rtstruct": "_rtstruct.dcm", "dicom-sr": "_sr.dcm"}

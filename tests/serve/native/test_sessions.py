@@ -256,6 +256,7 @@ def test_exports_of_surfaces(session, tmp_path, format, file_name):
 @pytest.mark.parametrize("format", ["dicom-seg", "dicom-rtstruct", "dicom-sr"])
 def test_dicom_needs_a_scan_that_came_as_dicom(session, format):
     session.change("classes", {"classes": ["liver"]})
+    assert not session.http.get(f"/api/v1/scans/{session.info['scan_id']}").json()["from_dicom"]
     answer = session.http.get(f"{session.address}/export", params={"format": format, "keyhole": True})
     assert answer.status_code == 422
     assert f"{format} needs a scan that was read from DICOM" in answer.json()["detail"]

@@ -57,6 +57,7 @@ export interface ScanInfo {
   axis_codes: string;
   hu_range: [number, number];
   warnings: { code: string; message: string }[];
+  from_dicom: boolean;
 }
 
 export interface Click {

@@ -9,7 +9,7 @@ import { windowControls } from './window-level.ts';
 const FORMATS: { format: string; label: string; about: string }[] = [
   { format: 'nii.gz', label: 'NIfTI (.nii.gz)', about: 'label map with names' },
   { format: 'seg.nrrd', label: '3D Slicer (.seg.nrrd)', about: 'segments with names and colours' },
-  { format: 'dicom-seg', label: 'DICOM SEG (.dcm)', about: 'for the PACS; needs a scan that came as DICOM' },
+  { format: 'dicom-seg', label: 'DICOM SEG (.dcm)', about: 'for the PACS, on the slices of the series' },
   { format: 'dicom-rtstruct', label: 'DICOM RTSTRUCT (.dcm)', about: 'contours for planning systems' },
   { format: 'dicom-sr', label: 'DICOM SR (.dcm)', about: 'report of volumes and mean HU' },
   { format: 'glb', label: 'Surfaces (.glb)', about: 'named and coloured, for 3D programs and web pages' },
@@ -53,6 +53,9 @@ function exportMenu(app: App): HTMLElement {
     if (event.key === 'Escape') menu.open = false;
   });
   app.store.watch(['session'], ({ session }) => menu.classList.toggle('disabled', !session));
+  app.store.watch(['scan'], ({ scan }) => {
+    for (const item of items) item.hidden = Boolean(item.dataset.format?.startsWith('dicom')) && !scan?.from_dicom;
+  });
   return menu;
 }
 
