@@ -49,9 +49,12 @@ def draw_around(found: Lookup, frame: Raster, values: Values, shares: tuple[floa
     inside = (outline_XYZ < draws.uniform(-4, 4)) & (fine_XYZ + 0.5 * broad_XYZ > threshold)
     parts_XYZ[inside] = 1 + PARTS.index("soft tissue inside")
     parts_XYZ[_muscle(found, wall_XYZ, broad_XYZ, fine_XYZ, draws)] = 1 + PARTS.index("muscular wall")
+    flesh = draws.uniform(6, 22)  # around bones that lie outside the trunk, such as those of the shoulder
+    parts_XYZ[(outline_XYZ > 0) & (found.bone_XYZ + 3 * fine_XYZ < flesh)] = 1 + PARTS.index("muscular wall")
     skin_XYZ = wall_XYZ + (_fat_thickness(draws) + broad_XYZ * draws.uniform(0, 8)).clamp_(min=2)
-    parts_XYZ[outline_XYZ > skin_XYZ - draws.uniform(1.5, 4)] = 1 + PARTS.index("skin")
-    parts_XYZ[outline_XYZ > skin_XYZ] = 0
+    beyond_XYZ = torch.minimum(outline_XYZ - skin_XYZ, found.bone_XYZ - flesh - draws.uniform(3, 12))
+    parts_XYZ[beyond_XYZ > -draws.uniform(1.5, 4)] = 1 + PARTS.index("skin")
+    parts_XYZ[beyond_XYZ > 0] = 0
     if draws.chance(shares[0]):
         _add_arms(parts_XYZ, found, frame, broad_XYZ, draws)
     soft = values.muscle + draws.uniform(-10, 10)
