@@ -86,7 +86,9 @@ def read_names(path: Path) -> dict[int, str]:
         content = json.loads(text)
         content = content.get("labels", content) if isinstance(content, dict) else content
         return {int(key): str(name) for key, name in content.items()}
-    except (OSError, ValueError, AttributeError, IndexError) as error:
+    except OSError as error:
+        raise ScanError(f"{path}: names of labels cannot be read from it: {error.strerror}; check the path") from None
+    except (ValueError, AttributeError, IndexError) as error:
         raise ScanError(
             f'{path}: names of labels cannot be read from it ({error}): give JSON {{"1": "liver"}} or a .ctbl'
         ) from None
