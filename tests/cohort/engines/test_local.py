@@ -47,3 +47,14 @@ def test_workers_end_with_their_driver(copying):
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     worker.wait(5)  # it is at a scan for a minute
+
+
+def test_workers_that_die_before_they_are_ready(copying):
+    """Once is an accident; again and again is a machine that is too small, and not the fault of a scan."""
+    Path(copying.notes, "die").touch()
+    engine = LocalEngine([copying])
+    try:
+        with pytest.raises(OpenVistaError, match=r"SIGKILL.*enough memory"):
+            engine.ended(60)
+    finally:
+        engine.close()

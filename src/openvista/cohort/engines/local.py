@@ -17,7 +17,7 @@ from openvista.cohort.failures import TIMEOUT, WORKER, Failure
 from openvista.errors import OpenVistaError, first_line
 
 _MOST_FALSE_STARTS = 3
-"""Workers may die so often in a row before they are ready; then something is wrong with the machine."""
+"""Each worker may die so often before it is ready, while none gets anything done; then the machine is too small."""
 _READY = "ready"
 
 
@@ -85,7 +85,7 @@ class LocalEngine:
             return None
         if isinstance(said, str):
             raise OpenVistaError(said)
-        worker.attempt = None
+        worker.attempt, self._false_starts = None, 0
         return said
 
     def _replaced(self, worker: "_Worker", failure: Failure) -> CaseResult | None:
@@ -93,7 +93,7 @@ class LocalEngine:
         attempt, pid, started = worker.attempt, worker.process.pid or 0, worker.started
         if not worker.is_ready:
             self._false_starts += 1
-            if self._false_starts >= _MOST_FALSE_STARTS:
+            if self._false_starts >= _MOST_FALSE_STARTS * len(self._workers):
                 raise OpenVistaError(
                     f"workers end while they load the model: {failure.message}; is there enough memory?"
                 )

@@ -123,7 +123,7 @@ class RayEngine:
             return self._replaced(worker, Failure(WORKER, type(error).__name__, first_line(error)))
         worker.answer = None
         if isinstance(said, CaseResult):
-            worker.attempt = None
+            worker.attempt, self._false_starts = None, 0
             return said
         if said != _READY:
             raise OpenVistaError(said)
