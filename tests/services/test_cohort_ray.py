@@ -15,7 +15,7 @@ from ray_cluster import three_nodes
 from serving import ct_file, make_model
 
 from openvista.cohort.driver import drive, what_to_do
-from openvista.cohort.engines.ray import RayEngine, RayOptions
+from openvista.cohort.engines.ray import RayEngine, RayOptions, ray_options
 from openvista.cohort.manifest import last_states, manifests_in, open_manifest, records
 from openvista.cohort.storage import Place
 from openvista.cohort.tally import Tally
@@ -91,6 +91,14 @@ def test_a_model_that_nobody_can_load_ends_the_run(cluster, copying, tmp_path):
     Path(copying.notes, "refuse").touch()
     with pytest.raises(OpenVistaError, match="no such model"):
         run(cluster, copying, make_cases(tmp_path / "in", "a"))
+
+
+def test_options_are_numbers_but_for_the_address():
+    asked = ray_options({"address": "auto", "cpus": "4", "memory_gb": "8", "resource.site_a": "0.1"}, 3)
+    assert asked == RayOptions("auto", 3, cpus=4, memory_gb=8, resources={"site_a": 0.1})
+    for wrong in ({"cpu": "1"}, {"cpus": "one"}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            ray_options(wrong, None)
 
 
 def test_a_cluster_without_room_is_told(cluster, copying):

@@ -13,7 +13,9 @@ import pytest
 from one_node_slurm import missing, running_slurm
 from serving import ct_file, make_model
 
+from openvista.cohort.engines.slurm import SlurmOptions, slurm_options
 from openvista.cohort.manifest import last_states, manifest_path, manifests_in, records
+from openvista.errors import InputError
 
 
 @pytest.fixture(params=["local", "slurm"])
@@ -47,6 +49,22 @@ def options(where: str) -> list[str]:
     settings = ["tasks=2", f"cluster={where}", *(["timeout_min=10"] if where == "slurm" else [])]
     words = ["--engine", "slurm", "--workers", "1"]
     return [*words, *(word for setting in settings for word in ("--engine-option", setting))]
+
+
+def test_options_are_submitit_s_but_for_two():
+    asked = slurm_options({"tasks": "20", "slurm_partition": "gpu", "timeout_min": "600"}, 1)
+    assert asked == SlurmOptions(20, 1, "slurm", {"slurm_partition": "gpu", "timeout_min": 600})
+    for wrong in ({}, {"tasks": "many"}, {"tasks": "0"}):
+        with pytest.raises(InputError, match="tasks=20"):
+            slurm_options(wrong, None)
+
+
+def test_a_parameter_that_slurm_does_not_know_is_told(scans):
+    words = command(scans, "array", *options("local"), "--engine-option", "partitoin=gpu")
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "partitoin" in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
 
 
 def test_a_job_array_gives_what_one_machine_gives(scans, where):

@@ -17,6 +17,8 @@ from openvista.io.atomic import make_folder
 
 _EVERY_S = 2.0
 """How often progress is written."""
+_STORE_EVERY_S = 60.0
+"""How often the manifest is stored beside results in a bucket, for the case that this machine does not come back."""
 CORES_PER_WORKER = 1
 """Of a CPU, as measured by benchmarks/batch.py: two workers of a core each do more scans than one of two."""
 
@@ -81,20 +83,23 @@ def run_cohort(plan: CohortPlan, start: Callable[[int], CohortEngine], tell: Tel
     """
     place = Place(plan.segmenter.output)
     if place.is_remote:
-        _fetch_manifests(place, plan.state)
+        _fetch_manifests(place, plan)
     with open_manifest(plan.state, plan.shard, plan.key) as manifest:
         states = last_states(manifests_in(plan.state))
         todo = what_to_do(plan.cases, states, plan.key, place, plan.verify, plan.again)
         del states
         manifest.begin(len(plan.cases), plan.names)
-        written = -_EVERY_S
+        written, stored = -_EVERY_S, time.monotonic()
 
         def shown(tally: Tally) -> None:
-            nonlocal written
+            nonlocal written, stored
             tell(tally)
             if time.monotonic() - written >= _EVERY_S:
                 _write_numbers(tally, plan)
                 written = time.monotonic()
+            if place.is_remote and time.monotonic() - stored >= _STORE_EVERY_S:
+                publish(plan, manifest.path)
+                stored = time.monotonic()
 
         if not todo.attempts:
             tally = Tally(len(plan.cases), todo.kept, todo.left_aside)
@@ -164,11 +169,12 @@ def state_folder(output: str, state: Path | None) -> Path:
     return state
 
 
-def _fetch_manifests(place: Place, state: Path) -> None:
+def _fetch_manifests(place: Place, plan: CohortPlan) -> None:
     """What runs on other machines have noted, where this one knows nothing yet."""
-    make_folder(state)
-    if not manifests_in(state):
-        place.get(manifest_path(state, None).name, manifest_path(state, None))
+    make_folder(plan.state)
+    for path in {manifest_path(plan.state, None), manifest_path(plan.state, plan.shard)}:
+        if not path.exists():
+            place.get(path.name, path)
 
 
 def _write_numbers(tally: Tally, plan: CohortPlan) -> None:
