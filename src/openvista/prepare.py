@@ -1,6 +1,7 @@
 """Prepare: a scan becomes what the network wants to see, and knows its way back.
 
-One order, everywhere (training, inference, evaluation): orient to RAS, resample (linear), scale HU to 0..1.
+One order in training and evaluation: orient to RAS, resample (linear), scale HU to 0..1. (Profile ``bundle`` resamples
+first, as the official bundle does: then voxels lie elsewhere by less than one, where the file's axes run against RAS.)
 Orientation and spacing are one step here, because from the scan's own voxels to the model grid each axis only
 moves, flips and stretches: the map is one line per axis, so it is exact, cheap and has an exact inverse.
 """
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from openvista.errors import GridError
-from openvista.geometry.grid import Float3, Grid
+from openvista.geometry.grid import Float3, Grid, triple
 from openvista.geometry.resample import bytes_to_resample, resample_linear
 from openvista.memory import free_memory
 from openvista.scan import Scan
@@ -29,24 +30,36 @@ def scale_hu(volume: Tensor, hu_window: tuple[float, float]) -> Tensor:
     return ((volume - low) / (high - low)).clamp_(0, 1)
 
 
-def model_grid(scan_grid: Grid, spacing: Float3 | None) -> Grid:
-    """RAS order at ``spacing`` mm; ``None`` keeps the scan's own voxel size.
+def model_grid(scan_grid: Grid, spacing: Float3 | None, orient_first: bool = True) -> Grid:
+    """RAS order at ``spacing`` mm (R, A, S); ``None`` keeps the scan's own voxel size.
+
+    It starts at the scan's first voxel in RAS order, or at the first of the file if it is not oriented first.
 
     Raises:
         GridError: the scan is larger than any patient.
     """
     scan_grid.refuse_extent()
     ras = scan_grid.in_ras_order()
-    return ras if spacing is None else ras.with_spacing(spacing)
+    if spacing is None:
+        return ras
+    if orient_first:
+        return ras.with_spacing(spacing)
+    axes, _ = scan_grid.ras_order
+    return scan_grid.with_spacing(triple(spacing[axes.index(axis)] for axis in range(3))).in_ras_order()
 
 
 def affordable_grid(
-    scan_grid: Grid, spacing: Float3 | None, name: str, device: torch.device, most_voxels: int = MOST_VOXELS
+    scan_grid: Grid,
+    spacing: Float3 | None,
+    name: str,
+    device: torch.device,
+    most_voxels: int = MOST_VOXELS,
+    orient_first: bool = True,
 ) -> Grid:
     """The model grid, if a scan can be brought onto it here; said by the grids alone, before anything is computed.
 
     Args:
-        scan_grid, spacing: as for :func:`model_grid`.
+        scan_grid, spacing, orient_first: as for :func:`model_grid`.
         name: what messages call the scan.
         device: where its memory is wanted.
         most_voxels: of the model grid.
@@ -55,7 +68,7 @@ def affordable_grid(
         GridError: it is too large for this device, or for anything.
     """
     try:
-        grid = model_grid(scan_grid, spacing)
+        grid = model_grid(scan_grid, spacing, orient_first)
     except GridError as error:
         raise GridError(f"{name}: {error}") from None
     size = f"{name}: at the model's {_shown(grid.spacing)} mm it has {_shown(grid.shape)} voxels"
@@ -89,6 +102,7 @@ def prepare(
     hu_window: tuple[float, float],
     device: torch.device | str = "cpu",
     between: Callable[[], None] = lambda: None,
+    orient_first: bool = True,
 ) -> Prepared:
     """Scan to network input.
 
@@ -98,11 +112,12 @@ def prepare(
         hu_window: HU that become 0 and 1.
         device: where to do it and to leave the result.
         between: called between the steps; what it raises ends the work.
+        orient_first: see :func:`model_grid`.
 
     Raises:
         GridError: the model grid is too large for this device, or for anything.
     """
-    grid = affordable_grid(scan.grid, spacing, scan.name, torch.device(device))
+    grid = affordable_grid(scan.grid, spacing, scan.name, torch.device(device), orient_first=orient_first)
     volume = torch.as_tensor(np.ascontiguousarray(scan.voxels)).to(device)
     image_XYZ = scale_hu(resample_linear(volume, scan.grid, grid, between), hu_window)
     return Prepared(image_XYZ, grid, scan.grid)

@@ -20,9 +20,10 @@ def test_profiles_differ_in_named_choices_only():
         "local_clicks",
         "enforce_clicks",
         "drop_strays",
+        "orient_first",
     }
     assert not BUNDLE.grow
-    assert difference(BUNDLE, RESEARCH) == {"name", "overlap", "padding"}
+    assert difference(BUNDLE, RESEARCH) == {"name", "overlap", "padding", "orient_first"}
     assert (BUNDLE.overlap, RESEARCH.overlap) == (0.3, 0.625)  # paper facts §5
     assert all(name == profile.name for name, profile in PROFILES.items())
 

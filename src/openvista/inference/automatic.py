@@ -99,7 +99,13 @@ def segment_scan(
     """
     preset = network.network.preset
     progress(Progress("prepare", 0, 1))
-    prepared = prepare(scan, preset.spacing, preset.hu_window, between=lambda: progress(Progress("prepare", 0, 1)))
+    prepared = prepare(
+        scan,
+        preset.spacing,
+        preset.hu_window,
+        between=lambda: progress(Progress("prepare", 0, 1)),
+        orient_first=profile.orient_first,
+    )
     progress(Progress("prepare", 1, 1))
     question = ask(network, class_ids)
     windowed = cut_windows(prepared, preset, profile)

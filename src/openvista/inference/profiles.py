@@ -40,6 +40,8 @@ class Profile:
             around it (see :mod:`openvista.session.merge`). Otherwise a click may do nothing, as in the paper.
         drop_strays: class prompts leave out what lies far from the rest of a structure that is in one piece
             (:func:`openvista.inference.strays.remove_strays`), such as spinal cord in an upper arm.
+        orient_first: a scan is brought to RAS order before it is resampled, as in training and in the paper's code;
+            otherwise after, as in the official bundle (:func:`openvista.prepare.model_grid`).
 
     Raises:
         InputError: a value that does not exist.
@@ -56,6 +58,7 @@ class Profile:
     local_clicks: bool = True
     drop_strays: bool = True
     enforce_clicks: bool = False  # so that session files from before this choice stay what they were
+    orient_first: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
@@ -109,13 +112,15 @@ BUNDLE = replace(
     local_clicks=False,
     enforce_clicks=False,
     drop_strays=False,
+    orient_first=False,
 )
 """What the official bundle's configuration says (overlap 0.3, Gaussian, replicate padding since 0.5.7; paper facts
 §5) and not what its code does: there the automatic path falls back to overlap 0.25 with constant weights. We also
-leave its crop of voxels above 0 HU out, because the scan's own frame makes windows comparable. Windows of clicks are
+leave its crop of voxels above 0 HU out, because the scan's own frame makes windows comparable. It resamples before it
+orients, as we do here (docs/sources.md has what is left of a difference). Windows of clicks are
 averaged, which is what its code is meant to do; it sums them."""
 
-RESEARCH = replace(BUNDLE, name="research", overlap=0.625, padding="constant")
+RESEARCH = replace(BUNDLE, name="research", overlap=0.625, padding="constant", orient_first=True)
 """The paper's evaluation: overlap 0.625, Gaussian (paper facts §5). About 7 times the windows of ``bundle``."""
 
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in (BEST, BUNDLE, RESEARCH)})

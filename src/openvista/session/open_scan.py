@@ -114,7 +114,11 @@ class OpenScan:
         if self._prepared is None:
             preset = self.model.preset
             self._prepared = prepare(
-                self.scan, preset.spacing, preset.hu_window, between=lambda: progress(Progress("prepare", 0, 1))
+                self.scan,
+                preset.spacing,
+                preset.hu_window,
+                between=lambda: progress(Progress("prepare", 0, 1)),
+                orient_first=self.profile.orient_first,
             )
         return self._prepared
 
