@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := demo-output
 CT := examples/data/head_neck_ct.nii.gz
 
-.PHONY: help demo test test-services lint format clean web test-e2e serve-demo
+.PHONY: help demo test test-slow test-services lint format clean web test-e2e serve-demo
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: $(VENV)/demo-installed  ## install into .venv and segment the CT in exampl
 
 test: $(VENV)/test-installed  ## install what the tests need and run them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+
+test-slow: $(VENV)/test-installed  ## run only what takes minutes: VISTA3D's own size, two processes
+	OMP_NUM_THREADS=2 OPENVISTA_SLOW=1 $(BIN)/python -m pytest -q tests/session/test_parity_monai.py tests/test_moving_over.py
 
 test-services: $(VENV)/services-installed  ## test against a PACS, DICOM validators, nginx (apt installs what is missing)
 	tests/services/install-debian-packages

@@ -26,7 +26,9 @@ class LabelMapping:
     new_names: dict[int, str]
 
 
-def parse_mapping(items: Iterable[str], list_names: Mapping[int, str], vocabulary: Vocabulary) -> LabelMapping:
+def parse_mapping(
+    items: Iterable[str], list_names: Mapping[int, str], vocabulary: Vocabulary, *, groups: bool = False
+) -> LabelMapping:
     """Read mappings of label values to classes.
 
     An item is ``LABEL=CLASS``. LABEL is a value of the label maps ("1") or its name in the data list. CLASS is a
@@ -38,6 +40,7 @@ def parse_mapping(items: Iterable[str], list_names: Mapping[int, str], vocabular
         items: the mappings.
         list_names: label value to name in the data list; empty where it names none, then values only.
         vocabulary: what the model knows.
+        groups: a label may be a group of classes ("kidney"), as an answer is that of its parts; it cannot be learnt.
 
     Raises:
         DataListError: a label the list does not have, a value mapped twice, or no item at all.
@@ -54,7 +57,7 @@ def parse_mapping(items: Iterable[str], list_names: Mapping[int, str], vocabular
         value = _label_value(left, list_names)
         new_name = _new_name(right, value, left, list_names)
         if new_name is None:
-            class_id = _known_class(item, right, vocabulary)
+            class_id = _known_class(item, right, vocabulary, groups)
         else:
             _check_new(item, new_name, vocabulary)
             class_id = new_ids[new_name] if new_name in new_ids else new_ids.setdefault(new_name, next(free))
@@ -65,7 +68,7 @@ def parse_mapping(items: Iterable[str], list_names: Mapping[int, str], vocabular
     return LabelMapping(dict(sorted(classes.items())), {class_id: name for name, class_id in new_ids.items()})
 
 
-def map_labels(listed: DataList, items: Iterable[str], vocabulary: Vocabulary) -> LabelMapping:
+def map_labels(listed: DataList, items: Iterable[str], vocabulary: Vocabulary, *, groups: bool = False) -> LabelMapping:
     """The mapping a user asks for; without any, the list's own; without that, each label by its name.
 
     Raises:
@@ -74,11 +77,15 @@ def map_labels(listed: DataList, items: Iterable[str], vocabulary: Vocabulary) -
     asked = list(items)
     if not asked and listed.label_mapping:  # VISTA3D's mappings also map values that their list does not name
         names = {value: f"label {value}" for value in listed.label_mapping} | listed.label_names
-        return parse_mapping([f"{value}={item}" for value, item in listed.label_mapping.items()], names, vocabulary)
+        own = [f"{value}={item}" for value, item in listed.label_mapping.items()]
+        return parse_mapping(own, names, vocabulary, groups=groups)
     if not asked and not listed.label_names:
         raise DataListError(f"{listed.path} names no labels: say what they are, for example '1=spleen'")
     return parse_mapping(
-        asked or [f"{v}={name}" for v, name in listed.label_names.items()], listed.label_names, vocabulary
+        asked or [f"{v}={name}" for v, name in listed.label_names.items()],
+        listed.label_names,
+        vocabulary,
+        groups=groups,
     )
 
 
@@ -143,14 +150,15 @@ def _new_name(right: str, value: int, left: str, names: Mapping[int, str]) -> st
     return chosen
 
 
-def _known_class(item: str, right: str, vocabulary: Vocabulary) -> int:
+def _known_class(item: str, right: str, vocabulary: Vocabulary, groups: bool) -> int:
     try:
         class_id = vocabulary.resolve(right)
     except AnatomyError as error:
         left = item.partition("=")[0].strip()
         raise AnatomyError(f"mapping {item!r}: {error}; for a structure of your own write '{left}=new'") from None
     parts = vocabulary.expand([class_id])
-    if parts != [class_id]:  # groups give way to their parts when asked for, so one trained as a class is never seen
+    # groups give way to their parts when asked for, so one trained as a class is never seen
+    if parts != [class_id] and not groups:
         shown = ", ".join(f"'{vocabulary.name(part)}'" for part in parts[:6]) + (", ..." if len(parts) > 6 else "")
         problem = f"'{vocabulary.name(class_id)}' is a group of {shown}"
         raise AnatomyError(f"mapping {item!r}: {problem}; name one of these, or your own as in '=new:both kidneys'")

@@ -140,8 +140,9 @@ def _read_list(asked: Evaluation) -> DataList:
 def _plan(asked: Evaluation, card: ModelCard | Sam2Card, listed: DataList) -> Run:
     find_profile(asked.choices.get("profile", "best"))
     vocabulary = Vocabulary(card.class_ids, card.extra_classes, card.extra_aliases, model_name=card.name)
-    labels = map_labels(listed, asked.mapping, vocabulary)
     protocol = find_protocol(asked.protocol)
+    # what is asked by class is answered by a group's parts; clicks are on one object
+    labels = map_labels(listed, asked.mapping, vocabulary, groups=protocol.name == "auto")
     check_model(protocol, card, labels.new_names)
     extra = {**card.extra_classes, **labels.new_names}  # options may name what the mapping has just named
     vocabulary = Vocabulary({*card.class_ids, *labels.new_names}, extra, card.extra_aliases, model_name=card.name)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import numpy as np
+
 from openvista.errors import InputError, ModelError
 from openvista.evaluate.challenge import run_challenge
 from openvista.evaluate.clicks import run_clicks, run_zero_shot
@@ -19,12 +21,13 @@ def run_automatic(model: Model, labelled: LabelledScan, settings: ProtocolSettin
     """Every class of the data list is prompted in every case, whether or not it is there.
 
     A voxel belongs to one class, so where the data list has an organ and its tumour, the organ is scored without the
-    tumour.
+    tumour. A group, such as both kidneys, is all that was found of its parts.
     """
     with meter.on():
         labels_XYZ = model.segment(labelled.scan, settings.class_ids, profile=settings.profile).labels
     for structure in labelled.structures:
-        yield ScoredAnswer(structure, labels_XYZ == structure.class_id, None, meter.seconds)
+        parts = model.vocabulary.expand([structure.class_id])
+        yield ScoredAnswer(structure, np.isin(labels_XYZ, parts), None, meter.seconds)
 
 
 _ALL = (

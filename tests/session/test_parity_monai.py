@@ -1,0 +1,94 @@
+"""Clicks in several windows, profile ``bundle``, against MONAI's windows around clicks with the same random weights.
+
+Clicks lie near the scan's ends, where both put their windows on the same voxels: ours start on a lattice. MONAI opens
+a window for every click, ours for positive ones. Where windows overlap, ours are averaged and MONAI's summed, which has
+the same sign. Of both, what is connected with a positive click counts: MONAI does that to objects without a class, we
+to all.
+"""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from openvista.geometry.grid import Grid
+from openvista.model import Model
+from openvista.network import build_empty
+from openvista.prompts import Click
+from openvista.scan import Scan
+from openvista.weights import ModelCard
+from openvista.weights.naming import UNREAD
+from openvista.weights.official import adapt
+from small_inference import FLOAT32
+
+nets = pytest.importorskip("monai.networks.nets")
+inferer = pytest.importorskip("monai.apps.vista3d.inferer")
+
+SLOW = pytest.mark.skipif("OPENVISTA_SLOW" not in os.environ, reason="takes minutes; set OPENVISTA_SLOW=1")
+PLACES = ((1.25, 1.25, 2), (1, 1.75, 2), (6, 4, 2), (5.5, 3.5, 2.25))
+"""In quarters of a window: two clicks in the first window, two in the last, and the two windows overlap."""
+SEEDS = {32: 1, 128: 1}
+"""Scans in which both positive clicks lie in their mask."""
+LESION, ORGAN = 24, 3  # pancreatic tumour, which has special embeddings, and spleen
+
+
+def made_up_pair(filters, side):
+    """A model of ours and MONAI's network, with equal random weights."""
+    torch.manual_seed(1)
+    official = nets.vista3d132(encoder_embed_dim=filters, in_channels=1).eval()
+    checkpoint = adapt(official.state_dict())
+    preset = replace(checkpoint.preset, window=(side, side, side), spacing=(1.5, 1.5, 1.5))
+    ours = build_empty(preset)
+    tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(UNREAD)}
+    ours.load_state_dict(tensors, strict=True, assign=True)
+    card = ModelCard.from_preset(preset, classes=(ORGAN, LESION), name="made-up")
+    return Model(ours.eval(), card, FLOAT32), official
+
+
+def made_up_scan(shape, seed):
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand((1, 1, *(length // 4 for length in shape)), generator=generator)
+    voxels = torch.nn.functional.interpolate(coarse, size=shape, mode="trilinear")[0, 0] * 1800 - 900
+    return Scan(voxels.numpy(), Grid(shape, np.diag([1.5, 1.5, 1.5, 1.0])), name="made-up")
+
+
+def their_mask(official, scan, places, labels, prompt_class, preset):
+    low, high = preset.hu_window
+    image = ((torch.from_numpy(scan.voxels) - low) / (high - low)).clamp(0, 1)[None, None]
+    with torch.no_grad():
+        logits = inferer.point_based_window_inferer(
+            image,
+            preset.window,
+            lambda inputs, **prompts: official(inputs, **prompts),
+            point_coords=torch.tensor([places]).float(),
+            point_labels=torch.tensor([labels]),
+            prompt_class=None if prompt_class is None else torch.tensor([[prompt_class]]),
+            transpose=True,
+        )
+    parts, _ = ndimage.label((logits[0, 0].as_tensor() > 0).numpy(), np.ones((3, 3, 3)))
+    clicked = {parts[place] for place, label in zip(places, labels, strict=True) if label in (1, 3)}
+    assert 0 not in clicked, "a positive click outside its mask: take another seed"
+    return np.isin(parts, list(clicked))
+
+
+@pytest.mark.parametrize(
+    ("filters", "side"), [(16, 32), pytest.param(48, 128, marks=SLOW)], ids=["small", "published size"]
+)
+def test_masks_of_clicks_are_the_peers(filters, side):
+    model, official = made_up_pair(filters, side)
+    step, preset = side // 4, model.network.network.preset
+    scan = made_up_scan((side + 3 * step, side + step, side), SEEDS[side])
+    places = [tuple(int(part * step) for part in place) for place in PLACES]
+    signs = (True, False, True, False)
+    for name, labels in ((ORGAN, (1, 0, 1, 0)), (LESION, (3, 2, 3, 2)), (None, (1, 0, 1, 0))):
+        session = model.open(scan, profile="bundle")
+        clicks = [Click(place, positive) for place, positive in zip(places, signs, strict=True)]
+        answer = session.clicks(clicks, name, automatic=False)
+        assert len(session.object(answer.name).state.inputs.windows) == 2
+        ours = session.segmentation().labels > 0
+        theirs = their_mask(official, scan, places, labels, name, preset)
+        assert 0.05 < theirs.mean() < 0.9
+        assert (ours == theirs).mean() >= 0.9999, name
