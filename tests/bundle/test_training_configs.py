@@ -234,9 +234,89 @@ def official_override(folder: Path, name: str) -> str:
             "run": ["$@validate#evaluator.run()"],
         },
     }
+    return written(folder, name, contents[name])
+
+
+def written(folder: Path, name: str, content: dict[str, Any]) -> str:
     path = folder / f"{name}.json"
-    path.write_text(json.dumps(contents[name]))
+    path.write_text(json.dumps(content))
     return str(path)
+
+
+RELABEL = {"_target_": "monai.apps.vista3d.transforms.Relabeld", "keys": "label", "label_mappings": "@label_mappings"}
+PLAIN_IDS: dict[str, Any] = {
+    "finetune": True,
+    "n_train_samples": 2,
+    "n_val_samples": 1,
+    "val_interval": 1,
+    "lr_schedule#activate": False,
+    "loss#smooth_dr": 0.01,
+    "loss#smooth_nr": 0.0001,
+    "train_dataset_cache_rate": 1.0,
+    "num_cache_workers": 4,
+    "label_mappings": {"default": [[1, 3]]},
+    "label_set": "$[0] + list(x[1] for x in @label_mappings#default)",
+    "val_label_set": "$[0] + list(x[0] for x in @label_mappings#default)",
+    "num_classes": 255,
+    "output_classes": "$len(@label_set)",
+    "cache_cls_idx": {"activate": True, "indices_key": "$'label_cls_indices' if @cache_cls_idx#activate else None"},
+    "train#handlers#0#strict": False,
+}
+"""Of the official train_continual.json, what says how to learn and not which of MONAI's parts do it."""
+PARTS: dict[str, dict[str, Any]] = {
+    "train#random_transforms": {
+        **PLAIN_IDS,
+        "train#random_transforms": [
+            {"_target_": "ClassesToIndicesd", "keys": "label", "num_classes": "@num_classes"},
+            {
+                "_target_": "RandCropByLabelClassesd",
+                "keys": ["image", "label"],
+                "label_key": "label",
+                "num_classes": "@num_classes",
+                "spatial_size": "@patch_size",
+                "ratios": "$tuple(float(i >= 0) for i in range(@num_classes))",
+            },
+            RELABEL,
+        ],
+    },
+    "train#dataset": {
+        **PLAIN_IDS,
+        "train#dataset": {"_target_": "Dataset", "data": "$@train_datalist[:@n_train_samples]"},
+    },
+    "validate#handlers": {
+        "validate#handlers": [{"_target_": "MetricsSaver", "save_dir": "@output_dir", "metrics": ["val_mean_dice"]}],
+    },
+    "postprocessing": {
+        "validate#postprocessing": {
+            "_target_": "Compose",
+            "transforms": [{"_target_": "monai.apps.vista3d.transforms.VistaPostTransformd", "keys": "pred"}],
+        },
+    },
+}
+"""Official ids that hold MONAI's own parts, by what the refusal must name."""
+
+
+def test_plain_ids_of_the_official_fine_tune_count(
+    own: Path, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own)
+    top = written(tmp_path, "train_continual", PLAIN_IDS)
+    saver = {"validate#handlers#3#save_dir": str(tmp_path)}
+    run(["configs/train.json", top], cases, output_dir=str(tmp_path / "out"), **saver)
+    recipe = json.loads((tmp_path / "out/run-1/recipe.json").read_text())
+    assert (recipe["schedule"], recipe["classes"]) == ("constant", {"1": 3})
+
+
+@pytest.mark.parametrize("named", list(PARTS))
+def test_parts_of_monai_in_the_official_files_are_refused_by_name(
+    own: Path, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.chdir(own)
+    top = written(tmp_path, "official", PARTS[named])
+    below = EVALUATE if "train" not in named else FINETUNE[:1]
+    ours = refused([*below, top], cases, output_dir=str(tmp_path / "out"))
+    assert named in str(ours)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.usefixtures("as_torchrun")

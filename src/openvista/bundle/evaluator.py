@@ -73,7 +73,7 @@ class BundleEvaluator(Evaluator):
         at_the_end: called when all items are through.
 
     Raises:
-        InputError: an entry of ``hyper_kwargs`` that nobody reads.
+        InputError: an entry of ``hyper_kwargs`` that nobody reads, or a handler or transform that counts on logits.
     """
 
     checkpoint: CheckpointLoader | None
@@ -100,6 +100,7 @@ class BundleEvaluator(Evaluator):
         self.image_key = str(self.asked.get("image_key", "image"))
         with reporting():
             _check_choices(self.asked)
+            _check_parts(rest)
 
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
         """Answer everything; in a command of MONAI a wrong input ends it with one line and exit code 2.
@@ -164,6 +165,21 @@ class BundleEvaluator(Evaluator):
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         output: dict[str, Any] = engine.state.output
         return output
+
+
+def _check_parts(parts: Mapping[str, Any]) -> None:
+    """What the official files put there counts on MONAI's evaluator, whose answers are logits."""
+    handlers = [type(one).__name__ for one in parts.get("val_handlers") or ()]
+    steps = [type(one).__module__ for one in getattr(parts.get("postprocessing"), "transforms", ())]
+    if "MetricsSaver" in handlers:
+        raise InputError(
+            "validate#handlers has a MetricsSaver, which finds no metric here: leave the handlers of evaluate.json"
+        )
+    if any(module.startswith("monai.apps.vista3d") for module in steps):
+        raise InputError(
+            "postprocessing has a transform of monai.apps.vista3d: answers here are label maps already; leave "
+            "postprocessing as it is"
+        )
 
 
 def _check_choices(asked: Mapping[str, Any]) -> None:
