@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from torch import nn
 
 from openvista.geometry.grid import Grid
 from openvista.model import Model
@@ -45,7 +46,22 @@ def made_up_pair(filters, side):
     tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if not name.startswith(UNREAD)}
     ours.load_state_dict(tensors, strict=True, assign=True)
     card = ModelCard.from_preset(preset, classes=(ORGAN, LESION), name="made-up")
+    official.image_encoder = Remembering(official.image_encoder)
     return Model(ours.eval(), card, FLOAT32), official
+
+
+class Remembering(nn.Module):
+    """An encoder that knows the windows it has seen: a window of the published size takes a minute."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder, self.seen = encoder, {}
+
+    def forward(self, image, **which):
+        key = float(image.double().sum())
+        if key not in self.seen:
+            self.seen[key] = self.encoder(image, **which)
+        return self.seen[key]
 
 
 def made_up_scan(shape, seed):
@@ -83,12 +99,11 @@ def test_masks_of_clicks_are_the_peers(filters, side):
     scan = made_up_scan((side + 3 * step, side + step, side), SEEDS[side])
     places = [tuple(int(part * step) for part in place) for place in PLACES]
     signs = (True, False, True, False)
+    session = model.open(scan, profile="bundle")
     for name, labels in ((ORGAN, (1, 0, 1, 0)), (LESION, (3, 2, 3, 2)), (None, (1, 0, 1, 0))):
-        session = model.open(scan, profile="bundle")
         clicks = [Click(place, positive) for place, positive in zip(places, signs, strict=True)]
-        answer = session.clicks(clicks, name, automatic=False)
-        assert len(session.object(answer.name).state.inputs.windows) == 2
-        ours = session.segmentation().labels > 0
+        found = session.object(session.clicks(clicks, name, automatic=False).name)
+        assert len(found.state.inputs.windows) == 2
         theirs = their_mask(official, scan, places, labels, name, preset)
         assert 0.05 < theirs.mean() < 0.9
-        assert (ours == theirs).mean() >= 0.9999, name
+        assert (found.mask == theirs).mean() >= 0.9999, name
