@@ -101,6 +101,17 @@ def test_a_scout_in_the_series_of_its_ct_is_left_out(tmp_path: Path) -> None:
     assert np.array_equal(read_scan(tmp_path / "ct").voxels, VOLUME)
 
 
+def test_an_end_slice_that_is_cut_short_before_its_pixels_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = write_series(tmp_path / "ct", VOLUME, AXIAL)
+    content = files[-1].read_bytes()
+    files[-1].write_bytes(content[: content.index(b"\x20\x00\x32\x00")])  # where Image Position (Patient) begins
+    assert read_scan(tmp_path / "ct").grid.shape[2] == SHAPE[2] - 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "left out" in caplog.text
+
+
 def test_points_in_time_are_volumes_of_their_own(tmp_path: Path) -> None:
     first = write_series(tmp_path / "ct", VOLUME, AXIAL)
     for index, file in enumerate(write_series(tmp_path / "2", VOLUME + 9, AXIAL, SeriesInstanceUID=uid_of(first))):

@@ -19,6 +19,8 @@ SAME_PLACE_MM = 0.01
 
 _SAME_DIRECTION = 1e-3  # 0.5 mm at the end of 500 mm: rounding in a header, not another orientation
 _LISTED_DESCRIPTION = 64
+_NO_POSITION = "no position in the patient"
+_NO_IMAGE = "no image"
 _HU = ("", "HU", "HU_MOD", "US")  # Rescale Type (PS3.3 C.11.1.1.2); US is "unspecified"
 
 
@@ -132,7 +134,12 @@ def choose_series(found: list[Series], wanted: str | None, path: Path) -> Series
         raise ScanError(f"{path}: {chosen[0].name} cannot be segmented: {chosen[0].left_out}")
     for one in found:
         if one is not chosen[0]:
-            logger.info("%s: left out: %s, %s", path, one.name, one.left_out or "another CT")
+            cut_short = one.uid == chosen[0].uid and one.left_out in (
+                _NO_POSITION,
+                _NO_IMAGE,
+            )  # or a picture of the dose
+            level = logging.WARNING if cut_short else logging.INFO
+            logger.log(level, "%s: left out: %s, %s", path, one.name, one.left_out or "another CT")
     return chosen[0]
 
 
@@ -248,7 +255,7 @@ def _left_out(instance: Instance, frame: ImageFrame | None) -> str:
     if instance.sop_class.startswith(SECONDARY_CAPTURES) and instance.sop_class[25:26] in ("", "."):
         return "secondary capture"
     if frame is None:
-        return "no image"
+        return _NO_IMAGE
     if instance.modality != "CT":
         return f"{instance.modality or 'no modality'}, not CT"
     if instance.colour:
@@ -258,7 +265,7 @@ def _left_out(instance: Instance, frame: ImageFrame | None) -> str:
     if "LOCALIZER" in frame.image_type:
         return "localizer"
     if frame.position is None or frame.orientation is None or frame.spacing is None:
-        return "no position in the patient"
+        return _NO_POSITION
     return ""
 
 
