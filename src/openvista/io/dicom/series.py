@@ -134,11 +134,8 @@ def choose_series(found: list[Series], wanted: str | None, path: Path) -> Series
         raise ScanError(f"{path}: {chosen[0].name} cannot be segmented: {chosen[0].left_out}")
     for one in found:
         if one is not chosen[0]:
-            cut_short = one.uid == chosen[0].uid and one.left_out in (
-                _NO_POSITION,
-                _NO_IMAGE,
-            )  # or a picture of the dose
-            level = logging.WARNING if cut_short else logging.INFO
+            maybe_slice = one.uid == chosen[0].uid and one.left_out in (_NO_POSITION, _NO_IMAGE)  # cut short?
+            level = logging.WARNING if maybe_slice else logging.INFO
             logger.log(level, "%s: left out: %s, %s", path, one.name, one.left_out or "another CT")
     return chosen[0]
 
