@@ -241,23 +241,30 @@ def last_records(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
     read twice and nothing of them is kept: there may be 100,000 cases.
     """
     paths = list(paths)
-    last: dict[str, tuple[int, float, int]] = {}
+    last = {content["case_id"]: number for number, content in _so_far(paths)}
+    for number, content in enumerate(records(paths)):
+        if last[content["case_id"]] == number:
+            yield content
+
+
+def _so_far(paths: Sequence[Path]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The lines, with their numbers, that count as far as the files have been read."""
+    seen: dict[str, tuple[int, float]] = {}
+    number = -1
     for place, path in enumerate(paths):
-        for number, content in enumerate(records([path])):
-            before = last.get(content["case_id"])
+        for content in records([path]):
+            number += 1
+            before = seen.get(content["case_id"])
             if before is None or before[0] == place or before[1] <= content["time"]:
-                last[content["case_id"]] = place, content["time"], number
-    for place, path in enumerate(paths):
-        for number, content in enumerate(records([path])):
-            if last[content["case_id"]] == (place, content["time"], number):
-                yield content
+                seen[content["case_id"]] = place, content["time"]
+                yield number, content
 
 
 def last_states(paths: Iterable[Path]) -> dict[str, LastState]:
     """What manifests last say of each case."""
     keys: dict[JobKey, JobKey] = {}
     states = {}
-    for content in last_records(paths):
+    for _, content in _so_far(list(paths)):
         key = JobKey(content.get("settings_sha256", ""), content.get("weights_sha256", ""))
         states[content["case_id"]] = LastState(
             content["state"],
