@@ -113,6 +113,12 @@ def test_a_server_that_refuses(server, status, body, said):
     assert Answer.asked[-1][1] == "Bearer a-secret-token"
 
 
+def test_a_study_of_three_series_is_listed_once(server):
+    """Even by servers that give the same answer to every question."""
+    answer(200, [{"0020000E": {"vr": "UI", "Value": [f"1.2.{number}"]}} for number in range(3)])
+    assert [one.uid for one in DicomWeb(server, Credentials()).series_of("1.2")] == ["1.2.0", "1.2.1", "1.2.2"]
+
+
 def test_nobody_is_sent_elsewhere(server):
     answer(302, Location="http://127.0.0.1:1/elsewhere")
     with pytest.raises(ScanError, match="redirects"):

@@ -133,7 +133,7 @@ class DicomWeb:
             ScanError: there is no such study, or the server refuses.
         """
         with _refusals(self.base, ScanError):
-            answer = self._client.search_for_series(_uid(study), fields=list(_FIELDS), get_remaining=True)
+            answer = self._client.search_for_series(_uid(study), fields=list(_FIELDS))
         return [_found(item, study) for item in answer]
 
     def find_series(self, uid: str) -> FoundSeries:

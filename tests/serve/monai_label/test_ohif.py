@@ -7,6 +7,7 @@ tests/services/test_ohif_and_pacs.py.
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,16 @@ def test_a_file_that_is_no_series_is_refused_not_guessed(ohif_server):
     assert "--dicomweb" in answer.json()["detail"]
     other = ohif_server.http.post(f"/infer/vista3d_auto?image={NOT_A_SERIES}&output=json", files=fields)
     assert other.status_code == 200, "Slicer has the file itself, and its order"
+
+
+def test_a_series_gets_a_dicom_segmentation(ohif_server, series):
+    uid = series["plain"][0]
+    fields = {"params": (None, json.dumps({"label_prompt": [1, 5]}))}
+    answer = ohif_server.http.post(f"/infer/vista3d?image={uid}&output=dicom_seg", files=fields)
+    assert answer.status_code == 200, answer.text
+    seg = dcmread(BytesIO(answer.content))
+    assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == uid
+    assert {item.SegmentLabel for item in seg.SegmentSequence} <= {"liver", "right kidney"}
 
 
 def test_slices_are_added_as_a_series(ohif_server, series, tmp_path):

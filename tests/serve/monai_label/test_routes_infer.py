@@ -131,7 +131,7 @@ def test_json_only(label_server):
         ("/infer/vista3d?image=case+1", {"points": [[1, 2, 999]], "label_prompt": 1}, 422, "outside"),
         ("/infer/vista3d_click?image=case+1", {"label": "liver"}, 422, "foreground"),
         ("/infer/vista3d?image=case+1", {"result_extension": ".exe"}, 422, "result_extension"),
-        ("/infer/vista3d?image=case+1&output=dicom_seg", {}, 422, "DICOM"),
+        ("/infer/vista3d?image=case+1&output=dicom_seg", {"label_prompt": [1]}, 422, "DICOM"),
     ],
 )
 def test_what_is_wrong_is_said(label_server, address, params, status, text):

@@ -81,8 +81,6 @@ async def infer(
 ) -> Response:
     """Segment an uploaded file, a session's scan, or an image of the datastore."""
     listed = find_listed(interface.service, model)
-    if output is OutputKind.DICOM_SEG:
-        raise ServiceError("this server writes no DICOM SEG; ask for 'image'", code="params")
     async with interface.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file", "label"))
         params = translate.read_params(upload.fields.get("params"))
@@ -105,6 +103,9 @@ async def infer(
         told = translate.params_of(segmentation, found.seconds, found.notes)
         if output is OutputKind.JSON:
             return JSONResponse(told)
+        if output is OutputKind.DICOM_SEG:  # with the engine's own ids, which say what each structure is
+            saved = await run_in_threadpool(found.segmentation.save, folder / "answer.dcm", "dicom-seg")
+            return Response(saved.read_bytes(), media_type="application/dicom")
         if ending == ".nrrd" and params.get("result_compress") is False:
             labels = segmentation.labels if slices is None else labels_in_series(segmentation, slices)
             dtype = params.get("result_dtype")
