@@ -46,12 +46,12 @@ def test_a_patch_depends_on_step_and_index_only(files, patches):
 
 
 def test_a_patch_serves_as_many_steps_as_it_should(patches):
-    turns = torch.randint(POOL, (2000,), generator=torch.Generator().manual_seed(1)).tolist()
-    numbers = [int(step / 2) + turn for step, turn in enumerate(turns)]  # the rule in the class, with reuse 2
-    uses = len(numbers) / len(set(numbers))
-    assert 1.7 < uses < 2.4
-    assert patches.patch(10, 0, 3) is patches.patch(11, 0, 3)
-    assert patches.patch(10, 0, 3) is not patches.patch(12, 0, 3)
+    turns = torch.randint(POOL, (3000,), generator=torch.Generator().manual_seed(1)).tolist()
+    numbers = [int(step / 2) + turn for step, turn in enumerate(turns)]  # with reuse 2
+    assert 1.7 < len(numbers) / len(set(numbers)) < 2.4
+    for step, turn in ((0, 0), (0, 3), (7, 3), (8, 3), (9, 20)):
+        assert patches.patch(step, 0, turn).name.endswith(f" patch {int(step / 2) + turn}.0")
+    assert patches.patch(8, 0, 3) is patches.patch(9, 0, 3)
 
 
 def test_classes_are_those_of_the_recipe(patches):
