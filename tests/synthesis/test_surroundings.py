@@ -1,12 +1,15 @@
 """Fat, muscle, skin, arms, table and field of view around a made-up body."""
 
+import numpy as np
 import torch
 
-from openvista.synthesis.anatomy import SPACING_MM
+from openvista.synthesis.anatomy import SPACING_MM, make_atlas
 from openvista.synthesis.draws import Draws
+from openvista.synthesis.maps import read_label_map
 from openvista.synthesis.surroundings import AIR, PARTS, draw_around, seen
 from openvista.synthesis.tissue import draw_values
 from openvista.synthesis.warp import Raster, draw_places, look_up
+from small_bodies import NAMES, small_labels, write_body, write_names
 
 
 def drawn(atlas, seed, arms=0.0, table=0.0):
@@ -48,6 +51,18 @@ def test_arms_lie_outside_the_trunk_and_have_bones(atlas):
         if bool(bones.any()):
             assert float(armed.hu_XYZ[bones].median()) > 100
     assert shown >= 2
+
+
+def test_bones_outside_the_trunk_are_covered_with_flesh(tmp_path):
+    labels = np.pad(small_labels(), ((0, 12), (0, 0), (0, 0)))
+    labels[58:60, 17:19, :] = 12
+    body = write_body(tmp_path, labels=labels)
+    arm = make_atlas([read_label_map(body, write_names(tmp_path, NAMES | {12: "humerus_right"}))])
+    for seed in range(3):
+        found, around = drawn(arm, seed)
+        close = (found.bone_XYZ < 5) & (found.outline_XYZ > 25) & (found.numbers_XYZ == 0)
+        assert bool(close.any())
+        assert float((around.parts_XYZ[close] > 0).float().mean()) > 0.95
 
 
 def test_a_table_lies_behind_the_back_and_is_no_part_of_the_patient(atlas):
