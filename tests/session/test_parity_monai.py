@@ -31,8 +31,6 @@ inferer = pytest.importorskip("monai.apps.vista3d.inferer")
 SLOW = pytest.mark.skipif("OPENVISTA_SLOW" not in os.environ, reason="takes minutes; set OPENVISTA_SLOW=1")
 PLACES = ((1.25, 1.25, 2), (1, 1.75, 2), (6, 4, 2), (5.5, 3.5, 2.25))
 """In quarters of a window: two clicks in the first window, two in the last, and the two windows overlap."""
-SEEDS = {32: 1, 128: 1}
-"""Scans in which both positive clicks lie in their mask."""
 LESION, ORGAN = 24, 3  # pancreatic tumour, which has special embeddings, and spleen
 
 
@@ -72,6 +70,7 @@ def made_up_scan(shape, seed):
 
 
 def their_mask(official, scan, places, labels, prompt_class, preset):
+    """``None`` where a positive click lies outside of what the network finds."""
     low, high = preset.hu_window
     image = ((torch.from_numpy(scan.voxels) - low) / (high - low)).clamp(0, 1)[None, None]
     with torch.no_grad():
@@ -86,8 +85,7 @@ def their_mask(official, scan, places, labels, prompt_class, preset):
         )
     parts, _ = ndimage.label((logits[0, 0].as_tensor() > 0).numpy(), np.ones((3, 3, 3)))
     clicked = {parts[place] for place, label in zip(places, labels, strict=True) if label in (1, 3)}
-    assert 0 not in clicked, "a positive click outside its mask: take another seed"
-    return np.isin(parts, list(clicked))
+    return None if 0 in clicked else np.isin(parts, list(clicked))
 
 
 @pytest.mark.parametrize(
@@ -96,14 +94,18 @@ def their_mask(official, scan, places, labels, prompt_class, preset):
 def test_masks_of_clicks_are_the_peers(filters, side):
     model, official = made_up_pair(filters, side)
     step, preset = side // 4, model.network.network.preset
-    scan = made_up_scan((side + 3 * step, side + step, side), SEEDS[side])
     places = [tuple(int(part * step) for part in place) for place in PLACES]
     signs = (True, False, True, False)
+    asked = {ORGAN: (1, 0, 1, 0), LESION: (3, 2, 3, 2), None: (1, 0, 1, 0)}
+    for seed in range(12):  # until the positive clicks lie in their masks
+        scan = made_up_scan((side + 3 * step, side + step, side), seed)
+        masks = {name: their_mask(official, scan, places, labels, name, preset) for name, labels in asked.items()}
+        if all(mask is not None for mask in masks.values()):
+            break
     session = model.open(scan, profile="bundle")
-    for name, labels in ((ORGAN, (1, 0, 1, 0)), (LESION, (3, 2, 3, 2)), (None, (1, 0, 1, 0))):
+    for name, theirs in masks.items():
         clicks = [Click(place, positive) for place, positive in zip(places, signs, strict=True)]
         found = session.object(session.clicks(clicks, name, automatic=False).name)
         assert len(found.state.inputs.windows) == 2
-        theirs = their_mask(official, scan, places, labels, name, preset)
         assert 0.05 < theirs.mean() < 0.9
         assert (found.mask == theirs).mean() >= 0.9999, name
