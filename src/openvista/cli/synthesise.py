@@ -15,7 +15,6 @@ from openvista.io.atomic import make_folder
 from openvista.scan import Segmentation
 from openvista.synthesis.contact_sheet import write_contact_sheet
 from openvista.synthesis.maps import read_label_map
-from openvista.synthesis.teaching_set import TEACHING, TeachingSet, draw_set, targets
 
 _ON_THE_SHEET = 8
 
@@ -55,6 +54,8 @@ def synthesise(
 
       openvista synthesise s0327.nii.gz s0328.nii.gz --names labels.json --count 10 --seed 7 -o synthetic/
     """
+    from openvista.synthesis.teaching_set import TEACHING, TeachingSet, draw_set, targets
+
     set_up_logging(verbose, quiet)
     if names and len(names) not in (1, len(maps)):
         raise InputError(f"--names is given {len(names)} times for {len(maps)} maps: give it once, or once for each")
