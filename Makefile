@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := demo-output
 CT := examples/data/head_neck_ct.nii.gz
 
-.PHONY: help demo test test-slow test-services lint format clean web test-e2e serve-demo
+.PHONY: help demo demo-dicom test test-slow test-services lint format clean web test-e2e serve-demo
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,13 @@ demo: $(VENV)/demo-installed  ## install into .venv and segment the CT in exampl
 	@mv $(DEMO)/head_neck_ct_seg.csv $(DEMO)/table.csv
 	@mv $(DEMO)/head_neck_ct_seg.png $(DEMO)/preview.png
 	@echo "Look at $(DEMO)/preview.png; the label map is $(DEMO)/head_neck_ct_seg.nii.gz"
+
+demo-dicom: $(VENV)/dicom-installed  ## the same with the CT as a DICOM series: DICOM segmentation and picture
+	$(BIN)/python examples/make_dicom_series.py $(CT) $(DEMO)/series
+	$(BIN)/openvista segment $(DEMO)/series -o $(DEMO)/ --format dicom-seg --preview
+	@command -v dciodvfy >/dev/null || (apt-get update && apt-get install -y dicom3tools)
+	dciodvfy $(DEMO)/series_seg.dcm
+	@echo "Look at $(DEMO)/series_seg.png; the DICOM segmentation is $(DEMO)/series_seg.dcm"
 
 test: $(VENV)/test-installed  ## install what the tests need and run them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
@@ -61,6 +68,10 @@ $(VENV)/torch-installed: constraints.txt | $(BIN)/python
 
 $(VENV)/demo-installed: pyproject.toml $(VENV)/torch-installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[report]'
+	@touch $@
+
+$(VENV)/dicom-installed: pyproject.toml $(VENV)/torch-installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[report,dicom]'
 	@touch $@
 
 $(VENV)/test-installed: pyproject.toml $(VENV)/torch-installed
