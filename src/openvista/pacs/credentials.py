@@ -59,17 +59,18 @@ def find_credentials(host: str, environment: Mapping[str, str] = os.environ) -> 
 
 
 def _from_keyring(host: str) -> Credentials:
+    """What the system's keyring has; some keyrings must be asked by user name, and are asked for a token."""
     if find_spec("keyring") is None:
         return Credentials()
     import keyring
     from keyring.errors import KeyringError
 
+    service = f"openvista:{host}"
     try:
-        found = keyring.get_credential(f"openvista:{host}", None)
+        found = keyring.get_credential(service, None)
+        token = keyring.get_password(service, _TOKEN_USER) if found is None else None
     except KeyringError:  # no keyring is open here, as on most servers
         return Credentials()
-    if found is None:
-        return Credentials()
-    if found.username == _TOKEN_USER:
-        return Credentials.bearer(found.password)
-    return Credentials.basic(found.username, found.password)
+    if token is not None or (found is not None and found.username == _TOKEN_USER):
+        return Credentials.bearer(token or found.password)
+    return Credentials() if found is None else Credentials.basic(found.username, found.password)
