@@ -100,9 +100,22 @@ def test_an_output_that_cannot_be_written_is_the_storage_s_fault(model, plan, tm
     assert failure.kind == "storage"
 
 
+def test_formats(model, plan, tmp_path):
+    scan = read_scan(ct_file(tmp_path / "ct.nii.gz"))
+    write_series(tmp_path / "series", scan.voxels, scan.grid.affine)
+    formats = ("dicom-sr", "seg.nrrd", "nii.gz", "dicom-seg")
+    result = run_case(model, replace(plan, formats=formats, table=False), attempt_at(tmp_path / "series"))
+    assert result.failure is None
+    endings = ("_seg.seg.nrrd", "_seg.json", "_seg.nii.gz", "_seg.dcm", "_sr.dcm")
+    assert [output.path for output in result.outputs] == [f"site/one{ending}" for ending in endings]
+    nifti = run_case(model, replace(plan, formats=("dicom-seg",)), attempt_at(tmp_path / "ct.nii.gz"))
+    assert nifti.failure is not None
+    assert nifti.failure.kind == "input"
+
+
 def test_settings_that_change_the_result_have_another_sha256(plan):
     assert plan.sha256() == replace(plan, output="b", threads=3, device="cuda", model="elsewhere").sha256()
-    changed = {"precision": "bfloat16", "profile": BUNDLE, "classes": (1,), "ending": "nii", "table": False}
+    changed = {"precision": "bfloat16", "profile": BUNDLE, "classes": (1,), "formats": ("nii",), "table": False}
     assert changed.keys() <= asdict(plan).keys()
     sums = {replace(plan, **{key: value}).sha256() for key, value in changed.items()}
     assert len({plan.sha256(), *sums}) == 6

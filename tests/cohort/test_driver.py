@@ -89,4 +89,5 @@ def test_a_worker_begins_once(copying, tmp_path, workers):
     run(copying, make_cases(tmp_path / "in", *map(str, range(20))), workers)
     begun = Counter(note[0] for note in notes_of(copying) if note[1] == "begin")
     assert set(begun.values()) == {1}
-    assert len(begun) == workers
+    assert len(begun) <= workers
+    assert copied(copying) == {str(number): 1 for number in range(20)}

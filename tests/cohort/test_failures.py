@@ -3,7 +3,7 @@
 import pytest
 
 from openvista.cohort.failures import KINDS, TRIES, failure_of, may_run_again, pause_before
-from openvista.errors import DeviceError, MissingExtraError, OutputError, ScanError
+from openvista.errors import DeviceError, FormatError, MissingExtraError, OutputError, ScanError
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from openvista.errors import DeviceError, MissingExtraError, OutputError, ScanEr
         (DeviceError("the GPU's memory is too small for one window (...); use --device cpu"), "memory"),
         (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), "memory"),
         (DeviceError("no device 'x'"), "input"),
+        (FormatError("nothing to write as dicom-seg"), "input"),
         (OutputError("disk full"), "storage"),
         (ConnectionResetError("gone"), "storage"),
         (TimeoutError("slow"), "storage"),

@@ -16,6 +16,7 @@ from openvista.cli.options import (
     Device,
     DicomSeries,
     FillGaps,
+    Formats,
     ModelName,
     Precision,
     ProfileName,
@@ -35,7 +36,7 @@ from openvista.cohort.summary import CASES, VOLUMES, write_summary
 from openvista.cohort.tally import Tally
 from openvista.errors import InputError, UnfinishedError, needs_extra
 from openvista.inference.profiles import find_profile
-from openvista.io.paths import OUTPUT_SUFFIXES
+from openvista.io.paths import known_format
 from openvista.weights import find_model
 
 ENGINES = ("local", "ray", "slurm")
@@ -75,9 +76,7 @@ def batch(
     series: DicomSeries = None,
     fill_gaps: FillGaps = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse scans that do not look like CT.")] = False,
-    ending: Annotated[str, typer.Option("--format", help="Of label maps: nii.gz, nii, seg.nrrd, nrrd, mha.")] = (
-        "nii.gz"
-    ),
+    format: Formats = None,
     table: Annotated[bool, typer.Option("--table", help="Write <scan>_seg.csv for each scan.")] = False,
     engine: Annotated[str, typer.Option("-e", "--engine", help="local, ray or slurm.")] = "local",
     workers: Annotated[
@@ -126,8 +125,6 @@ def batch(
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # how Slurm and Kubernetes ask us to stop
     if engine not in ENGINES:
         raise InputError(f"no engine {engine!r}: there is {', '.join(ENGINES)}")
-    if f".{ending.lstrip('.')}" not in OUTPUT_SUFFIXES:
-        raise InputError(f"no format {ending!r}: there is {', '.join(suffix[1:] for suffix in OUTPUT_SUFFIXES)}")
     found = find_model(model)
     vocabulary = found.card.vocabulary()
     ids = vocabulary.expand("all" if classes is None else joined(classes))
@@ -138,7 +135,7 @@ def batch(
         precision=precision,
         profile=find_profile(profile).override(mode=mode, overlap=overlap),
         classes=tuple(ids),
-        ending=ending.lstrip("."),
+        formats=tuple(dict.fromkeys(known_format(each) for each in format or ["nii.gz"])),
         fill_gaps=fill_gaps,
         strict=strict,
         table=table,

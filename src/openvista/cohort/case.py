@@ -17,9 +17,10 @@ from openvista.cohort.failures import Failure, failure_of
 from openvista.cohort.storage import Place, fetched, sha256_of_file
 from openvista.errors import ScanError
 from openvista.inference.profiles import Profile
-from openvista.io import check_scan, read_scan
+from openvista.io import check_scan, read_scan, write_segmentation
 from openvista.io.atomic import write_text
-from openvista.io.paths import sidecar_path
+from openvista.io.paths import FORMATS, OUTPUT_SUFFIXES, sidecar_path
+from openvista.io.write import DicomOptions
 from openvista.report.table import table_csv
 from openvista.scan import Scan, Segmentation
 
@@ -122,7 +123,7 @@ class Segmenter:
         device, precision: as for :func:`openvista.load_model`.
         profile: how.
         classes: ids to look for.
-        ending: of the label maps, such as "nii.gz".
+        formats: of the results, see :data:`openvista.io.paths.FORMATS`.
         fill_gaps: interpolate slices that are missing from a DICOM series.
         strict: refuse scans that do not look like CT.
         table: write the table of structures of each scan.
@@ -135,7 +136,7 @@ class Segmenter:
     precision: str
     profile: Profile
     classes: tuple[int, ...]
-    ending: str = "nii.gz"
+    formats: tuple[str, ...] = ("nii.gz",)
     fill_gaps: bool = False
     strict: bool = False
     table: bool = False
@@ -155,7 +156,7 @@ class Segmenter:
 
     def sha256(self) -> str:
         """Of all that decides about the content of the results, but for the weights, which have their own."""
-        kept = ("precision", "classes", "ending", "fill_gaps", "table")
+        kept = ("precision", "classes", "formats", "fill_gaps", "table")
         content = {key: value for key, value in asdict(self).items() if key in kept}
         text = json.dumps(content | {"profile": self.profile.stored()}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -211,11 +212,17 @@ def _warnings(scan: Scan, strict: bool) -> tuple[str, ...]:
 def _written(segmentation: Segmentation, plan: Segmenter, case_id: str, folder: Path) -> tuple[OutputFile, ...]:
     """The files of a case, on disk for good: what the manifest calls done must survive a power cut."""
     parent, _, name = case_id.rpartition("/")
-    target = folder / f"{name}_seg.{plan.ending}"
-    for torn in folder.glob(f".????????-{glob.escape(name)}_seg.*"):  # of a worker that was killed
+    for torn in folder.glob(f".????????-{glob.escape(name)}_*"):  # of a worker that was killed
         with suppress(OSError):
             torn.unlink()
-    files = [segmentation.save(target), sidecar_path(target)]
+    files: list[Path] = []
+    for format in sorted(plan.formats, key=lambda each: each == "dicom-sr"):  # a report refers to the segmentation
+        seg = folder / f"{name}{FORMATS['dicom-seg']}" if "dicom-seg" in plan.formats else None
+        target = folder / f"{name}{FORMATS[format]}"
+        files.append(write_segmentation(segmentation, target, format, DicomOptions(seg=seg)))
+        side = sidecar_path(target)
+        if f".{format}" in OUTPUT_SUFFIXES and side not in files:
+            files.append(side)
     if plan.table:
         files.append(folder / f"{name}_seg.csv")
         write_text(files[-1], table_csv(segmentation.table()))

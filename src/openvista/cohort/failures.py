@@ -3,7 +3,7 @@
 import traceback
 from dataclasses import dataclass
 
-from openvista.errors import DeviceError, InputError, MissingExtraError, OutputError, first_line
+from openvista.errors import DeviceError, FormatError, InputError, MissingExtraError, OutputError, first_line
 
 INPUT, MEMORY, WORKER, TIMEOUT, STORAGE, BUG = "input", "memory", "worker", "timeout", "storage", "bug"
 KINDS = (INPUT, MEMORY, WORKER, TIMEOUT, STORAGE, BUG)
@@ -43,6 +43,8 @@ def failure_of(error: Exception) -> Failure:
     name, line = type(error).__name__, first_line(error)
     if isinstance(error, MemoryError) or "OutOfMemory" in name or _says_no_memory(error):
         return Failure(MEMORY, name, line)
+    if isinstance(error, FormatError):
+        return Failure(INPUT, name, line)
     if isinstance(error, OutputError | ConnectionError | TimeoutError):
         return Failure(STORAGE, name, line)
     if isinstance(error, InputError | FileNotFoundError | PermissionError) or "Credentials" in name:

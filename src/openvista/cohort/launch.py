@@ -128,10 +128,19 @@ def publish(plan: CohortPlan, *files: Path) -> None:
 
 
 def local_engine(plan: CohortPlan, workers: int | None, tries: int) -> LocalEngine:
-    """Workers on this machine: one for each GPU, or for so many cores of the CPU; never more than there are tries.
+    """Workers on this machine, as :func:`local_plans` says.
+
+    Raises:
+        DeviceError: there is no such device.
+    """
+    return LocalEngine(local_plans(plan.segmenter, workers, tries), plan.case_seconds)
+
+
+def local_plans(segmenter: Segmenter, workers: int | None, tries: int) -> list[Segmenter]:
+    """One plan for each GPU, or for so many cores of the CPU; never more than there are tries.
 
     Args:
-        plan: the run.
+        segmenter: what to do.
         workers: how many, if the user says it.
         tries: to be done.
 
@@ -142,7 +151,6 @@ def local_engine(plan: CohortPlan, workers: int | None, tries: int) -> LocalEngi
 
     from openvista.inference.device import find_device
 
-    segmenter = plan.segmenter
     device = find_device(segmenter.device)
     if device.type == "cuda" and device.index is None:
         devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
@@ -152,8 +160,7 @@ def local_engine(plan: CohortPlan, workers: int | None, tries: int) -> LocalEngi
     usual = len(devices) if device.type != "cpu" else max(1, cores // CORES_PER_WORKER)
     count = min(workers or usual, tries)
     threads = max(1, cores // count)
-    plans = [replace(segmenter, device=devices[index % len(devices)], threads=threads) for index in range(count)]
-    return LocalEngine(plans, plan.case_seconds)
+    return [replace(segmenter, device=devices[index % len(devices)], threads=threads) for index in range(count)]
 
 
 def state_folder(output: str, state: Path | None) -> Path:
