@@ -15,7 +15,7 @@ from openvista.cohort.case import CohortCase
 from openvista.cohort.storage import file_system, full_uri, is_remote, local_path, reaching
 from openvista.datalist import read_datalist
 from openvista.errors import InputError
-from openvista.io.paths import DICOM_SUFFIXES, image_suffix, may_be_dicom, scan_name, sidecar_path
+from openvista.io.paths import DICOM_FORMATS, DICOM_SUFFIXES, image_suffix, may_be_dicom, scan_name, sidecar_path
 
 _PATTERN = "*?["
 _IMAGE_COLUMNS = ("image", "path", "uri", "scan")
@@ -98,7 +98,7 @@ def _walk(root: Path, skipped: Path | None) -> Iterator[_Found]:
             for name in folders
             if not name.startswith(".") and (skipped is None or Path(os.path.abspath(folder / name)) != skipped)
         )
-        files = [folder / name for name in sorted(names) if not name.startswith(".")]
+        files = [folder / name for name in sorted(names) if not name.startswith(".") and not _is_dicom_result(name)]
         for file in files:
             if (image_suffix(file) or file.suffix.lower() == ".zip") and not _is_result(file):
                 yield _Found(os.path.abspath(file), file.relative_to(root).as_posix())
@@ -114,6 +114,10 @@ def _holds_dicom(files: Sequence[Path]) -> bool:
         return True
     unknown = [file for file in files if not file.suffix or file.suffix[1:].isdecimal()]
     return any(may_be_dicom(file) for file in unknown[:_LOOKED_AT])
+
+
+def _is_dicom_result(name: str) -> bool:
+    return name.lower().endswith(tuple(DICOM_FORMATS.values()))
 
 
 def _is_result(file: Path) -> bool:
