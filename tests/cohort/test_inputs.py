@@ -29,7 +29,8 @@ def test_a_folder_means_all_scans_below_it(tmp_path):
 
 
 def test_results_of_ours_are_no_scans(tmp_path):
-    touch(tmp_path, "ct.nii.gz", "ct_seg.nii.gz", "ct_seg.json", "ct_seg.dcm", "ct_sr.dcm", "of_others_seg.nii.gz", "out/x.nii.gz")
+    ours = ("ct_seg.nii.gz", "ct_seg.json", "ct_seg.dcm", "ct_sr.dcm")
+    touch(tmp_path, "ct.nii.gz", *ours, "of_others_seg.nii.gz", "out/x.nii.gz")
     assert ids(tmp_path, output=tmp_path / "out") == ["ct", "of_others_seg"]
 
 
