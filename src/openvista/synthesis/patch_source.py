@@ -5,6 +5,7 @@ several steps, because drawing takes longer than learning from it; which ones is
 that goes on after a break draws what it would have drawn.
 """
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ from openvista.synthesis.maps import read_label_map
 from openvista.synthesis.structure import DrawnStructure
 from openvista.synthesis.synthetic_ct import Drawing, Subject, Variety, draw_ct, draw_whole, random_place
 from openvista.synthesis.warp import Raster
+
+logger = logging.getLogger(__name__)
 
 POOL = 24
 """Patches of each index in a step that take turns."""
@@ -133,7 +136,9 @@ class PatchSource:
         self.seed = seed
         if all(file.held_out for file in self.files):
             raise RecipeError("every label map is held out: leave one to learn from")
-        self.atlas = make_atlas([read_label_map(file.path, file.names) for file in self.files])
+        maps = [read_label_map(file.path, file.names) for file in self.files]
+        logger.info("preparing %d label maps for drawing", len(maps))
+        self.atlas = make_atlas(maps)
         self.class_ids_S = with_mirror_images(classes_of(self.atlas.structures, structures), self.atlas)
         missing = set(structures) - set(self.class_ids_S.tolist())
         if missing:
