@@ -4,20 +4,28 @@ import ctypes
 import os
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 _KEEP_ALL = 2**31 - 1
 
 
-def free_memory(device: torch.device) -> int | None:
+def free_memory(device: "torch.device") -> int | None:
     """Free bytes on a device; on the host what can be had without swapping. ``None`` where nobody can tell."""
     if device.type == "cuda":
+        import torch  # most of what asks has it; reading a session file has not
+
         return int(torch.cuda.mem_get_info(device)[0])
-    if device.type != "cpu":
-        return None
+    return free_host_memory() if device.type == "cpu" else None
+
+
+def free_host_memory() -> int:
+    """Bytes that this process can have without swapping, within the limit of its container."""
     free = int(psutil.virtual_memory().available)
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
     if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():

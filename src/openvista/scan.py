@@ -18,6 +18,19 @@ NiftiGeometry = Mapping[str, NDArray[np.generic]]
 """The fields of a NIfTI header that say where voxels lie, as stored."""
 
 
+@dataclass(frozen=True)
+class ScanWarning:
+    """Something about a scan that makes a wrong result likely.
+
+    Attributes:
+        code: stable short name, for example ``"values-8-bit"``.
+        message: one line: what is odd, with the value, and what to do.
+    """
+
+    code: str
+    message: str
+
+
 @dataclass(frozen=True, eq=False)
 class Scan:
     """A CT on its own grid, in the voxel order of its file.
@@ -29,6 +42,7 @@ class Scan:
         source: the file or folder it was read from.
         geometry: how a NIfTI source itself says where the voxels lie; results repeat it bit for bit.
         dicom: the slices of a DICOM source; results in DICOM lie on them.
+        warnings: what its file left unclear; :func:`openvista.io.check_scan` adds what looks odd about the scan.
     """
 
     voxels: NDArray[np.generic]
@@ -37,6 +51,7 @@ class Scan:
     source: Path | None = None
     geometry: NiftiGeometry | None = field(default=None, repr=False)
     dicom: DicomSlices | None = field(default=None, repr=False)
+    warnings: tuple[ScanWarning, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.grid.shape:

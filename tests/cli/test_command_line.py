@@ -139,6 +139,13 @@ def test_default_output_is_the_current_folder(small_ct, tmp_path):
         (["CT", "--mode", "cubic"], ["cubic", "smooth"]),
         (["CT", "--overlap", "1.5"], ["1.5"]),
         (["CT", "-o", "OUT/missing/x.nii.gz"], ["missing"]),
+        (["CT", "-o", "OUT/seg.png"], ["seg.png", ".nii.gz"]),
+        (["CT", "-o", "/dev/full"], ["/dev/full", "no file and no folder"]),
+        (["CT", "-o", "s3://bucket/x.nii.gz"], ["s3://bucket/x.nii.gz"]),
+        (["CT", "-o", "OUT/" + "x" * 300 + ".nii.gz"], ["xxx", "name too long"]),
+        (["s3://bucket/ct.nii.gz"], ["s3://bucket/ct.nii.gz", "download"]),
+        (["x" * 5000 + ".nii.gz"], ["xxx", "name too long"]),
+        (["CT", "-m", "x" * 5000], ["xxx"]),
         (["CT", "-o", "OUT/x.txt.gz"], ["x.txt.gz", ".nii.gz"]),
         (["CT", "-o", "CT"], ["scan itself"]),
         (["CT", "-o", "OUT", "--format", "dicom-seg"], ["small.nii.gz", "dicom-seg", "DICOM"]),
@@ -200,6 +207,21 @@ def test_strict_refuses_what_otherwise_warns(tmp_path):
     assert "8-bit" in warned.stderr
 
 
+def test_strict_refuses_and_quiet_says_what_the_header_leaves_unclear(small_ct, tmp_path):
+    image = nib.load(small_ct)
+    header = nib.Nifti1Header()
+    header.set_data_shape(image.shape)
+    header.set_zooms(image.header.get_zooms())
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, header), tmp_path / "ct.nii.gz")
+    refused = openvista("segment", tmp_path / "ct.nii.gz", "-o", tmp_path / "r.nii.gz", "--strict", "-q")
+    assert refused.returncode == 2
+    assert "left and right are a guess" in refused.stderr.splitlines()[-1]
+    assert not (tmp_path / "r.nii.gz").exists()
+    warned = openvista("segment", tmp_path / "ct.nii.gz", "-o", tmp_path / "r.nii.gz", "-q")
+    assert warned.returncode == 0
+    assert warned.stderr.count("left and right are a guess") == 1
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_an_unwritable_folder(small_ct, tmp_path):
     tmp_path.chmod(0o500)
@@ -214,6 +236,17 @@ def test_a_full_disk_leaves_nothing(small_ct, tmp_path):
     assert done.returncode == 2, done.stderr
     assert "x.nii.gz" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_after_the_label_map_says_what_was_written(small_ct, tmp_path):
+    """The map takes less than the limit of 16 kB, the picture more."""
+    out = tmp_path / "x.nii.gz"
+    limited = f"ulimit -f 16; exec {sys.executable} -m openvista segment {small_ct} -o {out} --table --preview -q"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "x.png: cannot be written" in done.stderr
+    assert f"the label map is written, whole: {out}" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"x.nii.gz", "x.json", "x.csv"}
 
 
 def test_an_interrupt_leaves_nothing(example_ct, tmp_path):

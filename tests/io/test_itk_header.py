@@ -22,7 +22,7 @@ METAIMAGE = {
     "TransformMatrix = 1 0 0 0 1 0 0 0 1": ["TransformMatrix = 1 0 0 0 1 0 0 0", "TransformMatrix = " + "1 " * 900],
     "ElementType = MET_SHORT": ["ElementType = MET_SHORTS", "ElementType = ", "NDims = 3"],
     "ElementDataFile = LOCAL": ["ElementDataFile = %s%s%n 1 9 1", "Nothing = LOCAL"],
-    "ObjectType = Image": ["ObjectType = " + "x" * 300, "Comment = \x01", "Image"],
+    "ObjectType = Image": ["ObjectType = " + "x" * 300, "Comment = \x01", "Image", "Note = " + "x" * 40_000],
 }
 NRRD = {
     "NRRD0004": ["NRRD9999", "", "nrrd"],
@@ -35,6 +35,7 @@ NRRD = {
         "space directions: (1,0,0) (0,2,0) (0,3)",
         "space directions: (1,0,0) (0,2,0) 0,0,3",
     ],
+    "kinds: domain domain domain": ["kinds: domain domain domain" + "1 " * 500, "kinds: domain"],
     "encoding: raw": ["encoding: raw\ndata file: %s 1 9 1", "encoding raw", "sizes: 4 5 6"],
 }
 CASES = [(".mha", *pair) for pair in METAIMAGE.items()] + [(".nrrd", *pair) for pair in NRRD.items()]
@@ -68,6 +69,16 @@ def test_what_is_no_header(tmp_path: Path, suffix: str, content: bytes):
     path.write_bytes(content)
     with pytest.raises(ScanError):
         read_scan(path)
+
+
+def test_what_programs_note_down_does_not_matter(tmp_path: Path):
+    """SimpleITK writes what it knows of a NIfTI or DICOM source, under that source's own names."""
+    path = written(tmp_path / "ct.mha")
+    notes = (
+        b"dim[0] = 3\n0008|0005 = ISO_IR 100\n0040|0275 = " + b"x" * 5000 + b"\nnote = a = b\nnote = twice\nempty = \n"
+    )
+    path.write_bytes(path.read_bytes().replace(b"DimSize", notes + b"DimSize"))
+    assert read_scan(path).grid.spacing == (1, 2, 3)
 
 
 def test_key_values_come_back_as_they_were_written(tmp_path: Path):

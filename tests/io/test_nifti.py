@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from openvista.errors import ScanError
-from openvista.io import read_labels, read_scan
+from openvista.io import check_scan, read_labels, read_scan
 
 ORIENTATIONS = list(itertools.product(itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)))
 
@@ -192,3 +192,26 @@ def test_what_is_no_label_map(tmp_path: Path, value: float, words: str) -> None:
     save(tmp_path / "seg.nii.gz", labels)
     with pytest.raises(ScanError, match=words):
         read_labels(tmp_path / "seg.nii.gz")
+
+
+UNCLEAR = {
+    "header-orientation": {"sform_code": 0, "qform_code": 0},
+    "header-orientations-differ": {"qform_code": 1, "qoffset_x": 191},
+    "header-spacing": {"sform_code": 0, "qform_code": 1, "pixdim": [1, 2, 0, 3, 1, 1, 1, 1]},
+    "header-unit": {"xyzt_units": 3},
+}
+
+
+@pytest.mark.parametrize("code", UNCLEAR)
+def test_what_a_header_leaves_unclear_is_part_of_the_scan(tmp_path: Path, code: str) -> None:
+    """So that it can be refused, and not only read in a log."""
+    save(tmp_path / "ct.nii.gz", ct())
+    content = bytearray(gzip.decompress((tmp_path / "ct.nii.gz").read_bytes()))
+    header = nib.Nifti1Header(bytes(content[:348]), check=False)
+    for name, value in UNCLEAR[code].items():
+        header[name] = value
+    content[:348] = header.binaryblock
+    (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(bytes(content)))
+    scan = read_scan(tmp_path / "ct.nii.gz")
+    assert code in [warning.code for warning in scan.warnings]
+    assert set(scan.warnings) <= set(check_scan(scan))

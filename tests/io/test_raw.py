@@ -34,7 +34,7 @@ def test_integers_keep_their_values_and_are_int16_where_they_fit(dtype, data):
     if dtype == np.uint16:
         high = 60000  # above lie wrapped values
     values = np.array(data.draw(st.lists(st.integers(low, high), min_size=1, max_size=4)), dtype)
-    hu = to_hu(PATH, raw(values))
+    hu, _ = to_hu(PATH, raw(values))
     fits = values.min() >= -32768 and values.max() <= 32767
     assert hu.dtype == (np.int16 if fits else np.float32)
     assert hu.ravel().tolist() == values.tolist()
@@ -44,13 +44,13 @@ def test_integers_keep_their_values_and_are_int16_where_they_fit(dtype, data):
 def test_wrapped_values_go_down_to_minus_4096_and_are_scaled_after(lowest, wrapped):
     stored = np.array([lowest, 65535, 7], np.uint16)
     expected = [lowest - 65536, -1, 7] if wrapped else [lowest, 65535, 7]
-    assert to_hu(PATH, raw(stored)).ravel().tolist() == expected
-    assert to_hu(PATH, raw(stored, 2.0, 5.0)).ravel().tolist() == [2 * value + 5 for value in expected]
+    assert to_hu(PATH, raw(stored))[0].ravel().tolist() == expected
+    assert to_hu(PATH, raw(stored, 2.0, 5.0))[0].ravel().tolist() == [2 * value + 5 for value in expected]
 
 
 def test_scaling_leaves_the_stored_values_alone():
     stored = raw(np.array([0.0, 1.0, 2.0], np.float32), 2.0, -1000.0)
-    assert to_hu(PATH, stored).ravel().tolist() == [-1000, -998, -996]
+    assert to_hu(PATH, stored)[0].ravel().tolist() == [-1000, -998, -996]
     assert stored.values.ravel().tolist() == [0, 1, 2]
 
 

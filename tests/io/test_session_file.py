@@ -1,7 +1,11 @@
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
-from openvista.errors import OutputError, SessionError
+from openvista.cvpr.npz import read_arrays
+from openvista.errors import InputError, OutputError, SessionError
 from openvista.io.scratch import scratch_array
 from openvista.io.session_file import SessionContents, read_log, read_session, write_log, write_session
 
@@ -34,6 +38,40 @@ def test_damaged_files_are_one_line(tmp_path, damage):
     with pytest.raises(SessionError, match=r"a\.ovsession") as caught:
         read_session(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("header", ["{'descr': '<f8', 'shape': (3,", "{b'x': 1, 'y': 2}", "(" * 300, "{'descr': '<f8'"])
+def test_an_array_whose_header_is_no_literal(tmp_path, header):
+    """NumPy reads an old header as Python's own text; its tokenizer has errors of its own."""
+    path = tmp_path / "a.ovsession"
+    text = header.encode().ljust(117) + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest.json", "{}")
+        archive.writestr("arrays/a.npy", b"\x93NUMPY\x01\x00\x76\x00" + text + bytes(96))
+    with pytest.raises(SessionError, match=r"a\.ovsession"):
+        read_session(path)
+
+
+def test_an_array_that_claims_more_than_it_holds(tmp_path):
+    path = tmp_path / "a.ovsession"
+    content = io.BytesIO()
+    np.save(content, np.zeros(3))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest.json", "{}")
+        archive.writestr("arrays/a.npy", content.getvalue().replace(b"(3,), }         ", b"(3000000000,), }"))
+    with pytest.raises(SessionError, match="claims 24000000000 bytes and holds 24"):
+        read_session(path)
+
+
+@pytest.mark.parametrize("read", [read_session, lambda path: read_arrays(path, {"arrays/a"})])
+def test_a_bomb_is_refused_before_it_unpacks(tmp_path, monkeypatch, read):
+    monkeypatch.setattr("openvista.io.npy.free_host_memory", lambda: 1 << 20)
+    path = tmp_path / "a.ovsession"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", "{}")
+        archive.writestr("arrays/a.npy", bytes(2 << 20))
+    with pytest.raises(InputError, match="unpacks to"):
+        read(path)
 
 
 def test_a_folder_that_is_not_there(tmp_path):

@@ -17,9 +17,13 @@ STAGES = {"prepare": "preparing", "encode": "encoding", "label": "labelling", "c
 
 
 def set_up_logging(verbose: int, quiet: bool) -> None:
-    """Messages of the library go to standard error: warnings, with -v decisions, with -vv details."""
+    """Messages of the library go to standard error: warnings, with -v decisions, with -vv details.
+
+    What makes a wrong result likely is said even when quiet.
+    """
     level = logging.ERROR if quiet else [logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)]
     logging.basicConfig(level=level, format="openvista: %(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("openvista.io").setLevel(min(level, logging.WARNING))
     for noisy in ("nibabel", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     silence_pydicom()

@@ -1,6 +1,7 @@
 """What commands share about files: where results go, reading scans, writing results."""
 
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,14 @@ from openvista.io import (
     write_segmentation,
 )
 from openvista.io.atomic import make_folder, write_text
-from openvista.io.paths import DICOM_FORMATS, find_image, image_suffix, known_format, output_format
+from openvista.io.paths import (
+    DICOM_FORMATS,
+    as_address,
+    find_image,
+    image_suffix,
+    known_format,
+    output_format,
+)
 from openvista.report.preview import write_preview
 from openvista.report.table import rich_table, statistics_csv, statistics_json, table_csv
 from openvista.scan import Scan, Segmentation
@@ -89,8 +97,8 @@ def result_files(
             raise OutputError(f"{output}: a file per structure needs a folder; give one")
         found = [_one_file(output, asked)]
     else:
-        if output is not None and output.exists() and not output.is_dir():
-            raise OutputError(f"{output}: is a file; several scans need a folder")
+        if output is not None:
+            _refuse_no_folder(output, len(images))
         make_folder(folder := output or Path())
         found = [_in_folder(folder, name, asked or ["nii.gz"], per_class) for name in distinct_names(images)]
     for image, files in zip(images, found, strict=True):
@@ -146,6 +154,21 @@ def _in_folder(folder: Path, name: str, formats: list[str], per_class: bool) -> 
     return ResultFiles(stem, by_format, apart)
 
 
+def _refuse_no_folder(output: Path, scans: int) -> None:
+    """Make no folder where a file was meant, or an address."""
+    if (address := as_address(output)) is not None:
+        raise OutputError(f"{address}: is an address; results are written to files: give a path")
+    endings = ", ".join(_FILE_ENDINGS)
+    if output.exists() and not output.is_dir():
+        kind = "a file" if output.is_file() else "no file and no folder"
+        remedy = "several scans need a folder" if scans > 1 else f"a result is written as {endings}"
+        raise OutputError(f"{output}: is {kind}; {remedy}")
+    if scans == 1 and re.fullmatch(r"\.[A-Za-z]\w{1,4}", output.suffix) and not output.exists():
+        raise OutputError(
+            f"{output}: a result is written as {endings}; use one of these endings, or make the folder first"
+        )
+
+
 def check_folder(folder: Path) -> None:
     """Make sure that what is to be a folder is not a file.
 
@@ -191,7 +214,8 @@ def read_checked(path: Path, strict: bool, series: str | None = None, fill_gaps:
     if warnings and strict:
         raise ScanError(f"{path}: {'; '.join(warning.message for warning in warnings)}")
     for warning in warnings:
-        say("warning", f"{path}: {warning.message}")
+        if warning not in scan.warnings:  # those were logged when it was read
+            say("warning", f"{path}: {warning.message}")
     return scan
 
 
@@ -224,17 +248,24 @@ def write_result(
                 raise
             raise OutputError(f"{error}; written before: {', '.join(map(str, written))}") from error
         written += [path] * (path not in written)
+    try:
+        _write_beside(result, files.stem, table, statistics, preview, quiet)
+    except OutputError as error:
+        raise OutputError(f"{error}; written before, whole: {', '.join(map(str, written))}") from error
+    if not quiet:
+        for path in written:
+            print(path)
+
+
+def _write_beside(result: Segmentation, stem: Path, table: bool, statistics: bool, preview: bool, quiet: bool) -> None:
     if table:
         table_rows = result.table()
-        write_text(files.stem.with_name(f"{files.stem.name}.csv"), table_csv(table_rows))
+        write_text(stem.with_name(f"{stem.name}.csv"), table_csv(table_rows))
         if not quiet:
             Console().print(rich_table(table_rows, title=result.scan.name if result.scan else None))
     if statistics:
         rows = result.statistics()
-        write_text(files.stem.with_name(f"{files.stem.name}_statistics.json"), statistics_json(rows, result.provenance))
-        write_text(files.stem.with_name(f"{files.stem.name}_statistics.csv"), statistics_csv(rows))
+        write_text(stem.with_name(f"{stem.name}_statistics.json"), statistics_json(rows, result.provenance))
+        write_text(stem.with_name(f"{stem.name}_statistics.csv"), statistics_csv(rows))
     if preview:
-        write_preview(result, files.stem.with_name(f"{files.stem.name}.png"))
-    if not quiet:
-        for path in written:
-            print(path)
+        write_preview(result, stem.with_name(f"{stem.name}.png"))

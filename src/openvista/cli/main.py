@@ -1,5 +1,6 @@
 """Entry point: the commands, and how every error of ours becomes one line and an exit code."""
 
+import errno
 import logging
 import signal
 import sys
@@ -119,6 +120,11 @@ def main() -> None:
     except OpenVistaError as error:
         print(f"openvista: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"openvista: error: {str(error.filename)[:80]}...: {error.strerror}; check the path", file=sys.stderr)
+        sys.exit(2)
     except Interrupted:
         print("openvista: stopped; nothing half-written was left behind", file=sys.stderr)
         sys.exit(130)

@@ -2,22 +2,18 @@
 
 import pickle
 import zipfile
-import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.lib import format as npy
 
 from openvista.errors import ScanError, first_line
+from openvista.io.npy import DAMAGE, read_header, refuse_bomb
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
-_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, OSError, EOFError),
-    *(ValueError, KeyError, IndexError, TypeError, AttributeError, NotImplementedError),
-)
+_DAMAGE = (*DAMAGE, pickle.UnpicklingError, IndexError, TypeError, AttributeError, MemoryError, OverflowError)
 
 
 def read_arrays(path: Path, keys: Collection[str]) -> Arrays:
@@ -29,6 +25,7 @@ def read_arrays(path: Path, keys: Collection[str]) -> Arrays:
     arrays: Arrays = {}
     try:
         with zipfile.ZipFile(path) as archive:
+            refuse_bomb(archive)
             for member in archive.namelist():
                 key = member.removesuffix(".npy")
                 if key in keys:
@@ -41,8 +38,6 @@ def read_arrays(path: Path, keys: Collection[str]) -> Arrays:
 
 
 def _read_array(stream: IO[bytes]) -> np.ndarray[Any, Any]:
-    version = npy.read_magic(stream)
-    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = read_header(stream)
     if dtype.hasobject:
         return np.asarray(_PlainValues(stream).load())

@@ -1,7 +1,7 @@
 """Image files in and out: the only place that opens them. Formats are loaded when first needed."""
 
 from openvista.io.atomic import replacing
-from openvista.io.checks import ScanWarning, check_scan
+from openvista.io.checks import check_scan
 from openvista.io.paths import result_path, scan_name
 from openvista.io.per_class import write_per_class
 from openvista.io.read import read_labels, read_scan, read_segmentation
@@ -13,6 +13,7 @@ from openvista.io.write import (
     write_scan,
     write_segmentation,
 )
+from openvista.scan import ScanWarning
 
 __all__ = [
     "DicomOptions",

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from openvista.errors import OutputError
 
-_REMEDIES = {
-    errno.ENOSPC: "free some space or write elsewhere",
-    errno.EDQUOT: "free some space or write elsewhere",
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a disk, or of somebody's part of it, that is full."""
+_REMEDIES = dict.fromkeys(FULL_DISK, "free some space or write elsewhere") | {
     errno.EFBIG: "write to a file system that takes larger files",
+    errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOENT: "create the folder first",
     errno.ENOTDIR: "its folder is a file",
     errno.EACCES: "write to a folder that you may change",

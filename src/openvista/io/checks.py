@@ -1,10 +1,8 @@
 """Does a scan look like a CT? Warnings that help before a network answers nonsense."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from openvista.scan import Scan
+from openvista.scan import Scan, ScanWarning
 
 _SPACING_MM = (0.05, 20.0)  # from micro-CT detectors to the thickest slices
 _EXTENT_MM = (20.0, 2500.0)  # a finger tip; taller than any patient
@@ -15,25 +13,12 @@ _HU_LIMITS = (-4096, 32767)  # 12 bits below zero; metal in extended-range CT st
 _SAMPLE_VOXELS = 2_000_000
 
 
-@dataclass(frozen=True)
-class ScanWarning:
-    """Something about a scan that makes a wrong result likely.
-
-    Attributes:
-        code: stable short name, for example ``"values-8-bit"``.
-        message: one line: what is odd, with the value, and what to do.
-    """
-
-    code: str
-    message: str
-
-
 def check_scan(scan: Scan) -> list[ScanWarning]:
-    """Everything about a scan that does not look like a CT; empty when all is well.
+    """What its file left unclear, and everything about a scan that does not look like a CT; empty when all is well.
 
     The caller prints the messages or, when strict, raises ``ScanError`` with them.
     """
-    return _check_values(scan) + _check_spacing(scan) + _check_size(scan)
+    return [*scan.warnings, *_check_values(scan), *_check_spacing(scan), *_check_size(scan)]
 
 
 def _check_values(scan: Scan) -> list[ScanWarning]:

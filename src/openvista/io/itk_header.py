@@ -15,7 +15,7 @@ from openvista.errors import ScanError
 _MOST_HEADER = 1 << 20  # a label map with names for 132 classes has 50 kB
 _MOST_AXES = 7
 _LONGEST_TEXT = 250  # MetaIO keeps comments and names in 255 characters
-_LONGEST_VALUE = 4000
+_LONGEST_VALUE = 30_000  # and other values in 32768 bytes
 _METAIMAGE_TYPES = re.compile(
     r"MET_((U?(CHAR|SHORT|INT|LONG|LONG_LONG)|FLOAT|DOUBLE)(_ARRAY)?|(ASCII_)?CHAR|NONE|OTHER)"
 )
@@ -32,8 +32,15 @@ _METAIMAGE_VECTORS = {
 }
 """Fields with as many numbers as there are axes, to this power."""
 _METAIMAGE_COUNTS = ("HeaderSize", "CompressedDataSize", "ElementNumberOfChannels", "ElementNBits")
+_METAIMAGE_TEXTS = (
+    *("ObjectType", "ObjectSubType", "TransformType", "Name", "Comment", "AnatomicalOrientation", "Modality"),
+    *("AcquisitionDate", "DistanceUnits", "ElementType", "ElementDataFile"),
+)
+_METAIMAGE_KNOWN = {"NDims", "DimSize", *_METAIMAGE_VECTORS, *_METAIMAGE_COUNTS, *_METAIMAGE_TEXTS}
+"""Others are whatever programs note down, such as all of a DICOM header."""
 _NRRD_ALIASES = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}
 _NRRD_NUMBERS = ("spacings", "thicknesses", "axis mins", "axis maxs")
+_NRRD_WORDS = ("kinds", "centerings", "centers")
 _NRRD_VECTOR = re.compile(r"\(([^()]*)\)|none")
 
 Fields = dict[str, str]
@@ -88,12 +95,13 @@ def _metaimage_fields(path: Path) -> Fields:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals and not name:
             continue
-        if not equals or not re.fullmatch(r"[A-Za-z][\w ]{0,79}", name) or name in fields:
+        ours = name in _METAIMAGE_KNOWN
+        if not equals or not name.isprintable() or len(name) > _LONGEST_TEXT or (ours and name in fields):
             raise ScanError(
                 f"{path}: not a readable MetaImage file: {text[:60]!r} is no line 'Name = value' of its own"
             )
-        longest = _LONGEST_VALUE if name == "DimSize" or name in _METAIMAGE_VECTORS else _LONGEST_TEXT
-        if len(value) > longest or any(ord(letter) < 32 and letter != "\t" for letter in value):
+        longest = _LONGEST_TEXT if name in _METAIMAGE_TEXTS else _LONGEST_VALUE
+        if len(value) > longest or (ours and any(ord(letter) < 32 and letter != "\t" for letter in value)):
             raise _broken(path, name, value, f"at most {longest} letters")
         fields[name] = value
         if name == "ElementDataFile":
@@ -118,6 +126,8 @@ def _check_nrrd(path: Path) -> None:
         name = _NRRD_ALIASES.get(name.lower(), name.lower())
         if not colon or name in fields:
             raise ScanError(f"{path}: not a readable NRRD file: {line[:60]!r} is no line 'field: value' of its own")
+        if len(value) > _LONGEST_VALUE:
+            raise _broken(path, name, value, f"at most {_LONGEST_VALUE} letters")
         fields[name] = value
         if (name, value[:4]) == ("data file", "LIST"):  # file names follow, to the end
             break
@@ -128,6 +138,9 @@ def _check_nrrd(path: Path) -> None:
     for name in _NRRD_NUMBERS:
         if name in fields:
             _check_numbers(path, name, fields[name], axes, may_be_nan=True)
+    for name in _NRRD_WORDS:
+        if name in fields and len(fields[name].split()) != axes:
+            raise _broken(path, name, fields[name], f"{axes} words")
     _check_vectors(path, fields, axes)
     for name in ("line skip", "byte skip"):
         if name in fields:

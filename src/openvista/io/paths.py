@@ -53,6 +53,8 @@ def result_path(output: str | Path, name: str, format: str | None = None) -> Pat
         OutputError: there is no such format, or the file's ending is that of no format, or of another one.
     """
     output = Path(output)
+    if address := as_address(output):
+        raise OutputError(f"{address}: is an address; results are written to files: give a path")
     if output.is_dir():
         return output / f"{name}{FORMATS[known_format(format or 'nii.gz')]}"
     output_format(output, format)
@@ -97,6 +99,12 @@ def distinct_file_names(names: Mapping[int, str]) -> dict[int, str]:
     return {key: name if folded.count(name.casefold()) == 1 else f"{name}_{key}" for key, name in plain.items()}
 
 
+def as_address(path: Path) -> str | None:
+    """What a user wrote, where it was an address such as ``s3://bucket/ct.nii.gz``: paths lose one of its slashes."""
+    found = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)(.*)", path.as_posix())
+    return f"{found[1]}://{found[2]}" if found else None
+
+
 def find_image(path: str | Path) -> Path:
     """The image that a user's path means: the file itself, the only image in a folder, or the folder of a DICOM series.
 
@@ -104,7 +112,14 @@ def find_image(path: str | Path) -> Path:
         ScanError: nothing is there, it is no image format we read, or a folder holds none or several images.
     """
     path = Path(path)
-    if not path.exists():
+    if address := as_address(path):
+        raise ScanError(f"{address}: is an address; only files are read: download it first")
+    try:
+        there = path.exists()
+    except (OSError, ValueError) as error:  # a name longer than the system knows
+        reason = getattr(error, "strerror", None) or error
+        raise ScanError(f"{str(path)[:80]}...: cannot be looked for: {reason}; check the path") from None
+    if not there:
         raise ScanError(f"{path}: there is no such file or folder; check the path")
     if path.is_dir():
         return _image_in(path)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from openvista.errors import GridError, ScanError
 from openvista.geometry.grid import Grid
-from openvista.scan import NiftiGeometry
+from openvista.scan import NiftiGeometry, ScanWarning
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class RawImage:
         slope: what a stored value is multiplied with, ...
         intercept: ... and what is added then.
         geometry: how a NIfTI header says where the voxels lie; ``None`` for other formats.
+        warnings: what the header leaves unclear.
     """
 
     values: NDArray[Any]
@@ -43,6 +44,7 @@ class RawImage:
     slope: float = 1.0
     intercept: float = 0.0
     geometry: NiftiGeometry | None = None
+    warnings: tuple[ScanWarning, ...] = ()
 
 
 def check_header(
@@ -118,25 +120,29 @@ def make_grid(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -
         raise ScanError(f"{path}: {error}") from error
 
 
-def to_hu(path: Path, raw: RawImage) -> NDArray[Any]:
+def to_hu(path: Path, raw: RawImage) -> tuple[NDArray[Any], tuple[ScanWarning, ...]]:
     """Stored values to HU: int16 where the file holds unscaled integers that fit, float32 otherwise.
+
+    Returns:
+        The HU, and what header and values leave unclear.
 
     Raises:
         ScanError: NaN or infinite values.
     """
-    values = raw.values
+    values, warnings = raw.values, raw.warnings
     scaled = (raw.slope, raw.intercept) != (1.0, 0.0)
     if values.dtype == np.uint16:
-        values = _undo_wrap(path, values)
+        values, wrapped = _undo_wrap(values)
+        warnings += wrapped
     if not scaled and values.dtype.kind in "iu" and _fits_int16(values):
-        return values.astype(np.int16, copy=False)
+        return values.astype(np.int16, copy=False), warnings
     with np.errstate(over="ignore", invalid="ignore"):
         hu = values.astype(np.float32)
         if scaled:
             hu *= np.float32(raw.slope)
             hu += np.float32(raw.intercept)
     check_finite(path, hu)
-    return hu
+    return hu, warnings
 
 
 def to_labels(path: Path, raw: RawImage) -> NDArray[np.unsignedinteger]:
@@ -177,15 +183,15 @@ def _fits_int16(values: NDArray[Any]) -> bool:
     return bool(values.min() >= _INT16.min and values.max() <= _INT16.max)
 
 
-def _undo_wrap(path: Path, values: NDArray[Any]) -> NDArray[Any]:
+def _undo_wrap(values: NDArray[Any]) -> tuple[NDArray[Any], tuple[ScanWarning, ...]]:
     """HU below zero that were stored as uint16 come back as 65536 + HU; give them their sign again."""
     if values.max() <= _INT16.max:
-        return values
+        return values, ()
     high = values[values > _INT16.max]
     if high.min() < 65536 + _LOWEST_HU:
-        return values
-    logger.warning("%s: uint16 values above %d are negative HU that wrapped; read as int16", path, high.min() - 1)
-    return values.view(np.int16)
+        return values, ()
+    message = f"uint16 values above {high.min() - 1} are negative HU that wrapped; read as int16"
+    return values.view(np.int16), (ScanWarning("values-wrapped", message),)
 
 
 def _kind_of(dtype: np.dtype[Any]) -> str:

@@ -13,7 +13,7 @@ from openvista.geometry.grid import Grid
 from openvista.io.label_table import LabelTable
 from openvista.io.paths import NIFTI_SUFFIXES, find_image, image_suffix, scan_name, sidecar_path
 from openvista.io.raw import MAX_VOXELS, RawImage, make_grid, to_hu, to_labels
-from openvista.scan import Scan, Segmentation
+from openvista.scan import Scan, ScanWarning, Segmentation
 from openvista.structures import present_ids
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,9 @@ def read_scan(
         return read_dicom(file, series=series, fill_gaps=fill_gaps, max_voxels=max_voxels)
     raw = _read_raw(file, max_voxels, apart)
     grid = make_grid(file, raw.values.shape, raw.affine)
-    return Scan(to_hu(file, raw), grid, scan_name(file), file, raw.geometry)
+    voxels, warnings = to_hu(file, raw)
+    _log(file, warnings)
+    return Scan(voxels, grid, scan_name(file), file, raw.geometry, warnings=warnings)
 
 
 def read_labels(
@@ -79,6 +81,7 @@ def read_labels(
         found = _read_dicom_labels(file, scan_grid, max_voxels)
         return found.labels, found.grid
     raw = _read_raw(file, max_voxels, apart)
+    _log(file, raw.warnings)
     return to_labels(file, raw), make_grid(file, raw.values.shape, raw.affine)
 
 
@@ -123,6 +126,11 @@ def _read_raw(file: Path, max_voxels: int, apart: bool) -> RawImage:
     from openvista.io.itk import read_itk
 
     return read_itk(file, max_voxels)
+
+
+def _log(file: Path, warnings: tuple[ScanWarning, ...]) -> None:
+    for warning in warnings:
+        logger.warning("%s: %s", file, warning.message)
 
 
 def _read_table(file: Path) -> LabelTable | None:

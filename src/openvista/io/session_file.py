@@ -6,7 +6,6 @@ A session file is a zip archive of ``manifest.json`` and arrays in NumPy's own f
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from openvista.errors import SessionError
 from openvista.io.atomic import replacing, write_text
+from openvista.io.npy import DAMAGE, read_array, refuse_bomb
 
 SESSION_SUFFIX = ".ovsession"
 _MANIFEST = "manifest.json"
@@ -65,12 +65,13 @@ def read_session(path: str | Path) -> SessionContents:
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            refuse_bomb(archive)
             manifest = json.loads(archive.read(_MANIFEST))
             names = [name for name in archive.namelist() if name.startswith("arrays/")]
-            arrays = {name[len("arrays/") : -len(".npy")]: _array(archive.read(name)) for name in names}
+            arrays = {name[len("arrays/") : -len(".npy")]: read_array(archive.read(name)) for name in names}
     except FileNotFoundError:
         raise SessionError(f"{path}: there is no such session file; check the path") from None
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except DAMAGE as error:
         raise SessionError(f"{path}: not a session file, or damaged ({error}); save the session again") from None
     if not isinstance(manifest, dict):
         raise SessionError(
@@ -110,8 +111,3 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
     if not isinstance(events, list) or not all(isinstance(event, dict) and "action" in event for event in events):
         raise SessionError(f"{path}: not a log: it needs a list 'events' of objects with an 'action'")
     return events
-
-
-def _array(content: bytes) -> NDArray[Any]:
-    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    return array

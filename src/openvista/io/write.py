@@ -141,6 +141,10 @@ def check_output(path: str | Path, source: Path | None = None, format: str | Non
     """
     path = result_path(path, "scan", format)
     format = output_format(path, format)
+    try:
+        path.exists()
+    except OSError as error:  # a name longer than the system knows
+        raise output_error(path.with_name(f"{path.name[:80]}..."), error) from None
     if source is not None and source.exists() and path.exists() and path.samefile(source):
         raise OutputError(f"{path}: is the scan itself; choose another output name")
     if not path.parent.is_dir():

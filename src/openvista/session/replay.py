@@ -55,7 +55,7 @@ def replay(session: Session, events: Sequence[Mapping[str, Any]], progress: Repo
             raise SessionError(f"event {number} of the log: no action {action!r}; there is {', '.join(_ACTIONS)}")
         try:
             answer = _ACTIONS[action](session, content, progress)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SessionError(f"event {number} of the log, {action!r}: missing or wrong argument ({error})") from None
         if isinstance(answer, Answer):
             answers.append(answer)

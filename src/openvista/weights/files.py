@@ -134,12 +134,16 @@ def _read_pickle(path: Path) -> Any:
 
 def _refuse_scripts(path: Path) -> None:
     """TorchScript (and TensorRT inside it) is a zip with code in it."""
-    with zipfile.ZipFile(path) as archive:
-        if any("/code/" in f"/{name}" or name.endswith("constants.pkl") for name in archive.namelist()):
-            raise WeightsError(
-                f"{path} is a TorchScript or TensorRT file, a compiled program and not weights: "
-                "use the model.pt or model.safetensors it was made from"
-            )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise WeightsError(f"{path} is corrupt or cut off ({first_line(error)}): get it again") from None
+    if any("/code/" in f"/{name}" or name.endswith("constants.pkl") for name in names):
+        raise WeightsError(
+            f"{path} is a TorchScript or TensorRT file, a compiled program and not weights: "
+            "use the model.pt or model.safetensors it was made from"
+        )
 
 
 def _refuse_text(path: Path) -> None:

@@ -23,13 +23,15 @@ UNREADABLE = (
     EOFError,
     InvalidDicomError,
     LookupError,
+    MemoryError,
     RuntimeError,
     TypeError,
     ValueError,
     struct.error,
     zlib.error,
 )
-"""What pydicom raises on damaged files: it has no error of its own for most damage."""
+"""What pydicom and its decoders raise on damaged files: they have no error of their own for most damage."""
+
 
 _TAGS = [
     "SOPClassUID",
