@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import nibabel as nib
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from openvista.cli.main import app
@@ -71,6 +74,31 @@ def test_from_data_list_to_segmentation(folder, tmp_path):
     assert segmented.returncode == 0, segmented.stderr
     assert nib.load(tmp_path / "out.nii.gz").shape == nib.load(scan).shape
     assert json.loads((tmp_path / "out.json").read_text())["labels"] == {"137": "mandible"}
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_model(folder, tmp_path):
+    """Killed once its first checkpoint is there; the weights are those of a run that nobody stopped."""
+    listed = write_list(folder, tmp_path / "list.json")
+    keys = ["save_every=1", "validate_every=100"]
+    options = ["--map", "mandible=mandible", "--patch", "32,32,32", "--steps", "4", "--shots", "1", "-q"]
+    options += ["--fold", "none"]
+    options += [part for key in keys for part in ("--set", key)]
+    command = ["finetune", listed, *options, "-o"]
+    assert openvista(*command, tmp_path / "whole").returncode == 0
+    killed = subprocess.Popen([sys.executable, "-m", "openvista", *map(str, command), tmp_path / "killed"])
+    while not (tmp_path / "killed" / "last.pt").exists():
+        assert killed.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    refused = openvista(*command, tmp_path / "killed")
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    resumed = openvista(*command, tmp_path / "killed", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    whole, gone_on = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "killed"))
+    assert whole.keys() == gone_on.keys()
+    assert all(torch.equal(whole[key], gone_on[key]) for key in whole)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,9 @@ def finetune(
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Random weights, for comparison.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of scans and of training.")] = 0,
     settings: Settings = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the run folder, exactly; its own plan holds.")
+    ] = False,
     output: Annotated[Path | None, output_option("Run folder. Default: [cyan]runs/<model>-finetuned[/cyan].")] = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -98,6 +101,8 @@ def finetune(
       openvista finetune mice.json --map "1=liver" --spacing keep --patch 96,96,64 -o runs/mice
 
       openvista finetune data.json --map "1=liver" --plan-from nnUNet_preprocessed/Dataset003_Liver -o runs/liver
+
+      openvista finetune data.json --map "spleen=spleen" -o runs/spleen --resume
 
       torchrun --nproc-per-node 2 -m openvista finetune data.json --map "spleen=spleen" -o runs/spleen
 
@@ -130,10 +135,10 @@ def finetune(
         settings=chosen,
     )
     folder = output or Path("runs") / f"{Path(model).resolve().name}-finetuned"
-    _run(request, folder, keep_classes, verbose, quiet)
+    _run(request, folder, keep_classes, resume, verbose, quiet)
 
 
-def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: int, quiet: bool) -> None:
+def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, resume: bool, verbose: int, quiet: bool) -> None:
     """The first process plans; all train; the first one exports. What torchrun starts anew goes on."""
     from openvista.cli.training import train_with_bar
     from openvista.distributed import joined_ranks
@@ -147,10 +152,10 @@ def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, verbose: 
         plan = None
         if ranks.is_first:
             with counting_bar("checking cases", quiet) as begin:
-                plan = plan_finetune(request, folder, begin, ranks)
+                plan = plan_finetune(request, folder, begin, ranks, resume)
         ranks.barrier()
         retain_heap()
-        network = train_with_bar(plan.recipe if plan else planned_recipe(folder), folder, ranks, quiet)
+        network = train_with_bar(plan.recipe if plan else planned_recipe(folder), folder, ranks, quiet, resume)
         if plan is not None:
             _report(export_finetuned(network, plan, folder, keep_classes), plan, quiet)
 

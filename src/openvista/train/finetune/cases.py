@@ -15,6 +15,8 @@ from openvista.errors import DataListError
 from openvista.io import read_labels, write_segmentation
 from openvista.scan import Segmentation
 
+LABELS_FOLDER = "labels"
+"""In a run folder: label maps whose values were merged."""
 HELD_OUT_SHARE = 0.2
 """Of the cases of a list without folds: one fold of five, as in ``openvista datalist make``."""
 
@@ -121,10 +123,10 @@ def merge_labels(listed: DataList, classes: Mapping[int, int], folder: Path) -> 
     if len(kept) == len(classes):
         return listed
     groups = {value: [one for one in classes if classes[one] == class_id] for value, class_id in kept.items()}
-    (folder / "labels").mkdir(parents=True, exist_ok=True)
+    (folder / LABELS_FOLDER).mkdir(parents=True, exist_ok=True)
     names = {value: listed.label_names[value] for value in groups if value in listed.label_names}
     training = tuple(
-        _merged(case, groups, names, folder / "labels" / f"{number:04d}.nii.gz")
+        _merged(case, groups, names, folder / LABELS_FOLDER / f"{number:04d}.nii.gz")
         for number, case in enumerate(listed.training)
     )
     return replace(listed, training=training, label_names=names)

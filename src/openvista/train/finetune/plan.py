@@ -20,7 +20,7 @@ from openvista.io.atomic import make_folder, write_text
 from openvista.network import Vista3D, build
 from openvista.train.data import warn_of_own_transforms
 from openvista.train.export import export_model, portable
-from openvista.train.finetune.cases import Shots, SkippedCase, choose_shots, merge_labels
+from openvista.train.finetune.cases import LABELS_FOLDER, Shots, SkippedCase, choose_shots, merge_labels
 from openvista.train.finetune.classes import embedding_sources
 from openvista.train.finetune.recipe import (
     HELD_OUT,
@@ -32,7 +32,7 @@ from openvista.train.finetune.recipe import (
 )
 from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import make_recipe
-from openvista.train.run_folder import is_restart, note_launch
+from openvista.train.run_folder import LAUNCH, is_restart, note_launch
 from openvista.weights import ModelCard, ModelFolder, find_model, write_card
 from openvista.weights.card import CARD_FILE, as_name
 
@@ -65,26 +65,28 @@ def plan_finetune(
     folder: Path,
     begin: Callable[[int], Callable[[], None]] = lambda _: lambda: None,
     ranks: Ranks | None = None,
+    resume: bool = False,
 ) -> FinetunePlan:
     """Plan a fine-tune and write its data list and recipe into the run folder, which is made.
 
-    A process that torchrun has started anew takes the plan it made before.
+    A process that torchrun has started anew takes the plan that the folder holds, and so does whoever resumes.
 
     Args:
         request: what to do.
         folder: of the run; its name becomes the model's.
         begin: called with the number of cases that will be read; what it returns is called after each.
         ranks: where it will be trained, and by how many processes; by default this one, on the CPU.
+        resume: the run was stopped: its plan holds, whatever is asked for now; without a plan it is planned anew.
 
     Raises:
         ModelError: there is no such model.
         DataListError, AnatomyError: the list or the mapping cannot be used.
         RecipeError: the model's size fits no preset, or a setting is wrong.
         DeviceError: the memory is too small for the smallest patch.
-        OutputError: the folder cannot be written, or is not empty.
+        OutputError: the folder cannot be written, or is not empty, or holds something else than a run to resume.
     """
     ranks = ranks or Ranks()
-    restarted = is_restart(folder, ranks)
+    restarted = is_restart(folder, ranks) or (resume and _holds_no_more_than_a_plan(folder))
     base = find_model(request.model)
     if restarted and (folder / PLAN_FILE).exists():
         return _read_plan(request, base, folder)
@@ -268,4 +270,12 @@ def _with_base_classes(card: ModelCard, base: ModelCard) -> ModelCard:
 
 def _check_folder(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder}: holds something already; choose another folder with -o")
+        raise OutputError(f"{folder}: holds something already; choose another folder with -o, or --resume its run")
+
+
+def _holds_no_more_than_a_plan(folder: Path) -> bool:
+    """Whether a folder has a run's plan, or was left while one was made: what is there may then be written again."""
+    if not folder.is_dir():
+        return not folder.exists()
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}  # temporary ones of a run killed
+    return PLAN_FILE in names or names <= {LIST_FILE, RECIPE_FILE, LABELS_FOLDER, LAUNCH}
