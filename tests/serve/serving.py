@@ -22,6 +22,7 @@ import uvicorn
 
 from openvista.network import Preset, build
 from openvista.serve.app import create_app
+from openvista.serve.run import server_config
 from openvista.serve.settings import Settings, make_settings
 from openvista.weights import ModelCard
 from openvista.weights.store import save_model
@@ -99,9 +100,7 @@ def running(**choices: Any) -> Iterator[Running]:
     app = create_app(settings)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5)
-    )
+    server = uvicorn.Server(server_config(app, settings.model_copy(update={"drain_seconds": 5.0})))
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
@@ -131,7 +130,7 @@ def process(model: Path | str, state: Path, *options: str) -> Iterator[tuple[sub
     )
     try:
         line = started.stdout.readline()
-        url = line.split(" at ")[1].strip().rstrip("/")
+        url = line.split(" at ")[1].strip().split("?")[0].rstrip("/")
         wait_until_ready(url)
         with httpx.Client(base_url=url, timeout=SECONDS) as http:
             yield started, http

@@ -121,11 +121,19 @@ def test_a_path_under_an_allowed_folder(server):
 
 
 def test_answers_say_what_was_found_and_what_was_ignored(server, image):
-    answer = ask(server, image=image, prompts={"labels": ["liver"]}, local_working_dir="/results", color="red")
+    answer = ask(
+        server,
+        image=image,
+        prompts={"labels": ["liver"]},
+        local_working_dir="/results",
+        color="red",
+        output={"dtype": "int32"},
+    )
     assert set(np.unique(label_map(answer))) <= {0, 1}
     warning = answer.headers["x-openvista-warning"]
     assert "labels was taken as prompts.classes" in warning
     assert "local_working_dir was ignored" in warning
+    assert "output.dtype was ignored: ids are stored as uint8" in warning
     assert "color" in warning
     assert float(answer.headers["x-openvista-seconds"]) >= 0
 

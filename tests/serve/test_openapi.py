@@ -6,6 +6,9 @@ import httpx
 import pytest
 from serving import ct_file, running
 
+from openvista.serve import schemas
+from openvista.serve.schemas import Request
+
 
 def test_every_interface_is_described_with_readable_operations(server):
     schema = server.http.get("/openapi.json").json()
@@ -26,6 +29,18 @@ def test_refusals_are_described_as_what_they_are(server):
         if status.startswith(("4", "5")) and "content" in answer
     }
     assert refusals == {"#/components/schemas/Problem"}
+
+
+def test_who_may_ask_is_described_and_every_body_has_an_example_that_fits(server):
+    schema = server.http.get("/openapi.json").json()
+    assert {"token", "cookie", "owner"} == schema["components"]["securitySchemes"].keys()
+    assert {} in schema["security"], "on this machine nothing is needed"
+    assert schema["paths"]["/v1/health/live"]["get"]["security"] == []
+    bodies = {name for name, kind in vars(schemas).items() if isinstance(kind, type) and Request in kind.__mro__[1:]}
+    shown = {name: each["examples"] for name, each in schema["components"]["schemas"].items() if "examples" in each}
+    for name in bodies - {"ClickIn"}:
+        for example in shown[name]:
+            getattr(schemas, name).model_validate(example)
 
 
 def test_the_page_at_the_root_says_what_this_is(server):

@@ -48,6 +48,12 @@ State = Annotated[
 AllowedHosts = Annotated[
     list[str] | None, typer.Option(help="Name under which browsers reach this server; repeatable.")
 ]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="What browsers see behind a proxy, such as https://ct.hospital.example/openvista."
+    ),
+]
 CorsOrigins = Annotated[
     list[str] | None, typer.Option(help="Web page that may ask, such as http://ohif.example:3000; repeatable.")
 ]
@@ -78,6 +84,7 @@ def serve(
     dicomweb: Dicomweb = None,
     state: State = None,
     allowed_host: AllowedHosts = None,
+    public_url: PublicUrl = None,
     cors_origin: CorsOrigins = None,
     url_host: UrlHosts = None,
     url_private: UrlPrivate = False,
@@ -105,7 +112,7 @@ def serve(
 
       openvista serve --dicomweb https://pacs.example/dicom-web
 
-      OPENVISTA_SERVE_TOKEN=... openvista serve --host 0.0.0.0 --allowed-host ct.hospital.example
+      OPENVISTA_SERVE_TOKEN=... openvista serve --public-url https://ct.hospital.example/openvista
 
       openvista serve -m vista3d -d cuda:0 -d cuda:1
     """
@@ -127,6 +134,7 @@ def serve(
         dicomweb=dicomweb,
         state=state,
         allowed_hosts=_some(allowed_host),
+        public_url=public_url,
         cors_origins=_some(cors_origin),
         url_hosts=_some(url_host),
         url_private=url_private or None,

@@ -18,9 +18,10 @@ from openvista.serve.monai_label import routes_datastore, routes_infer, routes_p
 from openvista.serve.monai_label.interface import MonaiLabel
 from openvista.serve.native import about, prompts, results, scans, sessions
 from openvista.serve.observe import Observer
-from openvista.serve.problems import describe_refusals
+from openvista.serve.openapi import describe_all
 from openvista.serve.problems import install as install_problems
-from openvista.serve.service import Service
+from openvista.serve.public import Public
+from openvista.serve.service import Service, service_of
 from openvista.serve.settings import Settings
 
 WEB_FOLDER = Path(__file__).parent / "web"
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     native = (about, scans, sessions, prompts, results)
     for part in (health, *native, nim, routes_infer, routes_datastore, routes_training, routes_proxy):
         app.include_router(part.router)
-    describe_refusals(app)
+    describe_all(app)
     _add_pages(app)
     _add_middleware(app, service)
     return app
@@ -88,6 +89,7 @@ def _add_middleware(app: FastAPI, service: Service) -> None:
         )
     app.add_middleware(Observer, metrics=service.metrics)
     app.add_middleware(Slashes)
+    app.add_middleware(Public, settings=settings)
 
 
 class Slashes:
@@ -110,7 +112,7 @@ def _add_pages(app: FastAPI) -> None:
     async def viewer(request: Request) -> Response:
         answer: Response = FileResponse(page) if page.is_file() else HTMLResponse(_PLAIN_PAGE)
         answer.headers["Cache-Control"] = "no-cache"
-        give_owner(request, answer)
+        give_owner(request, answer, service_of(request).settings)
         return answer
 
     if page.is_file():

@@ -5,10 +5,13 @@ the token there are two checks that only browsers meet: ``Host`` must be a name 
 when there is one, must be our own or an allowed one (cross-site requests).
 """
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
 import re
+import time
+from collections import deque
 from datetime import datetime, timedelta, timezone
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
@@ -20,11 +23,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openvista.serve.ids import new_secret
 from openvista.serve.problems import problem
+from openvista.serve.public import origin_of
 from openvista.serve.settings import MEGABYTE, Settings
 
 OWNER_HEADER = "X-OpenVISTA-Owner"
 _OWNER_COOKIE = "openvista_owner"
-_TOKEN_COOKIE = "openvista_token"
+TOKEN_COOKIE = "openvista_token"
+_MINUTE = 60.0
 _COOKIE_SECONDS = 30 * 24 * 3600
 _OPEN_PATHS = ("/v1/health/live", "/v1/health/ready", "/auth", "/auth/", "/auth/token")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -37,6 +42,8 @@ _SMALL = MEGABYTE
 """Enough for every request without a file: a lasso of 4096 points takes 150 kB."""
 _TICKET = re.compile(r"~[0-9a-f]{40}$")
 _TICKET_PATHS = ("/datastore/image", "/datastore/image/")
+_SLOWEST = 64 * 1024
+"""Bytes per second of a body, once its first seconds are over: a slow line in a hospital, not a hand on the tap."""
 _UPLOADS = re.compile(
     r"POST /(api/v1/scans|api/v1/sessions/import|v1/files|infer/[^/]+)/?|PUT /(session|datastore(/(image|label))?)/?"
 )
@@ -53,8 +60,11 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._token = settings.token.get_secret_value() if settings.token else None
-        self._origins = frozenset(origin.rstrip("/") for origin in settings.cors_origins)
+        own = () if settings.public_url is None else (origin_of(settings.public_url),)
+        self._origins = frozenset(origin.rstrip("/") for origin in (*settings.cors_origins, *own))
         self._hosts = _host_names(settings)
+        self._settings = settings
+        self._wrong: dict[str, deque[float]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,16 +89,33 @@ class Guard:
         return origin in self._origins or (origin != "null" and urlsplit(origin).netloc.lower() == host.lower())
 
     def _check_token(self, scope: Scope, headers: Headers) -> Response | None:
-        if self._is_token(_bearer(headers)) or self._is_token(_read_cookie(headers, _TOKEN_COOKIE)):
-            return None
         if scope["path"] in _TICKET_PATHS and scope["method"] in _SAFE_METHODS and self._has_ticket(scope):
             return None
+        given = [_bearer(headers), _read_cookie(headers, TOKEN_COOKIE)]
         if scope["path"] == "/":
-            given = QueryParams(scope["query_string"]).get("token")
-            return self._welcome(scope) if self._is_token(given) else HTMLResponse(_NO_TOKEN_PAGE, 401)
+            given.append(QueryParams(scope["query_string"]).get("token"))
+        peer = (scope.get("client") or ("",))[0]
+        if any(given) and (wait := self._must_wait(peer)):
+            return problem(429, "wrong-tokens", "too many wrong tokens from your address; wait a minute", wait)
+        if self._is_token(given[0]) or self._is_token(given[1]):
+            return None
+        if scope["path"] == "/" and self._is_token(given[2]):
+            return self._welcome(scope)
+        if any(given):
+            self._wrong.setdefault(peer, deque(maxlen=self._settings.wrong_tokens)).append(time.monotonic())
+        if scope["path"] == "/":
+            return HTMLResponse(_NO_TOKEN_PAGE, 401)
         refusal = problem(401, "token", "a token is needed: send 'Authorization: Bearer TOKEN' with the server's token")
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
+
+    def _must_wait(self, peer: str) -> float:
+        """Seconds until an address may show a token again: whoever guesses learns nothing meanwhile."""
+        now = time.monotonic()
+        for address in [each for each, times in self._wrong.items() if now - times[-1] > _MINUTE]:
+            del self._wrong[address]
+        times = self._wrong.get(peer)
+        return _MINUTE - (now - times[0]) if times is not None and len(times) == times.maxlen else 0.0
 
     def _is_token(self, given: str | None) -> bool:
         return given is not None and self._token is not None and same_secret(given, self._token)
@@ -100,8 +127,9 @@ class Guard:
 
     def _welcome(self, scope: Scope) -> Response:
         """The address with the token becomes a cookie, so that the token does not stay in the address bar."""
-        answer = RedirectResponse("/", 303)
-        _set_cookie(answer, _TOKEN_COOKIE, self._token or "", secure=scope.get("scheme") == "https")
+        answer = RedirectResponse(f"{self._settings.public_path}/", 303)
+        secure = self._settings.secure or scope.get("scheme") == "https"
+        _set_cookie(answer, TOKEN_COOKIE, self._token or "", self._settings, secure)
         return answer
 
 
@@ -114,6 +142,7 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._upload_bytes = settings.upload_bytes + _SMALL  # the form around the file
+        self._seconds = settings.body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -134,30 +163,43 @@ class BodyLimit:
 
     async def _count(self, scope: Scope, receive: Receive, send: Send, limit: int, too_large: ASGIApp) -> None:
         """Pass a request on while its body is within the limit; the answer is ours whatever handlers make of it."""
-        count, started = 0, False
+        count, started, complete, began = 0, False, False, time.monotonic()
+        late = False
 
         async def counted() -> Message:
-            nonlocal count
-            message = await receive()
+            nonlocal count, complete, late
+            if complete:  # whoever asks again waits for the end of the connection
+                return await receive()
+            left = began + self._seconds + count / _SLOWEST - time.monotonic()
+            try:
+                message = await asyncio.wait_for(receive(), max(left, 0.01))
+            except asyncio.TimeoutError:
+                late = True
+                raise _Unwound from None
             count += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if count > limit:
-                raise _TooLarge
+                raise _Unwound
             return message
 
         async def held(message: Message) -> None:
             nonlocal started
-            if count <= limit or started:  # else it is some handler's own words for the same thing
+            if (count <= limit and not late) or started:  # else it is some handler's own words for the same thing
                 started = True
                 await send(message)
 
-        with contextlib.suppress(_TooLarge):
+        with contextlib.suppress(_Unwound):
             await self._app(scope, counted, held)
-        if count > limit and not started:
+        if late and not started:
+            slow = problem(408, "slow-request", "the request's body comes too slowly")
+            slow.headers["Connection"] = "close"
+            await slow(scope, receive, send)
+        elif count > limit and not started:
             await too_large(scope, receive, send)
 
 
-class _TooLarge(Exception):
-    """Unwinds the reading of a body."""
+class _Unwound(Exception):
+    """Ends the reading of a body."""
 
 
 def same_secret(given: str, expected: str) -> bool:
@@ -190,10 +232,11 @@ def owner_of(headers: Headers) -> str | None:
     return hashlib.sha256(secret.encode()).hexdigest() if secret and len(secret) >= 16 else None
 
 
-def give_owner(request: Request, answer: Response) -> None:
+def give_owner(request: Request, answer: Response, settings: Settings) -> None:
     """A browser that comes without an owner's cookie gets one: it says whose scans are whose."""
     if _read_cookie(request.headers, _OWNER_COOKIE) is None:
-        _set_cookie(answer, _OWNER_COOKIE, new_secret(), secure=request.url.scheme == "https")
+        secure = settings.secure or request.url.scheme == "https"
+        _set_cookie(answer, _OWNER_COOKIE, new_secret(), settings, secure)
 
 
 def _read_cookie(headers: Headers, name: str) -> str | None:
@@ -205,9 +248,10 @@ def _read_cookie(headers: Headers, name: str) -> str | None:
     return jar[name].value if name in jar else None
 
 
-def _set_cookie(answer: Response, name: str, value: str, secure: bool) -> None:
-    """A cookie that no script reads and no other site sends."""
-    answer.set_cookie(name, value, max_age=_COOKIE_SECONDS, httponly=True, samesite="strict", secure=secure)
+def _set_cookie(answer: Response, name: str, value: str, settings: Settings, secure: bool) -> None:
+    """A cookie that no script reads and no other site sends, nor another service under the same host."""
+    path = f"{settings.public_path}/"
+    answer.set_cookie(name, value, max_age=_COOKIE_SECONDS, path=path, httponly=True, samesite="strict", secure=secure)
 
 
 def _bearer(headers: Headers) -> str | None:
@@ -219,7 +263,8 @@ def _host_names(settings: Settings) -> frozenset[str] | None:
     """Names under which we answer; ``None`` for any, where a server for others was not told its names."""
     if not settings.local_only and not settings.allowed_hosts:
         return None
-    return frozenset(name.lower() for name in (*_LOCAL_NAMES, settings.host, *settings.allowed_hosts))
+    public = () if settings.public_url is None else (_without_port(urlsplit(settings.public_url).netloc),)
+    return frozenset(name.lower() for name in (*_LOCAL_NAMES, settings.host, *settings.allowed_hosts, *public))
 
 
 def _without_port(host: str) -> str:

@@ -1,7 +1,7 @@
 """Ids and secrets that nobody guesses, and what an owner may find by them. Scans and sessions are kept alike."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -48,13 +48,22 @@ def list_owned(kept: Iterable[T], owner: str | None) -> list[T]:
     return sorted(mine, key=lambda item: item.created, reverse=True)
 
 
-def require_room(count: int, most: int, kinds: str) -> None:
-    """Say so when a server keeps as many scans or sessions as it may.
+def require_room(kept: Collection[Owned], owner: str | None, most: int, most_owned: int, kinds: str) -> None:
+    """Say so when a server keeps as many scans or sessions as it may, in all or of one user.
+
+    Args:
+        kept: all of them.
+        owner: who wants to add one; those who do not say count together.
+        most, most_owned: in all, and of one user.
+        kinds: "scans" or "sessions".
 
     Raises:
         ServiceError: 429.
     """
-    if count >= most:
+    if sum(item.owner == owner for item in kept) >= most_owned:
+        message = f"you keep {most_owned} {kinds}, the most of one user; delete one"
+        raise ServiceError(message, status=429, code=f"many-{kinds}", retry_after=60)
+    if len(kept) >= most:
         message = f"the server keeps {most} {kinds}, its most; delete one"
         raise ServiceError(message, status=429, code=f"many-{kinds}", retry_after=60)
 

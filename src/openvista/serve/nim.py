@@ -245,6 +245,9 @@ def _warnings(asked: Inference, answered: Result) -> list[str]:
         found.append("prompts.labels was taken as prompts.classes")
     if asked.local_working_dir is not None:
         found.append("local_working_dir was ignored")
+    stored, dtype = answered.segmentation.labels.dtype.name, asked.output.dtype if asked.output else None
+    if dtype not in (None, stored):
+        found.append(f"output.dtype was ignored: ids are stored as {stored}")
     extra = [*(asked.model_extra or {}), *((asked.output.model_extra or {}) if asked.output else {})]
     if unknown := [key for key in extra if key != "sample"]:
         found.append(f"ignored: {json.dumps(unknown)[:200]}")

@@ -20,6 +20,7 @@ from openvista.errors import (
     ScanError,
     ServiceError,
 )
+from openvista.io.atomic import FULL_DISK
 from openvista.serve.schemas import Problem
 
 logger = logging.getLogger(__name__)
@@ -30,10 +31,8 @@ _OUR_FAULT: dict[type[InputError], tuple[int, str, str]] = {
     OutputError: (507, "storage", "the server cannot write; its log says why"),
 }
 """What is the user's input in a command line, and is not when the machine is somebody else's."""
-_FOREIGN = ("HTTPValidationError", "ValidationError")
-"""What FastAPI calls its own refusals."""
 _STATUS_CODES = {404: "not-found", 405: "method", 413: "too-large", 415: "media-type"}
-_MEANINGS = {
+MEANINGS = {
     401: "the server's token is missing",
     403: "not allowed on this server",
     404: "there is none, or it is somebody else's",
@@ -43,9 +42,11 @@ _MEANINGS = {
     422: "the input cannot be used",
     429: "the queue is full; Retry-After says when to ask again",
     502: "the PACS behind this server refuses, or cannot be reached",
+    507: "the server's disk is full",
     503: "starting, or about to stop; Retry-After says when to ask again",
     504: "the address did not deliver in time",
 }
+"""What each refusal means, for the description of the API."""
 
 
 def problem(
@@ -82,6 +83,14 @@ def install(app: FastAPI) -> None:
             logger.error("%s", type(error).__name__, exc_info=error)
         return problem(status, code, detail, retry_after, getattr(error, "choices", None))
 
+    @app.exception_handler(OSError)
+    async def system(_: Request, error: OSError) -> Response:
+        if error.errno in FULL_DISK:
+            logger.error("the disk is full")
+            return problem(507, "disk-full", "the server's disk is full; ask its operator", 60)
+        logger.error("unexpected %s", type(error).__name__, exc_info=error)
+        return problem(500, "internal", "the server failed; its log says why")
+
     @app.exception_handler(RequestValidationError)
     async def schema(_: Request, error: RequestValidationError) -> Response:
         return problem(422, "request", _first(error))
@@ -109,7 +118,7 @@ def _first(error: RequestValidationError) -> str:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The refusals a route can answer with, besides those that every route has."""
-    return {status: {"model": Problem, "description": _MEANINGS[status]} for status in (401, 403, *statuses)}
+    return {status: {"model": Problem, "description": MEANINGS[status]} for status in (401, 403, *statuses)}
 
 
 def form(
@@ -139,27 +148,3 @@ def body(media: str, description: str) -> dict[int | str, dict[str, Any]]:
     """A successful answer that is a file."""
     schema = {"type": "string", "format": "binary"}
     return {200: {"description": description, "content": {media: {"schema": schema}}}}
-
-
-def describe_refusals(app: FastAPI) -> None:
-    """Where a route says nothing about 422, FastAPI describes its own words for it; ours are those of every refusal."""
-    make = app.openapi
-
-    def described() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = make()
-            for operations in schema["paths"].values():
-                for operation in operations.values():
-                    _mend(operation["responses"].get("422"))
-            for name in _FOREIGN:
-                schema["components"]["schemas"].pop(name, None)
-        return make()
-
-    app.openapi = described  # type: ignore[method-assign]
-
-
-def _mend(answer: dict[str, Any] | None) -> None:
-    for content in (answer or {}).get("content", {}).values():
-        if answer is not None and content["schema"].get("$ref", "").rsplit("/", 1)[-1] in _FOREIGN:
-            content["schema"] = {"$ref": f"#/components/schemas/{Problem.__name__}"}
-            answer["description"] = _MEANINGS[422]

@@ -21,9 +21,11 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from openvista.errors import InputError
+from openvista.serve.connections import bounded_protocol
 from openvista.serve.ids import new_secret
 from openvista.serve.settings import Settings
 
@@ -149,6 +151,21 @@ class DrainingServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves an app of ours."""
+    return uvicorn.Config(
+        app,
+        http=bounded_protocol(settings),
+        log_config=None,
+        access_log=False,  # it holds addresses with names in them; see observe.py
+        lifespan="on",
+        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+        limit_concurrency=_CONCURRENT,
+        server_header=False,
+        proxy_headers=False,  # see public.py
+    )
+
+
 def serve_here(settings: Settings, listener: socket.socket) -> None:
     """Serve in this process, until a signal.
 
@@ -158,17 +175,7 @@ def serve_here(settings: Settings, listener: socket.socket) -> None:
     from openvista.serve.app import create_app
 
     app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,  # it holds addresses with names in them; see observe.py
-        lifespan="on",
-        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
-        limit_concurrency=_CONCURRENT,
-        server_header=False,
-        proxy_headers=False,
-    )
-    server = DrainingServer(config, app.state.service.drain)
+    server = DrainingServer(server_config(app, settings), app.state.service.drain)
     server.run(sockets=[listener])
 
 

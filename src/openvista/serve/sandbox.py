@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from starlette.concurrency import run_in_threadpool
 
@@ -37,7 +38,8 @@ class SeriesChoice:
 class Sandbox:
     """Makes folders for what comes in, reads it, and clears up.
 
-    The process is started when it is first needed, and again after it broke.
+    Several files are read at a time, each in a process of its own, but one at a time of everybody: who sends files that
+    take long waits for these files, and nobody else does.
 
     Args:
         folder: ours alone; emptied at the start, since what lies there belongs to requests of an earlier life.
@@ -49,8 +51,11 @@ class Sandbox:
         folder.mkdir(parents=True)
         self._folder = folder
         self._settings = settings
-        self._process: subprocess.Popen[str] | None = None
-        self._one = asyncio.Lock()  # files read at the same time would add up their memory
+        self._readers = [Reader(settings.parse_seconds) for _ in range(settings.parsers)]
+        self._idle = asyncio.Queue[Reader]()
+        for reader in self._readers:
+            self._idle.put_nowait(reader)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def scratch(self) -> AsyncIterator[Path]:
@@ -69,6 +74,8 @@ class Sandbox:
         kind: str = "scan",
         choice: SeriesChoice | None = None,
         scan_grid: Grid | None = None,
+        name: str = "",
+        asker: str | None = None,
     ) -> tuple[Path, dict[str, Any]]:
         """Read a file, or a folder of slices.
 
@@ -78,12 +85,14 @@ class Sandbox:
             kind: what it should be; see :class:`ParseRequest`.
             choice: which DICOM series, and what of its gaps.
             scan_grid: where labels are put that have no grid of their own.
+            name: what the user calls it; messages do, too.
+            asker: whose it is; those who do not say take turns together.
 
         Returns:
             A folder with the array or the session file, and the facts about it.
 
         Raises:
-            ServiceError: 422 it is not of that kind, breaks its reader, or takes too long; 413 too large.
+            ServiceError: 422 it is not of that kind, breaks its reader, or takes too long; 413 too large; 507 no space.
         """
         output, unpacked = scratch / "output", scratch / "unpacked"
         output.mkdir()
@@ -94,7 +103,7 @@ class Sandbox:
             output=str(output),
             scratch=str(unpacked),
             voxels=limits.voxels,
-            unpacked_bytes=8 * limits.voxels + limits.upload_bytes,
+            unpacked_bytes=min(8 * limits.voxels + limits.upload_bytes, shutil.disk_usage(self._folder).free // 2),
             memory_bytes=limits.parse_bytes,
             cpu_seconds=int(limits.parse_seconds) + 1,
             kind=kind,
@@ -102,8 +111,35 @@ class Sandbox:
             fill_gaps=bool(choice and choice.fill_gaps),
             scan_grid=None if scan_grid is None else (list(scan_grid.shape), scan_grid.affine.tolist()),
         )
-        async with self._one:
-            return output, await run_in_threadpool(self._facts, request)
+        turn = self._turns.setdefault(asker or "", asyncio.Lock())
+        async with turn:
+            reader = await self._idle.get()
+            try:
+                return output, await asyncio.shield(run_in_threadpool(reader.facts, request, name))
+            finally:
+                self._idle.put_nowait(reader)
+
+    @property
+    def busy(self) -> int:
+        """How many files are read right now."""
+        return len(self._readers) - self._idle.qsize()
+
+    def close(self) -> None:
+        """End the processes."""
+        for reader in self._readers:
+            reader.close()
+
+
+class Reader:
+    """A process that reads untrusted files, one at a time; started when first needed, and again after it broke.
+
+    Args:
+        seconds: that a file may take.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._process: subprocess.Popen[str] | None = None
 
     def close(self) -> None:
         """End the process."""
@@ -111,8 +147,13 @@ class Sandbox:
             _kill(self._process)
             self._process = None
 
-    def _facts(self, request: ParseRequest) -> dict[str, Any]:
-        seconds = self._settings.parse_seconds
+    def facts(self, request: ParseRequest, name: str) -> dict[str, Any]:
+        """What was found in a file.
+
+        Raises:
+            ServiceError: as :meth:`Sandbox.read`.
+        """
+        seconds = self._seconds
         status = self._ask(json.dumps(asdict(request)), seconds)
         if status is None:
             raise ServiceError(f"reading the file took longer than {seconds:g} s", code="slow-file")
@@ -121,7 +162,7 @@ class Sandbox:
             raise ServiceError("the file cannot be read: it breaks its reader, or needs too much memory", code="scan")
         answer: dict[str, Any] = json.loads(Path(request.output, ANSWER_FILE).read_text(encoding="utf-8"))
         if "problem" in answer:
-            message = _without_folders(answer["problem"], request)
+            message = _in_the_users_words(answer["problem"], request, name)
             choices = answer.get("choices")
             raise ServiceError(message, status=answer["status"], code=answer["code"], choices=choices)
         return dict(answer["facts"])
@@ -186,8 +227,9 @@ def _kill(process: "subprocess.Popen[str]") -> None:
                 pipe.close()
 
 
-def _without_folders(message: str, request: ParseRequest) -> str:
-    """A message for a client: where we keep their file does not concern them."""
-    for path in (request.scratch, str(Path(request.scratch).parent), request.source):
-        message = message.replace(path + "/", "").replace(path, "the file")
+def _in_the_users_words(message: str, request: ParseRequest, name: str) -> str:
+    """A message for a client: under which name, and where, we keep their file does not concern them."""
+    message = message.replace(request.source, name or "the file")
+    for folder in (request.scratch, str(Path(request.scratch).parent)):
+        message = message.replace(folder + "/", "").replace(folder, "the file")
     return message

@@ -7,6 +7,7 @@ the readers loaded already makes this cost a hundredth of a second.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from openvista.errors import InputError, ServiceError, SeveralSeriesError, TooLargeError
+from openvista.io.atomic import FULL_DISK
 from openvista.io.paths import image_suffix
 from openvista.io.zipped import unpack
 
@@ -101,8 +103,15 @@ def _answer(request: ParseRequest) -> int:
         answer = {"status": 422, "code": "several-series", "problem": str(error), "choices": error.choices}
     except TooLargeError as error:
         answer = {"status": 413, "code": "too-large", "problem": str(error)}
-    except InputError as error:
-        answer = {"status": 422, "code": "scan", "problem": str(error)}
+    except (InputError, OSError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number in FULL_DISK:
+            answer = {"status": 507, "code": "disk-full", "problem": "the server's disk is full"}
+        elif number == errno.EFBIG or isinstance(error, OSError):
+            answer = {"status": 413, "code": "too-large", "problem": "the file grows beyond what this server takes"}
+        else:
+            answer = {"status": 422, "code": "scan", "problem": str(error)}
     except MemoryError:
         answer = {"status": 413, "code": "too-large", "problem": "the scan needs more memory than this server gives it"}
     Path(request.output, ANSWER_FILE).write_text(json.dumps(answer), encoding="utf-8")

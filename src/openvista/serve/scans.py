@@ -72,13 +72,13 @@ class ScanStore:
 
     Args:
         folder: ours alone; scans of an earlier life in it are kept.
-        most: how many.
+        most, most_owned: how many, in all and of one user.
     """
 
-    def __init__(self, folder: Path, most: int) -> None:
+    def __init__(self, folder: Path, most: int, most_owned: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._most = most
+        self._most, self._most_owned = most, most_owned
         self._lock = threading.Lock()
         self._records: dict[str, ScanRecord] = {}
         self._used: dict[str, datetime] = {}
@@ -103,7 +103,7 @@ class ScanStore:
         Raises:
             ServiceError: 429, the server keeps as many as it may.
         """
-        require_room(len(self._records), self._most, "scans")
+        require_room(self._records.values(), owner, self._most, self._most_owned, "scans")
         voxels = np.load(parsed / VOXELS_FILE, mmap_mode="r", allow_pickle=False)
         now = datetime.now(timezone.utc)
         record = ScanRecord(

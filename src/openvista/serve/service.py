@@ -45,11 +45,12 @@ class Service:
         self.metrics = Metrics()
         self.engine = Engine(settings, self.metrics)
         self.sandbox = Sandbox(settings.state / "incoming", settings)
-        self.scans = ScanStore(settings.state / "scans", settings.scans)
+        self.scans = ScanStore(settings.state / "scans", settings.scans, settings.most_owner_scans)
         self.sessions = SessionStore(settings.state / "sessions", settings, self.engine, self.scans, self.metrics)
         self.oneshots = OneShots(settings, self.engine, self.scans, self.metrics)
         self._tasks: list[asyncio.Task[None]] = []
         self._stop_by: float | None = None
+        self.metrics.watch("openvista_parsing", "Files that are read right now", lambda: self.sandbox.busy)
         self.metrics.watch("openvista_scans", "Scans kept", lambda: len(self.scans))
 
     @cached_property
@@ -102,7 +103,8 @@ class Service:
         self._claim.close()
 
 
-def _service_of(request: Request) -> Service:
+def service_of(request: Request) -> Service:
+    """The service of the app that got a request."""
     service: Service = request.app.state.service
     return service
 
@@ -111,7 +113,7 @@ def _asker(request: Request) -> str | None:
     return owner_of(request.headers)
 
 
-TheService = Annotated[Service, Depends(_service_of)]
+TheService = Annotated[Service, Depends(service_of)]
 """Of the app that got a request."""
 Owner = Annotated[str | None, Depends(_asker)]
 """Hash of the owner's secret that came with a request; see :func:`openvista.serve.guard.owner_of`."""

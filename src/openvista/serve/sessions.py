@@ -84,7 +84,8 @@ class SessionStore:
             SessionError: the file belongs to another scan or model.
         """
         name = self._engine.model(model).card.name
-        require_room(len(self._kept), self._settings.sessions, "sessions")
+        most, most_owned = self._settings.sessions, self._settings.most_owner_sessions
+        require_room(self._kept.values(), owner, most, most_owned, "sessions")
         turns = self._settings.queue_per_session
         kept = KeptSession(new_id(), owner, scan.id, name, datetime.now(timezone.utc), self._folder, turns)
         self._kept[kept.id] = kept

@@ -155,7 +155,8 @@ async def _keep(
 ) -> ScanRecord:
     """Read and keep it; without a name it is called like its series."""
     name, owner, expires_in = about
-    parsed, facts = await service.sandbox.read(source, folder, choice=choice)
+    called = name and safe_name(name) + "".join(source.name.partition(".")[1:])  # with the ending, as its user knows it
+    parsed, facts = await service.sandbox.read(source, folder, choice=choice, name=called, asker=owner)
     name = safe_name(name or facts["name"])
     await run_in_threadpool(_refuse_too_large, service, parsed, facts, name)
     return await run_in_threadpool(service.scans.add, parsed, facts, name, owner, expires_in)
@@ -180,16 +181,20 @@ async def labels_from_form(service: Service, request: Request, scan_grid: Grid) 
     """
     async with service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file",))
-        return await read_labels(service, upload.only_file("label map"), folder, scan_grid)
+        return await read_labels(service, upload.only_file("label map"), folder, upload.name, scan_grid)
 
 
-async def read_labels(service: Service, source: Path, folder: Path, scan_grid: Grid | None = None) -> Segmentation:
+async def read_labels(
+    service: Service, source: Path, folder: Path, name: str, scan_grid: Grid | None = None
+) -> Segmentation:
     """An untrusted label map with its names; DICOM objects are put on the scan's grid.
+
+    ``name`` is what its user calls the file.
 
     Raises:
         ServiceError: 422 not a label map, 413.
     """
-    parsed, facts = await service.sandbox.read(source, folder, "labels", scan_grid=scan_grid)
+    parsed, facts = await service.sandbox.read(source, folder, "labels", scan_grid=scan_grid, name=name)
     labels = await run_in_threadpool(np.load, parsed / VOXELS_FILE, allow_pickle=False)
     x, y, z = labels.shape
     names = {int(key): str(name) for key, name in facts["names"].items()}

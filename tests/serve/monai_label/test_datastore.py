@@ -40,6 +40,16 @@ def test_the_annotators_day(label_server, store_folder, tmp_path):
     assert http.get("/datastore/").json()["completed"] == 0
 
 
+def test_a_label_of_another_shape_is_refused(label_server, tmp_path):
+    """It would be learned from as if it lay on the image."""
+    label = tmp_path / "label.nii.gz"
+    nib.save(nib.Nifti1Image(np.ones((5, 6, 7), np.uint8), np.eye(4)), label)
+    saved = send(label_server, "PUT", "/datastore/label?image=case+1&tag=final", {}, {"label": label})
+    assert (saved.status_code, saved.json()["code"]) == (422, "grid")
+    assert "(5, 6, 7)" in saved.json()["detail"]
+    assert label_server.http.head("/datastore/label?image=case+1&tag=final").status_code == 404
+
+
 def test_images_are_added_and_only_those_can_be_deleted(label_server, ct, store_folder, tmp_path):
     added = send(label_server, "PUT", "/datastore/?image=new+one", {"client_id": "me"}, {"file": ct})
     assert added.json() == {"image": "new one"}

@@ -5,15 +5,18 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from openvista.errors import ServiceError
+from openvista.scan import Segmentation
 from openvista.serve.monai_label.datastore import SESSION_LIFE
 from openvista.serve.monai_label.interface import MonaiLabel, TheInterface
 from openvista.serve.monai_label.translate import read_params
 from openvista.serve.problems import body, form, problems
+from openvista.serve.sandbox_child import VOXELS_FILE
 from openvista.serve.uploads import Upload, keep_file, read_labels, receive_form
 from openvista.weights.card import sha256_of
 
@@ -114,7 +117,8 @@ async def save_label(image: Id, request: Request, interface: TheInterface, tag: 
     async with interface.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("label",))
         source = _one_file(upload, "label")
-        found = await read_labels(interface.service, source, folder)
+        found = await read_labels(interface.service, source, folder, upload.name)
+        await _refuse_another_shape(interface, found, image)
         info = {"names": {str(key): name for key, name in found.names.items()}}
         info |= read_params(upload.fields.get("params"))
         saved = await run_in_threadpool(store.save_label, image, tag or _FINAL, source, upload.ending, info)
@@ -178,6 +182,23 @@ async def _noted(interface: MonaiLabel, request: Request) -> dict[str, Any]:
     async with interface.service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ())
         return read_params(upload.fields.get("info"))
+
+
+async def _refuse_another_shape(interface: MonaiLabel, label: Segmentation, image_id: str) -> None:
+    """A label of another shape would be learned from as if it lay on the image.
+
+    Raises:
+        ServiceError: 404 there is no such image; 422 the label does not lie on its voxels.
+    """
+    path = await run_in_threadpool(interface.store.datastore.image, image_id)
+    async with interface.service.sandbox.scratch() as folder:
+        parsed, _ = await interface.service.sandbox.read(path, folder, name=image_id)
+        shape = await run_in_threadpool(lambda: np.load(parsed / VOXELS_FILE, mmap_mode="r").shape)
+    if label.grid.shape != shape:
+        raise ServiceError(
+            f"the label has shape {label.grid.shape}, and image {image_id!r} has {shape}; resample it to the image",
+            code="grid",
+        )
 
 
 def _file(path: Path) -> FileResponse:

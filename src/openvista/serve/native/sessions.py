@@ -65,7 +65,8 @@ async def import_session(
     scan = service.scans.get(scan_id, owner)
     async with service.sandbox.scratch() as folder:
         upload = await receive_form(request, folder, ("file",))
-        checked, _ = await service.sandbox.read(upload.only_file("session file"), folder, "session")
+        source = upload.only_file("session file")
+        checked, _ = await service.sandbox.read(source, folder, "session", name=upload.name, asker=owner)
         return await session_info(service, await service.sessions.create(scan, model, owner, checked / SESSION_FILE))
 
 
