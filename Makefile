@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := demo-output
 CT := examples/data/head_neck_ct.nii.gz
 
-.PHONY: help demo demo-dicom test test-slow test-services lint format clean web test-e2e serve-demo
+.PHONY: help demo demo-dicom test test-slow test-services lint format clean web test-e2e serve-demo fuzz
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ web:  ## build the viewer from the lockfile (needs node >= 20.19); the result is
 test-e2e: $(VENV)/e2e-installed  ## test the viewer in Chromium (apt installs it where missing), and the API with random requests
 	@command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update && apt-get install -y chromium)
 	OMP_NUM_THREADS=1 OPENVISTA_E2E=1 $(BIN)/python -m pytest -q tests/e2e tests/serve/test_openapi.py
+
+FUZZ_CASES ?= 2000
+FUZZ_SEED ?= 0
+
+fuzz: $(VENV)/test-installed  ## read two thousand damaged files of every kind, each in a process with limits
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/fuzz/run.py --cases $(FUZZ_CASES) --seed $(FUZZ_SEED)
 
 lint: $(VENV)/dev-installed  ## check style and types
 	$(BIN)/ruff check .

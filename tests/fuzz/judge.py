@@ -1,0 +1,165 @@
+"""Reading one damaged file as the product does, and whether what comes out is what another reader sees."""
+
+import math
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from seeds import session_scan
+
+from openvista.cvpr.case_file import read_case_file
+from openvista.datalist import read_datalist
+from openvista.errors import InputError
+from openvista.io import check_scan, read_scan, read_segmentation
+from openvista.io.session_file import read_log
+from openvista.prepare import affordable_grid
+from openvista.scan import Scan
+from openvista.session.replay import replay
+from openvista.train.recipe_file import read_recipe
+from openvista.weights.card import read_card
+from openvista.weights.files import read_file
+from small_sessions import two_branches_model
+
+_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_MM = {1: 1000.0, 3: 0.001}
+_TYPES = {"CHAR": "i1", "UCHAR": "u1", "SHORT": "i2", "USHORT": "u2", "INT": "i4", "UINT": "u4", "LONG": "i4",
+          "ULONG": "u4", "LONG_LONG": "i8", "ULONG_LONG": "u8", "FLOAT": "f4", "DOUBLE": "f8"}  # fmt: skip
+
+Image = tuple[NDArray[Any], NDArray[np.float64]]
+
+
+def judge(kind: str, path: Path) -> tuple[str, str]:
+    """``("right" | "refused" | "wrong grid", why)``; any other exception is a traceback, and the caller's to count."""
+    try:
+        return _READERS[kind](path)
+    except InputError as error:
+        if "\n" in str(error) or not str(error).strip():
+            raise ValueError(f"a refusal of {len(str(error).splitlines())} lines: {error}") from error
+        return "refused", f"{type(error).__name__}: {error}"
+
+
+# --- images -------------------------------------------------------------------------------------------------------
+
+
+def _image(reader: Callable[[Path], Image]) -> Callable[[Path], tuple[str, str]]:
+    def read(path: Path) -> tuple[str, str]:
+        if "labels" in path.name:
+            read_segmentation(path)
+        scan = read_scan(path)
+        check_scan(scan)
+        affordable_grid(scan.grid, (1.5, 1.5, 1.5), scan.name, torch.device("cpu"))
+        return ("right", "with a warning") if scan.warnings else _compare(scan, reader, path)
+
+    return read
+
+
+def _compare(scan: Scan, reader: Callable[[Path], Image], path: Path) -> tuple[str, str]:
+    try:
+        with np.errstate(all="ignore"):
+            values, affine = reader(path)
+    except Exception as error:  # noqa: BLE001 - whatever the other reader raises, it has no opinion
+        return "right", f"no other opinion: {type(error).__name__}"
+    values = values.reshape(scan.voxels.shape)
+    if not np.allclose(scan.grid.affine, affine, rtol=1e-4, atol=1e-3):
+        return "wrong grid", f"{scan.grid.affine.round(3).tolist()} against {np.round(affine, 3).tolist()}"
+    if not np.allclose(scan.voxels, values.astype(np.float32), rtol=1e-4, atol=1e-2, equal_nan=True):
+        return "wrong grid", "other voxels"
+    return "right", ""
+
+
+def _by_nibabel(path: Path) -> Image:
+    image = nib.load(path)
+    affine = np.array(image.affine)
+    affine[:3] *= _MM.get(int(image.header["xyzt_units"]) & 7, 1.0)
+    return image.get_fdata(), affine
+
+
+def _by_pynrrd(path: Path) -> Image:
+    import nrrd
+
+    values, header = nrrd.read(str(path))
+    affine = np.eye(4)
+    if header.get("space directions") is not None:
+        affine[:3, :3] = np.array(header["space directions"], dtype=float).T
+    elif header.get("spacings") is not None:
+        affine[:3, :3] = np.diag(header["spacings"])
+    if header.get("space origin") is not None:
+        affine[:3, 3] = header["space origin"]
+    signs = {"right-anterior-superior": (1, 1, 1), "left-anterior-superior": (-1, 1, 1)}
+    flip = signs.get(header.get("space", "").lower(), (-1, -1, 1))
+    return values, np.diag([*flip, 1.0]) @ affine
+
+
+def _by_metaimage(path: Path) -> Image:
+    """By the document of the format alone: https://itk.org/Wiki/MetaIO/Documentation."""
+    content = path.read_bytes()
+    head, _, data = content.partition(b"ElementDataFile = LOCAL\n")
+    fields = dict(re.findall(r"^\s*(\w+)\s*=\s*(.*?)\s*$", head.decode("latin-1"), re.MULTILINE))
+    numbers = {key: [float(part) for part in fields[key].split()] for key in ("DimSize", "Offset", "TransformMatrix")}
+    shape = [int(n) for n in numbers["DimSize"]]
+    dtype = np.dtype(_TYPES[fields["ElementType"].removeprefix("MET_")])
+    msb = fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False"))
+    dtype = dtype.newbyteorder(">" if msb[0] in "Tt1" else "<")
+    if int(fields.get("HeaderSize", 0)) > 0:
+        data = content[int(fields["HeaderSize"]) :]
+    if fields.get("CompressedData", "False")[0] in "Tt1":
+        data = zlib.decompress(data[: int(fields["CompressedDataSize"])] if "CompressedDataSize" in fields else data)
+    values = np.frombuffer(data[: math.prod(shape) * dtype.itemsize], dtype).reshape(shape, order="F")
+    affine = np.eye(4)
+    spacing = [float(part) for part in fields.get("ElementSpacing", fields.get("ElementSize", "1 1 1")).split()]
+    affine[:3, :3] = np.array(numbers["TransformMatrix"]).reshape(3, 3).T * spacing
+    affine[:3, 3] = numbers["Offset"]
+    return values, _LPS @ affine
+
+
+def _dicom(path: Path) -> tuple[str, str]:
+    check_scan(read_scan(path))
+    return "right", ""
+
+
+# --- everything else ----------------------------------------------------------------------------------------------
+
+
+def _session(path: Path) -> tuple[str, str]:
+    session = two_branches_model().open(session_scan(), path)
+    session.segmentation()
+    session.undo()
+    session.segmentation()
+    return "right", ""
+
+
+def _log(path: Path) -> tuple[str, str]:
+    events = read_log(path)
+    if len(events) > 50:
+        return "right", "a long log"
+    replay(two_branches_model().open(session_scan()), events)
+    return "right", ""
+
+
+def _plainly(read: Callable[[Path], object]) -> Callable[[Path], tuple[str, str]]:
+    def reading(path: Path) -> tuple[str, str]:
+        read(path)
+        return "right", ""
+
+    return reading
+
+
+_READERS: dict[str, Callable[[Path], tuple[str, str]]] = {
+    "nifti": _image(_by_nibabel),
+    "nrrd": _image(_by_pynrrd),
+    "mha": _image(_by_metaimage),
+    "dicom": _dicom,
+    "npz": _plainly(read_case_file),
+    "list": _plainly(lambda path: read_datalist(path, must_exist=False)),
+    "recipe": _plainly(read_recipe),
+    "card": _plainly(read_card),
+    "checkpoint": _plainly(read_file),
+    "session": _session,
+    "log": _log,
+}
