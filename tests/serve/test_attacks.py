@@ -19,6 +19,7 @@ import pytest
 from serving import AFFINE, ct_file, running
 
 from openvista.errors import InputError
+from openvista.serve.run import public_address_of, with_token
 from openvista.serve.settings import make_settings
 
 SECRET = "only-for-those-who-know"
@@ -503,3 +504,11 @@ def test_a_trusted_proxy_says_who_asks(public):
 def test_a_public_address_that_is_none(url):
     with pytest.raises(InputError, match="public_url"):
         make_settings(public_url=url)
+
+
+def test_a_server_behind_a_proxy_makes_itself_a_token():
+    """It listens on this machine only, but whoever reaches the proxy reaches it."""
+    settings = with_token(make_settings(public_url="https://ct.hospital.example/openvista/"))
+    secret = settings.token.get_secret_value()
+    assert public_address_of(settings) == f"https://ct.hospital.example/openvista/?token={secret}"
+    assert with_token(make_settings()).token is None

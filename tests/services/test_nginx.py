@@ -4,17 +4,15 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from serving import ct_file, make_model, process
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "serve")]
-from serving import ct_file, make_model, process  # noqa: E402
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

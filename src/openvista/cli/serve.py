@@ -148,6 +148,8 @@ def serve(
     run.check(settings)
     listener = run.listen(settings)
     print(f"OpenVISTA is at {run.address_of(listener, settings)}", flush=True)
+    if public := run.public_address_of(settings):
+        print(f"Browsers open {public}", flush=True)
     if once or not run.CAN_SUPERVISE:
         run.serve_here(settings, listener)
         return

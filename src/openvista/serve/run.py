@@ -63,8 +63,16 @@ def address_of(listener: socket.socket, settings: Settings) -> str:
     """What to type into a browser, token included."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "localhost") else settings.host
     host = "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
-    token = "" if settings.token is None else f"?token={settings.token.get_secret_value()}"
-    return f"http://{host}:{listener.getsockname()[1]}/{token}"
+    return f"http://{host}:{listener.getsockname()[1]}/{_token_of(settings)}"
+
+
+def public_address_of(settings: Settings) -> str | None:
+    """The same where a proxy lies between."""
+    return None if settings.public_url is None else f"{settings.public_url.rstrip('/')}/{_token_of(settings)}"
+
+
+def _token_of(settings: Settings) -> str:
+    return "" if settings.token is None else f"?token={settings.token.get_secret_value()}"
 
 
 def supervise(settings: Settings, listener: socket.socket, verbose: int) -> int:
@@ -181,7 +189,7 @@ def serve_here(settings: Settings, listener: socket.socket) -> None:
 
 def with_token(settings: Settings) -> Settings:
     """The settings, with a new token where others can connect and none was given."""
-    if settings.token is not None or settings.local_only:
+    if settings.token is not None or (settings.local_only and settings.public_url is None):
         return settings
     return settings.model_copy(update={"token": SecretStr(new_secret())})
 
