@@ -158,7 +158,7 @@ def _refuse_no_folder(output: Path, scans: int) -> None:
     """Make no folder where a file was meant, or an address."""
     if (address := as_address(output)) is not None:
         raise OutputError(f"{address}: is an address; results are written to files: give a path")
-    endings = ", ".join(_FILE_ENDINGS)
+    endings = ", ".join(".nii.gz" if ending == ".gz" else ending for ending in _FILE_ENDINGS)
     if output.exists() and not output.is_dir():
         kind = "a file" if output.is_file() else "no file and no folder"
         remedy = "several scans need a folder" if scans > 1 else f"a result is written as {endings}"
