@@ -45,8 +45,7 @@ def make_commands(folder: Path) -> dict[str, Command]:
     ct, labels = folder / "ct.nii.gz", folder / "seg.nii.gz"
     for source, target in ((CT, ct), (LABELS, labels)):
         nib.save(nib.load(source).slicer[50:80, 30:58, 58:84], target)
-    names = {str(value): name for value, name in enumerate(("none", "brainstem"))} | {"7": "mandible"}
-    every = {str(value): names.get(str(value), f"label {value}") for value in range(1, 8)}
+    every = json.loads((CT.parent / "dataset.json").read_text(encoding="utf-8"))["labels"]
     entry = {"image": "ct.nii.gz", "label": "seg.nii.gz", "fold": 0, "annotated": [1, 7]}
     listed = folder / "list.json"
     listed.write_text(json.dumps({"root": str(folder), "labels": every, "training": [entry]}))
@@ -69,13 +68,14 @@ def make_commands(folder: Path) -> dict[str, Command]:
             ("run/model/model.safetensors",),
         ),
         "evaluate": Command(
-            lambda out: ["evaluate", str(listed), "--protocol", "auto", "-o", str(out / "run"), "-q"], (), (),
+            lambda out: ["evaluate", str(listed), "--split", "training", "--protocol", "auto",
+                         "-o", str(out / "run"), "-q"], ("--resume",), (),
         ),
     }  # fmt: skip
 
 
 def start(command: Command, out: Path, again: bool) -> "subprocess.Popen[bytes]":
-    options = [*command.arguments(out), *(command.again if again else ())]
+    options = [*command.arguments(out), *(command.again if again and any(out.iterdir()) else ())]
     return subprocess.Popen(
         [sys.executable, "-m", "openvista", *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
