@@ -38,7 +38,7 @@ def test_who_may_ask_is_described_and_every_body_has_an_example_that_fits(server
     assert schema["paths"]["/v1/health/live"]["get"]["security"] == []
     bodies = {name for name, kind in vars(schemas).items() if isinstance(kind, type) and Request in kind.__mro__[1:]}
     shown = {name: each["examples"] for name, each in schema["components"]["schemas"].items() if "examples" in each}
-    for name in bodies - {"ClickIn"}:
+    for name in bodies & schema["components"]["schemas"].keys() - {"ClickIn"}:
         for example in shown[name]:
             getattr(schemas, name).model_validate(example)
 
