@@ -30,7 +30,7 @@ def logits_for_few(monkeypatch):
 
 def peer_labels(network, scan, class_ids, profile):
     """MONAI: sliding window over logits of all classes, argmax, nearest back to the scan."""
-    prepared = prepare(scan, TINY.spacing, TINY.hu_window)
+    prepared = prepare(scan, TINY.spacing, TINY.hu_window, orient_first=profile.orient_first)
     with torch.no_grad():
         logits = sliding_window_inference(
             prepared.image_XYZ[None, None],

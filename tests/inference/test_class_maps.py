@@ -37,7 +37,7 @@ def our_maps(network, scan, class_ids, profile, kind="probabilities"):
 
 def peer_logits(network, scan, class_ids, profile):
     """MONAI: sliding window over logits, and the logits back to the scan."""
-    prepared = prepare(scan, TINY.spacing, TINY.hu_window)
+    prepared = prepare(scan, TINY.spacing, TINY.hu_window, orient_first=profile.orient_first)
     with torch.no_grad():
         logits = sliding_window_inference(
             prepared.image_XYZ[None, None],

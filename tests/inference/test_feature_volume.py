@@ -14,7 +14,7 @@ from small_inference import TINY, make_scan
 @pytest.mark.parametrize("profile", [BEST, BUNDLE], ids=lambda profile: profile.name)
 def test_answers_are_those_of_automatic_segmentation(tiny_windows, lps_affine, budget, profile):
     scan = make_scan((21, 13, 17), lps_affine)
-    prepared = prepare(scan, TINY.spacing, TINY.hu_window)
+    prepared = prepare(scan, TINY.spacing, TINY.hu_window, orient_first=profile.orient_first)
     volume = compute_features(tiny_windows, prepared, profile, budget)
     assert isinstance(volume.values_XYZC, np.memmap) == (budget == 0)
     for class_id, crop in zip((5, 9), volume.logits_of(tiny_windows.embeddings([5, 9])), strict=True):
