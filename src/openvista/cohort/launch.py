@@ -20,8 +20,8 @@ _EVERY_S = 2.0
 _STORE_EVERY_S = 60.0
 """How often the manifest is stored beside results in a bucket, for the case that this machine does not come back."""
 CORES_PER_WORKER = 1
-"""Of a CPU. While one worker reads or writes, which takes a core, another computes; each holds weights and a scan of its
-own. benchmarks/batch.py measures whether fewer workers with more cores do more on a machine."""
+"""Of a CPU. While one worker reads or writes, which takes a core, another computes; each holds its own weights and
+scan. benchmarks/batch.py measures whether fewer workers with more cores do more on a machine."""
 
 Tell = Callable[[Tally], None]
 
