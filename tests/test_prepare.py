@@ -138,7 +138,7 @@ def test_prepare_keeps_spacing_when_asked_and_the_way_back() -> None:
     ("shape", "spacing", "words"),
     [
         ((100, 100, 100), 1000.0, "no scanner more than 3000"),
-        ((10, 10, 10), 1e300, "no scanner more than 3000"),
+        ((10, 10, 10), 1e100, "no scanner more than 3000"),
         ((100, 100, 100), 29.0, "more than 2147483648"),
         ((64, 64, 64), 29.9, "GB are free"),
     ],

@@ -26,6 +26,7 @@ from openvista.cli.options import (
 )
 from openvista.errors import RecipeError
 from openvista.geometry.grid import Axis3, Float3
+from openvista.memory import retain_heap
 from openvista.train.yaml_keys import parse_settings
 from openvista.weights import ModelFolder
 
@@ -142,7 +143,6 @@ def _run(request: "FinetuneRequest", folder: Path, keep_classes: bool, resume: b
     """The first process plans; all train; the first one exports. What torchrun starts anew goes on."""
     from openvista.cli.training import train_with_bar
     from openvista.distributed import joined_ranks
-    from openvista.memory import retain_heap
     from openvista.train.finetune.plan import export_finetuned, plan_finetune, planned_recipe
     from openvista.train.finetune.recipe import chosen_device
 
