@@ -103,7 +103,7 @@ def test_a_scan_beyond_the_limit_is_refused_before_its_pixels(tmp_path: Path) ->
 
 
 def test_no_message_tells_who_the_patient_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="openvista.io")
     files = write_series(tmp_path / "a" / "ct", VOLUME, AXIAL, SeriesDescription="Name^Made^Up")
     write_series(tmp_path / "a" / "scout", VOLUME[:, :, :1], AXIAL, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     shutil.copy(files[1], tmp_path / "a" / "again.dcm")

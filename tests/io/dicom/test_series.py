@@ -39,7 +39,7 @@ def study(tmp_path: Path) -> Path:
 
 
 def test_the_only_ct_volume_is_taken_and_the_rest_is_named(study: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="openvista.io")
     assert np.array_equal(read_scan(study).voxels, VOLUME)
     messages = [record.message for record in caplog.records if "left out: series" in record.message]
     told = [message.split(": left out: ")[1] for message in messages]
