@@ -16,7 +16,7 @@ _OTHER_WORDS = (
     (r"\b(gluteus \w+) muscle\b", r"\1"),
     (r"\bcommon iliac\b", "iliac"),
 )
-"""How atlases word what the vocabulary has under another name (3D Slicer's abdominal atlas; TA2, fipat.library.dal.ca):
+"""How atlases word what the vocabulary has under another name (3D Slicer's abdominal atlas; Terminologia Anatomica 2):
 the iliopsoas is psoas and iliacus, the autochthonous muscles of the back are the erector spinae."""
 
 _TISSUE_OF_GROUP = {"muscles": "muscle", "skeleton": "bone", "spine": "bone", "ribs": "bone", "vessels": "vein"}
