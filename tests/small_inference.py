@@ -2,10 +2,13 @@
 
 import numpy as np
 import torch
+from monai.inferers import sliding_window_inference
 
 from openvista.geometry.grid import Grid
 from openvista.inference.device import Compute
-from openvista.network import Preset
+from openvista.inference.profiles import Profile
+from openvista.network import Preset, Vista3D
+from openvista.prepare import Prepared, prepare
 from openvista.scan import Scan
 
 TINY = Preset(
@@ -27,3 +30,21 @@ def make_scan(shape: tuple[int, int, int], affine: np.ndarray, seed: int = 0) ->
     coarse = torch.rand((1, 1, *(max(n // 3, 1) for n in shape)), generator=generator)
     voxels = torch.nn.functional.interpolate(coarse, size=shape, mode="trilinear")[0, 0] * 1800 - 900
     return Scan(voxels.numpy().astype(np.int16), Grid(shape, affine), name="made-up")
+
+
+def peer_windows(
+    network: Vista3D, scan: Scan, class_ids: tuple[int, ...], profile: Profile
+) -> tuple[torch.Tensor, Prepared]:
+    """MONAI's sliding window over logits [class, X, Y, Z], on the model grid of the tiny network."""
+    prepared = prepare(scan, TINY.spacing, TINY.hu_window, orient_first=profile.orient_first)
+    with torch.no_grad():
+        logits_1KXYZ = sliding_window_inference(
+            prepared.image_XYZ[None, None],
+            TINY.window,
+            1,
+            lambda window: network.class_logits(window, torch.tensor(class_ids)),
+            overlap=profile.overlap,
+            mode=profile.weighting,
+            padding_mode=profile.padding,
+        )
+    return logits_1KXYZ[0], prepared

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-from monai.inferers import sliding_window_inference
 from monai.transforms import SpatialResample
 
 from openvista.errors import DeviceError
@@ -14,8 +13,7 @@ from openvista.inference.automatic import segment_scan, with_room_on_host
 from openvista.inference.profiles import BEST, BUNDLE, RESEARCH
 from openvista.inference.progress import Progress
 from openvista.inference.window_network import WindowNetwork
-from openvista.prepare import prepare
-from small_inference import FLOAT32, HALF_STORAGE, TINY, make_scan
+from small_inference import FLOAT32, HALF_STORAGE, make_scan, peer_windows
 
 FEW, MANY = (5, 9, 1), (5, 9, 1, 121, 17, 130)  # fewer and more classes than the network has channels
 TWO_MM = np.diag([2.0, 2.0, 2.0, 1.0])
@@ -30,17 +28,7 @@ def logits_for_few(monkeypatch):
 
 def peer_labels(network, scan, class_ids, profile):
     """MONAI: sliding window over logits of all classes, argmax, nearest back to the scan."""
-    prepared = prepare(scan, TINY.spacing, TINY.hu_window, orient_first=profile.orient_first)
-    with torch.no_grad():
-        logits = sliding_window_inference(
-            prepared.image_XYZ[None, None],
-            TINY.window,
-            1,
-            lambda window: network.class_logits(window, torch.tensor(class_ids)),
-            overlap=profile.overlap,
-            mode=profile.weighting,
-            padding_mode=profile.padding,
-        )[0]
+    logits, prepared = peer_windows(network, scan, class_ids, profile)
     best, index = logits.max(0)
     labels = torch.where(best > 0, torch.tensor(class_ids)[index], 0)
     on_model_grid = MetaTensor(labels[None].float(), affine=torch.from_numpy(prepared.grid.affine.copy()))

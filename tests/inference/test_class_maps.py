@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
-from monai.inferers import sliding_window_inference
 from monai.transforms import SpatialResample
 
 from openvista.errors import AnatomyError, InputError
@@ -19,7 +18,7 @@ from openvista.inference.window_network import WindowNetwork
 from openvista.inference.windows import cut_windows
 from openvista.prepare import prepare
 from openvista.scan import UNSEEN_LOGIT
-from small_inference import FLOAT32, HALF_STORAGE, TINY, make_scan
+from small_inference import FLOAT32, HALF_STORAGE, TINY, make_scan, peer_windows
 
 FEW, MANY = (5,), (5, 9, 1, 121, 17, 130, 3, 7, 11, 12)  # logits are stitched, features are
 NAMES = {class_id: f"class {class_id}" for class_id in MANY}
@@ -37,17 +36,7 @@ def our_maps(network, scan, class_ids, profile, kind="probabilities"):
 
 def peer_logits(network, scan, class_ids, profile):
     """MONAI: sliding window over logits, and the logits back to the scan."""
-    prepared = prepare(scan, TINY.spacing, TINY.hu_window, orient_first=profile.orient_first)
-    with torch.no_grad():
-        logits = sliding_window_inference(
-            prepared.image_XYZ[None, None],
-            TINY.window,
-            1,
-            lambda window: network.class_logits(window, torch.tensor(class_ids)),
-            overlap=profile.overlap,
-            mode=profile.weighting,
-            padding_mode=profile.padding,
-        )[0]
+    logits, prepared = peer_windows(network, scan, class_ids, profile)
     how = "bilinear" if profile.mode == "smooth" else "nearest"
     back = SpatialResample(mode=how, padding_mode="border", align_corners=True)
     on_model_grid = MetaTensor(logits, affine=torch.from_numpy(prepared.grid.affine.copy()))

@@ -1,9 +1,10 @@
+import stat
 from pathlib import Path
 
 import pytest
 
-from openvista.errors import OutputError
-from openvista.io.atomic import make_folder, replacing, write_text, writing
+from openvista.errors import InputError, OutputError
+from openvista.io.atomic import claim_folder, make_folder, replacing, write_text, writing
 
 
 def test_text_is_written_in_utf_8(tmp_path: Path) -> None:
@@ -38,3 +39,19 @@ def test_folders_are_made_with_those_they_lie_in(tmp_path: Path) -> None:
     write_text(tmp_path / "file", "")
     with pytest.raises(OutputError, match=r"file: cannot be made: .*; choose another folder"):
         make_folder(tmp_path / "file")
+
+
+def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "state"
+    claim = claim_folder(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    with pytest.raises(InputError, match="another server uses it"):
+        claim_folder(folder)
+    claim.release()
+    claim_folder(folder).release()
+
+
+def test_what_cannot_be_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="--state"):
+        claim_folder(tmp_path / "file")

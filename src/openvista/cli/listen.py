@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from openvista.cli.options import Device, Precision, Quiet, Verbose
-from openvista.io.claim import claim_folder
+from openvista.io.atomic import claim_folder
 from openvista.pacs.node import Node, NodeSettings, parse_peer
 from openvista.pacs.queue import OVER, SeriesQueue, SeriesState
 from openvista.pacs.rules import read_rules
@@ -100,7 +100,7 @@ def listen(
     _run(worker)
     node.stop()
     left = queue.count(SeriesState.RECEIVING, SeriesState.SEGMENTING, SeriesState.SENDING)
-    claim.close()
+    claim.release()
     print(f"stopped; {left} series go on at the next start", flush=True)
 
 

@@ -90,6 +90,11 @@ ModelName = Annotated[str, model_option("Name, folder or checkpoint file; see 'o
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Precision = Annotated[str, PRECISION]
 ProfileName = Annotated[str, typer.Option("-p", "--profile", help="best, bundle or research.")]
+WayBack = Annotated[str | None, typer.Option("--mode", help="smooth or exact: the way back to the scan's voxels.")]
+WindowOverlap = Annotated[
+    float | None, typer.Option("--overlap", help="Share of a window covered again by the next, 0..1.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse scans that do not look like CT.")]
 Output = Annotated[
     Path | None,
     output_option(

@@ -31,7 +31,10 @@ from openvista.cli.options import (
     Quiet,
     Root,
     SegType,
+    Strict,
     Verbose,
+    WayBack,
+    WindowOverlap,
     dicom_options,
     joined,
 )
@@ -65,8 +68,8 @@ def segment(
     device: Device = "auto",
     precision: Precision = "auto",
     profile: ProfileName = "best",
-    mode: Annotated[str | None, typer.Option(help="smooth or exact: the way back to the scan's voxels.")] = None,
-    overlap: Annotated[float | None, typer.Option(help="Share of a window covered again by the next, 0..1.")] = None,
+    mode: WayBack = None,
+    overlap: WindowOverlap = None,
     recursive: Annotated[bool, typer.Option("--recursive", help="Also scans in folders of a folder.")] = False,
     root: Root = None,
     probabilities: Annotated[
@@ -99,7 +102,7 @@ def segment(
     keyhole: Keyhole = False,
     keep_identifiers: KeepIdentifiers = False,
     store: archive.Store = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse scans that do not look like CT.")] = False,
+    strict: Strict = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:

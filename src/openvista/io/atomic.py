@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and the folders they lie in."""
 
 import errno
 import os
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from openvista.errors import OutputError
+from filelock import BaseFileLock, FileLock, Timeout
+
+from openvista.errors import InputError, OutputError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 """What the system says of a disk, or of somebody's part of it, that is full."""
@@ -20,6 +22,8 @@ _REMEDIES = dict.fromkeys(FULL_DISK, "free some space or write elsewhere") | {
     errno.EPERM: "write to a folder that you may change",
     errno.EROFS: "write to a folder that you may change",
 }
+
+_LOCK_FILE = "in-use"
 
 
 @contextmanager
@@ -70,6 +74,25 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from None
+
+
+def claim_folder(folder: Path) -> BaseFileLock:
+    """Make a state folder, for this user alone, and hold it until the lock is released or the process ends.
+
+    Raises:
+        OutputError: it cannot be made or written.
+        InputError: another process holds it.
+    """
+    lock = FileLock(folder / _LOCK_FILE, timeout=0, thread_local=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chmod(folder, 0o700)
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"{folder}: another server uses it; stop that one or choose another --state") from None
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be used: {error.strerror}; choose another folder with --state") from None
+    return lock
 
 
 def output_error(target: Path, error: OSError) -> OutputError:

@@ -13,14 +13,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openvista._version import __version__
 from openvista.serve import health, nim
-from openvista.serve.guard import OWNER_HEADER, BodyLimit, Guard, give_owner
+from openvista.serve.guard import OWNER_HEADER, BodyLimit, Guard, Public, give_owner
 from openvista.serve.monai_label import routes_datastore, routes_infer, routes_proxy, routes_training
 from openvista.serve.monai_label.interface import MonaiLabel
 from openvista.serve.native import about, prompts, results, scans, sessions
 from openvista.serve.observe import Observer
 from openvista.serve.openapi import describe_all
 from openvista.serve.problems import install as install_problems
-from openvista.serve.public import Public
 from openvista.serve.service import Service, service_of
 from openvista.serve.settings import Settings
 

@@ -1,4 +1,5 @@
-"""What is refused before anybody reads it: who may ask (:class:`Guard`), and how much may come (:class:`BodyLimit`).
+"""What is refused before anybody reads it: who may ask (:class:`Guard`), and how much may come (:class:`BodyLimit`);
+and what is believed of a proxy (:class:`Public`).
 
 The server usually listens on 127.0.0.1, where every web page that the user has open can send requests to it. So besides
 the token there are two checks that only browsers meet: ``Host`` must be a name of ours (DNS rebinding), and ``Origin``,
@@ -20,10 +21,10 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from openvista.serve.ids import new_secret
 from openvista.serve.problems import problem
-from openvista.serve.public import origin_of
 from openvista.serve.settings import MEGABYTE, Settings
 
 OWNER_HEADER = "X-OpenVISTA-Owner"
@@ -198,8 +199,33 @@ class BodyLimit:
             await too_large(scope, receive, send)
 
 
+class Public:
+    """ASGI middleware: takes the public address' path off, and believes ``X-Forwarded-For`` and ``-Proto`` of trusted
+    proxies only. Both kinds of proxies work: those that take the path off, and those that leave it on.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app: ASGIApp = ProxyHeadersMiddleware(app, list(settings.proxies))  # type: ignore[arg-type, assignment]
+        self._prefix = settings.public_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = dict(scope)
+            path = scope["path"]
+            if self._prefix and (path == self._prefix or path.startswith(self._prefix + "/")):
+                scope["path"] = path[len(self._prefix) :] or "/"
+                scope["raw_path"] = scope["path"].encode()
+        await self._app(scope, receive, send)
+
+
 class _Unwound(Exception):
     """Ends the reading of a body."""
+
+
+def origin_of(url: str) -> str:
+    """Scheme and host of an address, as browsers send them in ``Origin``."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def same_secret(given: str, expected: str) -> bool:

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from openvista.geometry.grid import Float3
-from openvista.io.claim import claim_folder
+from openvista.io.atomic import claim_folder
 from openvista.serve.engine import Engine
 from openvista.serve.guard import owner_of
 from openvista.serve.observe import Metrics
@@ -100,7 +100,7 @@ class Service:
         await run_in_threadpool(self.engine.close)
         await self.sessions.close()
         await run_in_threadpool(self.sandbox.close)
-        self._claim.close()
+        self._claim.release()
 
 
 def service_of(request: Request) -> Service:

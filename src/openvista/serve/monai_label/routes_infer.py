@@ -20,7 +20,6 @@ from openvista.serve.monai_label.datastore import SESSION_LIFE
 from openvista.serve.monai_label.interface import MonaiLabel, TheInterface
 from openvista.serve.monai_label.models import ListedModel, find_listed, listed_models
 from openvista.serve.monai_label.pacs_source import is_uid
-from openvista.serve.monai_label.series_order import labels_in_series, question_on_scan
 from openvista.serve.problems import body, form, problems
 from openvista.serve.scans import ScanRecord
 from openvista.serve.uploads import Upload, receive_form, scan_from_form, scan_from_upload
@@ -91,7 +90,7 @@ async def infer(
         record, kept = await _find_scan(interface, upload, folder, session_id, image)
         by_id = kept and not session_id
         slices = await run_in_threadpool(_series_of, interface, record, listed, image) if by_id else None
-        question = asked.question if slices is None else question_on_scan(asked.question, slices)
+        question = asked.question if slices is None else translate.question_on_scan(asked.question, slices)
         try:
             found = await interface.service.oneshots.ask(
                 request, record, listed.model.card.name, question, f"monai-{listed.kind}"
@@ -107,7 +106,7 @@ async def infer(
             saved = await run_in_threadpool(found.segmentation.save, folder / "answer.dcm", "dicom-seg")
             return Response(saved.read_bytes(), media_type="application/dicom")
         if ending == ".nrrd" and params.get("result_compress") is False:
-            labels = segmentation.labels if slices is None else labels_in_series(segmentation, slices)
+            labels = segmentation.labels if slices is None else translate.labels_in_series(segmentation, slices)
             dtype = params.get("result_dtype")
             content = await run_in_threadpool(translate.raw_nrrd, labels, segmentation.grid.affine, dtype)
         else:
