@@ -139,6 +139,11 @@ def process(model: Path | str, state: Path, *options: str) -> Iterator[tuple[sub
         started.communicate(timeout=SECONDS)
 
 
+def post_file(server: Running, name: str, content: bytes) -> httpx.Response:
+    """Upload a scan of this name."""
+    return server.http.post("/api/v1/scans", files={"file": (name, content)})
+
+
 def wait_until_ready(url: str, seconds: float = SECONDS) -> None:
     """Ask until the server says that it is ready."""
     end = time.monotonic() + seconds

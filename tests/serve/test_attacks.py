@@ -12,13 +12,9 @@ import httpx
 import nibabel as nib
 import numpy as np
 import pytest
-from serving import AFFINE, ct_file, running
+from serving import AFFINE, ct_file, post_file, running
 
 SECRET = "only-for-those-who-know"
-
-
-def post_file(server, name: str, content: bytes) -> httpx.Response:
-    return server.http.post("/api/v1/scans", files={"file": (name, content)})
 
 
 # --- who may ask --------------------------------------------------------------------------------------------------

@@ -10,17 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from serving import running
+from serving import post_file, running
 
 from openvista.errors import InputError
 from openvista.serve.run import public_address_of, with_token
 from openvista.serve.settings import make_settings
 
 SECRET = "only-for-those-who-know"
-
-
-def post_file(server, name: str, content: bytes) -> httpx.Response:
-    return server.http.post("/api/v1/scans", files={"file": (name, content)})
 
 
 # --- connections that keep others out -----------------------------------------------------------------------------
