@@ -9,8 +9,9 @@ from pathlib import Path
 from openvista.cohort.case import Attempt, CaseResult, CohortCase, OutputFile, Work
 from openvista.cohort.failures import failure_of
 from openvista.cohort.manifest import JobKey
-from openvista.cohort.storage import Place, sha256_of_file
+from openvista.cohort.storage import Place
 from openvista.errors import ModelError, OpenVistaError
+from openvista.weights.card import sha256_of
 
 KEY = JobKey("s" * 64, "w" * 64)
 
@@ -57,7 +58,7 @@ class Copying:
                 target.write_bytes(Path(case.uri).read_bytes())
         except (OpenVistaError, OSError, MemoryError, ZeroDivisionError) as error:
             return CaseResult(attempt, failure=failure_of(error), started=started, ended=time.time())
-        output = OutputFile(f"{case.id}.copy", sha256_of_file(target), target.stat().st_size)
+        output = OutputFile(f"{case.id}.copy", sha256_of(target), target.stat().st_size)
         return CaseResult(attempt, (output,), {1: 2.0}, pid=os.getpid(), started=started, ended=time.time())
 
 

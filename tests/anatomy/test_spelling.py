@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from openvista.anatomy.catalogue import CATALOGUE
-from openvista.anatomy.spelling import NameIndex, labels_of, nearest, reading_keys, word_key
+from openvista.anatomy import official_vocabulary
+from openvista.anatomy.catalogue import CATALOGUE, EVERYTHING_IDS
+from openvista.anatomy.spelling import NameIndex, labels_of, nearest, reading_keys, totalsegmentator_name, word_key
 from openvista.errors import AnatomyError
 
 
@@ -113,3 +114,20 @@ def test_long_input_is_cut() -> None:
     typed = "left kidny " * 100_000
     assert nearest(typed, LABELS) == nearest(typed[:80], LABELS)
     assert nearest(typed, LABELS)[0] in (14, 116)
+
+
+def test_names_that_totalsegmentator_gives():
+    """Its 117 classes are what "everything" is, and our vocabulary knows each of its names."""
+    vocabulary = official_vocabulary()
+    names = {class_id: totalsegmentator_name(vocabulary.name(class_id)) for class_id in EVERYTHING_IDS}
+    assert len(set(names.values())) == 117
+    assert {class_id: vocabulary.expand(name) for class_id, name in names.items()} == {key: [key] for key in names}
+    expected = {
+        5: "kidney_right", 14: "kidney_left", 15: "urinary_bladder", 28: "lung_upper_lobe_left", 61: "iliac_vena_right",
+        31: "lung_middle_lobe_right", 127: "vertebrae_S1", 33: "vertebrae_L5", 72: "rib_left_10", 75: "rib_right_1",
+        108: "atrial_appendage_left", 126: "thyroid_gland", 17: "portal_vein_and_splenic_vein",
+        117: "kidney_cyst_right", 112: "common_carotid_artery_left", 98: "gluteus_maximus_left",
+        114: "costal_cartilages", 96: "hip_right",
+    }  # fmt: skip
+    assert expected.items() <= names.items()
+    assert totalsegmentator_name("lung tumor") == "lung_tumor"

@@ -6,8 +6,9 @@ import fsspec
 import pytest
 
 from openvista.cohort.inputs import find_cases
-from openvista.cohort.storage import Place, fetched, is_remote, local_path, sha256_of_file
+from openvista.cohort.storage import Place, fetched, is_remote, local_path
 from openvista.errors import InputError, MissingExtraError
+from openvista.weights.card import sha256_of
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -26,7 +27,7 @@ def test_what_is_written_can_be_checked_and_read(root, tmp_path):
             (folder / f"{Path(name).name}.txt").write_text(name)
     assert (place.size("site/a.txt"), place.size("top.txt"), place.size("none.txt")) == (6, 3, None)
     (tmp_path / "same").write_text("site/a")
-    assert place.sha256("site/a.txt") == sha256_of_file(tmp_path / "same")
+    assert place.sha256("site/a.txt") == sha256_of(tmp_path / "same")
     assert place.sha256("site/none.txt") is None
     with fetched(f"{root}/site/a.txt") as file:
         assert file.read_text() == "site/a"

@@ -10,7 +10,7 @@ import psutil
 from serving import ct_file, make_model
 
 from openvista.cohort.manifest import last_states, manifests_in
-from openvista.cohort.storage import sha256_of_file
+from openvista.weights.card import sha256_of
 
 SCANS, KILLS = 200, 20
 
@@ -43,7 +43,7 @@ def test_random_kills(tmp_path: Path):
     for last in states.values():
         assert len(last.outputs) == 2
         for output in last.outputs:
-            assert sha256_of_file(tmp_path / "out" / output.path) == output.sha256
+            assert sha256_of(tmp_path / "out" / output.path) == output.sha256
     assert list((tmp_path / "out").rglob(".*")) == []
 
 

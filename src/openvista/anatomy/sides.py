@@ -1,11 +1,10 @@
-"""Left and right: which classes swap when a patch is mirrored, and where in a name others put the side."""
+"""Left and right: which classes swap when a patch is mirrored."""
 
 from collections.abc import Mapping
 
 from openvista.anatomy.spelling import WordKey, word_key
 
 _OTHER = {"left": "right", "right": "left"}
-_TOTALSEGMENTATOR_NAMES = {"bladder": "urinary bladder"}
 
 
 def mirrored_pairs(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
@@ -33,15 +32,3 @@ def _is_sided(key: WordKey) -> bool:
 
 def _twin(key: WordKey) -> WordKey:
     return tuple(sorted(_OTHER.get(word, word) for word in key))
-
-
-def totalsegmentator_name(name: str) -> str:
-    """What TotalSegmentator (version 2, task "total") calls a structure: ``rib_left_4``, ``lung_upper_lobe_left``.
-
-    Structures that it does not know are spelled the same way.
-    """
-    words = _TOTALSEGMENTATOR_NAMES.get(name, name).split()
-    side = [word for word in words if word in ("left", "right")]
-    rest = [word for word in words if word not in side]
-    place = 1 if rest[:1] == ["rib"] else len(rest)
-    return "_".join([*rest[:place], *side, *rest[place:]])

@@ -1,4 +1,4 @@
-"""When two spellings mean the same name, and which names are nearest to a wrong one.
+"""When two spellings mean the same name, which names are nearest to a wrong one, and how TotalSegmentator spells them.
 
 Case, separators, plural, word order, and British or American spelling do not count.
 """
@@ -36,6 +36,7 @@ _SAME_WORD = {
     "r": "right",
     "rt": "right",
 }
+_TOTALSEGMENTATOR_NAMES = {"bladder": "urinary bladder"}
 _LONGEST_QUERY = 80
 """Characters that are compared; no name is longer, and comparing costs time with the square of the length."""
 _FILLERS = frozenset({"the", "of"})
@@ -141,3 +142,15 @@ def _likeness(query: list[str], label: list[str]) -> float:
     """0 to 2: how alike the letters are, plus which share of the query's words the label has."""
     letters = SequenceMatcher(None, " ".join(query), " ".join(label)).ratio()
     return letters + sum(word in label for word in query) / max(len(query), 1)
+
+
+def totalsegmentator_name(name: str) -> str:
+    """What TotalSegmentator (version 2, task "total") calls a structure: ``rib_left_4``, ``lung_upper_lobe_left``.
+
+    Structures that it does not know are spelled the same way.
+    """
+    words = _TOTALSEGMENTATOR_NAMES.get(name, name).split()
+    side = [word for word in words if word in ("left", "right")]
+    rest = [word for word in words if word not in side]
+    place = 1 if rest[:1] == ["rib"] else len(rest)
+    return "_".join([*rest[:place], *side, *rest[place:]])

@@ -10,8 +10,8 @@ import typer
 
 import openvista
 from openvista.anatomy.combinations import combinations
-from openvista.anatomy.sides import totalsegmentator_name
-from openvista.cli import archive
+from openvista.anatomy.spelling import totalsegmentator_name
+from openvista.cli import pacs_addresses
 from openvista.cli.console import progress_bar, set_up_logging
 from openvista.cli.files import read_checked, result_files, work_on_each, write_result
 from openvista.cli.list_options import listed_images, scans_in_folders
@@ -101,7 +101,7 @@ def segment(
     seg_type: SegType = "binary",
     keyhole: Keyhole = False,
     keep_identifiers: KeepIdentifiers = False,
-    store: archive.Store = None,
+    store: pacs_addresses.Store = None,
     strict: Strict = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -144,8 +144,8 @@ def segment(
     options = dicom_options(format, seg_type, keyhole, keep_identifiers)
     asked = "all" if classes is None else joined(classes)
     write = partial(write_result, table=table, statistics=statistics, preview=preview, quiet=quiet, options=options)
-    results = None if store is None else archive.ResultStore(store, format or (), options)
-    with archive.fetched(scans, series, quiet) as paths:
+    results = None if store is None else pacs_addresses.ResultStore(store, format or (), options)
+    with pacs_addresses.fetched(scans, series, quiet) as paths:
         images = scans_in_folders(listed_images(paths, root), recursive, output)
         in_files = results is None or output is not None
         targets = result_files(images, output, format or (), per_class) if in_files else []

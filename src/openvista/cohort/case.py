@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from openvista.cohort.failures import Failure, failure_of
-from openvista.cohort.storage import Place, fetched, sha256_of_file
+from openvista.cohort.storage import Place, fetched
 from openvista.errors import ScanError
 from openvista.inference.profiles import Profile
 from openvista.io import check_scan, read_scan, write_segmentation
@@ -23,6 +23,7 @@ from openvista.io.paths import FORMATS, OUTPUT_SUFFIXES, sidecar_path
 from openvista.io.write import DicomOptions
 from openvista.report.table import table_csv
 from openvista.scan import Scan, Segmentation
+from openvista.weights.card import sha256_of
 
 if TYPE_CHECKING:
     from openvista.model import Model
@@ -232,4 +233,4 @@ def _written(segmentation: Segmentation, plan: Segmenter, case_id: str, folder: 
 def _output_file(file: Path, name: str) -> OutputFile:
     with file.open("rb") as stream:
         os.fsync(stream.fileno())
-    return OutputFile(name, sha256_of_file(file), file.stat().st_size)
+    return OutputFile(name, sha256_of(file), file.stat().st_size)

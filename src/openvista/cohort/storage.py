@@ -1,6 +1,5 @@
 """Where scans of a cohort come from and results go: folders, and buckets through fsspec."""
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,8 +10,7 @@ from typing import Any
 
 from openvista.errors import InputError, OpenVistaError, first_line, needs_extra
 from openvista.io.atomic import make_folder
-
-_CHUNK = 1 << 20
+from openvista.weights.card import sha256_of
 
 
 def is_remote(uri: str) -> bool:
@@ -65,15 +63,6 @@ def reaching(uri: str) -> Iterator[None]:
 def full_uri(system: Any, path: str) -> str:
     """The address of a path in a file system."""
     return str(system.unstrip_protocol(path))
-
-
-def sha256_of_file(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 @contextmanager
@@ -155,7 +144,7 @@ class Place:
         """SHA-256 of a file; ``None`` where there is none."""
         try:
             with fetched(self._uri(name)) as file:
-                return sha256_of_file(file)
+                return sha256_of(file)
         except (FileNotFoundError, NotADirectoryError):
             return None
 

@@ -173,10 +173,6 @@ class Rules(_Keys):
         """The first rule that fits a series."""
         return next((rule for rule in self.rules if rule.when.fits(facts)), None)
 
-    def rule_called(self, name: str) -> Rule | None:
-        """A rule by its name."""
-        return next((rule for rule in self.rules if rule.name == name), None)
-
 
 def read_rules(path: Path) -> Rules:
     """Read a file of rules.
