@@ -96,7 +96,7 @@ def listen(
     port = node.start()
     print(f"OpenVISTA listens as {title} on {host}:{port}", flush=True)
     if waiting := len(queue) - queue.count(*OVER):
-        print(f"{waiting} series of an earlier life go on", flush=True)
+        print(f"{waiting} series of an earlier run go on", flush=True)
     _run(worker)
     node.stop()
     left = queue.count(SeriesState.RECEIVING, SeriesState.SEGMENTING, SeriesState.SENDING)

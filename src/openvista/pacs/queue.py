@@ -116,7 +116,7 @@ class SeriesQueue:
     """All series of a node. Safe to call from several threads.
 
     Args:
-        folder: ours alone; existing. What an earlier life left in it goes on.
+        folder: ours alone; existing. What an earlier run left in it goes on.
         most_bytes: of images and results together.
         quiet_seconds: a series is complete when no image of it has come for so long.
         clock: seconds since 1970.
@@ -191,7 +191,7 @@ class SeriesQueue:
     # --- the work ---------------------------------------------------------------------------------------------------
 
     def next(self) -> QueuedSeries | None:
-        """A series to work on, the longest waiting first: complete, or begun in an earlier life, or to be tried again.
+        """A series to work on, the longest waiting first: complete, or begun in an earlier run, or to be tried again.
 
         One that is complete is then in the state ``segmenting``.
         """

@@ -42,7 +42,7 @@ class Sandbox:
     take long waits for these files, and nobody else does.
 
     Args:
-        folder: ours alone; emptied at the start, since what lies there belongs to requests of an earlier life.
+        folder: ours alone; emptied at the start, since what lies there belongs to requests of an earlier run.
         settings: the limits.
     """
 

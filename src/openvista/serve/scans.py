@@ -71,7 +71,7 @@ class ScanStore:
     """All scans of a server.
 
     Args:
-        folder: ours alone; scans of an earlier life in it are kept.
+        folder: ours alone; scans of an earlier run in it are kept.
         most, most_owned: how many, in all and of one user.
     """
 

@@ -42,7 +42,7 @@ class SessionStore:
     """All sessions of a server.
 
     Args:
-        folder: ours alone; sessions of an earlier life in it are there again.
+        folder: ours alone; sessions of an earlier run in it are there again.
         settings: how many, how long.
         engine: what answers.
         scans: what is asked about.

@@ -90,8 +90,7 @@ def source_headers(slices: DicomSlices, grid: Grid) -> list[Dataset]:
     instances = list(dict.fromkeys(one.instance for one in kept))
     if len(instances) > 1 and any("NumberOfFrames" in slices.headers[index] for index in instances):
         raise OutputError("a series of several multi-frame objects cannot take DICOM results: write nii.gz or seg.nrrd")
-    headers = [_reference(slices, index, grid) for index in instances]
-    return headers
+    return [_reference(slices, index, grid) for index in instances]
 
 
 def _reference(slices: DicomSlices, index: int, grid: Grid) -> Dataset:
