@@ -5,7 +5,7 @@ the clicks that follow (:func:`correct_nearby`) and for clicks that the network 
 "Not visited" is a mask; logits there may hold anything and are never computed with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -183,18 +183,19 @@ def enforce_clicks(
         visited_XYZ: where a window has answered.
         radius: mm, of :func:`enforcement_radius`.
     """
-    enforced_XYZ = answer_XYZ
-    for number, click in enumerate(clicks):
-        if not click.is_in(visited_XYZ) or not visited_XYZ[click.voxel]:
-            continue
-        if (answer_XYZ[click.voxel] > 0) == click.positive:
-            continue
-        if enforced_XYZ is answer_XYZ:
-            enforced_XYZ = answer_XYZ.copy()
-        reach = [int(_DEVIATIONS * radius / step) for step in spacing]
-        box = Box.sized(click.voxel, (1, 1, 1)).widened(reach, answer_XYZ.shape)
+    reach = [int(_DEVIATIONS * radius / step) for step in spacing]
+    contradicted = {
+        number: Box.sized(click.voxel, (1, 1, 1)).widened(reach, answer_XYZ.shape)
+        for number, click in enumerate(clicks)
+        if click.is_in(visited_XYZ) and visited_XYZ[click.voxel] and (answer_XYZ[click.voxel] > 0) != click.positive
+    }
+    if not contradicted:
+        return answer_XYZ
+    enforced_XYZ = answer_XYZ.copy()
+    nearest = _nearest_in_boxes(clicks, list(contradicted.values()), spacing)
+    for (number, box), nearest_XYZ in zip(contradicted.items(), nearest, strict=True):
+        click = clicks[number]
         weight_XYZ = _gaussian(click.from_voxel(box.start).voxel, box.shape, spacing, radius)
-        nearest_XYZ = nearest_click([other.from_voxel(box.start) for other in clicks], box.shape, spacing)
         weight_XYZ *= visited_XYZ[box.slices()] & (nearest_XYZ == number)
         wanted = np.float32(CERTAINTY if click.positive else -CERTAINTY)
         enforced_XYZ[box.slices()] += (wanted - answer_XYZ[click.voxel]) * weight_XYZ
@@ -216,16 +217,30 @@ def nearest_click(clicks: Sequence[VoxelClick], shape: Axis3, spacing: Float3) -
     """
     nearest_XYZ = np.full(shape, -1, dtype=np.int32)
     shortest_XYZ = np.full(shape, np.inf, dtype=np.float32)
-    for index, click in enumerate(clicks):
-        x, y, z = (
-            ((np.arange(side, dtype=np.float32) - first) * step) ** 2
-            for side, first, step in zip(shape, click.voxel, spacing, strict=True)
-        )
-        distance_XYZ = x[:, None, None] + y[:, None] + z
+    voxels = np.array([click.voxel for click in clicks], dtype=np.float32).reshape(-1, 3)
+    along_X, along_Y, along_Z = (
+        ((np.arange(side, dtype=np.float32) - voxels[:, axis, None]) * np.float32(spacing[axis])) ** 2
+        for axis, side in enumerate(shape)
+    )
+    for index in range(len(clicks)):
+        distance_XYZ = along_X[index][:, None, None] + along_Y[index][:, None] + along_Z[index]
         nearer_XYZ = distance_XYZ <= shortest_XYZ
         nearest_XYZ[nearer_XYZ] = index
         np.minimum(shortest_XYZ, distance_XYZ, out=shortest_XYZ)
     return nearest_XYZ
+
+
+def _nearest_in_boxes(
+    clicks: Sequence[VoxelClick], boxes: Sequence[Box], spacing: Float3
+) -> Iterator[NDArray[np.int32]]:
+    """[X, Y, Z] for each box: :func:`nearest_click`; looked up once for all boxes where they overlap a lot."""
+    around = Box.hull(boxes)
+    if np.prod(around.shape) < sum(np.prod(box.shape) for box in boxes):
+        nearest_XYZ = nearest_click([click.from_voxel(around.start) for click in clicks], around.shape, spacing)
+        yield from (nearest_XYZ[box.slices(around.start)] for box in boxes)
+        return
+    for box in boxes:
+        yield nearest_click([click.from_voxel(box.start) for click in clicks], box.shape, spacing)
 
 
 def _voxels(clicks: Sequence[VoxelClick], positive: bool) -> list[Axis3]:
