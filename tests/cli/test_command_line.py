@@ -155,27 +155,27 @@ def test_default_output_is_the_current_folder(small_ct, tmp_path):
         (["CT", "--root", "OUT"], ["--root", ".json"]),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(small_ct, tmp_path, arguments, words):
+def test_bad_input_is_one_line_and_exit_code_2(openvista_here, small_ct, tmp_path, arguments, words):
     before = small_ct.read_bytes()
     filled = [part.replace("CT", str(small_ct)).replace("OUT", str(tmp_path)) for part in arguments]
     if "-o" not in arguments:
         filled += ["-o", str(tmp_path / "out.nii.gz")]
-    assert_refused(openvista("segment", *filled), *words)
+    assert_refused(openvista_here("segment", *filled), *words)
     assert list(tmp_path.iterdir()) == []
     assert small_ct.read_bytes() == before
 
 
 @pytest.mark.skipif("CUDA_VISIBLE_DEVICES" in os.environ, reason="may have a GPU")
-def test_an_absent_gpu_is_said(small_ct, tmp_path):
+def test_an_absent_gpu_is_said(openvista_here, small_ct, tmp_path):
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    done = openvista("segment", small_ct, "-o", tmp_path / "x.nii.gz", "--device", "cuda")
+    done = openvista_here("segment", small_ct, "-o", tmp_path / "x.nii.gz", "--device", "cuda")
     assert_refused(done, "cuda", "cpu")
 
 
-def test_files_that_are_no_ct(tmp_path, small_ct):
+def test_files_that_are_no_ct(openvista_here, tmp_path, small_ct):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.nii.gz").write_text("not an image")
     (tmp_path / "cut.nii.gz").write_bytes(gzip.compress(b"\x00" * 400)[:-9])
@@ -187,14 +187,14 @@ def test_files_that_are_no_ct(tmp_path, small_ct):
     cases = [("empty", "no image"), ("text.nii.gz", "text.nii.gz"), ("cut.nii.gz", "cut.nii.gz"), ("flat.nii.gz", "2"),
              ("nan.nii.gz", "NaN")]  # fmt: skip
     for name, word in cases:
-        assert_refused(openvista("segment", tmp_path / name, "-o", tmp_path / "r.nii.gz"), name, word)
+        assert_refused(openvista_here("segment", tmp_path / name, "-o", tmp_path / "r.nii.gz"), name, word)
         assert not (tmp_path / "r.nii.gz").exists()
 
 
-def test_a_voxel_size_of_a_hundred_metres(tmp_path):
+def test_a_voxel_size_of_a_hundred_metres(openvista_here, tmp_path):
     image = nib.Nifti1Image(np.zeros((20, 20, 20), np.int16), np.diag([1, 1, 1e5, 1.0]))
     nib.save(image, tmp_path / "long.nii.gz")
-    assert_refused(openvista("segment", tmp_path / "long.nii.gz", "-o", tmp_path / "r.nii.gz"), "voxel size")
+    assert_refused(openvista_here("segment", tmp_path / "long.nii.gz", "-o", tmp_path / "r.nii.gz"), "voxel size")
 
 
 def test_strict_refuses_what_otherwise_warns(tmp_path):
@@ -223,9 +223,9 @@ def test_strict_refuses_and_quiet_says_what_the_header_leaves_unclear(small_ct, 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_unwritable_folder(small_ct, tmp_path):
+def test_an_unwritable_folder(openvista_here, small_ct, tmp_path):
     tmp_path.chmod(0o500)
-    assert_refused(openvista("segment", small_ct, "-o", tmp_path / "x.nii.gz"), "x.nii.gz")
+    assert_refused(openvista_here("segment", small_ct, "-o", tmp_path / "x.nii.gz"), "x.nii.gz")
 
 
 def test_a_full_disk_leaves_nothing(small_ct, tmp_path):
@@ -305,13 +305,13 @@ def test_converted_weights_come_back_as_the_same_model(tmp_path):
     assert back.returncode == 0, back.stderr
 
 
-def test_train_mistakes_are_one_line(tmp_path, starter_recipe, example_datalist):
-    assert_refused(openvista("train", tmp_path / "none.yaml"), "none.yaml")
-    assert_refused(openvista("train", starter_recipe, "--datalist", tmp_path / "none.json"), "none.json")
-    assert_refused(openvista("train", starter_recipe, "--set", "steps=many"), "steps")
-    assert_refused(openvista("train", starter_recipe, "--set", "window=[48,48"), "window=[48,48", "YAML")
+def test_train_mistakes_are_one_line(openvista_here, tmp_path, starter_recipe, example_datalist):
+    assert_refused(openvista_here("train", tmp_path / "none.yaml"), "none.yaml")
+    assert_refused(openvista_here("train", starter_recipe, "--datalist", tmp_path / "none.json"), "none.json")
+    assert_refused(openvista_here("train", starter_recipe, "--set", "steps=many"), "steps")
+    assert_refused(openvista_here("train", starter_recipe, "--set", "window=[48,48"), "window=[48,48", "YAML")
     wrong_fold = ["--datalist", example_datalist, "--set", "fold=3", "-o", tmp_path / "run"]
-    assert_refused(openvista("train", starter_recipe, *wrong_fold), "fold 3")
+    assert_refused(openvista_here("train", starter_recipe, *wrong_fold), "fold 3")
 
 
 def test_a_model_of_other_data_does_not_claim_the_origin_of_the_recipes(tmp_path, starter_recipe, example_datalist):
