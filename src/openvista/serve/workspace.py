@@ -4,11 +4,11 @@ Methods run in some thread, one at a time; :mod:`openvista.serve.sessions` sees 
 """
 
 import base64
-import gzip
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from isal import igzip
 from numpy.typing import NDArray
 
 from openvista.anatomy.colours import from_hex, to_hex
@@ -207,7 +207,7 @@ def pack_box(labels_XYZ: NDArray[np.unsignedinteger], box: Box) -> schemas.Label
     """A box of a label map as the API sends it."""
     values = labels_XYZ[box.slices()]
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)
-    data = gzip.compress(little.tobytes(order="F"), _GZIP_LEVEL, mtime=0)
+    data = igzip.compress(little.tobytes(order="F"), _GZIP_LEVEL, mtime=0)
     (x, y, z), (u, v, w) = box.start, box.stop
     return schemas.LabelBox(
         box=((x, u), (y, v), (z, w)),
