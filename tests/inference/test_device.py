@@ -10,6 +10,7 @@ from openvista.inference.device import (
     Compute,
     cpu_has_bfloat16,
     find_device,
+    logits_of,
     plan_compute,
     plan_slab_rows,
     plan_storage,
@@ -109,3 +110,10 @@ def test_rows_labelled_at_once_fit_what_is_free(caplog):
     assert 1 <= plan_slab_rows(cpu, free // 40, 48) <= 5
     assert plan_slab_rows(cpu, 2 * free, 48) == 1
     assert "rows at once" in caplog.text
+
+
+@pytest.mark.parametrize("classes", [3, 43, 117])
+def test_logits_are_the_dot_products_to_the_last_bit(classes):
+    random = torch.Generator().manual_seed(classes)
+    channels_NC, embeddings_KC = (torch.randn(count, 48, generator=random) for count in (3000, classes))
+    assert torch.equal(logits_of(channels_NC, embeddings_KC), channels_NC @ embeddings_KC.T)

@@ -17,6 +17,7 @@ from torch.nn import functional
 from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.geometry.resample import axis_map, resample_nearest
+from openvista.inference.device import logits_of
 from openvista.inference.stitching import Slab
 
 _MIXED = -1
@@ -38,7 +39,7 @@ class Decision:
         """Places [N] int16. On equal logits the class asked for first wins. Logits are float32."""
         logits_NK = channels_NC.float()
         if self.embeddings_KC is not None:
-            logits_NK = logits_NK @ self.embeddings_KC.to(logits_NK.device).T
+            logits_NK = logits_of(logits_NK, self.embeddings_KC.to(logits_NK.device))
         best, index = logits_NK.max(1)
         return torch.where(best > 0, index + 1, 0).to(torch.int16)
 
