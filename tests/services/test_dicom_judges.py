@@ -1,4 +1,4 @@
-"""Other people's programs judge what we write in DICOM: dciodvfy, dcmqi, dcmtk and plastimatch."""
+"""Other people's programs judge what we write in DICOM: dciodvfy, dcmqi, dcmtk, plastimatch and dcmrtstruct2nii."""
 
 import json
 import os
@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+from dcmrtstruct2nii import dcmrtstruct2nii
 
 from openvista.io import read_labels, read_scan
 from openvista.io.dicom.placing import nearest_labels
@@ -168,6 +170,20 @@ def test_plastimatch_fills_contours_as_we_do(result, tmp_path, keyhole):
         assert dice(mask > 0, result.labels == key) > 0.98, name
 
 
+def by_dcmrtstruct2nii(rtstruct: Path, ct: Path, folder: Path) -> dict[str, Segmentation]:
+    """Masks by name. It takes contours to pixels by the grid that SimpleITK reads from the series, however it lies."""
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as changes:  # it knows pydicom's reader by the name it had before pydicom 3
+        changes.setattr(pydicom, "read_file", pydicom.dcmread, raising=False)
+        dcmrtstruct2nii(str(rtstruct), str(ct), str(folder), convert_original_dicom=False, mask_foreground_value=1)
+    masks = {}
+    for file in sorted(folder.iterdir()):
+        name = file.name.removeprefix("mask_").removesuffix(".nii.gz").replace("-", " ")
+        labels, grid = read_labels(file)
+        masks[name] = Segmentation(labels, grid, {1: name})
+    return masks
+
+
 # --- the mark, in all orientations ---------------------------------------------------------------------------------
 
 TURNS = {"axial": (0, 0, 0), "coronal": (90, 0, 0), "oblique": (11, -17, 23)}
@@ -176,13 +192,19 @@ TURNS = {"axial": (0, 0, 0), "coronal": (90, 0, 0), "oblique": (11, -17, 23)}
 @pytest.mark.parametrize("turn", sorted(TURNS))
 @pytest.mark.parametrize("index", range(48))
 def test_the_mark_stays_where_it_is_in_the_patient(tmp_path, index, turn):
-    """The right kidney's centre, by dcmqi, and by plastimatch where slices are axial, which it takes for granted."""
+    """The right kidney's centre: its segment by dcmqi, its contours by dcmrtstruct2nii, and by plastimatch where slices
+    are axial, which that takes for granted."""
     axes = rotation(TURNS[turn]) @ list(orientations())[index]
     result = labelled(small_scan(tmp_path / "ct", affine_of(axes)))
     write_seg(tmp_path / "seg.dcm", result)
     masks, _ = by_dcmqi(tmp_path / "seg.dcm", tmp_path / "read")
     assert centre_of(masks["right kidney"], 1) == pytest.approx(MARK, abs=0.6)
+    write_rtstruct(tmp_path / "rtstruct.dcm", result)
+    filled = by_dcmrtstruct2nii(tmp_path / "rtstruct.dcm", tmp_path / "ct", tmp_path / "filled")
+    assert centre_of(filled["right kidney"], 1) == pytest.approx(MARK, abs=0.6)
+    for key, name in STRUCTURES.items():
+        mask = nearest_labels(filled[name].labels, filled[name].grid, result.grid)
+        assert dice(mask > 0, result.labels == key) > 0.98, name
     if abs(axes[2, 2]) > 0.999 and np.abs(np.rint(axes) - axes).max() < 1e-6:
-        write_rtstruct(tmp_path / "rtstruct.dcm", result)
         filled = by_plastimatch(tmp_path / "rtstruct.dcm", tmp_path / "ct", tmp_path / "masks", keyhole=False)
         assert centre_of(filled["right kidney"], 1) == pytest.approx(MARK, abs=0.6)
