@@ -66,7 +66,7 @@ def write_series(
     affine: NDArray[np.float64],
     *,
     syntax: str = "explicit",
-    enhanced: bool = False,
+    enhanced: int = 0,
     slopes: tuple[float, ...] = (1.0,),
     intercept: float = -1024.0,
     padding: NDArray[np.bool_] | None = None,
@@ -79,7 +79,7 @@ def write_series(
         volume_XYZ: [column, row, slice] HU.
         affine: [column, row, slice] to RAS+ mm; its third column may lean or point backwards.
         syntax: a key of :data:`SYNTAXES`.
-        enhanced: one multi-frame file instead of one for each slice.
+        enhanced: so many multi-frame files instead of one for each slice.
         slopes: Rescale Slope of the first slice, the second, ..., again from the first.
         intercept: Rescale Intercept.
         padding: [column, row, slice] pixels outside the measured field: they get Pixel Padding Value.
@@ -96,9 +96,16 @@ def write_series(
     if padding is not None:
         header.add_new("PixelPaddingValue", "SS", _PADDING)
     if enhanced:
-        _make_enhanced(header, affine, slope_Z, intercept)
-        header.update(_dataset(attributes))
-        return [_save(header, folder / "multiframe.dcm", syntax, pixels_ZYX)]
+        files = []
+        for number, indices in enumerate(np.array_split(np.arange(count), enhanced), start=1):
+            part = _enhanced(header, affine, indices, slope_Z[indices], intercept)
+            part.SOPInstanceUID = generate_uid(entropy_srcs=[folder.name, "instance", str(number)])
+            part.InstanceNumber = number
+            part.update(_dataset(attributes))
+            files.append(
+                _save(part, folder / f"multiframe{number if enhanced > 1 else ''}.dcm", syntax, pixels_ZYX[indices])
+            )
+        return files
     files = []
     for index in range(count):
         one = Dataset()
@@ -215,15 +222,23 @@ def _header(name: str, rows: int, columns: int, affine: NDArray[np.float64]) -> 
     )
 
 
-def _make_enhanced(
-    header: Dataset, affine: NDArray[np.float64], slope_Z: NDArray[np.float64], intercept: float
-) -> None:
+def _enhanced(
+    classic: Dataset,
+    affine: NDArray[np.float64],
+    indices: NDArray[np.int_],
+    slopes: NDArray[np.float64],
+    intercept: float,
+) -> Dataset:
     """Geometry goes into functional groups: orientation and spacing are shared, position and scaling of each frame."""
+    header = Dataset()
+    header.update(classic)
     measures = {"PixelSpacing": header.PixelSpacing, "SliceThickness": header.SliceThickness}
     orientation = {"ImageOrientationPatient": header.ImageOrientationPatient}
     shared = {"PixelMeasuresSequence": [_dataset(measures)], "PlaneOrientationSequence": [_dataset(orientation)]}
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "InstanceNumber", *measures, *orientation, "RescaleType"):
+        delattr(header, keyword)
     header.SOPClassUID = EnhancedCTImageStorage
-    header.NumberOfFrames = len(slope_Z)
+    header.NumberOfFrames = len(indices)
     header.SharedFunctionalGroupsSequence = [_dataset(shared)]
     header.PerFrameFunctionalGroupsSequence = [
         _dataset(
@@ -232,13 +247,12 @@ def _make_enhanced(
                 "PixelValueTransformationSequence": [
                     _dataset({"RescaleSlope": float(slope), "RescaleIntercept": intercept, "RescaleType": "HU"})
                 ],
-                "FrameContentSequence": [_dataset({"StackID": "1", "InStackPositionNumber": index + 1})],
+                "FrameContentSequence": [_dataset({"StackID": "1", "InStackPositionNumber": int(index) + 1})],
             }
         )
-        for index, slope in enumerate(slope_Z)
+        for index, slope in zip(indices, slopes, strict=True)
     ]
-    for keyword in ("ImageOrientationPatient", "PixelSpacing", "SliceThickness", "RescaleType"):
-        delattr(header, keyword)
+    return header
 
 
 def _save(header: Dataset, file: Path, syntax: str, pixels: NDArray[np.int16]) -> Path:

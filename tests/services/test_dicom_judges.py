@@ -72,12 +72,12 @@ def test_objects_are_valid(result, tmp_path, kind, keep):
 
 
 @pytest.mark.parametrize("kind", sorted(WRITERS))
-@pytest.mark.parametrize("series", ["enhanced", "coronal", "filled", "tilted", "bare"])
+@pytest.mark.parametrize("series", ["enhanced", "enhanced files", "coronal", "filled", "tilted", "bare"])
 def test_objects_of_unusual_series_are_valid(tmp_path, kind, series):
     axes = np.diag([-1.0, -1.0, 1.0])
     affine = affine_of(rotation((90, 0, 0)) @ axes if series == "coronal" else axes)
     affine = tilted(affine, 14) if series == "tilted" else affine
-    options = {"enhanced": True} if series == "enhanced" else {}
+    options = {"enhanced": {"enhanced": 1, "enhanced files": 3}.get(series, 0)}
     bare = {"StudyID": None, "PatientSex": None, "ReferringPhysicianName": None, "StudyTime": None}
     files = write_series(
         tmp_path / "ct", phantom(affine, SHAPE, MARK), affine, **options, **(bare if series == "bare" else {})

@@ -1,14 +1,13 @@
 """UIDs, and headers of what a result refers to."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from pydicom import Dataset
 from pydicom.uid import UID
 
 from openvista.errors import OutputError
-from openvista.io.dicom.identity import add_identifiers, new_uid, source_headers
+from openvista.io.dicom.identity import add_identifiers, new_uid, slice_headers, source_headers
 from small_dicom import IDENTIFIERS
 from small_dicom_results import small_scan
 
@@ -22,7 +21,7 @@ def test_uids_are_valid_and_follow_from_their_parts():
 
 def test_headers_hold_what_is_needed_and_no_more(tmp_path):
     scan = small_scan(tmp_path / "ct", InstitutionName="Somewhere", PatientComments="told in confidence")
-    headers = source_headers(scan.dicom, scan.grid)
+    headers = slice_headers(scan.dicom, scan.grid)
     text = "\n".join(map(str, headers))
     assert not any(value in text for value in (*IDENTIFIERS.values(), "Somewhere", "told in confidence"))
     assert [header.SOPInstanceUID for header in headers] == [header.SOPInstanceUID for header in scan.dicom.headers]
@@ -46,14 +45,13 @@ def test_a_series_without_uids_is_refused(tmp_path):
     for header in scan.dicom.headers:
         del header.StudyInstanceUID
     with pytest.raises(OutputError, match="no StudyInstanceUID"):
-        source_headers(scan.dicom, scan.grid)
+        source_headers(scan.dicom)
 
 
-def test_several_multi_frame_objects_are_refused(tmp_path):
-    scan = small_scan(tmp_path / "ct", enhanced=True)
-    first, *others = scan.dicom.slices
-    both = replace(
-        scan.dicom, headers=scan.dicom.headers * 2, slices=(first, *(replace(one, instance=1) for one in others))
-    )
-    with pytest.raises(OutputError, match="several multi-frame"):
-        source_headers(both, scan.grid)
+def test_a_header_for_each_instance_and_the_scans_own_stay_as_they_were(tmp_path):
+    scan = small_scan(tmp_path / "ct", enhanced=2)
+    before = [str(header) for header in scan.dicom.headers]
+    headers = source_headers(scan.dicom)
+    assert len(slice_headers(scan.dicom, scan.grid)) == len(scan.dicom.slices)
+    assert [header.SOPInstanceUID for header in headers] == [header.SOPInstanceUID for header in scan.dicom.headers]
+    assert [str(header) for header in scan.dicom.headers] == before

@@ -60,6 +60,17 @@ def test_contours_lie_on_slices_of_the_series_only(result, tmp_path):
     assert {image.ReferencedSOPInstanceUID for image in images} == set(headers)
 
 
+def test_contours_on_several_multi_frame_objects_name_object_and_frame(tmp_path):
+    result = labelled(small_scan(tmp_path / "ct", enhanced=3))
+    slices = result.scan.dicom
+    place = {(slices.headers[one.instance].SOPInstanceUID, one.frame + 1): one.position for one in slices.slices}
+    for outline in written(result, tmp_path).ROIContourSequence:
+        for contour in outline.ContourSequence:
+            image = contour.ContourImageSequence[0]
+            depth = place[image.ReferencedSOPInstanceUID, image.ReferencedFrameNumber][2]
+            assert set(contour.ContourData[2::3]) == {round(depth, 3)}
+
+
 def test_a_hole_is_an_inner_contour_or_a_keyhole(result, tmp_path):
     def most_contours(whole) -> int:
         used = [c.ContourImageSequence[0].ReferencedSOPInstanceUID for c in whole.ROIContourSequence[0].ContourSequence]

@@ -6,6 +6,7 @@ import pytest
 from pydicom import dcmread
 
 from openvista.errors import OutputError
+from openvista.io.dicom.read_seg import read_seg
 from openvista.io.dicom.seg import write_seg
 from openvista.scan import Scan
 from small_dicom import IDENTIFIERS, orientations, rotation
@@ -102,13 +103,23 @@ def test_objects_that_overlap(result, tmp_path):
         write_seg(tmp_path / "no.dcm", layers, labelmap=True)
 
 
-def test_a_multi_frame_series(tmp_path):
-    result = labelled(small_scan(tmp_path / "ct", enhanced=True))
-    seg = written(result, tmp_path)
-    uid = result.scan.dicom.headers[0].SOPInstanceUID
-    frames = [one.frame + 1 for one in result.scan.dicom.slices]
-    pixels = seg.get_pixels_by_source_frame(uid, frames, segment_numbers=[2], assert_missing_frames_are_empty=True)
-    assert np.array_equal(pixels[..., 0] > 0, result.labels.T == 5)
+@pytest.mark.parametrize("files", [1, 3])
+def test_multi_frame_series(tmp_path, files):
+    """Each frame refers to the instance and the frame that it lies on, wherever the series is cut."""
+    result = labelled(small_scan(tmp_path / "ct", enhanced=files))
+    seg, slices = written(result, tmp_path), result.scan.dicom
+    assert len(slices.headers) == files
+    for instance, header in enumerate(slices.headers):
+        members = [place for place, one in enumerate(slices.slices) if one.instance == instance]
+        frames = [slices.slices[place].frame + 1 for place in members]
+        pixels = seg.get_pixels_by_source_frame(
+            header.SOPInstanceUID, frames, segment_numbers=[2], assert_missing_frames_are_empty=True
+        )
+        assert np.array_equal(pixels[..., 0] > 0, result.labels.T[members] == 5)
+    named = [item.ReferencedSOPInstanceUID for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence]
+    assert set(named) <= {header.SOPInstanceUID for header in slices.headers}
+    read = read_seg(tmp_path / "seg.dcm", result.scan.grid)
+    assert np.array_equal(read.labels, result.labels)
 
 
 def test_names_in_any_script_and_length(result, tmp_path):

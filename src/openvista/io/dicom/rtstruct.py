@@ -66,7 +66,7 @@ def make_rtstruct(
     """The object that :func:`write_rtstruct` writes."""
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
     scan, slices = scan_of(layers[0])
-    headers = source_headers(slices, scan.grid)
+    headers = source_headers(slices)
     placed = place_structures(layers, slices, headers[0].SeriesInstanceUID)
     if not is_axial(slices):
         logger.warning("%s: not an axial series; many planning systems refuse contours on it", scan.name)

@@ -12,12 +12,18 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from openvista._version import __version__
 from openvista.anatomy.codes import Code
-from openvista.dicom_slices import DicomSlices
 from openvista.errors import OutputError
 from openvista.io.atomic import replacing
 from openvista.io.dicom.described import DescribedStructure, PlacedStructures, place_structures
-from openvista.io.dicom.frames import original_slices
-from openvista.io.dicom.identity import MANUFACTURER, add_identifiers, new_uid, scan_of, source_headers, weights_of
+from openvista.io.dicom.identity import (
+    MANUFACTURER,
+    add_identifiers,
+    new_uid,
+    refer_to_frames,
+    scan_of,
+    slice_headers,
+    weights_of,
+)
 from openvista.scan import Segmentation
 
 SERIES_NUMBER = 100
@@ -55,7 +61,7 @@ def make_seg(
     """The object that :func:`write_seg` writes."""
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
     scan, slices = scan_of(layers[0])
-    headers = source_headers(slices, scan.grid)
+    headers = slice_headers(slices, scan.grid)
     placed = place_structures(layers, slices, headers[0].SeriesInstanceUID)
     if labelmap and len(placed.layers) > 1:
         raise OutputError("structures overlap: a label map holds one structure per voxel; write the binary kind")
@@ -63,7 +69,7 @@ def make_seg(
     uid = placed.uid(f"SEG {kind} {keep_identifiers}", headers[0].SeriesInstanceUID)
     result = hd.seg.Segmentation(
         source_images=headers,
-        pixel_array=_in_source_order(_pixels(placed), slices, headers[0]),
+        pixel_array=_pixels(placed),
         segmentation_type=kind,
         segment_descriptions=[_description(one, provenance) for one in placed.structures],
         series_instance_uid=new_uid("series", uid),
@@ -82,6 +88,7 @@ def make_seg(
     described = [item for item in result.SegmentSequence if item.SegmentNumber > 0]  # 0: a label map's background
     for item, structure in zip(described, placed.structures, strict=True):
         _complete(item, structure)
+    refer_to_frames(result, slices)
     if keep_identifiers:
         add_identifiers(result, slices)
     return result
@@ -92,17 +99,6 @@ def _pixels(placed: PlacedStructures) -> NDArray[np.unsignedinteger]:
     if len(placed.layers) == 1:
         return placed.layers[0]
     return np.stack([placed.mask(one.number).astype(np.uint8) for one in placed.structures], axis=-1)
-
-
-def _in_source_order(
-    pixels: NDArray[np.unsignedinteger], slices: DicomSlices, header: Dataset
-) -> NDArray[np.unsignedinteger]:
-    """Slices as the source has them: highdicom pairs them with the headers, or with the frames of a single one."""
-    if "NumberOfFrames" not in header:
-        return pixels
-    frames = np.zeros((int(header.NumberOfFrames), *pixels.shape[1:]), dtype=pixels.dtype)
-    frames[[one.frame for one in original_slices(slices)]] = pixels
-    return frames
 
 
 def _description(structure: DescribedStructure, provenance: dict[str, object]) -> hd.seg.SegmentDescription:

@@ -51,8 +51,8 @@ def make_sr(
 ) -> hd.sr.Comprehensive3DSR:
     """The object that :func:`write_sr` writes."""
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
-    scan, slices = scan_of(layers[0])
-    headers = source_headers(slices, scan.grid)
+    _, slices = scan_of(layers[0])
+    headers = source_headers(slices)
     series_uid = headers[0].SeriesInstanceUID
     placed = place_structures(layers, slices, series_uid)
     objects = [] if seg is None else [_checked_seg(seg, placed.structures)]
