@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from pydicom import dcmread
 from typer.testing import CliRunner
 
 from openvista.cli.drawn_text import parse_box, parse_lasso, parse_scribble
@@ -162,6 +163,27 @@ def test_layers_are_files(run, tmp_path):
     if masks.any():
         written = {path.name for path in tmp_path.glob("b*.nii.gz")}
         assert written == {"b.nii.gz", "b_2.nii.gz"}
+
+
+def test_layers_are_one_dicom_object(folder, tmp_path):
+    """Two objects at one place: both are whole in the segmentation, and each label map holds one of them."""
+    series = tmp_path / "series"
+    write_series(series, np.full((24, 20, 6), 40, np.int16), np.diag([-2.0, -2.0, 2.5, 1.0]))
+    command = ["click", str(series), "-m", str(folder / "tiny"), "-d", "cpu", "--no-grow", "-q"]
+    start = ["--at", "10,9,3", "--session", str(tmp_path / "case.ovsession"), "-o", str(tmp_path)]
+    for more in (["--new", "a"], ["--new", "b", "--overlap", "layers", "--format", "dicom-seg", "--format", "nii.gz"]):
+        done = CliRunner().invoke(app, [*command, *start, *more])
+        assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in tmp_path.glob("series_seg*.dcm")) == ["series_seg.dcm"]
+    layers = [read(tmp_path / name) > 0 for name in ("series_seg.nii.gz", "series_seg_2.nii.gz")]
+    seg = dcmread(tmp_path / "series_seg.dcm")
+    assert [item.SegmentLabel for item in seg.SegmentSequence] == ["a", "b"]
+    numbers = [
+        frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber for frame in seg.PerFrameFunctionalGroupsSequence
+    ]
+    for number, layer in enumerate(layers, start=1):
+        frames = [pixels for pixels, own in zip(seg.pixel_array, numbers, strict=True) if own == number]
+        assert int(np.sum(frames)) == np.count_nonzero(layer) > 0
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import typer
 import openvista
 from openvista.cli.console import progress_bar, say, set_up_logging
 from openvista.cli.drawn_text import Contour, Points, Ranges, parse_box, parse_lasso, parse_scribble
-from openvista.cli.files import read_checked, result_files, write_result
+from openvista.cli.files import read_checked, result_files, write_layers
 from openvista.cli.options import (
     CT_HELP,
     Device,
@@ -99,7 +99,10 @@ Automatic = Annotated[
     typer.Option("--automatic/--no-automatic", help="A class starts from its automatic result. Default: if possible."),
 ]
 Overlap = Annotated[
-    str, typer.Option(help="Which of several objects gets a voxel: order (later on top), logit, or layers (files).")
+    str,
+    typer.Option(
+        help="Which of several objects gets a voxel: order (later on top), logit, or layers (each keeps all)."
+    ),
 ]
 
 
@@ -190,9 +193,7 @@ def click(
                 work.change(item, locked=True)
     _tell(answers, quiet)
     layers = work.layers() if overlap == "layers" else [work.segmentation(overlap)]
-    for number, layer in enumerate(layers, start=1):  # as many as it takes for objects not to overlap
-        where = files if number == 1 else files.numbered(number)
-        write_result(layer, where, preview=preview, quiet=quiet, options=options)
+    write_layers(layers, files, preview=preview, quiet=quiet, options=options)
     if session is not None:
         work.save(session)
     if log is not None:

@@ -257,6 +257,30 @@ def write_result(
             print(path)
 
 
+def write_layers(
+    layers: Sequence[Segmentation],
+    files: ResultFiles,
+    *,
+    preview: bool = False,
+    quiet: bool = False,
+    options: DicomOptions = DicomOptions(),
+) -> None:
+    """Write structures that may overlap: together in a DICOM object, in other formats a numbered file per layer.
+
+    Raises:
+        OutputError: one of the files could not be written.
+    """
+    together = {format: path for format, path in files.by_format.items() if format in DICOM_FORMATS}
+    for format, path in together.items():
+        write_segmentation(layers, path, format, replace(options, seg=together.get("dicom-seg")))
+        if not quiet:
+            print(path)
+    apart = replace(files, by_format={each: path for each, path in files.by_format.items() if each not in together})
+    for number, layer in enumerate(layers, start=1):
+        where = apart if number == 1 else apart.numbered(number)
+        write_result(layer, where, preview=preview, quiet=quiet, options=options)
+
+
 def _write_beside(result: Segmentation, stem: Path, table: bool, statistics: bool, preview: bool, quiet: bool) -> None:
     if table:
         table_rows = result.table()

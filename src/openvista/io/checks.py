@@ -1,7 +1,10 @@
-"""Does a scan look like a CT? Warnings that help before a network answers nonsense."""
+"""Does a scan look like a CT? Warnings that help before a network answers nonsense. And can it take DICOM results?"""
 
 import numpy as np
 
+from openvista.dicom_slices import DicomSlices
+from openvista.errors import FormatError
+from openvista.io.paths import DICOM_FORMATS
 from openvista.scan import Scan, ScanWarning
 
 _SPACING_MM = (0.05, 20.0)  # from micro-CT detectors to the thickest slices
@@ -19,6 +22,33 @@ def check_scan(scan: Scan) -> list[ScanWarning]:
     The caller prints the messages or, when strict, raises ``ScanError`` with them.
     """
     return [*scan.warnings, *_check_values(scan), *_check_spacing(scan), *_check_size(scan)]
+
+
+def check_dicom_source(scan: Scan | None, format: str) -> None:
+    """Refuse a DICOM format for a scan that was not read from DICOM.
+
+    Raises:
+        FormatError: it was not.
+    """
+    if format in DICOM_FORMATS:
+        dicom_source(scan, format)
+
+
+def dicom_source(scan: Scan | None, format: str = "a DICOM result") -> tuple[Scan, DicomSlices]:
+    """The scan, and the slices that a result in DICOM lies on.
+
+    Raises:
+        FormatError: it was not read from DICOM.
+    """
+    if scan is None or scan.dicom is None:
+        raise not_from_dicom(scan.name if scan else "scan", format)
+    return scan, scan.dicom
+
+
+def not_from_dicom(name: str, format: str) -> FormatError:
+    """The refusal, for a scan or its file."""
+    remedy = "give the DICOM series itself, or another format such as nii.gz or seg.nrrd"
+    return FormatError(f"{name}: {format} needs a scan that was read from DICOM; {remedy}")
 
 
 def _check_values(scan: Scan) -> list[ScanWarning]:

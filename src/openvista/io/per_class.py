@@ -8,7 +8,7 @@ import numpy as np
 
 from openvista.io.atomic import make_folder, replacing, write_text
 from openvista.io.paths import MESH_FORMATS, distinct_file_names
-from openvista.io.write import DicomOptions, as_stored, describe, require_something, write_format
+from openvista.io.write import as_stored, describe, require_something, write_format
 from openvista.scan import Segmentation
 from openvista.structures import present_ids
 
@@ -34,7 +34,7 @@ def write_per_class(segmentation: Segmentation, folder: Path, format: str) -> li
     """
     stored = as_stored(segmentation)
     if format in MESH_FORMATS:
-        require_something(stored, folder.name, format)
+        require_something([stored], folder.name, format)
     ids = present_ids(stored.labels) if format in MESH_FORMATS else sorted(stored.names)
     make_folder(folder)
     paths = []
@@ -44,7 +44,7 @@ def write_per_class(segmentation: Segmentation, folder: Path, format: str) -> li
         path = folder / f"{name}.{format}"
         with replacing(path) as temporary:
             one = Segmentation(mask, stored.grid, names, colours, stored.scan, stored.provenance)
-            write_format(temporary, one, format, DicomOptions())
+            write_format(temporary, one, format)
         paths.append(path)
     if format not in MESH_FORMATS:
         write_text(folder.with_name(f"{folder.name}.json"), describe(stored.names, stored.colours, stored.provenance))

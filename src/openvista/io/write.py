@@ -4,7 +4,7 @@ import dataclasses
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ from openvista._version import __version__
 from openvista.anatomy.colours import Colour, to_hex
 from openvista.errors import FormatError, MissingExtraError, OutputError
 from openvista.io.atomic import make_folder, output_error, replacing
+from openvista.io.checks import check_dicom_source, not_from_dicom
 from openvista.io.paths import (
     DICOM_FORMATS,
     MESH_FORMATS,
@@ -56,13 +57,17 @@ class DicomOptions:
 
 
 def write_segmentation(
-    segmentation: Segmentation, path: str | Path, format: str | None = None, options: DicomOptions = DicomOptions()
+    segmentation: Segmentation | Sequence[Segmentation],
+    path: str | Path,
+    format: str | None = None,
+    options: DicomOptions = DicomOptions(),
 ) -> Path:
     """Write a segmentation, whole or not at all: as label map on exactly the scan's grid, with a ``.json`` beside it,
     as DICOM object, or as surfaces.
 
     Args:
-        segmentation: stored as uint8 when the highest id is at most 255, else as uint16.
+        segmentation: stored as uint8 when the highest id is at most 255, else as uint16. Several of one scan, whose
+            structures may overlap, make one DICOM object; other formats take one.
         path: ends as the format does: ``.nii.gz``, ``.nii``, ``.seg.nrrd``, ``.nrrd``, ``.mha``, ``.dcm``, ``.stl``,
             ``.obj`` or ``.glb``; or an existing folder, for ``<scan>_seg.nii.gz`` in it.
         format: one of :data:`openvista.io.paths.FORMATS`; by default what the ending says.
@@ -76,19 +81,26 @@ def write_segmentation(
             for a scan that was not read from DICOM, or surfaces when nothing was found.
         MissingExtraError: a package that the format needs is not installed.
     """
-    scan = segmentation.scan
+    layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
+    scan = layers[0].scan
     target = result_path(path, scan.name if scan else "scan", format)
     format = output_format(target, format)
     check_output(target, scan.source if scan else None, format)
     check_dicom_source(scan, format)
-    stored = as_stored(segmentation)
+    if len(layers) > 1 and format not in DICOM_FORMATS:
+        raise FormatError(f"{target}: {format} holds one structure per voxel; write each layer into a file of its own")
+    stored = [as_stored(layer) for layer in layers]
     with ExitStack() as open_files:
         if f".{format}" not in OUTPUT_SUFFIXES:
             require_something(stored, target.name, format)
         else:
             side = open_files.enter_context(replacing(sidecar_path(target)))
-            side.write_text(describe(stored.names, stored.colours, stored.provenance), encoding="utf-8")
-        write_format(open_files.enter_context(replacing(target)), stored, format, options)
+            side.write_text(describe(stored[0].names, stored[0].colours, stored[0].provenance), encoding="utf-8")
+        temporary = open_files.enter_context(replacing(target))
+        if format in DICOM_FORMATS:
+            _write_dicom(temporary, stored, format, options)
+        else:
+            write_format(temporary, stored[0], format)
     return target
 
 
@@ -156,34 +168,19 @@ def check_output(path: str | Path, source: Path | None = None, format: str | Non
     if f".{format}" in OUTPUT_SUFFIXES and side.exists() and not is_description(side):
         raise OutputError(f"{side}: exists and was not written by OpenVISTA; choose another output name")
     if format in DICOM_FORMATS and source is not None and image_suffix(source):
-        raise _not_dicom(str(source), format)
+        raise not_from_dicom(str(source), format)
     _check_packages(format)
 
 
-def check_dicom_source(scan: Scan | None, format: str) -> None:
-    """Refuse a DICOM format for a scan that was not read from DICOM: it has no slices to lie on.
-
-    Raises:
-        FormatError: it was not.
-    """
-    if format in DICOM_FORMATS and (scan is None or scan.dicom is None):
-        raise _not_dicom(scan.name if scan else "scan", format)
-
-
-def require_something(segmentation: Segmentation, name: str, format: str) -> None:
+def require_something(layers: Sequence[Segmentation], name: str, format: str) -> None:
     """Refuse to write DICOM or surfaces of nothing, which the formats do not know.
 
     Raises:
         FormatError: no voxel is labelled.
     """
-    if not segmentation.labels.any():
+    if not any(layer.labels.any() for layer in layers):
         remedy = "label maps (nii.gz, seg.nrrd, ...) may be empty"
         raise FormatError(f"{name}: nothing was found, so there is nothing to write as {format}; {remedy}")
-
-
-def _not_dicom(name: str, format: str) -> FormatError:
-    remedy = "give the DICOM series itself, or another format such as nii.gz or seg.nrrd"
-    return FormatError(f"{name}: {format} needs a scan that was read from DICOM; {remedy}")
 
 
 def _check_packages(format: str) -> None:
@@ -201,15 +198,14 @@ def as_stored(segmentation: Segmentation) -> Segmentation:
     return dataclasses.replace(segmentation, labels=segmentation.labels.astype(dtype, copy=False), names=names)
 
 
-def write_format(path: Path, segmentation: Segmentation, format: str, options: DicomOptions) -> None:
+def write_format(path: Path, segmentation: Segmentation, format: str) -> None:
     """Write one file; writers are loaded when first needed.
 
     Args:
         path: a temporary name with the format's ending.
         segmentation: as :func:`as_stored` gives it.
-        format, options: as in :func:`write_segmentation`.
+        format: of a label map or of surfaces.
     """
-    keep = options.keep_identifiers
     if format.startswith("nii"):
         from openvista.io.nifti import write_nifti
 
@@ -218,22 +214,26 @@ def write_format(path: Path, segmentation: Segmentation, format: str, options: D
         from openvista.io.mesh import write_mesh
 
         write_mesh(path, segmentation)
-    elif format == "dicom-seg":
-        from openvista.io.dicom.seg import write_seg
-
-        write_seg(path, segmentation, labelmap=options.labelmap, keep_identifiers=keep)
-    elif format == "dicom-rtstruct":
-        from openvista.io.dicom.rtstruct import write_rtstruct
-
-        write_rtstruct(path, segmentation, keyhole=options.keyhole, keep_identifiers=keep)
-    elif format == "dicom-sr":
-        from openvista.io.dicom.sr import write_sr
-
-        write_sr(path, segmentation, seg=options.seg, keep_identifiers=keep)
     else:
         from openvista.io.itk import write_itk
 
         write_itk(path, segmentation)
+
+
+def _write_dicom(path: Path, layers: Sequence[Segmentation], format: str, options: DicomOptions) -> None:
+    keep = options.keep_identifiers
+    if format == "dicom-seg":
+        from openvista.io.dicom.seg import write_seg
+
+        write_seg(path, layers, labelmap=options.labelmap, keep_identifiers=keep)
+    elif format == "dicom-rtstruct":
+        from openvista.io.dicom.rtstruct import write_rtstruct
+
+        write_rtstruct(path, layers, keyhole=options.keyhole, keep_identifiers=keep)
+    else:
+        from openvista.io.dicom.sr import write_sr
+
+        write_sr(path, layers, seg=options.seg, keep_identifiers=keep)
 
 
 def describe(names: Mapping[int, str], colours: Mapping[int, Colour], provenance: Mapping[str, object]) -> str:

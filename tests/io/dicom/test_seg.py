@@ -131,7 +131,7 @@ def test_names_in_any_script_and_length(result, tmp_path):
 
 def test_what_cannot_be_written(result, tmp_path):
     plain = Scan(result.scan.voxels, result.scan.grid, "ct")
-    with pytest.raises(OutputError, match=r"scan ct was not read from DICOM.*nii\.gz"):
+    with pytest.raises(OutputError, match=r"ct: a DICOM result needs a scan that was read from DICOM.*nii\.gz"):
         write_seg(tmp_path / "seg.dcm", labelled(plain))
     with pytest.raises(OutputError, match="nothing is labelled"):
         write_seg(tmp_path / "seg.dcm", labelled(result.scan, labels=np.zeros_like(result.labels)))

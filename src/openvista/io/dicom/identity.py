@@ -11,7 +11,6 @@ from openvista.dicom_slices import DicomSlice, DicomSlices
 from openvista.errors import OutputError
 from openvista.geometry.grid import Grid
 from openvista.io.dicom.frames import original_slices
-from openvista.scan import Scan, Segmentation
 
 MANUFACTURER = "OpenVISTA"
 
@@ -51,22 +50,6 @@ _COPIED = (
     "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
 )
-
-
-def scan_of(segmentation: Segmentation) -> tuple[Scan, DicomSlices]:
-    """The scan of a segmentation, and its slices.
-
-    Raises:
-        OutputError: it does not come from DICOM.
-    """
-    scan = segmentation.scan
-    if scan is None or scan.dicom is None:
-        name = "this segmentation" if scan is None else f"scan {scan.name}"
-        raise OutputError(
-            f"{name} was not read from DICOM, so there are no slices for a DICOM result to refer to: segment the DICOM "
-            "series itself, or choose another format such as nii.gz or seg.nrrd"
-        )
-    return scan, scan.dicom
 
 
 def new_uid(*parts: object) -> str:

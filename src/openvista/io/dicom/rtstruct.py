@@ -14,6 +14,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 from openvista._version import __version__
 from openvista.dicom_slices import DicomSlice, DicomSlices
 from openvista.io.atomic import replacing
+from openvista.io.checks import dicom_source
 from openvista.io.dicom.contours import contours_of
 from openvista.io.dicom.described import DescribedStructure, PlacedStructures, place_structures
 from openvista.io.dicom.frames import original_slices, pixels_to_lps
@@ -22,7 +23,6 @@ from openvista.io.dicom.identity import (
     STUDY_ATTRIBUTES,
     add_identifiers,
     new_uid,
-    scan_of,
     source_headers,
 )
 from openvista.scan import Scan, Segmentation
@@ -65,7 +65,7 @@ def make_rtstruct(
 ) -> Dataset:
     """The object that :func:`write_rtstruct` writes."""
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
-    scan, slices = scan_of(layers[0])
+    scan, slices = dicom_source(layers[0].scan)
     headers = source_headers(slices)
     placed = place_structures(layers, slices, headers[0].SeriesInstanceUID)
     if not is_axial(slices):

@@ -14,13 +14,13 @@ from openvista._version import __version__
 from openvista.anatomy.codes import Code
 from openvista.errors import OutputError
 from openvista.io.atomic import replacing
+from openvista.io.checks import dicom_source
 from openvista.io.dicom.described import DescribedStructure, PlacedStructures, place_structures
 from openvista.io.dicom.identity import (
     MANUFACTURER,
     add_identifiers,
     new_uid,
     refer_to_frames,
-    scan_of,
     slice_headers,
     weights_of,
 )
@@ -60,7 +60,7 @@ def make_seg(
 ) -> hd.seg.Segmentation:
     """The object that :func:`write_seg` writes."""
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
-    scan, slices = scan_of(layers[0])
+    scan, slices = dicom_source(layers[0].scan)
     headers = slice_headers(slices, scan.grid)
     placed = place_structures(layers, slices, headers[0].SeriesInstanceUID)
     if labelmap and len(placed.layers) > 1:

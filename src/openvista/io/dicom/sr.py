@@ -12,8 +12,9 @@ from pydicom.sr.codedict import codes
 from openvista._version import __version__
 from openvista.errors import OutputError, first_line
 from openvista.io.atomic import replacing
+from openvista.io.checks import dicom_source
 from openvista.io.dicom.described import DescribedStructure, place_structures
-from openvista.io.dicom.identity import MANUFACTURER, add_identifiers, new_uid, scan_of, source_headers
+from openvista.io.dicom.identity import MANUFACTURER, add_identifiers, new_uid, source_headers
 from openvista.io.dicom.seg import coded
 from openvista.scan import Segmentation
 from openvista.structures import StructureRow
@@ -51,7 +52,7 @@ def make_sr(
 ) -> hd.sr.Comprehensive3DSR:
     """The object that :func:`write_sr` writes."""
     layers = [segmentation] if isinstance(segmentation, Segmentation) else list(segmentation)
-    _, slices = scan_of(layers[0])
+    _, slices = dicom_source(layers[0].scan)
     headers = source_headers(slices)
     series_uid = headers[0].SeriesInstanceUID
     placed = place_structures(layers, slices, series_uid)
