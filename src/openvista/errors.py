@@ -7,6 +7,7 @@
     └── InputError                 what the user gave is wrong; exit code 2
         ├── ScanError              the image file cannot be read, or is not a 3D CT
         │   ├── SeveralSeriesError DICOM: which series is meant?
+        │   ├── MissingSlicesError DICOM: slices of the series are not there
         │   └── TooLargeError      it holds more than is taken
         ├── GridError              shape or affine are unusable, or two grids differ
         ├── AnatomyError           a class name or id nobody knows
@@ -62,6 +63,19 @@ class SeveralSeriesError(ScanError):
     def __init__(self, message: str, choices: dict[str, str]) -> None:
         super().__init__(message)
         self.choices = choices
+
+
+class MissingSlicesError(ScanError):
+    """Slices are missing between others of a series.
+
+    Args:
+        found: one line: how many, and where.
+        remedy: one line: what to do.
+    """
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(f"{found}; {remedy}")
+        self.found = found
 
 
 class TooLargeError(ScanError):

@@ -86,6 +86,20 @@ def test_one_of_several_series_is_chosen(viewer, small_ct, tmp_path):
     assert abs(value - hu[voxel] - 7) <= 1
 
 
+def test_missing_slices_are_named_and_filled_if_wanted(viewer, small_ct, tmp_path):
+    image = nib.load(small_ct)
+    hu = np.asarray(image.dataobj).astype(np.int16)
+    files = write_series(tmp_path / "study", hu, image.affine)
+    files[len(files) // 2].unlink()
+    viewer.page.wait_for_selector("dialog[open]")
+    viewer.page.set_input_files("#open-folder", str(tmp_path / "study"))
+    viewer.page.wait_for_selector(".gaps-dialog[open]")
+    assert "1 slice is missing, at" in viewer.page.inner_text(".gaps-dialog")
+    viewer.page.click(".gaps-dialog button:has-text('Interpolate')")
+    viewer.wait_for_picture()
+    assert viewer.scan()["shape"] == list(hu.shape)
+
+
 def test_a_click_adds_and_undo_removes(viewer, small_ct):
     if not viewer.can_click():
         pytest.skip("the served model answers classes only")

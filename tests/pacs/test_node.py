@@ -11,7 +11,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, build_context
 from pynetdicom.sop_class import CTImageStorage, Verification
 
 from openvista.errors import InputError
-from openvista.pacs.node import Node, NodeSettings, parse_peer
+from openvista.pacs.node import Node, NodeSettings, TlsFiles, parse_peer
 from openvista.pacs.queue import SeriesQueue
 from small_dicom import IDENTIFIERS
 from small_series import ct_series, store_all
@@ -102,3 +102,16 @@ def test_peers():
     with pytest.raises(InputError, match="AE title"):
         NodeSettings(title="much too long a title")
     assert isinstance(parse_peer("10.1.2.3"), ipaddress.IPv4Network)
+
+
+def test_files_of_tls_that_are_none(queue, tmp_path):
+    """Connections with certificates are tried in tests/services, with those of openssl."""
+    text = tmp_path / "text.pem"
+    text.write_text("no certificate")
+    with pytest.raises(InputError, match=r"text\.pem and .*text\.pem are no certificate and its private key"):
+        Node(NodeSettings(port=0, tls=TlsFiles(text, text)), queue).start()
+    with pytest.raises(InputError, match=r"key\.pem: there is no such file"):
+        Node(NodeSettings(port=0, tls=TlsFiles(text, tmp_path / "key.pem")), queue).start()
+    with pytest.raises(InputError, match="--allow-peer"):
+        NodeSettings(host="0.0.0.0", tls=TlsFiles(text, text))
+    assert NodeSettings(host="0.0.0.0", tls=TlsFiles(text, text, authority=text)).may_connect("10.1.2.3")

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -190,3 +191,49 @@ def test_a_full_disk_is_said_to_the_sender(orthanc, series, small_model, tmp_pat
         assert statuses[0] == 0
         assert statuses[-1] == 0xA700
         assert set(statuses) == {0, 0xA700}
+
+
+# --- TLS -----------------------------------------------------------------------------------------------------------
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A key and a certificate that it signs itself, for one day."""
+    key, made = folder / f"{name}.key", folder / f"{name}.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={name}"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(made)]
+    subprocess.run(command, check=True, capture_output=True)
+    return key, made
+
+
+def storescu(port: int, file: Path, *options: object) -> "subprocess.CompletedProcess[str]":
+    """Send a file as dcmtk does."""
+    command = ["storescu", "-v", "-aet", "SCANNER", "-aec", NODE, "-R", *map(str, options)]
+    return subprocess.run(
+        [*command, "127.0.0.1", str(port), str(file)], capture_output=True, text=True, timeout=PATIENCE
+    )
+
+
+def test_tls(orthanc, series, small_model, tmp_path):
+    """dcmtk sends with a certificate that is known; one that is not, none, and no TLS are refused."""
+    (key, own), (their_key, theirs), (strange_key, strange) = (
+        certificate(tmp_path, name) for name in ("node", "scanner", "stranger")
+    )
+    file = tmp_path / "image.dcm"
+    series[0].save_as(file)
+    options = ("--tls-cert", own, "--tls-key", key, "--tls-ca", theirs)
+    with listening(tmp_path, small_model, archive_of(orthanc), *map(str, options)) as node:
+        assert "with TLS" in node.said
+        silent = socket.create_connection(("127.0.0.1", node.port))  # says nothing, and keeps nobody out
+        sent = storescu(node.port, file, "+tls", their_key, theirs, "+cf", own)
+        assert sent.returncode == 0, sent.stdout + sent.stderr
+        assert "Success" in sent.stdout + sent.stderr
+        assert storescu(node.port, file, "+tls", strange_key, strange, "+cf", own).returncode != 0
+        assert storescu(node.port, file, "+tla", "+cf", own).returncode != 0
+        assert storescu(node.port, file).returncode != 0
+        silent.close()
+        again = storescu(node.port, file, "+tls", their_key, theirs, "+cf", strange)
+        assert again.returncode != 0  # the sender knows another node
+        assert storescu(node.port, file, "+tls", their_key, theirs, "+cf", own).returncode == 0
+    with listening(tmp_path, small_model, archive_of(orthanc), "--tls-cert", str(own), "--tls-key", str(key)) as node:
+        assert storescu(node.port, file, "+tla", "+cf", own).returncode == 0
+        assert storescu(node.port, file).returncode != 0

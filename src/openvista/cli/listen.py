@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from openvista.cli.options import Device, Precision, Quiet, Verbose
+from openvista.errors import InputError
 from openvista.io.atomic import claim_folder
-from openvista.pacs.node import Node, NodeSettings, parse_peer
+from openvista.pacs.node import Node, NodeSettings, TlsFiles, parse_peer
 from openvista.pacs.queue import OVER, SeriesQueue, SeriesState
 from openvista.pacs.rules import read_rules
 from openvista.weights.registry import home_folder
@@ -37,6 +38,13 @@ def listen(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 11112,
     allow_title: Titles = None,
     allow_peer: Peers = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="PEM", help="Take TLS only: this node's certificate.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="PEM", help="Its private key.")] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option("--tls-ca", metavar="PEM", help="Senders must have a certificate of this authority.")
+    ] = None,
     state: Annotated[
         Path | None, typer.Option(help="Folder for what has come and is not sent. Default: in the cache folder.")
     ] = None,
@@ -80,11 +88,14 @@ def listen(
       openvista listen rules.yaml
 
       openvista listen rules.yaml --host 0.0.0.0 --port 104 --allow-peer 10.1.2.3 --allow-title PACS
+
+      openvista listen rules.yaml --port 2762 --tls-cert node.pem --tls-key node.key --tls-ca hospital.pem
     """
     from openvista.pacs.work import Worker, WorkSettings
 
     _set_up_logging(-1 if quiet else verbose)
-    settings = NodeSettings(title, host, port, tuple(allow_title or ()), tuple(map(parse_peer, allow_peer or ())))
+    peers = tuple(map(parse_peer, allow_peer or ()))
+    settings = NodeSettings(title, host, port, tuple(allow_title or ()), peers, _tls(tls_cert, tls_key, tls_ca))
     work = WorkSettings(title, device, precision, retry_seconds=retry_seconds, keep_minutes=keep_minutes)
     obeyed = read_rules(rules)
     folder = state or home_folder() / "listen"
@@ -94,7 +105,7 @@ def listen(
     worker.check_rules()
     node = Node(settings, queue)
     port = node.start()
-    print(f"OpenVISTA listens as {title} on {host}:{port}", flush=True)
+    print(f"OpenVISTA listens as {title} on {host}:{port}{' with TLS' if settings.tls else ''}", flush=True)
     if waiting := len(queue) - queue.count(*OVER):
         print(f"{waiting} series of an earlier run go on", flush=True)
     _run(worker)
@@ -102,6 +113,14 @@ def listen(
     left = queue.count(SeriesState.RECEIVING, SeriesState.SEGMENTING, SeriesState.SENDING)
     claim.release()
     print(f"stopped; {left} series go on at the next start", flush=True)
+
+
+def _tls(certificate: Path | None, key: Path | None, authority: Path | None) -> TlsFiles | None:
+    if certificate is None and key is None and authority is None:
+        return None
+    if certificate is None or key is None:
+        raise InputError("TLS needs --tls-cert and --tls-key; --tls-ca is for the certificates of senders")
+    return TlsFiles(certificate, key, authority)
 
 
 def _run(worker: "Worker") -> None:

@@ -3,9 +3,12 @@
 import ipaddress
 import logging
 import re
+import socket
+import ssl
 import time
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from openvista.errors import InputError, OutputError, needs_extra
@@ -41,6 +44,59 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True)
+class TlsFiles:
+    """What a node needs to be reached by TLS (DICOM PS3.15, B.9); PEM files.
+
+    Attributes:
+        certificate: the node's own, and those that lead to its authority.
+        key: its private key, without a password.
+        authority: certificates of those who sign for senders; senders must then show one. ``None``: they need none.
+    """
+
+    certificate: Path
+    key: Path
+    authority: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """TLS 1.2 or newer.
+
+        Raises:
+            InputError: a file is missing, or is not what it should be.
+        """
+        for file in (self.certificate, self.key, self.authority):
+            if file is not None and not file.is_file():
+                raise InputError(f"{file}: there is no such file; TLS needs it")
+        context = _HandshakeLater(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(self.certificate, self.key, password="")  # "": else the terminal is asked
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise InputError(
+                f"{self.certificate} and {self.key} are no certificate and its private key without a password "
+                f"({reason}); give both as PEM"
+            ) from None
+        if self.authority is not None:
+            try:
+                context.load_verify_locations(self.authority)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "reason", None) or error
+                raise InputError(f"{self.authority}: holds no certificates ({reason}); give them as PEM") from None
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+class _HandshakeLater(ssl.SSLContext):
+    """Shakes hands when the first bytes are read, in the association's own thread: pynetdicom would do it where it
+    accepts connections, and a peer that says nothing would keep all others out."""
+
+    def wrap_socket(self, sock: socket.socket, *args: Any, **choices: Any) -> ssl.SSLSocket:
+        """As of the base, but without a handshake, and with an end to waiting."""
+        sock.settimeout(_SECONDS)
+        return super().wrap_socket(sock, *args, **choices | {"do_handshake_on_connect": False})
+
+
+@dataclass(frozen=True)
 class NodeSettings:
     """How the node is reached.
 
@@ -49,6 +105,7 @@ class NodeSettings:
         host, port: where it listens; port 0 for any free one.
         titles: AE titles that may send; everyone if empty.
         peers: addresses that may connect; everyone if empty.
+        tls: connections are encrypted, and no others are taken; ``None`` for plain ones.
     """
 
     title: str = "OPENVISTA"
@@ -56,14 +113,17 @@ class NodeSettings:
     port: int = 11112
     titles: tuple[str, ...] = ()
     peers: tuple[Network, ...] = ()
+    tls: TlsFiles | None = None
 
     def __post_init__(self) -> None:
         for title in (self.title, *self.titles):
             if not title.isascii() or not title.isprintable() or "\\" in title or not 1 <= len(title.strip()) <= 16:
                 raise InputError(f"{title!r} is no AE title: it has 1 to 16 letters, digits and blanks")
-        if not self.peers and not self.is_local:
+        known = self.tls is not None and self.tls.authority is not None
+        if not self.peers and not self.is_local and not known:
             raise InputError(
-                f"on {self.host} other machines can send: name those that may, with --allow-peer ADDRESS or NETWORK"
+                f"on {self.host} other machines can send: name those that may, with --allow-peer ADDRESS or NETWORK, "
+                "or have them show certificates, with --tls-ca"
             )
 
     @property
@@ -121,8 +181,9 @@ class Node:
             The port.
 
         Raises:
-            InputError: the address cannot be used, or is taken.
+            InputError: the address cannot be used, or is taken; the files of TLS cannot be used.
         """
+        context = self._settings.tls.context() if self._settings.tls else None
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._check_peer),
             (evt.EVT_C_ECHO, lambda event: _SUCCESS),
@@ -131,7 +192,7 @@ class Node:
         where = f"{self._settings.host}:{self._settings.port}"
         try:
             self._server = self._ae.start_server(
-                (self._settings.host, self._settings.port), block=False, evt_handlers=handlers
+                (self._settings.host, self._settings.port), block=False, evt_handlers=handlers, ssl_context=context
             )
         except OSError as error:
             raise InputError(f"cannot listen on {where}: {error.strerror}; choose another --host or --port") from None

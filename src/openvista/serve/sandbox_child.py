@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from openvista.errors import InputError, ServiceError, SeveralSeriesError, TooLargeError
+from openvista.errors import InputError, MissingSlicesError, ServiceError, SeveralSeriesError, TooLargeError
 from openvista.io.atomic import FULL_DISK
 from openvista.io.paths import image_suffix
 from openvista.io.zipped import unpack
@@ -101,6 +101,9 @@ def _answer(request: ParseRequest) -> int:
         answer = {"status": error.status, "code": error.code, "problem": str(error)}
     except SeveralSeriesError as error:
         answer = {"status": 422, "code": "several-series", "problem": str(error), "choices": error.choices}
+    except MissingSlicesError as error:
+        problem = f"{error.found}; send the whole series, or ask for them to be interpolated (fill_gaps)"
+        answer = {"status": 422, "code": "missing-slices", "problem": problem}
     except TooLargeError as error:
         answer = {"status": 413, "code": "too-large", "problem": str(error)}
     except (InputError, OSError) as error:

@@ -126,7 +126,9 @@ class FromSeries(Request):
     series: Annotated[str, Field(max_length=200)] | None = Field(
         None, description="which DICOM series, if there are several: UID or its beginning, number, description"
     )
-    fill_gaps: bool = Field(False, description="interpolate slices that are missing from a DICOM series")
+    fill_gaps: bool = Field(
+        False, description="interpolate slices that are missing from a DICOM series, else refused (missing-slices)"
+    )
 
 
 class FromPath(FromSeries):

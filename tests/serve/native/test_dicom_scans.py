@@ -84,5 +84,7 @@ def test_a_gap_is_filled_only_when_asked(server, series):
     parts = [("file", (file.name, file.read_bytes())) for file in series]
     refused = server.http.post("/api/v1/scans", files=parts)
     assert refused.status_code == 422
-    assert "missing" in refused.json()["detail"]
+    assert refused.json()["code"] == "missing-slices"
+    assert "1 slice is missing, at z = " in refused.json()["detail"]
+    assert refused.json()["detail"].endswith("interpolated (fill_gaps)")
     assert send(server, series, fill_gaps="true")["shape"] == list(SHAPE)

@@ -2,7 +2,8 @@
 
 import { json, readBytes, request, upload, withBody } from './http.ts';
 import type {
-  Box, Change, ClassList, Click, JobInfo, Lasso, ObjectChange, ScanInfo, ServerInfo, SessionInfo, Table,
+  Box, Change, ClassList, Click, JobInfo, Lasso, ObjectChange, ScanInfo, SeriesChoice, ServerInfo, SessionInfo,
+  Table,
 } from './types.ts';
 
 const ROOT = 'api/v1';
@@ -17,15 +18,16 @@ export const api = {
   scans: async () => (await json<{ scans: ScanInfo[] }>(`${ROOT}/scans`)).scans,
   scan: (id: string) => json<ScanInfo>(`${ROOT}/scans/${encodeURIComponent(id)}`),
   removeScan: (id: string) => request(`${ROOT}/scans/${encodeURIComponent(id)}`, { method: 'DELETE' }),
-  scanFromPath: (path: string, series: string | null) =>
-    json<ScanInfo>(`${ROOT}/scans/from-path`, withBody('POST', { path, series })),
-  scanFromUrl: (url: string, series: string | null) =>
-    json<ScanInfo>(`${ROOT}/scans/from-url`, withBody('POST', { url, series })),
+  scanFromPath: (path: string, choice: SeriesChoice) =>
+    json<ScanInfo>(`${ROOT}/scans/from-path`, withBody('POST', { path, ...choice })),
+  scanFromUrl: (url: string, choice: SeriesChoice) =>
+    json<ScanInfo>(`${ROOT}/scans/from-url`, withBody('POST', { url, ...choice })),
 
-  sendScan(files: File[], name: string, series: string | null, report: Report): Promise<ScanInfo> {
+  sendScan(files: File[], name: string, choice: SeriesChoice, report: Report): Promise<ScanInfo> {
     const form = new FormData();
     if (name) form.append('name', name);
-    if (series) form.append('series', series);
+    if (choice.series) form.append('series', choice.series);
+    if (choice.fill_gaps) form.append('fill_gaps', 'true');
     for (const file of files) form.append('file', file, file.name);
     return upload(`${ROOT}/scans`, form, report);
   },

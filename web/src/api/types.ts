@@ -47,6 +47,12 @@ export interface ClassList {
   groups: GroupInfo[];
 }
 
+/** Which DICOM series of several, and whether slices that are missing are interpolated. */
+export interface SeriesChoice {
+  series: string | null;
+  fill_gaps: boolean;
+}
+
 export interface ScanInfo {
   id: string;
   name: string;

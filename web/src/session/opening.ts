@@ -2,9 +2,9 @@
 
 import { api } from '../api/client.ts';
 import { ApiError } from '../api/http.ts';
-import type { ScanInfo, SessionInfo } from '../api/types.ts';
+import type { ScanInfo, SeriesChoice, SessionInfo } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
-import { chooseSeries } from '../panels/series-dialog.ts';
+import { chooseSeries, offerFilling } from '../panels/series-dialog.ts';
 import type { View } from '../view/view.ts';
 import type { Jobs } from './jobs.ts';
 import type { Store } from './state.ts';
@@ -15,14 +15,23 @@ const NOT_A_SLICE = /(^|\/)(\.|DICOMDIR$|Thumbs\.db$|desktop\.ini$)|\.(txt|xml|h
 const SESSION_FILE = /\.ovsession$/i;
 const MEGABYTE = 1024 * 1024;
 
-/** The scan; where it could be one of several series, that of the user's choice, or none. */
-async function chosen(open: (series: string | null) => Promise<ScanInfo>): Promise<ScanInfo | null> {
-  try {
-    return await open(null);
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.code !== 'several-series') throw error;
-    const series = await chooseSeries(error.choices);
-    return series === null ? null : open(series);
+/** The scan; of several series the one that the user chooses, with missing slices filled if the user wants; or none. */
+async function chosen(open: (choice: SeriesChoice) => Promise<ScanInfo>): Promise<ScanInfo | null> {
+  let choice: SeriesChoice = { series: null, fill_gaps: false };
+  for (;;) {
+    try {
+      return await open(choice);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code === 'several-series' && choice.series === null) {
+        const series = await chooseSeries(error.choices);
+        if (series === null) return null;
+        choice = { ...choice, series };
+      } else if (error.code === 'missing-slices' && !choice.fill_gaps) {
+        if (!(await offerFilling(error.message))) return null;
+        choice = { ...choice, fill_gaps: true };
+      } else throw error;
+    }
   }
 }
 
@@ -51,8 +60,8 @@ export class Opening {
       if (!files.length) throw new Error('There is no file in this folder that could be a DICOM slice.');
       this.checkSize(files);
       const what = folder || (files.length > 1 ? `${files.length} files` : (files[0] as File).name);
-      const scan = await chosen((series) =>
-        api.sendScan(files, folder, series, (fraction) => this.tell(`Sending ${what}`, fraction)));
+      const scan = await chosen((choice) =>
+        api.sendScan(files, folder, choice, (fraction) => this.tell(`Sending ${what}`, fraction)));
       if (scan) await this.show(scan, null);
     });
   }
@@ -60,7 +69,7 @@ export class Opening {
   path(path: string): Promise<boolean> {
     return this.guarded(async () => {
       this.tell(`Opening ${path}`, null);
-      const scan = await chosen((series) => api.scanFromPath(path, series));
+      const scan = await chosen((choice) => api.scanFromPath(path, choice));
       if (scan) await this.show(scan, null);
     });
   }
@@ -68,7 +77,7 @@ export class Opening {
   url(url: string): Promise<boolean> {
     return this.guarded(async () => {
       this.tell('The server fetches the scan', null);
-      const scan = await chosen((series) => api.scanFromUrl(url, series));
+      const scan = await chosen((choice) => api.scanFromUrl(url, choice));
       if (scan) await this.show(scan, null);
     });
   }

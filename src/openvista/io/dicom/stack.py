@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.errors import ScanError
+from openvista.errors import MissingSlicesError, ScanError
 from openvista.geometry.grid import Axis3
 from openvista.io.dicom.instances import ImageFrame
 from openvista.io.dicom.series import SAME_PLACE_MM, Series
@@ -58,7 +58,8 @@ def stack_of(series: Series, fill_gaps: bool, path: Path) -> Stack:
         path: for messages.
 
     Raises:
-        ScanError: orientation that is none, distances that vary, slices that are missing.
+        MissingSlicesError: slices are missing, and are not to be filled.
+        ScanError: orientation that is none, distances that vary.
     """
     orientation = _cosines(series, path)
     row, column = orientation[:3], orientation[3:]
@@ -141,7 +142,7 @@ def _judge_gaps(
     count = "1 slice is" if len(missing) == 1 else f"{len(missing)} slices are"
     found = f"{path}: {count} missing, at {shown}{along_normal}"
     if not fill_gaps:
-        raise ScanError(f"{found}; get the whole series, or have them interpolated with --fill-gaps")
+        raise MissingSlicesError(found, "get the whole series, or have them interpolated with --fill-gaps")
     logger.warning("%s: interpolated", found)
 
 

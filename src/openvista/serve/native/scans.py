@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/v1/scans", tags=["scans"])
 _FIELDS = {
     "name": "what to call it; default: the file's name",
     "series": "which DICOM series, if there are several: UID or its beginning, number, description",
-    "fill_gaps": "true: interpolate slices that are missing from a DICOM series",
+    "fill_gaps": "true: interpolate slices that are missing from a DICOM series, else refused (missing-slices)",
 }
 
 
