@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from openvista.datalist import make_datalist
+from openvista.datalist import Split, make_datalist
 from openvista.errors import DataListError
 from openvista.geometry.grid import Grid
 from openvista.scan import Segmentation
@@ -20,8 +20,8 @@ def folder(tmp_path, save_ct, save_labels):
     return tmp_path
 
 
-def make(folder, **more):
-    return make_datalist(folder, folder / "list.json", **more)
+def make(folder, names=None, partial=False, **split):
+    return make_datalist(folder, folder / "list.json", names=names, partial=partial, split=Split(**split))
 
 
 def names_of(cases):

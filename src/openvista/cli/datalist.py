@@ -16,6 +16,7 @@ from openvista.datalist import (
     CaseReport,
     DataList,
     ListReport,
+    Split,
     check_datalist,
     make_datalist,
     read_datalist,
@@ -47,6 +48,10 @@ def make(
     folds: Annotated[int, typer.Option(min=1, max=100, help="Cross-validation folds of the training part.")] = 5,
     test_share: Annotated[float, typer.Option(min=0, max=0.9, help="Share of labelled scans for testing.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Of the split: equal seeds give equal splits.")] = 0,
+    write_labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write label maps with one number per name there, and list those (DICOM)."),
+    ] = None,
     overwrite: Overwrite = False,
     workers: Workers = None,
     verbose: Verbose = 0,
@@ -56,7 +61,8 @@ def make(
 
     Layouts: imagesTr/ and labelsTr/ (Medical Decathlon, nnU-Net), images/ and
     labels/, pairs such as case_ct.nii.gz and case_seg.nii.gz in one folder or
-    in a folder per case.
+    in a folder per case; DICOM series with the segmentations or structure
+    sets that refer to them.
 
     Names come from --names, else a dataset.json in the folder, else the label
     maps themselves.
@@ -70,6 +76,8 @@ def make(
       openvista datalist make Task09_Spleen -o spleen.json
 
       openvista datalist make scans/ --names 1=liver --names 2=tumour --test-share 0.25 --seed 7
+
+      openvista datalist make planning_cts/ -o list.json --write-labels labels/
     """
     set_up_logging(verbose, quiet)
     target = output or folder / "dataset.json"
@@ -82,9 +90,8 @@ def make(
             target,
             names=_parse_names(joined(names).strip()),
             partial=partial,
-            folds=folds,
-            test_share=test_share,
-            seed=seed,
+            split=Split(folds, test_share, seed),
+            label_folder=write_labels,
             workers=workers,
             begin=begin,
         )

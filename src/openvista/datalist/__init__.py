@@ -11,7 +11,7 @@ from openvista.datalist.check import (
     structure_rows,
     usable_part,
 )
-from openvista.datalist.make import MadeList, make_datalist
+from openvista.datalist.make import MadeList, Split, make_datalist
 from openvista.datalist.mapping import LabelMapping, map_labels, pair_label_sets, parse_mapping
 from openvista.datalist.pairs import FoundPairs, find_pairs
 from openvista.datalist.read import read_datalist, read_label_names, read_own_mapping, refuse_missing
@@ -28,6 +28,7 @@ __all__ = [
     "MadeList",
     "Problem",
     "SliceRange",
+    "Split",
     "StructureSummary",
     "UnlabelledCase",
     "check_datalist",

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openvista.datalist.case import Case, DataList, UnlabelledCase, some_of
-from openvista.datalist.pairs import find_pairs
+from openvista.datalist.dicom_pairs import label_grid, number_alike
+from openvista.datalist.pairs import FoundPairs, find_pairs
 from openvista.datalist.parallel import in_parallel
 from openvista.datalist.read import read_label_names
 from openvista.errors import DataListError, OpenVistaError
 from openvista.io import read_segmentation
+from openvista.io.paths import image_suffix
 from openvista.structures import present_ids
 
 _DATASET_FILE = "dataset.json"
@@ -31,6 +33,30 @@ class MadeList:
 
 
 @dataclass(frozen=True)
+class Split:
+    """How labelled scans are divided; an equal one divides an equal folder in the same way.
+
+    Attributes:
+        folds: cross-validation folds of the training part.
+        test_share: share of labelled scans for testing, 0 to below 1.
+        seed: of the draw.
+
+    Raises:
+        DataListError: an impossible share, or no fold.
+    """
+
+    folds: int = 5
+    test_share: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.test_share < 1 or self.folds < 1:
+            raise DataListError(
+                f"a test share of {self.test_share} and {self.folds} folds make no split; use 0 to 0.9, and 1 or more"
+            )
+
+
+@dataclass(frozen=True)
 class _Labelled:
     """An image, its label map, and what the map says about itself."""
 
@@ -46,16 +72,15 @@ def make_datalist(
     *,
     names: Mapping[int, str] | None = None,
     partial: bool = False,
-    folds: int = 5,
-    test_share: float = 0.2,
-    seed: int = 0,
+    split: Split = Split(),
+    label_folder: Path | None = None,
     workers: int | None = None,
     begin: Callable[[int], Callable[[], None]] = lambda count: lambda: None,
 ) -> MadeList:
     """List the images and label maps below a folder.
 
-    The split is that of the paper: a fifth of the labelled scans for testing (unless the folder has a labelled
-    ``imagesTs``), the others in five folds. Equal folder, seed and shares give an equal split.
+    The default split is that of the paper: a fifth of the labelled scans for testing (unless the folder has a labelled
+    ``imagesTs``), the others in five folds.
 
     Names of label values come from ``names``; else from a ``dataset.json`` in the folder; else from the label maps.
 
@@ -67,26 +92,21 @@ def make_datalist(
             *unknown* there: neither trained nor scored as absent. Right where each scan has only some structures
             marked; wrong where a structure may truly be missing (a removed organ, no tumour), since that absence is
             then never learnt. Without it every named structure counts as marked in every scan.
-        folds: cross-validation folds of the training part.
-        test_share: share of labelled scans for testing, 0 to below 1.
-        seed: of the split.
+        split: which part is for testing, and folds of the rest.
+        label_folder: write label maps there in which a structure has one number in all cases, and list those: in DICOM
+            every object numbers its structures for itself.
         workers: threads that read label maps.
         begin: called with the number of label maps; returns what to call after each.
 
     Raises:
-        DataListError: no pairs, no readable label map, no foreground, an impossible share, or label maps
+        DataListError: no pairs, no readable label map, no foreground, or label maps
             whose names disagree.
     """
-    if not 0 <= test_share < 1 or folds < 1:
-        raise DataListError(
-            f"a test share of {test_share} and {folds} folds make no split; use 0 to 0.9, and 1 or more"
-        )
     found = find_pairs(folder)
-    pairs = [(image, label) for image, label in (*found.training, *found.testing) if label is not None]
-    read = in_parallel(_read, pairs, workers, begin(len(pairs)))
+    read = _read_all(found, folder, label_folder, workers, begin)
     labelled = {item.image: item for item in read if isinstance(item, _Labelled)}
     if not labelled:
-        raise DataListError(f"{folder}: none of its {len(pairs)} label maps can be read; the first: {read[0]}")
+        raise DataListError(f"{folder}: none of its {len(read)} label maps can be read; the first: {read[0]}")
     if not any(item.values for item in labelled.values()):
         raise DataListError(
             f"{folder}: no foreground at all: {len(labelled)} label maps, 0 everywhere; are these they?"
@@ -94,7 +114,7 @@ def make_datalist(
     chosen = _names(folder, names, list(labelled.values()))
     given_testing = [labelled[image] for image, _ in found.testing if image in labelled]
     others = [labelled[image] for image, _ in found.training if image in labelled]
-    training, testing, notes = _split(others, given_testing, folds, test_share, seed)
+    training, testing, notes = _split(others, given_testing, split)
     listed = DataList(
         path=target,
         label_names=chosen,
@@ -110,11 +130,26 @@ def make_datalist(
     return MadeList(listed, (*left, *unreadable, *_remarks(listed, list(labelled.values()), names, partial), *notes))
 
 
+def _read_all(
+    found: FoundPairs,
+    folder: Path,
+    label_folder: Path | None,
+    workers: int | None,
+    begin: Callable[[int], Callable[[], None]],
+) -> list[_Labelled | str]:
+    """What :func:`_read` says of every label map, or of those that are written for them."""
+    pairs = [(image, label) for image, label in (*found.training, *found.testing) if label is not None]
+    if label_folder is not None:
+        label_map_of = number_alike(pairs, folder, label_folder)
+        pairs = [(image, label_map_of[label]) for image, label in pairs]
+    return in_parallel(_read, pairs, workers, begin(len(pairs)))
+
+
 def _read(pair: tuple[Path, Path]) -> _Labelled | str:
     """Values and names of a label map, or why it cannot be read."""
     image, label = pair
     try:
-        segmentation = read_segmentation(label, apart=True)
+        segmentation = read_segmentation(label, scan_grid=label_grid(image, label), apart=True)
     except (OpenVistaError, OSError, MemoryError) as error:
         return str(error) or f"{label}: {type(error).__name__}"
     values = present_ids(segmentation.labels)
@@ -134,21 +169,23 @@ def _names(folder: Path, given: Mapping[int, str] | None, labelled: Sequence[_La
             for value, name in item.names.items():
                 other = first.setdefault(value, item)
                 if other.names[value] != name:
-                    raise DataListError(
-                        f"label {value} is '{other.names[value]}' in {other.label} but '{name}' in {item.label}; "
-                        f"say what it is, as in --names '{value}={name}'"
-                    )
+                    remedy = f"say what it is, as in --names '{value}={name}'"
+                    if not image_suffix(item.label):
+                        remedy = "have them numbered alike with --write-labels FOLDER"
+                    both = f"'{other.names[value]}' in {other.label} but '{name}' in {item.label}"
+                    raise DataListError(f"label {value} is {both}; {remedy}")
         names = {value: item.names[value] for value, item in first.items()}
     unnamed = {value for item in labelled for value in item.values} - names.keys()
     return dict(sorted((names | {value: f"label {value}" for value in unnamed}).items()))
 
 
 def _split(
-    others: Sequence[_Labelled], testing: Sequence[_Labelled], folds: int, test_share: float, seed: int
+    others: Sequence[_Labelled], testing: Sequence[_Labelled], split: Split
 ) -> tuple[list[tuple[_Labelled, int | None]], list[_Labelled], list[str]]:
     """Testing part and folds, each in order of name, and remarks."""
+    folds, test_share = split.folds, split.test_share
     shuffled = sorted(others, key=lambda item: item.image)
-    random.Random(seed).shuffle(shuffled)
+    random.Random(split.seed).shuffle(shuffled)
     count = 0 if testing else max(0, min(round(test_share * len(shuffled)), len(shuffled) - 1))
     chosen, training = shuffled[:count], shuffled[count:]
     usable = min(folds, len(training))

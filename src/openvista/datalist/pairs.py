@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from openvista.datalist.dicom_pairs import find_dicom_pairs
 from openvista.errors import DataListError
 from openvista.io.paths import image_suffix, scan_name
 
@@ -20,7 +21,10 @@ _SEPARATORS = re.compile(r"[_\-. ]+")
 _CHANNEL = re.compile(r"_[0-9]{4}$")
 """nnU-Net's number of an image's channel."""
 
-_EXPECTED = "imagesTr/ and labelsTr/, images/ and labels/, or pairs such as case_ct.nii.gz and case_seg.nii.gz"
+_EXPECTED = (
+    "imagesTr/ and labelsTr/, images/ and labels/, pairs such as case_ct.nii.gz and case_seg.nii.gz, "
+    "or DICOM series with the segmentations that refer to them"
+)
 
 
 @dataclass(frozen=True)
@@ -39,14 +43,15 @@ class FoundPairs:
 
 
 def find_pairs(folder: Path) -> FoundPairs:
-    """Images and label maps below a folder, in one of four layouts.
+    """Images and label maps below a folder, in one of five layouts.
 
     - MSD and nnU-Net: ``imagesTr/``, ``labelsTr/``, also ``imagesTs/``, ``labelsTs/``, ``imagesVal/``, ``labelsVal/``;
       nnU-Net's ``_0000`` at the end of image names does not count;
     - ``images/`` and ``labels/``, or words like these (``ct/`` and ``masks/``);
     - side by side: ``case_ct.nii.gz`` and ``case_seg.nii.gz``, ``volume-3.nii`` and ``labels-3.nii``, or
       ``case.nii.gz`` and ``case_seg.nii.gz``;
-    - the same in one folder per case: ``case/ct.nii.gz`` and ``case/seg.nii.gz``.
+    - the same in one folder per case: ``case/ct.nii.gz`` and ``case/seg.nii.gz``;
+    - DICOM anywhere: CT series, and segmentations or structure sets that refer to them by UID.
 
     Raises:
         DataListError: no such folder, no image with a label map in it, or one that could belong to several.
@@ -54,6 +59,9 @@ def find_pairs(folder: Path) -> FoundPairs:
     if not folder.is_dir():
         raise DataListError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'there is no such folder'}")
     found = _find_decathlon(folder) or _find_two_folders(folder) or _find_side_by_side(folder)
+    if not found.training and not found.testing:
+        series, left = find_dicom_pairs(folder)
+        found = FoundPairs(tuple(series), (), (*found.labels_left, *left))
     if not any(label for _, label in (*found.training, *found.testing)):
         seen = len(found.training) + len(found.testing)
         raise DataListError(f"{folder}: {seen} images, none with a label map; expected {_EXPECTED}")

@@ -15,6 +15,30 @@ from openvista.io.raw import MAX_VOXELS
 from openvista.scan import Segmentation
 
 
+def referenced_series(path: Path) -> str | None:
+    """The UID of the CT series that a segmentation or structure set was drawn on; "" where it does not say.
+
+    ``None`` if it is neither of both, or cannot be read.
+    """
+    try:
+        header = dcmread(path, specific_tags=_REFERENCES, stop_before_pixels=True)
+        kind = UID(header.get("SOPClassUID", ""))
+        if kind in SEG_CLASSES:
+            series = header.get("ReferencedSeriesSequence") or []
+        elif kind == RTSTRUCT_STORAGE:
+            frames = header.get("ReferencedFrameOfReferenceSequence") or []
+            studies = [study for frame in frames for study in frame.get("RTReferencedStudySequence") or []]
+            series = [one for study in studies for one in study.get("RTReferencedSeriesSequence") or []]
+        else:
+            return None
+        return str(series[0].get("SeriesInstanceUID", "")) if series else ""
+    except (OSError, *UNREADABLE):
+        return None
+
+
+_REFERENCES = ["SOPClassUID", "ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence"]
+
+
 def read_dicom_labels(path: Path, grid: Grid | None, *, max_voxels: int = MAX_VOXELS) -> Segmentation:
     """Read a DICOM Segmentation or an RT Structure Set.
 

@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from openvista.dicom_slices import DicomSlice, DicomSlices
 from openvista.errors import ScanError
-from openvista.geometry.grid import Float3, triple
+from openvista.geometry.grid import Float3, Grid, triple
 from openvista.io.dicom.file_set import unpacked
 from openvista.io.dicom.gdcm_apart import JpegProcess
 from openvista.io.dicom.instances import ImageFrame
@@ -45,12 +45,25 @@ def read_dicom(path: Path, *, series: str | None = None, fill_gaps: bool = False
         ScanError: no CT or several, geometry that is no volume, damaged or unknown pixels.
     """
     with unpacked(path, max_bytes=8 * max_voxels) as place:
-        chosen = choose_series(find_series(place), series, path)
-        stack = stack_of(chosen, fill_gaps, path)
-        check_header(path, stack.shape, np.dtype(np.int16), max_voxels)
-        grid = make_grid(path, stack.shape, stack.affine)
+        stack, grid = _laid_out(path, place, series, fill_gaps, max_voxels)
         voxels, slices = _Volume(stack).filled(path)
     return Scan(voxels, grid, scan_name(path), path, dicom=slices)
+
+
+def read_dicom_grid(path: Path, *, max_voxels: int = MAX_VOXELS) -> Grid:
+    """Where the voxels of the only CT volume lie, without reading them: what labels in DICOM are put on.
+
+    Raises:
+        ScanError: as :func:`read_dicom`.
+    """
+    with unpacked(path, max_bytes=8 * max_voxels) as place:
+        return _laid_out(path, place, None, False, max_voxels)[1]
+
+
+def _laid_out(path: Path, place: Path, series: str | None, fill_gaps: bool, max_voxels: int) -> tuple[Stack, Grid]:
+    stack = stack_of(choose_series(find_series(place), series, path), fill_gaps, path)
+    check_header(path, stack.shape, np.dtype(np.int16), max_voxels)
+    return stack, make_grid(path, stack.shape, stack.affine)
 
 
 class _Volume:

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from starlette.concurrency import run_in_threadpool
 
 from openvista.anatomy import Vocabulary
 from openvista.datalist import Case, DataList, write_datalist
+from openvista.datalist.dicom_pairs import renumbered
 from openvista.errors import AnatomyError, ServiceError
 from openvista.io import read_segmentation
 from openvista.scan import Segmentation
@@ -165,7 +165,8 @@ def make_list(datastore: Datastore, folder: Path, vocabulary: Vocabulary) -> tup
         names = _names(found, info)
         target = folder / f"{image_id}.nii.gz"
         annotated = frozenset(numbers.setdefault(name.casefold(), len(numbers) + 1) for name in names.values())
-        _renumbered(found, {key: numbers[name.casefold()] for key, name in names.items()}).save(target)
+        own = {key: numbers[name.casefold()] for key, name in names.items()}
+        renumbered(found, own, {own[key]: name for key, name in names.items()}).save(target)
         cases.append(Case(image.resolve(), target, None, annotated, {}))
     if not numbers:
         raise ServiceError("nothing in the datastore has a final label yet", code="no-labels")
@@ -181,14 +182,6 @@ def _names(found: Segmentation, info: dict[str, Any]) -> dict[int, str]:
         if isinstance(item, dict) and isinstance(item.get("name"), str) and isinstance(item.get("idx"), int):
             sent[item["idx"]] = item["name"]
     return {key: " ".join(sent.get(key, found.names[key]).split()) for key in present_ids(found.labels)}
-
-
-def _renumbered(found: Segmentation, numbers: dict[int, int]) -> Segmentation:
-    table = np.zeros(int(found.labels.max()) + 1, dtype=np.uint16)
-    for old, new in numbers.items():
-        table[old] = new
-    names = {number: f"label {number}" for number in numbers.values()}
-    return Segmentation(table[found.labels], found.grid, names)
 
 
 def _target(name: str, vocabulary: Vocabulary) -> str:

@@ -1,0 +1,117 @@
+"""DICOM in data lists: which segmentation or structure set was drawn on which series, and one numbering for all."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from openvista.errors import DataListError, needs_extra
+from openvista.geometry.grid import Grid
+from openvista.io import read_scan, read_segmentation
+from openvista.io.atomic import make_folder
+from openvista.io.paths import image_suffix, may_be_dicom, scan_name
+from openvista.scan import Segmentation
+from openvista.structures import present_ids
+
+Pair = tuple[Path, Path | None]
+
+
+def find_dicom_pairs(folder: Path) -> tuple[list[Pair], list[Path]]:
+    """Series of a folder and all below it, each with the segmentation or structure set that refers to it by its UID.
+
+    A series is called by its folder where that holds no other CT volume, else by its first file.
+
+    Returns:
+        Pairs in order of path, and the objects whose series is not there.
+
+    Raises:
+        DataListError: two objects refer to one series.
+        ScanError: a folder cannot be listed.
+        MissingExtraError: pydicom is not installed.
+    """
+    with needs_extra("pydicom", "dicom", "read DICOM"):
+        from openvista.io.dicom.file_set import files_at
+        from openvista.io.dicom.labels import referenced_series
+        from openvista.io.dicom.series import find_series
+    files = [file for file in files_at(folder) if may_be_dicom(file)]
+    if not files:
+        return [], []
+    refers = {file: uid for file in files if (uid := referenced_series(file)) is not None}
+    volumes = [one for one in find_series(folder) if one.is_volume]
+    label_of: dict[str, Path] = {}
+    for label, uid in refers.items():
+        if uid in label_of:
+            raise DataListError(f"{label_of[uid]} and {label} refer to one series: keep one of them")
+        label_of[uid] = label
+    held: dict[Path, int] = defaultdict(int)
+    for volume in volumes:
+        for place in {parent for frame in volume.frames for parent in frame.file.parents}:
+            held[place] += 1
+    images = {volume.uid: _place_of([frame.file for frame in volume.frames], held) for volume in volumes}
+    pairs: list[Pair] = [(image, label_of.get(uid)) for uid, image in images.items()]
+    return sorted(pairs), [label for uid, label in label_of.items() if uid not in images]
+
+
+def _place_of(files: Sequence[Path], held: dict[Path, int]) -> Path:
+    """What to call a series by: its folder, or a file of it where the folder holds others as well."""
+    return files[0].parent if held[files[0].parent] == 1 and len(files) > 1 else min(files)
+
+
+def label_grid(image: Path, label: Path) -> Grid | None:
+    """Where labels of a DICOM series lie; ``None`` for label maps, which know it themselves.
+
+    Raises:
+        ScanError: the series cannot be laid out.
+    """
+    if image_suffix(label):
+        return None
+    if image_suffix(image):
+        return read_scan(image, apart=True).grid
+    from openvista.io.dicom.read import read_dicom_grid
+
+    return read_dicom_grid(image)
+
+
+def number_alike(pairs: Sequence[tuple[Path, Path]], folder: Path, target: Path) -> dict[Path, Path]:
+    """Write label maps in which a structure has one number in all cases: that of its name, in whatever capitals.
+
+    Args:
+        pairs: image and label.
+        folder: of the images, whose paths below it name the label maps.
+        target: where they are written; made where missing.
+
+    Returns:
+        {label: label map}.
+
+    Raises:
+        ScanError: a label cannot be read.
+        OutputError: the system refused to write.
+    """
+    make_folder(target)
+    numbers: dict[str, int] = {}
+    names: dict[int, str] = {}
+    written = {}
+    for image, label in pairs:
+        found = read_segmentation(label, scan_grid=label_grid(image, label), apart=True)
+        own = {
+            key: numbers.setdefault(found.names[key].casefold(), len(numbers) + 1) for key in present_ids(found.labels)
+        }
+        path = target / f"{'_'.join(image.relative_to(folder).with_suffix('').parts) or scan_name(folder)}.nii.gz"
+        names = {own[key]: found.names[key] for key in own} | names  # as the first one spells it
+        written[label] = renumbered(found, own, names).save(path)
+    return written
+
+
+def renumbered(found: Segmentation, numbers: Mapping[int, int], names: Mapping[int, str]) -> Segmentation:
+    """The same structures under other ids; those that get none are left out.
+
+    Args:
+        found: a label map.
+        numbers: old id to new one.
+        names: of the new ids.
+    """
+    table = np.zeros(int(found.labels.max()) + 1, dtype=np.uint16)
+    for old, new in numbers.items():
+        table[old] = new
+    return Segmentation(table[found.labels], found.grid, {new: names[new] for new in numbers.values()})
