@@ -131,15 +131,35 @@ def test_a_series_gets_a_dicom_segmentation(ohif_server, series):
     assert {item.SegmentLabel for item in seg.SegmentSequence} <= {"liver", "right kidney"}
 
 
-def test_slices_are_added_as_a_series(ohif_server, series, tmp_path):
-    """Slicer with its DICOM files included sends them one by one."""
-    uid, folder = series["plain"]
-    files = [("file", (path.name, path.read_bytes())) for path in sorted(folder.iterdir())]
-    answer = ohif_server.http.put("/datastore/?image=3%3A+CT", files=files)
-    assert answer.json() == {"image": "3: CT"}, answer.text
-    again = ohif_server.http.put(f"/datastore/?image={uid}", files=files)
-    assert again.json() == {"image": uid}, "the same series"
-    ohif_server.http.request("DELETE", "/datastore/?id=3%3A+CT")
+def dicom_uploads(folder: Path) -> dict[str, list[Path]]:
+    """One CT as Slicer or a script may send it; and a single slice."""
+    hu = np.random.default_rng(5).integers(-900, 900, SHAPE)
+    slices = write_series(folder / "slices", hu, AFFINE)
+    return {
+        "slices": slices,
+        "a zip": [Path(shutil.make_archive(str(folder / "zipped"), "zip", folder / "slices"))],
+        "a multi-frame file": write_series(folder / "multi", hu, AFFINE, enhanced=1),
+        "one slice": write_series(folder / "one", hu[:, :, :1], AFFINE),
+    }
+
+
+@pytest.mark.parametrize("kind", ["slices", "a zip", "a multi-frame file", "one slice"])
+def test_dicom_is_taken_in_every_form(ohif_server, tmp_path, kind):
+    """By the datastore, which keeps it, by sessions, and with a question (one file)."""
+    http, files = ohif_server.http, dicom_uploads(tmp_path)[kind]
+    parts = [(path.name, path.read_bytes()) for path in files]
+    added = http.put("/datastore/?image=3%3A+CT", files=[("file", part) for part in parts])
+    assert added.json() == {"image": "3: CT"}, added.text
+    again = http.put("/datastore/?image=3%3A+CT", files=[("file", part) for part in parts])
+    assert again.json() == {"image": "3: CT"}, "the same image"
+    params = {"params": (None, '{"label_prompt": ["liver"]}')}
+    answers = [http.post("/infer/vista3d?image=3%3A+CT&output=json", files=params)]
+    session = http.put("/session/", files=[("files", part) for part in parts]).json()["session_id"]
+    answers.append(http.post(f"/infer/vista3d?session_id={session}&output=json", files=params))
+    if len(parts) == 1:
+        answers.append(http.post("/infer/vista3d?output=json", files={**params, "file": parts[0]}))
+    assert [answer.status_code for answer in answers] == [200] * len(answers), [answer.text for answer in answers]
+    http.request("DELETE", "/datastore/?id=3%3A+CT")
 
 
 def test_a_server_without_a_pacs_passes_nothing_on(ohif_server):

@@ -165,16 +165,21 @@ async def note_label(label: Id, request: Request, interface: TheInterface, tag: 
 
 
 def _zipped(upload: Upload, folder: Path) -> Path | None:
-    """Several slices as one zip; ``None`` for a single file."""
-    if upload.source is None or not upload.source.is_dir():
+    """Slices, or the only file of a DICOM series, as one zip; ``None`` for a file of another kind."""
+    if upload.source is None or not (upload.source.is_dir() or upload.ending == ".dcm"):
         return None
-    return Path(shutil.make_archive(str(folder / "series"), "zip", upload.source))
+    source = upload.source
+    if source.is_file():
+        source = folder / "series-of-one"
+        source.mkdir()
+        shutil.move(upload.source, source)
+    return Path(shutil.make_archive(str(folder / "series"), "zip", source))
 
 
 def _one_file(upload: Upload, field: str) -> Path:
     source = upload.only_file("file", field)
     if upload.ending in ("", ".unknown", ".dcm"):
-        raise ServiceError("send NIfTI, NRRD, MHA, or a zip", code="scan")
+        raise ServiceError(f"send NIfTI, NRRD or MHA{' or DICOM' if field == 'file' else ''}", code="scan")
     return source
 
 
