@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from pydicom import Dataset, dcmread
 
 from openvista.datalist.case import Case
 from openvista.errors import ScanError
@@ -41,6 +42,16 @@ def test_truth_of_an_evaluation(result, tmp_path, write):
     read = read_case(case, {5: 5, 14: 14})
     assert np.array_equal(read.labels_XYZ, result.labels)
     assert {structure.class_id for structure in read.structures} == {5, 14}
+
+
+def test_a_file_without_preamble(result, tmp_path):
+    """As old planning systems write them: the object alone, without the 132 bytes and the group before it."""
+    write_rtstruct(tmp_path / "whole.dcm", result)
+    bare = Dataset()
+    bare.update(dcmread(tmp_path / "whole.dcm"))
+    bare.save_as(tmp_path / "bare.dcm", implicit_vr=True, little_endian=True)
+    assert (tmp_path / "bare.dcm").read_bytes()[128:132] != b"DICM"
+    assert np.array_equal(read_labels(tmp_path / "bare.dcm", scan_grid=result.grid)[0], result.labels)
 
 
 def test_contours_need_their_scan(result, tmp_path):

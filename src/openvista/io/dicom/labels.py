@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
 from openvista.errors import ScanError, first_line
@@ -21,7 +22,7 @@ def referenced_series(path: Path) -> str | None:
     ``None`` if it is neither of both, or cannot be read.
     """
     try:
-        header = dcmread(path, specific_tags=_REFERENCES, stop_before_pixels=True)
+        header = dcmread(path, specific_tags=_REFERENCES, stop_before_pixels=True, force=True)
         kind = UID(header.get("SOPClassUID", ""))
         if kind in SEG_CLASSES:
             series = header.get("ReferencedSeriesSequence") or []
@@ -54,14 +55,16 @@ def read_dicom_labels(path: Path, grid: Grid | None, *, max_voxels: int = MAX_VO
     if not path.is_file():
         raise ScanError(f"{path}: not a label map; give the file of a DICOM segmentation or RT structure set")
     try:
-        kind = UID(dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True).get("SOPClassUID", ""))
+        header = dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True, force=True)  # may lack "DICM"
+        if not header.get("SOPClassUID"):
+            raise InvalidDicomError("no object")
+        kind = UID(header.SOPClassUID)
     except (OSError, *UNREADABLE) as error:
         raise ScanError(f"{path}: not a DICOM file that can be read: {first_line(error)}") from error
     if kind in SEG_CLASSES:
         return read_seg(path, grid, max_voxels=max_voxels)
     if kind != RTSTRUCT_STORAGE:
-        what = kind.name or "without a class"
-        raise ScanError(f"{path}: is DICOM {what}, which holds no labels; give a segmentation or structure set")
+        raise ScanError(f"{path}: is DICOM {kind.name}, which holds no labels; give a segmentation or structure set")
     if grid is None:
         raise ScanError(f"{path}: an RT structure set holds contours, no voxels: it is read with its scan only")
     return read_rtstruct(path, grid)

@@ -49,7 +49,7 @@ def read_rtstruct(path: Path, grid: Grid) -> Segmentation:
         GridError: nothing in it lies on the grid, or contours are oblique to its axes.
     """
     try:
-        regions = _regions(dcmread(path))
+        regions = _regions(dcmread(path, force=True))
     except (OSError, *UNREADABLE) as error:
         raise ScanError(f"{path}: not an RT structure set that can be read: {first_line(error)}") from error
     if not regions:

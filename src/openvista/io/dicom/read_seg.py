@@ -48,7 +48,7 @@ def read_seg(path: Path, grid: Grid | None = None, *, max_voxels: int = MAX_VOXE
         GridError: nothing in it lies on the grid.
     """
     try:
-        whole = dcmread(path)
+        whole = dcmread(path, force=True)
         kind = str(whole.SegmentationType)
         segments, planes = _segments(whole), _planes(whole)
         between = _between(whole)
