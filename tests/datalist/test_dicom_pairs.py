@@ -60,6 +60,7 @@ def test_two_objects_of_one_series_and_none_at_all(folder):
 def test_a_list_of_dicom_is_checked_and_evaluated_on_the_scans_grid(folder, tmp_path):
     made = make_datalist(folder, tmp_path / "list.json", split=Split(test_share=0.5)).listed
     listed = read_datalist(write_datalist(made))
+    assert len(listed.training) == len(listed.testing) == 1
     report = check_datalist(listed)
     assert report.usable
     assert not [problem for one in report.cases for problem in one.problems if problem.fatal]
