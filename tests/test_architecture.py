@@ -191,7 +191,7 @@ def test_private_names_stay_private():
 
 MANY_PARAMETERS = {
     ("datalist.make", "make_datalist"): (9, "each is an option of the command and has a default"),
-    ("model", "segment"): (9, "all but the scan have defaults, and four only override the profile"),
+    ("model", "segment"): (11, "all but the scan have defaults, and four only override the profile"),
 }
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from openvista.errors import AnatomyError, GridError
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
-from openvista.scan import Scan, Segmentation
+from openvista.scan import ClassMaps, Scan, Segmentation
 
 GRID = Grid((4, 5, 6), np.diag([2.0, 2.0, 2.5, 1.0]))
 
@@ -74,3 +75,20 @@ def test_combined(whole: int) -> None:
     assert after.names == {1: "a", 4: "absent", whole: "both"}
     assert set(after.colours) == {1, 4, whole}
     assert before.labels.tolist() == [[[0, 1, 2, 3, 2]]]
+
+
+def test_a_crop_stays_where_it_was_in_the_patient() -> None:
+    affine = np.array([[0, -2, 0, 7], [3, 0, 0.5, -4], [0, 0, 4, 1], [0, 0, 0, 1.0]])
+    labels = np.arange(10 * 9 * 8).reshape(10, 9, 8).astype(np.uint16)
+    scan = Scan(labels.astype(np.int16), Grid(labels.shape, affine), geometry={"sform": np.eye(4)})
+    maps = ClassMaps("probabilities", np.stack([labels, labels + 1]), scan.grid, {3: "spleen", 4: "liver"}, scan)
+    whole = Segmentation(labels, scan.grid, {3: "spleen"}, scan=scan, class_maps=maps)
+    part = whole.cropped(Box((6, 2, 0), (9, 7, 5)))
+    assert part.scan is not None
+    assert part.class_maps is not None
+    for values in (part.labels, part.scan.voxels, part.class_maps.values_KXYZ[0]):
+        assert np.array_equal(values, labels[6:9, 2:7, 0:5])
+    for grid in (part.grid, part.scan.grid, part.class_maps.grid):
+        assert np.allclose(grid.to_world(np.array([[1, 2, 3]])), scan.grid.to_world(np.array([[7, 4, 3]])))
+    assert part.scan.geometry is None
+    assert scan.cropped(Box.whole(labels.shape)) is scan

@@ -10,11 +10,15 @@ import torch
 from openvista._version import __version__
 from openvista.anatomy.vocabulary import ClassItem
 from openvista.errors import ModelError
+from openvista.geometry.box import Box
+from openvista.geometry.grid import Grid
+from openvista.geometry.resample import are_parallel
 from openvista.inference.automatic import segment_scan
 from openvista.inference.class_maps import empty_class_maps
 from openvista.inference.device import Compute, plan_compute
 from openvista.inference.profiles import Profile, find_profile
 from openvista.inference.progress import Report, silent
+from openvista.inference.target import Target, nearest_on
 from openvista.inference.window_network import WindowNetwork
 from openvista.memory import retain_heap
 from openvista.network import Vista3D
@@ -61,6 +65,8 @@ class Model:
         weighting: str | None = None,
         skip_air: bool | None = None,
         class_maps: str | None = None,
+        grid: Grid | None = None,
+        region: Box | None = None,
         progress: Report = silent,
     ) -> Segmentation:
         """Find structures in a scan.
@@ -73,15 +79,19 @@ class Model:
             mode, overlap, weighting, skip_air: override the profile's choice where given.
             class_maps: "probabilities" or "logits" of every class, too, as ``class_maps`` of the result; on disk (a
                 byte, or two, per class and voxel in the folder for temporary files) until nobody uses them any more.
+            grid: that the result, its maps and its ``scan`` shall lie on; ``None`` for the scan's own. Structures are
+                decided on it; if its axes are turned against the scan's, they are those of the scan's nearest voxel.
+            region: voxels of the scan that are looked at, which takes fewer windows; elsewhere nothing is found.
             progress: called after every step.
 
         Returns:
-            Ids on the scan's own grid, with names, colours, and what it takes to make it again. A class that is not
-            there has no voxels.
+            Ids on the grid, with names, colours, and what it takes to make it again. A class that is not there has no
+            voxels.
 
         Raises:
             AnatomyError: a class that nobody, or this model, knows.
             InputError: a choice that does not exist.
+            GridError: the grid, or the region, lies outside the scan.
             ModelError: the model answers no class prompts.
             OutputError: there is no room for the class maps.
             DeviceError: the GPU is too small for a single window.
@@ -91,17 +101,21 @@ class Model:
         chosen = find_profile(profile).override(mode=mode, overlap=overlap, weighting=weighting, skip_air=skip_air)
         ids = self.vocabulary.expand(classes)
         names = {class_id: self.vocabulary.name(class_id) for class_id in ids}
-        maps = None if class_maps is None else empty_class_maps(class_maps, scan, names)
-        labels = segment_scan(self.network, scan, ids, chosen, progress, self.card.one_piece_ids, maps)
-        return Segmentation(
+        turned = grid is not None and not are_parallel(scan.grid, grid)
+        target = Target.of(scan, None if grid is None or turned or grid.matches(scan.grid) else grid, region)
+        seen = target.seen_scan()
+        maps = None if class_maps is None else empty_class_maps(class_maps, seen, names)
+        labels = segment_scan(self.network, scan, ids, chosen, progress, self.card.one_piece_ids, maps, target)
+        result = Segmentation(
             labels=labels,
-            grid=scan.grid,
+            grid=seen.grid,
             names=names,
             colours={class_id: self.vocabulary.colour(class_id) for class_id in ids},
-            scan=scan,
-            provenance=self._provenance(ids, chosen),
+            scan=seen,
+            provenance=self._provenance(ids, chosen) | ({} if region is None else {"region": [*region]}),
             class_maps=maps,
         )
+        return nearest_on(result, grid) if grid is not None and turned else result
 
     def open(
         self,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from openvista.anatomy.colours import Colour, colour_for
 from openvista.dicom_slices import DicomSlices
 from openvista.errors import AnatomyError, GridError, InputError
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.structures import StructureRow, StructureStatistics, measure, statistics
 
@@ -57,6 +58,14 @@ class Scan:
         if self.voxels.shape != self.grid.shape:
             raise GridError(f"voxels of shape {self.voxels.shape} do not fit a grid of shape {self.grid.shape}")
 
+    def cropped(self, box: Box) -> "Scan":
+        """The part of a scan in a box of its own voxels; without what only the whole has: its file's geometry, and the
+        slices of a DICOM source."""
+        if box == Box.whole(self.grid.shape):
+            return self
+        part = self.grid.part(box.start, box.shape)
+        return replace(self, voxels=self.voxels[box.slices()], grid=part, geometry=None, dicom=None)
+
 
 UNSEEN_LOGIT = -100.0
 """The logit where no window lay, in the air around the body; its probability is 0."""
@@ -98,6 +107,12 @@ class ClassMaps:
                 values_XYZ = self.values_KXYZ[place].astype(np.float32)
                 return values_XYZ / np.float32(255) if self.kind == "probabilities" else values_XYZ
         raise AnatomyError(f"there is no map of {structure!r}, only of {', '.join(self.names.values())}")
+
+    def cropped(self, box: Box) -> "ClassMaps":
+        """The maps in a box of voxels, see :meth:`Scan.cropped`."""
+        values_KXYZ = self.values_KXYZ[(slice(None), *box.slices())]
+        scan = None if self.scan is None else self.scan.cropped(box)
+        return replace(self, values_KXYZ=values_KXYZ, grid=self.grid.part(box.start, box.shape), scan=scan)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write a file per class, ``<name>.nii.gz``; readers that heed the header's slope get 0..1, or logits.
@@ -190,6 +205,16 @@ class Segmentation:
         names = {key: known for key, known in self.names.items() if key not in gone} | {id: name}
         colours = {key: colour for key, colour in self.colours.items() if key not in gone}
         return replace(self, labels=becomes[self.labels], names=names, colours=colours)
+
+    def cropped(self, box: Box) -> "Segmentation":
+        """The part in a box of voxels, with its scan and its class maps. Each keeps its place in the patient."""
+        return replace(
+            self,
+            labels=self.labels[box.slices()],
+            grid=self.grid.part(box.start, box.shape),
+            scan=None if self.scan is None else self.scan.cropped(box),
+            class_maps=None if self.class_maps is None else self.class_maps.cropped(box),
+        )
 
     def statistics(self) -> list[StructureStatistics]:
         """Volume, HU with percentiles, centroid, box and border for each named structure in order of id."""

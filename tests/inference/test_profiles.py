@@ -60,8 +60,8 @@ def test_impossible_choices_are_refused(choice, message):
 def test_unknown_profiles_name_the_known_ones():
     assert find_profile("bundle") is BUNDLE
     assert find_profile(BEST) is BEST
-    with pytest.raises(InputError, match="no profile 'fast': there is best, bundle, research"):
-        find_profile("fast")
+    with pytest.raises(InputError, match="no profile 'quick': there is best, fast, bundle, research"):
+        find_profile("quick")
 
 
 def test_session_files_keep_their_keys():

@@ -6,13 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.geometry.resample import resample_linear
 from openvista.scan import Scan
 from openvista.supervoxels.volume import (
     Gathering,
-    crop,
     grid_weights,
     in_file_order,
     ras_voxels,
@@ -65,15 +63,6 @@ def test_the_working_grid_keeps_within_its_budget_and_is_never_finer(most):
     assert all(new >= old - 1e-9 for new, old in zip(grid.spacing, own.spacing, strict=True))
     ends = grid.to_voxel(own.to_world(np.array([np.array(own.shape) - 1])))[0]
     assert np.allclose(ends, np.array(grid.shape) - 1, atol=0.51)
-
-
-def test_a_crop_stays_where_it_was_in_the_patient():
-    affine = np.array([[0, -2, 0, 7], [3, 0, 0, -4], [0, 0, 4, 1], [0, 0, 0, 1.0]])
-    voxels = np.arange(20 * 18 * 16).reshape(20, 18, 16).astype(np.int16)
-    scan = Scan(voxels, Grid(voxels.shape, affine))
-    part = crop(scan, Box((6, 6, 0), (14, 13, 5)))
-    assert np.array_equal(part.voxels, voxels[6:14, 6:13, 0:5])
-    assert np.allclose(part.grid.to_world(np.array([[1, 2, 3]])), scan.grid.to_world(np.array([[7, 8, 3]])))
 
 
 @given(st.permutations([0, 1, 2]), st.tuples(*[st.sampled_from([-1, 1])] * 3))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from openvista.cli import log_file
 from openvista.inference.progress import Progress as Step
 from openvista.inference.progress import Report
 
@@ -24,9 +25,17 @@ def set_up_logging(verbose: int, quiet: bool) -> None:
     level = logging.ERROR if quiet else [logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)]
     logging.basicConfig(level=level, format="openvista: %(message)s", stream=sys.stderr, force=True)
     logging.getLogger("openvista.io").setLevel(min(level, logging.WARNING))
+    if log_file.is_open():
+        logging.getLogger("openvista").setLevel(min(level, logging.INFO))
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(lambda record: record.levelno >= _level_of(record.name, level))
     for noisy in ("nibabel", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     silence_pydicom()
+
+
+def _level_of(logger: str, level: int) -> int:
+    return min(level, logging.WARNING) if logger.startswith("openvista.io") else level
 
 
 def silence_pydicom() -> None:
@@ -43,6 +52,9 @@ def error_console() -> Console:
 def say(kind: str, text: object) -> None:
     """One line on standard error, as it is: an "error", a "warning" or a "note"."""
     error_console().print(f"openvista: {kind}: {text}", markup=False, soft_wrap=True)
+    if log_file.is_open():
+        levels = {"error": logging.ERROR, "warning": logging.WARNING}
+        log_file.SAID.log(levels.get(kind, logging.INFO), "%s", text)
 
 
 @contextmanager

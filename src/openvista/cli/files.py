@@ -32,6 +32,7 @@ from openvista.io.paths import (
     output_format,
 )
 from openvista.report.preview import write_preview
+from openvista.report.scan_report import write_scan_report
 from openvista.report.table import rich_table, statistics_csv, statistics_json, table_csv
 from openvista.scan import Scan, Segmentation
 
@@ -210,13 +211,13 @@ def read_checked(path: Path, strict: bool, series: str | None = None, fill_gaps:
         ScanError: it cannot be read, or looks odd.
     """
     scan = read_scan(path, series=series, fill_gaps=fill_gaps, apart=True)
-    warnings = check_scan(scan)
+    warnings = tuple(check_scan(scan))
     if warnings and strict:
         raise ScanError(f"{path}: {'; '.join(warning.message for warning in warnings)}")
     for warning in warnings:
         if warning not in scan.warnings:  # those were logged when it was read
             say("warning", f"{path}: {warning.message}")
-    return scan
+    return replace(scan, warnings=warnings)
 
 
 def write_result(
@@ -226,10 +227,11 @@ def write_result(
     table: bool = False,
     statistics: bool = False,
     preview: bool = False,
+    report: bool = False,
     quiet: bool = False,
     options: DicomOptions = DicomOptions(),
 ) -> None:
-    """Write a segmentation in every format, and its table, statistics and picture beside it, if wanted.
+    """Write a segmentation in every format, and its table, statistics, picture and report beside it, if wanted.
 
     Raises:
         OutputError: one of them could not be written; those before it are there, and the message names them.
@@ -249,7 +251,11 @@ def write_result(
             raise OutputError(f"{error}; written before: {', '.join(map(str, written))}") from error
         written += [path] * (path not in written)
     try:
-        _write_beside(result, files.stem, table, statistics, preview, quiet)
+        _write_beside(result, files.stem, table, statistics, quiet)
+        if preview:
+            write_preview(result, files.stem.with_name(f"{files.stem.name}.png"))
+        if report:
+            write_scan_report(result, files.stem.with_name(f"{files.stem.name}.html"))
     except OutputError as error:
         raise OutputError(f"{error}; written before, whole: {', '.join(map(str, written))}") from error
     if not quiet:
@@ -281,7 +287,7 @@ def write_layers(
         write_result(layer, where, preview=preview, quiet=quiet, options=options)
 
 
-def _write_beside(result: Segmentation, stem: Path, table: bool, statistics: bool, preview: bool, quiet: bool) -> None:
+def _write_beside(result: Segmentation, stem: Path, table: bool, statistics: bool, quiet: bool) -> None:
     if table:
         table_rows = result.table()
         write_text(stem.with_name(f"{stem.name}.csv"), table_csv(table_rows))
@@ -291,5 +297,3 @@ def _write_beside(result: Segmentation, stem: Path, table: bool, statistics: boo
         rows = result.statistics()
         write_text(stem.with_name(f"{stem.name}_statistics.json"), statistics_json(rows, result.provenance))
         write_text(stem.with_name(f"{stem.name}_statistics.csv"), statistics_csv(rows))
-    if preview:
-        write_preview(result, stem.with_name(f"{stem.name}.png"))

@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 from typer.main import get_command, get_group
 
 from openvista._version import __version__
+from openvista.cli.log_file import add_log_file
 from openvista.cli.totalsegmentator_options import refuse_totalsegmentator_options
 from openvista.errors import OpenVistaError
 
@@ -73,10 +74,14 @@ class LazyCommand(TyperCommand):
         """The command or group that this one stands for."""
         module = import_module(f"openvista.cli.{self.name}")
         if hasattr(module, "app"):
-            return get_group(module.app)
-        alone = typer.Typer(add_completion=False)
-        alone.command(self.name)(getattr(module, str(self.name)))
-        return get_command(alone)
+            command: Any = get_group(module.app)
+        else:
+            alone = typer.Typer(add_completion=False)
+            alone.command(self.name)(getattr(module, str(self.name)))
+            command = get_command(alone)
+        if self.name != "serve":  # its processes log to standard error, for whoever keeps the service
+            add_log_file(command)
+        return command
 
 
 def _stand_in() -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from openvista.cli.console import bars
+from openvista.cli.options import DICOM
 from openvista.io import DicomOptions, check_dicom_source
 from openvista.io.paths import DICOM_FORMATS
 from openvista.pacs.dicom_results import write_objects
@@ -21,6 +22,7 @@ Store = Annotated[
         metavar="ADDRESS",
         help="Store results in a PACS (DICOMweb): those of --format that are DICOM, or dicom-seg. Files are written "
         "only with -o.",
+        rich_help_panel=DICOM,
     ),
 ]
 

@@ -11,14 +11,17 @@ import typer
 import openvista
 from openvista.anatomy.combinations import combinations
 from openvista.anatomy.spelling import totalsegmentator_name
-from openvista.cli import pacs_addresses
+from openvista.cli import pacs_addresses, result_grid
 from openvista.cli.console import progress_bar, set_up_logging
 from openvista.cli.files import read_checked, result_files, work_on_each, write_result
 from openvista.cli.list_options import listed_images, scans_in_folders
 from openvista.cli.options import (
+    ALSO,
     CT_HELP,
+    FILES,
     Device,
     DicomSeries,
+    Fast,
     FillGaps,
     Formats,
     KeepIdentifiers,
@@ -35,11 +38,11 @@ from openvista.cli.options import (
     Verbose,
     WayBack,
     WindowOverlap,
+    chosen_profile,
     dicom_options,
     joined,
 )
 from openvista.errors import InputError
-from openvista.inference.profiles import find_profile
 
 if TYPE_CHECKING:
     from openvista.distributed import Ranks
@@ -68,24 +71,53 @@ def segment(
     device: Device = "auto",
     precision: Precision = "auto",
     profile: ProfileName = "best",
+    fast: Fast = False,
     mode: WayBack = None,
     overlap: WindowOverlap = None,
     recursive: Annotated[bool, typer.Option("--recursive", help="Also scans in folders of a folder.")] = False,
     root: Root = None,
+    spacing: result_grid.Spacing = None,
+    like: result_grid.Like = None,
+    crop_to: result_grid.CropTo = None,
+    margin: result_grid.Margin = None,
+    roi: result_grid.Roi = None,
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Also <result>_probabilities/<class>.nii.gz: uint8, 255 is 1.")
+        bool,
+        typer.Option(
+            "--probabilities",
+            help="<result>_probabilities/<class>.nii.gz: uint8, 255 is 1.",
+            rich_help_panel=ALSO,
+        ),
     ] = False,
-    logits: Annotated[bool, typer.Option("--logits", help="Also <result>_logits/<class>.nii.gz, float32.")] = False,
-    table: Annotated[bool, typer.Option("--table", help="Print volumes and HU; write <scan>_seg.csv.")] = False,
+    logits: Annotated[
+        bool, typer.Option("--logits", help="<result>_logits/<class>.nii.gz, float32.", rich_help_panel=ALSO)
+    ] = False,
+    table: Annotated[
+        bool, typer.Option("--table", help="Print volumes and HU; write <scan>_seg.csv.", rich_help_panel=ALSO)
+    ] = False,
     statistics: Annotated[
-        bool, typer.Option("--statistics", help="Write <scan>_seg_statistics.json and .csv: HU, centroid, box.")
+        bool,
+        typer.Option(
+            "--statistics", help="<scan>_seg_statistics.json and .csv: HU, centroid, box.", rich_help_panel=ALSO
+        ),
     ] = False,
     preview: Preview = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="<scan>_seg.html: picture, table, what to look at, in one file.", rich_help_panel=ALSO
+        ),
+    ] = False,
     series: DicomSeries = None,
     fill_gaps: FillGaps = False,
     format: Formats = None,
     per_class: Annotated[
-        bool, typer.Option("--per-class", help="A file per structure: [cyan]<scan>_seg/<structure>.nii.gz[/cyan].")
+        bool,
+        typer.Option(
+            "--per-class",
+            help="A file per structure: [cyan]<scan>_seg/<structure>.nii.gz[/cyan].",
+            rich_help_panel=FILES,
+        ),
     ] = False,
     combine: Annotated[
         list[str] | None,
@@ -93,10 +125,14 @@ def segment(
             metavar="NAME",
             help="Structures as one: lung, left lung, right lung, kidney, bone, vertebrae, ribs, pelvis, adrenal "
             "glands; or NAME=CLASS+CLASS; repeatable.",
+            rich_help_panel=FILES,
         ),
     ] = None,
     names: Annotated[
-        str, typer.Option(metavar="openvista|totalsegmentator", help="Whose names structures get.")
+        str,
+        typer.Option(
+            metavar="WHOSE", help="Names of structures: openvista or totalsegmentator.", rich_help_panel=FILES
+        ),
     ] = "openvista",
     seg_type: SegType = "binary",
     keyhole: Keyhole = False,
@@ -130,12 +166,18 @@ def segment(
 
       openvista segment ct.nii.gz --class liver --probabilities
 
+      openvista segment ct.nii.gz --spacing 3 --fast
+
+      openvista segment ct.nii.gz --class liver --crop-to liver --margin 20 -o out/ --report
+
+      openvista segment ct.nii.gz --roi 40:200,:,10:60
+
       openvista segment https://pacs.example/dicom-web/studies/1.2.3/series/4.5.6 --store https://pacs.example/dicom-web
 
       torchrun --nproc-per-node 2 -m openvista segment dataset.json -o out/
     """
     set_up_logging(verbose, quiet)
-    choices = find_profile(profile).override(mode=mode, overlap=overlap)
+    choices = chosen_profile(profile, fast, mode, overlap)
     if probabilities and logits:
         raise InputError("--probabilities and --logits are two answers: give one of them")
     if names not in ("openvista", "totalsegmentator"):
@@ -143,26 +185,48 @@ def segment(
     maps = "probabilities" if probabilities else "logits" if logits else None
     options = dicom_options(format, seg_type, keyhole, keep_identifiers)
     asked = "all" if classes is None else joined(classes)
-    write = partial(write_result, table=table, statistics=statistics, preview=preview, quiet=quiet, options=options)
+    place = result_grid.ResultGrid.of_options(spacing, like, crop_to, margin, roi)
+    place.check_formats([*(format or ()), *(["dicom-seg"] if store else [])])
+    write = partial(
+        write_result,
+        table=table,
+        statistics=statistics,
+        preview=preview,
+        report=report,
+        quiet=quiet,
+        options=options,
+    )
     results = None if store is None else pacs_addresses.ResultStore(store, format or (), options)
     with pacs_addresses.fetched(scans, series, quiet) as paths:
         images = scans_in_folders(listed_images(paths, root), recursive, output)
         in_files = results is None or output is not None
         targets = result_files(images, output, format or (), per_class) if in_files else []
         files = dict(zip(images, targets, strict=True)) if in_files else {}
+        place.check_formats(format for target in targets for format in target.by_format)
 
         def begin(ranks: "Ranks") -> Callable[[Path], None]:
             engine = openvista.load_model(model, ranks.own_device(device), precision)
             ids = engine.vocabulary.expand(asked)  # an unknown name should not cost reading the scan
             wholes = combinations(combine or (), engine.vocabulary, ids)
+            around = place.classes(engine.vocabulary, ids)
 
             def work(path: Path) -> None:
                 scan = read_checked(path, strict, series, fill_gaps)
                 for target in (files.get(path), results):
                     if target is not None:
                         target.check(scan)
+                grid, region = place.grid(scan), place.region(scan)
                 with progress_bar(scan.name, quiet or not ranks.is_first) as progress:
-                    result = engine.segment(scan, asked, profile=choices, class_maps=maps, progress=progress)
+                    result = engine.segment(
+                        scan,
+                        asked,
+                        profile=choices,
+                        class_maps=maps,
+                        grid=grid,
+                        region=region,
+                        progress=progress,
+                    )
+                result = place.cropped(result, around)
                 for whole in wholes:
                     result = result.combined(whole.parts, whole.id, whole.name)
                 if names == "totalsegmentator":

@@ -143,6 +143,12 @@ class Grid:
         affine[:3, 3] = self.to_world(corner[None])[0]
         return Grid((self.shape[axes[0]], self.shape[axes[1]], self.shape[axes[2]]), affine)
 
+    def part(self, start: Axis3, shape: Axis3) -> "Grid":
+        """The grid of the voxels of a box, which starts at ``start``."""
+        affine = self.affine.copy()
+        affine[:3, 3] = self.to_world(np.array([start]))[0]
+        return Grid(shape, affine)
+
     def with_spacing(self, spacing: Float3) -> "Grid":
         """The grid of another voxel size that starts at the same first voxel centre and reaches the last one.
 

@@ -43,6 +43,18 @@ def axis_map(source: Grid, target: Grid) -> AxisMap:
     )
 
 
+def are_parallel(source: Grid, target: Grid) -> bool:
+    """Whether the axes of two grids run in the same directions, in any order and sense: nowhere on the target does the
+    difference come to a tenth of a voxel, and :func:`axis_map` holds."""
+    step = np.linalg.solve(source.affine, target.affine)[:3, :3]
+    axes = [int(np.argmax(np.abs(step[:, axis]))) for axis in range(3)]
+    if sorted(axes) != [0, 1, 2]:
+        return False
+    drift = np.abs(step) * np.array(target.shape)
+    drift[axes, range(3)] = 0
+    return bool(drift.sum(axis=1).max() < 0.1)
+
+
 def resample_linear(volume: Tensor, source: Grid, target: Grid, between: Callable[[], None] = lambda: None) -> Tensor:
     """Trilinear interpolation [X, Y, Z] on ``source`` to ``target``; outside, the border voxel is repeated.
 

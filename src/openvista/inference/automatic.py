@@ -1,12 +1,14 @@
 """Automatic segmentation of a whole scan: from Hounsfield units to class ids on the scan's own grid.
 
-The path, in order: prepare (model grid, 0..1) → body (crop) → windows → encode and stitch, slab by slab → decide and
-bring back, slab by slab → drop strays. Nothing here has one value per class and voxel of the scan.
+The path, in order: prepare (model grid, 0..1) → body (crop) → windows that the target needs → encode and stitch, slab
+by slab → decide and bring back, slab by slab → drop strays. Nothing here has one value per class
+and voxel of the scan.
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -17,11 +19,12 @@ from openvista.anatomy.catalogue import ONE_PIECE_IDS
 from openvista.errors import DeviceError, first_line
 from openvista.inference.class_maps import ClassMapFiller
 from openvista.inference.device import plan_slab_rows, plan_storage
-from openvista.inference.labelling import Decision, ExactLabels, SmoothLabels
+from openvista.inference.labelling import Decision, ExactLabels, SmoothLabels, label_table
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.stitching import Encode, Storage, stitch
 from openvista.inference.strays import remove_strays
+from openvista.inference.target import Target
 from openvista.inference.window_network import WindowNetwork
 from openvista.inference.windows import Windowed, cut_windows
 from openvista.prepare import prepare
@@ -81,6 +84,7 @@ def segment_scan(
     progress: Report = silent,
     one_piece_ids: Collection[int] = ONE_PIECE_IDS,
     maps: ClassMaps | None = None,
+    target: Target | None = None,
 ) -> NDArray[np.unsignedinteger]:
     """Class ids on the scan's own grid, [X, Y, Z] in the scan's voxel order, 0 = none; uint8 if ids fit, else uint16.
 
@@ -92,6 +96,8 @@ def segment_scan(
         progress: called after every step.
         one_piece_ids: classes that are one connected thing; where the profile drops strays, theirs are.
         maps: to be filled with what the network says of these classes; strays stay in them.
+        target: another grid that ids, and maps, are wanted on, or a part of the scan: only windows that it needs are
+            computed, and what is decided there is decided as for all of the scan (but which pieces are strays).
 
     Raises:
         DeviceError: the GPU is too small for a single window, or the memory for the slab that is worked on.
@@ -108,15 +114,19 @@ def segment_scan(
     )
     progress(Progress("prepare", 1, 1))
     question = ask(network, class_ids)
-    windowed = cut_windows(prepared, preset, profile)
+    target, needed = target or Target.of(scan), None
+    if not target.is_whole_scan:
+        needed, prepared = target.needed(prepared.grid), replace(prepared, scan_grid=target.box_grid)
+        maps = None if maps is None else target.maps_part(maps)
+    windowed = cut_windows(prepared, preset, profile, needed)
     dtype = network.compute.storage_dtype
     device = plan_storage(network.compute, windowed.slab_bytes(question.channels, dtype))
 
     def label(where: torch.device) -> NDArray[np.unsignedinteger]:
         return label_windowed(windowed, question, Storage(where, dtype), progress, maps)
 
-    labels = with_room_on_host(label, device)
-    return remove_strays(labels, scan.grid.spacing, one_piece_ids) if profile.drop_strays else labels
+    labels = target.pasted(with_room_on_host(label, device))
+    return remove_strays(labels, target.grid.spacing, one_piece_ids) if profile.drop_strays else labels
 
 
 def label_windowed(
@@ -128,6 +138,9 @@ def label_windowed(
 ) -> NDArray[np.unsignedinteger]:
     """A scan cut into windows to class ids on the scan's own grid: the loop over slabs."""
     prepared, plan = windowed.prepared, windowed.plan
+    if not plan.starts:
+        return np.zeros(prepared.scan_grid.shape, dtype=label_table(question.class_ids).dtype)
+    began = time.monotonic()
     axis = plan.streaming_axis
     way_back = SmoothLabels if windowed.profile.mode == "smooth" else ExactLabels
     labels = way_back(prepared.grid, windowed.box, prepared.scan_grid, axis, question.decision, question.class_ids)
@@ -142,7 +155,16 @@ def label_windowed(
             del part
         progress(Progress("label", slab.first + slab.values_XYZC.shape[axis], plan.volume[axis]))
         del slab  # or it would live on while the next one is filled
+    _tell_saved(len(plan.starts), windowed.left_out, time.monotonic() - began)
     return labels.result()
+
+
+def _tell_saved(windows: int, left_out: int, seconds: float) -> None:
+    if left_out:
+        saved = seconds * left_out / windows
+        logger.info(
+            "%d windows in %.1f s; %d outside the region left out, about %.1f s", windows, seconds, left_out, saved
+        )
 
 
 def with_room_on_host(run: Callable[[torch.device], T], device: torch.device) -> T:

@@ -101,6 +101,10 @@ BEST = Profile(
 times those of 0.625. Edges are decided on the scan's own grid. Air costs nothing: looking only at the body moves
 windows, as the official bundle's crop does (monai-bundle facts §4), but leaves none out that touches the body."""
 
+FAST = replace(BEST, name="fast", overlap=0.25)
+"""Fewer windows: most voxels are seen by one to eight instead of by eight. Edges are decided as in ``best``: deciding
+them on the model grid saved nothing and cost Dice (benchmarks/profile_speed.py)."""
+
 BUNDLE = replace(
     BEST,
     name="bundle",
@@ -123,7 +127,9 @@ averaged, which is what its code is meant to do; it sums them."""
 RESEARCH = replace(BUNDLE, name="research", overlap=0.625, padding="constant", orient_first=True)
 """The paper's evaluation: overlap 0.625, Gaussian (paper facts §5). About 7 times the windows of ``bundle``."""
 
-PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in (BEST, BUNDLE, RESEARCH)})
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {profile.name: profile for profile in (BEST, FAST, BUNDLE, RESEARCH)}
+)
 
 
 def find_profile(profile: str | Profile) -> Profile:

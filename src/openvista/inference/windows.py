@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from openvista.geometry.box import Box, Slices, plus
+from openvista.geometry.box import Box, Slices, minus, plus
 from openvista.geometry.grid import Axis3
 from openvista.inference.body import CELL, Body, find_body
 from openvista.inference.profiles import Profile
@@ -135,6 +135,33 @@ def without_air(plan: WindowPlan, body: Body) -> WindowPlan:
     return replace(plan, starts=tuple(kept))
 
 
+def within(plan: WindowPlan, box: Box, needed: Box) -> tuple[WindowPlan, Box]:
+    """The plan for a part of the model grid without the windows that hold nothing of what is needed.
+
+    What is needed keeps all its windows, so its result is the same as with all of them.
+
+    Args:
+        plan: windows on ``box``.
+        box: the part of the model grid that is looked at.
+        needed: voxels of the model grid.
+
+    Returns:
+        ``(plan, box)``: the box is no larger than the windows that are left. Without one the box is empty.
+    """
+    wanted = needed.intersect(box)
+    kept = []
+    if wanted is not None:
+        on_plan = wanted.shifted(minus(plan.pad_before, box.start))
+        kept = [start for start in plan.starts if Box.sized(start, plan.window).intersect(on_plan)]
+    hull = Box.hull(Box.sized(start, plan.window) for start in kept).intersect(plan.inner)
+    if hull is None:
+        return replace(plan, starts=()), Box.sized(box.start, (0, 0, 0))
+    # an axis that is padded is one window long, so its padding stays
+    moved = minus(hull.start, plan.pad_before)
+    starts = tuple(minus(start, moved) for start in kept)
+    return replace(plan, volume=hull.shape, starts=starts), Box.sized(plus(box.start, moved), hull.shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Windowed:
     """A prepared scan cut into windows.
@@ -145,6 +172,7 @@ class Windowed:
         box: the part of the model grid that is looked at.
         plan: the windows on that part.
         image_XYZ: 0..1, that part with its padding.
+        left_out: windows that hold nothing of what is asked for.
     """
 
     prepared: Prepared
@@ -152,6 +180,7 @@ class Windowed:
     box: Box
     plan: WindowPlan
     image_XYZ: Tensor
+    left_out: int = 0
 
     def importance(self, device: torch.device | str = "cpu") -> Tensor:
         """Weight of each voxel of a window, see :func:`importance_map`."""
@@ -164,8 +193,14 @@ class Windowed:
         return math.prod(rows) * channels * dtype.itemsize
 
 
-def cut_windows(prepared: Prepared, preset: Preset, profile: Profile) -> Windowed:
-    """Cut a prepared scan into windows of the preset's size; where the profile says so, only what holds the body."""
+def cut_windows(prepared: Prepared, preset: Preset, profile: Profile, needed: Box | None = None) -> Windowed:
+    """Cut a prepared scan into windows of the preset's size; where the profile says so, only what holds the body.
+
+    Args:
+        prepared, preset, profile: the scan, and how.
+        needed: the voxels of the model grid that are asked for; ``None`` for all. Without a window on them the box is
+            empty.
+    """
     image_XYZ = prepared.image_XYZ
     if profile.skip_air:
         body = find_body(image_XYZ, prepared.grid.spacing, preset.hu_window, preset.window)
@@ -182,4 +217,11 @@ def cut_windows(prepared: Prepared, preset: Preset, profile: Profile) -> Windowe
         plan.window,
         len(everywhere.starts) - len(plan.starts),
     )
-    return Windowed(prepared, profile, body.box, plan, pad(image_XYZ[body.box.slices()], plan, profile.padding))
+    box, left_out = body.box, 0
+    if needed is not None:
+        whole = len(plan.starts)
+        plan, box = within(plan, box, needed)
+        left_out = whole - len(plan.starts)
+    if box.empty:
+        return Windowed(prepared, profile, box, plan, image_XYZ[box.slices()], left_out)
+    return Windowed(prepared, profile, box, plan, pad(image_XYZ[box.slices()], plan, profile.padding), left_out)

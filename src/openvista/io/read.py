@@ -58,6 +58,20 @@ def read_scan(
     return Scan(voxels, grid, scan_name(file), file, raw.geometry, warnings=warnings)
 
 
+def read_grid(path: str | Path) -> Grid:
+    """Where the voxels of an image lie: a scan of any kind, a label map, a DICOM series.
+
+    Raises:
+        ScanError: missing, unreadable, damaged, not 3D, useless affine.
+        MissingExtraError: as for :func:`read_scan`.
+    """
+    file = find_image(path)
+    if not image_suffix(file):
+        return read_scan(file).grid
+    raw = _read_raw(file, MAX_VOXELS, apart=True)
+    return make_grid(file, raw.values.shape, raw.affine)
+
+
 def read_labels(
     path: str | Path, *, scan_grid: Grid | None = None, max_voxels: int = MAX_VOXELS, apart: bool = False
 ) -> tuple[NDArray[np.unsignedinteger], Grid]:

@@ -19,7 +19,7 @@ from openvista.supervoxels.cluster import SMALLEST_SHARE, cluster
 from openvista.supervoxels.pieces import keep_together
 from openvista.supervoxels.planes import count_voxels, look_up
 from openvista.supervoxels.source import Clustering, FeatureSource
-from openvista.supervoxels.volume import MOST_VOXELS, crop, in_file_order, ras_voxels, resample, working_grid
+from openvista.supervoxels.volume import MOST_VOXELS, in_file_order, ras_voxels, resample, working_grid
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def make_supervoxels(
     box = Box.around(body, [math.ceil(_MARGIN_MM / mm) for mm in scan.grid.spacing])
     if box is None:
         raise ScanError(f"{scan.name}: nothing above {AIR_HU:g} HU; is it a CT in HU?")
-    cropped, body = crop(scan, box), body[box.slices()]
+    cropped, body = scan.cropped(box), body[box.slices()]
     grid = working_grid(cropped.grid, most_voxels)
     own_body_XYZ = ras_voxels(Scan(body.astype(np.uint8), cropped.grid))
     body_XYZ = resample(own_body_XYZ, cropped.grid.in_ras_order(), grid).numpy() > 0.5

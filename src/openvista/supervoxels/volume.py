@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid, triple
 from openvista.geometry.resample import axis_map
 from openvista.scan import Scan
@@ -41,13 +40,6 @@ def working_grid(scan_grid: Grid, most_voxels: int = MOST_VOXELS) -> Grid:
         finest *= 1.02
         grid = own.with_spacing(triple(max(length, finest) for length in own.spacing))
     return grid
-
-
-def crop(scan: Scan, box: Box) -> Scan:
-    """The part of a scan in a box of its own voxels."""
-    affine = scan.grid.affine.copy()
-    affine[:3, 3] = scan.grid.to_world(np.array([box.start]))[0]
-    return Scan(scan.voxels[box.slices()], Grid(box.shape, affine), scan.name)
 
 
 def triangle_weights(positions: NDArray[np.float64], length: int, width: float = 1.0) -> Tensor:
