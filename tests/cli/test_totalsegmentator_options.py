@@ -18,7 +18,9 @@ from openvista.errors import InputError
         (["ct.nii.gz", "-ot", "dicom_seg"], "use --format"),
         (["ct.nii.gz", "--ml"], "--per-class"),
         (["ct.nii.gz", "--task=total"], "--task is an option of TotalSegmentator: use --model"),
-        (["ct.nii.gz", "-f"], "no smaller model"),
+        (["ct.nii.gz", "-f"], "use --fast"),
+        (["ct.nii.gz", "--save_lowres"], "use --spacing"),
+        (["ct.nii.gz", "-cp", "crop.nii.gz"], "use --roi"),
         (["ct.nii.gz", "-s"], "use --statistics"),
     ],
 )
@@ -31,6 +33,7 @@ def test_theirs_name_ours(arguments, words):
 
 def test_ours_are_not_refused():
     ours = ["ct.nii.gz", "-o", "out", "-c", "liver", "-p", "best", "-q", "-d", "cpu", "-m", "starter", "--statistics"]
+    ours += ["--fast", "--report", "--preview", "-v"]
     refuse_totalsegmentator_options(ours)
     refuse_totalsegmentator_options(["--", "-i"])
 

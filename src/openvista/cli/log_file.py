@@ -64,7 +64,7 @@ class LogFile:
 
 def is_open() -> bool:
     """Whether what is said goes to a log file, too."""
-    return bool(SAID.handlers)
+    return any(isinstance(handler, logging.FileHandler) for handler in SAID.handlers)
 
 
 def add_log_file(command: Any) -> None:

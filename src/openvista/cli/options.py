@@ -65,7 +65,7 @@ def three_numbers(
     except ValueError:
         example = "1.5,1.5,2" if kind is float else "96,96,64"
         raise InputError(f"{option} {text}: give {instead}three numbers, for example {example}") from None
-    if not 0 < min(x, y, z) <= max(x, y, z) < float("inf"):
+    if not all(0 < each < float("inf") for each in (x, y, z)):
         raise InputError(f"{option} {text}: the numbers must be above 0")
     return x, y, z
 

@@ -1,5 +1,7 @@
 """``openvista segment``: CT in, label map out."""
 
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -46,6 +48,8 @@ from openvista.errors import InputError
 
 if TYPE_CHECKING:
     from openvista.distributed import Ranks
+
+logger = logging.getLogger(__name__)
 
 
 def segment(
@@ -144,7 +148,8 @@ def segment(
 ) -> None:
     """Segment CT scans: every class the model knows, or those you name.
 
-    The result lies on exactly the voxels of the scan; names and colours are in the file and in a .json beside it.
+    The result lies on exactly the voxels of the scan, unless you say otherwise; names and colours are in the file and
+    in a .json beside it.
 
     Examples:
 
@@ -215,6 +220,7 @@ def segment(
                 for target in (files.get(path), results):
                     if target is not None:
                         target.check(scan)
+                began = time.monotonic()
                 grid, region = place.grid(scan), place.region(scan)
                 with progress_bar(scan.name, quiet or not ranks.is_first) as progress:
                     result = engine.segment(
@@ -240,6 +246,7 @@ def segment(
                         result.class_maps.save(stem.with_name(f"{stem.name}_{maps}"))
                 if results is not None:
                     results.store(result, quiet)
+                logger.info("%s: segmented in %.1f s", path, time.monotonic() - began)
 
             return work
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from openvista.errors import InputError
 
-_NO_SMALLER_MODEL = "there is no smaller model here: leave it out; --model chooses another model"
+_FAST = "use --fast: the same model on fewer windows"
 _NOT_NEEDED = "leave it out: only windows in the body are computed, and memory does not grow with the classes"
 _CLASSES = "use --class NAME, repeatable; 'openvista classes' lists the names, and theirs are understood"
 
@@ -16,8 +16,8 @@ OURS = {
     "-rs": _CLASSES,
     "-rsr": _CLASSES,
     "-rc": _NOT_NEEDED,
-    "-f": _NO_SMALLER_MODEL,
-    "-ff": _NO_SMALLER_MODEL,
+    "-f": _FAST,
+    "-ff": _FAST,
     "-ms": "use --model NAME",
     "-s": "use --statistics",
     "-sa": "use --statistics, which has mean and median",
@@ -28,21 +28,26 @@ OURS = {
     "-nr": "leave it out: OMP_NUM_THREADS sets the number of threads",
     "-ns": "leave it out: OMP_NUM_THREADS sets the number of threads",
     "-bs": _NOT_NEEDED,
-    "-cp": _NOT_NEEDED,
+    "-cp": "use --roi FILE",
     "-fs": _NOT_NEEDED,
-    "-rp": "leave it out: the .json beside the label map says how it was made",
+    "-rp": "use --report; and the .json beside the label map says how it was made",
     "-sp": "use --probabilities",
+    "-sl": "use --spacing MM",
+    "-rmb": "leave it out: what lies far from a structure that is in one piece is left out",
+    "-ss": "use --statistics; the label map is always written",
+    "-r": "there are no radiomics here: --statistics has volumes and HU",
     "-lt": "use 'openvista models'",
     "-lc": "use 'openvista classes'",
     "-l": "leave it out: no licence number is needed",
 }
 _LONG = {
     "--output_type": "-ot", "--ml": "-ml", "--task": "-ta", "--roi_subset": "-rs", "--roi_subset_robust": "-rsr",
-    "--robust_crop": "-rc", "--fast": "-f", "--fastest": "-ff", "--model_size": "-ms", "--statistics_extra": "-sx",
+    "--robust_crop": "-rc", "--fastest": "-ff", "--model_size": "-ms", "--statistics_extra": "-sx",
     "--stats_include_incomplete": "-sii", "--higher_order_resampling": "-ho", "--resampling_order": "-ro",
     "--nr_thr_resamp": "-nr", "--nr_thr_saving": "-ns", "--body_seg": "-bs", "--crop_path": "-cp",
-    "--force_split": "-fs", "--report": "-rp", "--save_probabilities": "-sp", "--list-tasks": "-lt",
-    "--list-classes": "-lc", "--license_number": "-l",
+    "--force_split": "-fs", "--save_probabilities": "-sp", "--list-tasks": "-lt",
+    "--list-classes": "-lc", "--license_number": "-l", "--save_lowres": "-sl", "--remove_small_blobs": "-rmb",
+    "--skip_saving": "-ss", "--radiomics": "-r",
 }  # fmt: skip
 
 

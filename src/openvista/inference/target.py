@@ -4,6 +4,7 @@ import logging
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from openvista.prepare import MOST_VOXELS
 from openvista.scan import UNSEEN_LOGIT, ClassMaps, Scan, Segmentation
 
 logger = logging.getLogger(__name__)
+Value = TypeVar("Value", bound=np.generic)
 
 AIR_HU = -1000
 """What a scan holds on a grid that reaches beyond it."""
@@ -153,7 +155,7 @@ class _Voxels:
         self.source_shape = source.shape
         self.any_inside = False
 
-    def nearest(self, values_XYZ: NDArray[np.generic], fill: float) -> NDArray[np.generic]:
+    def nearest(self, values_XYZ: NDArray[Value], fill: float) -> NDArray[Value]:
         """The nearest value, ``fill`` beyond the source."""
         result = np.full(self.shape, fill, dtype=values_XYZ.dtype)
         for plane in range(self.shape[2]):
@@ -176,7 +178,7 @@ class _Voxels:
         x, y = np.indices(self.shape[:2], dtype=np.float64, sparse=True)
         places = np.stack([row[0] * x + row[1] * y + row[2] * plane + row[3] for row in self.step[:3]])
         ends = np.array(self.source_shape)[:, None, None] - 0.5
-        return places, ((places > -0.5) & (places < ends)).all(axis=0)
+        return places, np.asarray(((places > -0.5) & (places < ends)).all(axis=0))
 
 
 def _as_stored(values: NDArray[np.floating], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
