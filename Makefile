@@ -28,7 +28,7 @@ demo-dicom: $(VENV)/dicom-installed  ## the same with the CT as a DICOM series: 
 test: $(VENV)/test-installed  ## install what the tests need and run them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
-test-slow: $(VENV)/test-installed  ## run the lines of docs/moving-over.md that start two processes, too
+test-slow: $(VENV)/test-installed  ## run the lines of docs/moving-over.md that take long, too
 	OMP_NUM_THREADS=2 OPENVISTA_SLOW=1 $(BIN)/python -m pytest -q tests/test_moving_over.py
 
 test-services: $(VENV)/services-installed  ## test against a PACS, DICOM validators, nginx (apt installs what is missing)

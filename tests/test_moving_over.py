@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from openvista.bundle.command import check_arguments
@@ -25,8 +28,10 @@ from openvista.weights import find_model
 from openvista.weights.store import load_network
 from small_bundle import write_cases
 from small_challenge import write_capped_objects
+from small_dicom import write_series
 
 PAGE = Path(__file__).parents[1] / "docs" / "moving-over.md"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "data" / "head_neck_ct.nii.gz"
 SLOW = "OPENVISTA_SLOW" in os.environ
 _ROW = re.compile(r"\|\s*(?P<what>[^|]+?)\s*\|\s*`(?P<theirs>[^`|]+)`[^|]*\|\s*(?P<here>[^|]+?)\s*\|")
 
@@ -97,10 +102,21 @@ def in_challenge(folder: Path) -> None:
     Path("allset.json").write_text('["0.npz", "1.npz"]')
 
 
+def with_scans(folder: Path) -> None:
+    """A piece of the example with what the starter knows, as a file, in folders, and as a DICOM series."""
+    os.chdir(folder)
+    image = nib.load(EXAMPLE).slicer[45:75, 25:55, 75:100]
+    for name in ("ct.nii.gz", "patients/a/ct.nii.gz", "patients/b/ct.nii.gz"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        nib.save(image, name)
+    write_series(Path("series"), np.asarray(image.dataobj).astype(np.int16), image.affine)
+
+
 PLACES: dict[str, Callable[[Path], None]] = {
     "MONAI bundle": in_bundle,
     "Configs and lists": with_configs,
     "Challenge": in_challenge,
+    "TotalSegmentator": with_scans,
 }
 LINES = list(lines_of(PAGE))
 _SMALL = ["--patch_size", "[32,32,32]"]
@@ -159,6 +175,8 @@ def test_a_line_of_the_page_runs(line: Line, places: dict[str, Path], tmp_path_f
     program, *arguments = shlex.split(line.command)
     if program == "torchrun" and not SLOW:
         pytest.skip("starts two processes; set OPENVISTA_SLOW=1")
+    if line.section == "TotalSegmentator" and arguments[0] == "segment" and not SLOW:
+        pytest.skip("twenty scans; set OPENVISTA_SLOW=1")
     if line.section not in places:
         places[line.section] = tmp_path_factory.mktemp("place")
         PLACES[line.section](places[line.section])
@@ -169,6 +187,14 @@ def test_a_line_of_the_page_runs(line: Line, places: dict[str, Path], tmp_path_f
     else:
         assert (program, *arguments[:2]) == ("python", "-m", "monai.bundle"), line.command
         run_monai(arguments[2:])
+
+
+def test_options_of_segment_on_the_page_exist() -> None:
+    """Those of lines that only ``make test-slow`` runs, too."""
+    known = {option for one in get_command(app).commands["segment"].load().params for option in one.opts}
+    for line in LINES:
+        if line.command.startswith("openvista segment"):
+            assert {word for word in shlex.split(line.command) if word.startswith("-")} <= known, line.command
 
 
 def test_the_page_has_lines_and_each_section_a_place() -> None:

@@ -1,5 +1,7 @@
 """Habits from TotalSegmentator: a line that names our option; what is an option of ours stays one."""
 
+from pathlib import Path
+
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -36,6 +38,11 @@ def test_ours_are_not_refused():
     ours += ["--fast", "--report", "--preview", "-v"]
     refuse_totalsegmentator_options(ours)
     refuse_totalsegmentator_options(["--", "-i"])
+
+
+def test_the_page_has_every_letter():
+    page = (Path(__file__).parents[2] / "docs" / "moving-over.md").read_text().partition("## TotalSegmentator")[2]
+    assert {letter for letter in OURS if f"`{letter}`" not in page} == set()
 
 
 def test_every_option_that_is_named_exists():

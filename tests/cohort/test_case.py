@@ -100,6 +100,14 @@ def test_an_output_that_cannot_be_written_is_the_storage_s_fault(model, plan, tm
     assert failure.kind == "storage"
 
 
+def test_a_spacing(model, plan, tmp_path):
+    scan = read_scan(ct_file(tmp_path / "ct.nii.gz"))
+    coarse = replace(plan, spacing=(9.0, 8.0, 7.0))
+    assert run_case(model, coarse, attempt_at(tmp_path / "ct.nii.gz")).failure is None
+    written = read_segmentation(next(Path(plan.output).rglob("*_seg.nii.gz")))
+    assert written.grid.matches(scan.grid.with_spacing((9.0, 8.0, 7.0)))
+
+
 def test_formats(model, plan, tmp_path):
     scan = read_scan(ct_file(tmp_path / "ct.nii.gz"))
     write_series(tmp_path / "series", scan.voxels, scan.grid.affine)
@@ -116,6 +124,7 @@ def test_formats(model, plan, tmp_path):
 def test_settings_that_change_the_result_have_another_sha256(plan):
     assert plan.sha256() == replace(plan, output="b", threads=3, device="cuda", model="elsewhere").sha256()
     changed = {"precision": "bfloat16", "profile": BUNDLE, "classes": (1,), "formats": ("nii",), "table": False}
+    changed["spacing"] = (3.0, 3.0, 3.0)
     assert changed.keys() <= asdict(plan).keys()
     sums = {replace(plan, **{key: value}).sha256() for key, value in changed.items()}
-    assert len({plan.sha256(), *sums}) == 6
+    assert len({plan.sha256(), *sums}) == 7

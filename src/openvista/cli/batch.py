@@ -15,6 +15,7 @@ from openvista.cli.console import bars, set_up_logging
 from openvista.cli.options import (
     Device,
     DicomSeries,
+    Fast,
     FillGaps,
     Formats,
     ModelName,
@@ -26,9 +27,11 @@ from openvista.cli.options import (
     Verbose,
     WayBack,
     WindowOverlap,
+    chosen_profile,
     joined,
     output_option,
 )
+from openvista.cli.result_grid import ResultGrid, Spacing
 from openvista.cohort.case import Segmenter
 from openvista.cohort.inputs import find_cases
 from openvista.cohort.launch import CohortPlan, Tell, local_engine, publish, run_cohort, state_folder
@@ -38,7 +41,6 @@ from openvista.cohort.storage import is_remote, local_path
 from openvista.cohort.summary import CASES, VOLUMES, write_summary
 from openvista.cohort.tally import Tally
 from openvista.errors import InputError, UnfinishedError, needs_extra
-from openvista.inference.profiles import find_profile
 from openvista.io.paths import known_format
 from openvista.weights import find_model
 
@@ -74,8 +76,10 @@ def batch(
     device: Device = "auto",
     precision: Precision = "auto",
     profile: ProfileName = "best",
+    fast: Fast = False,
     mode: WayBack = None,
     overlap: WindowOverlap = None,
+    spacing: Spacing = None,
     series: DicomSeries = None,
     fill_gaps: FillGaps = False,
     strict: Strict = False,
@@ -128,6 +132,8 @@ def batch(
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # how Slurm and Kubernetes ask us to stop
     if engine not in ENGINES:
         raise InputError(f"no engine {engine!r}: there is {', '.join(ENGINES)}")
+    place = ResultGrid.of_options(spacing)
+    place.check_formats(format or ())
     found = find_model(model)
     vocabulary = found.card.vocabulary()
     ids = vocabulary.expand("all" if classes is None else joined(classes))
@@ -136,12 +142,13 @@ def batch(
         model=model if found.path.name == model else os.path.abspath(found.path),
         device=device,
         precision=precision,
-        profile=find_profile(profile).override(mode=mode, overlap=overlap),
+        profile=chosen_profile(profile, fast, mode, overlap),
         classes=tuple(ids),
         formats=tuple(dict.fromkeys(known_format(each) for each in format or ["nii.gz"])),
         fill_gaps=fill_gaps,
         strict=strict,
         table=table,
+        spacing=place.spacing,
     )
     plan = CohortPlan(
         cases=tuple(find_cases(inputs, output, series)),

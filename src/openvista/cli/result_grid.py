@@ -75,10 +75,10 @@ class ResultGrid:
     def of_options(
         cls,
         spacing: str | None,
-        like: Path | None,
-        crop_to: Sequence[str] | None,
-        margin: float | None,
-        roi: str | None,
+        like: Path | None = None,
+        crop_to: Sequence[str] | None = None,
+        margin: float | None = None,
+        roi: str | None = None,
     ) -> "ResultGrid":
         """Read the options; what is wrong with them should not cost reading a scan.
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from openvista.cohort.failures import Failure, failure_of
 from openvista.cohort.storage import Place, fetched
 from openvista.errors import ScanError
+from openvista.geometry.grid import Float3
 from openvista.inference.profiles import Profile
 from openvista.io import check_scan, read_scan, write_segmentation
 from openvista.io.atomic import write_text
@@ -128,6 +129,7 @@ class Segmenter:
         fill_gaps: interpolate slices that are missing from a DICOM series.
         strict: refuse scans that do not look like CT.
         table: write the table of structures of each scan.
+        spacing: mm of the results along the scan's own axes; ``None`` for the scan's voxels.
         threads: of a worker on a CPU; ``None`` for as many as torch takes.
     """
 
@@ -141,6 +143,7 @@ class Segmenter:
     fill_gaps: bool = False
     strict: bool = False
     table: bool = False
+    spacing: Float3 | None = None
     threads: int | None = None
 
     def begin(self) -> Work:
@@ -157,8 +160,8 @@ class Segmenter:
 
     def sha256(self) -> str:
         """Of all that decides about the content of the results, but for the weights, which have their own."""
-        kept = ("precision", "classes", "formats", "fill_gaps", "table")
-        content = {key: value for key, value in asdict(self).items() if key in kept}
+        kept = ("precision", "classes", "formats", "fill_gaps", "table", "spacing")
+        content = {key: value for key, value in asdict(self).items() if key in kept and value is not None}
         text = json.dumps(content | {"profile": self.profile.stored()}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -190,7 +193,8 @@ def _segmented(model: "Model", plan: Segmenter, result: CaseResult) -> CaseResul
     with fetched(case.uri) as path:
         scan = read_scan(path, series=case.series, fill_gaps=plan.fill_gaps)
         warnings = _warnings(scan, plan.strict)
-        segmentation = model.segment(scan, plan.classes, profile=plan.profile)
+        grid = None if plan.spacing is None else scan.grid.with_spacing(plan.spacing)
+        segmentation = model.segment(scan, plan.classes, profile=plan.profile, grid=grid)
         rows = [row for row in segmentation.table() if row.voxels]
         with Place(plan.output).folder_for(case.id) as folder:
             outputs = _written(segmentation, plan, case.id, folder)
