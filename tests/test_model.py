@@ -11,6 +11,7 @@ import torch
 
 import openvista
 from openvista.errors import AnatomyError, DeviceError, InputError, ModelError
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.inference.device import Compute
 from openvista.inference.profiles import find_profile
@@ -41,6 +42,26 @@ def test_every_class_is_asked_for_unless_some_are_named(model):
     assert everything.grid is scan.grid
     assert everything.scan is scan
     assert list(model.segment(scan, ["brainstem", 1]).names) == [133, 1]
+
+
+def test_a_region_on_another_grid(model):
+    """All that belongs to the result lies on the grid, and what the region cuts touches the border."""
+    scan = make_scan((24, 20, 12), AFFINE)
+    grid, region = scan.grid.with_spacing((3.0, 4.0, 2.0)), Box((4, 0, 0), (18, 20, 12))
+    result = model.segment(scan, [1, 5], class_maps="logits", grid=grid, region=region)
+    assert result.grid == result.scan.grid == result.class_maps.grid == grid
+    assert result.provenance["region"] == [(4, 0, 0), (18, 20, 12)]
+    assert result.looked_at == Box((3, 0, 0), (13, *grid.shape[1:]))
+    assert {row.name: row.touches_border for row in result.table() if row.voxels} == {
+        "liver": True,
+        "right kidney": True,
+    }
+    assert result.cropped(Box((1, 0, 0), (9, 2, 2))).looked_at == Box((2, 0, 0), (8, 2, 2))
+    turned = Grid(grid.shape, grid.affine @ np.array([[1, 0.2, 0, 0], [-0.2, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]))
+    result = model.segment(scan, [1, 5], class_maps="logits", grid=turned)
+    assert result.grid == result.scan.grid == result.class_maps.grid == turned
+    assert result.labels.any()
+    assert model.segment(scan, [1], grid=scan.grid.part((0, 0, 0), scan.grid.shape)).scan is scan
 
 
 def test_a_group_gives_way_to_its_parts(model):

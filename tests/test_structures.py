@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
 from openvista.structures import border_ids, measure, present_ids, statistics
 
@@ -86,3 +87,17 @@ def test_statistics_equal_the_plain_computation(seed: int, shape: tuple[int, int
         assert (one.hu_min, one.hu_median, one.hu_max) == (values.min(), np.median(values), values.max())
         assert (one.hu_p05, one.hu_p95) == pytest.approx(np.percentile(values, [5, 95]))
     assert statistics(labels, grid, names)[0].hu_mean is None
+
+
+def test_the_border_is_that_of_what_was_looked_at() -> None:
+    """On all six faces of the box, and not one voxel further in."""
+    box, grid = Box((2, 3, 4), (8, 9, 10)), Grid((12, 12, 12), np.eye(4))
+    for axis in range(3):
+        for place, cut in ((box.start[axis], True), (box.stop[axis] - 1, True), (box.start[axis] + 1, False)):
+            labels = np.zeros(grid.shape, np.uint8)
+            voxel = [5, 5, 5]
+            voxel[axis] = place
+            labels[tuple(voxel)] = 1
+            assert measure(labels, grid, {1: "x"}, looked_at=box)[0].touches_border == cut
+            assert statistics(labels, grid, {1: "x"}, looked_at=box)[0].touches_border == cut
+            assert not measure(labels, grid, {1: "x"})[0].touches_border

@@ -114,6 +114,7 @@ class Model:
             scan=seen,
             provenance=self._provenance(ids, chosen) | ({} if region is None else {"region": [*region]}),
             class_maps=maps,
+            looked_at=None if target.box == Box.whole(seen.grid.shape) else target.box,
         )
         return nearest_on(result, grid) if grid is not None and turned else result
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from openvista.anatomy.colours import Colour, colour_for
 from openvista.dicom_slices import DicomSlices
 from openvista.errors import AnatomyError, GridError, InputError
-from openvista.geometry.box import Box
+from openvista.geometry.box import Box, minus
 from openvista.geometry.grid import Grid
 from openvista.structures import StructureRow, StructureStatistics, measure, statistics
 
@@ -140,6 +140,7 @@ class Segmentation:
         scan: the CT, for HU statistics and pictures.
         provenance: what it takes to make it again: model, weights_sha256, profile, version, prompts.
         class_maps: probabilities or logits of every class, where they were asked for.
+        looked_at: the voxels that were looked at, where it is not all of them; what its faces cut touches the border.
 
     Raises:
         GridError: labels and grid, or scan and grid, do not fit.
@@ -153,6 +154,7 @@ class Segmentation:
     scan: Scan | None = None
     provenance: dict[str, object] = field(default_factory=dict)
     class_maps: ClassMaps | None = field(default=None, repr=False)
+    looked_at: Box | None = None
 
     def __post_init__(self) -> None:
         if self.labels.dtype not in (np.uint8, np.uint16):
@@ -188,7 +190,8 @@ class Segmentation:
 
     def table(self) -> list[StructureRow]:
         """Voxels, volume, HU and whether it touches the border, for each named structure in order of id."""
-        return measure(self.labels, self.grid, self.names, None if self.scan is None else self.scan.voxels)
+        hu = None if self.scan is None else self.scan.voxels
+        return measure(self.labels, self.grid, self.names, hu, self.looked_at)
 
     def combined(self, parts: Iterable[int], id: int, name: str) -> "Segmentation":
         """The segmentation with some structures as one.
@@ -208,8 +211,10 @@ class Segmentation:
 
     def cropped(self, box: Box) -> "Segmentation":
         """The part in a box of voxels, with its scan and its class maps. Each keeps its place in the patient."""
+        seen = self.looked_at and self.looked_at.intersect(box)
         return replace(
             self,
+            looked_at=seen and seen.shifted(minus((0, 0, 0), box.start)),
             labels=self.labels[box.slices()],
             grid=self.grid.part(box.start, box.shape),
             scan=None if self.scan is None else self.scan.cropped(box),
@@ -218,7 +223,8 @@ class Segmentation:
 
     def statistics(self) -> list[StructureStatistics]:
         """Volume, HU with percentiles, centroid, box and border for each named structure in order of id."""
-        return statistics(self.labels, self.grid, self.names, None if self.scan is None else self.scan.voxels)
+        hu = None if self.scan is None else self.scan.voxels
+        return statistics(self.labels, self.grid, self.names, hu, self.looked_at)
 
     def save(
         self,

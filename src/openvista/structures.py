@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Axis3, Float3, Grid, triple
 
 
@@ -20,7 +21,7 @@ class StructureRow:
         volume_ml: their volume in millilitres.
         mean_hu: mean HU; ``None`` without voxels or scan.
         sd_hu: standard deviation of the HU; ``None`` without voxels or scan.
-        touches_border: a voxel lies on a face of the volume, so part of the structure may be outside the scan.
+        touches_border: a voxel lies on a face of the volume that was looked at, so part of the structure may be outside.
     """
 
     id: int
@@ -63,7 +64,11 @@ class StructureStatistics:
 
 
 def statistics(
-    labels: NDArray[np.unsignedinteger], grid: Grid, names: Mapping[int, str], hu: NDArray[np.generic] | None = None
+    labels: NDArray[np.unsignedinteger],
+    grid: Grid,
+    names: Mapping[int, str],
+    hu: NDArray[np.generic] | None = None,
+    looked_at: Box | None = None,
 ) -> list[StructureStatistics]:
     """One entry per named structure, in order of id; arguments as for :func:`measure`.
 
@@ -71,7 +76,7 @@ def statistics(
     """
     from scipy.ndimage import find_objects  # slow to load, and most of who imports this file needs rows only
 
-    boxes, found = find_objects(labels), []
+    boxes, found, looked_at = find_objects(labels), [], looked_at or Box.whole(labels.shape)
     for key, name in sorted(names.items()):
         sides = boxes[key - 1] if key <= len(boxes) else None
         if sides is None:
@@ -82,7 +87,8 @@ def statistics(
         first = triple(side.start for side in sides)
         centre = np.array([where.mean() for where in np.nonzero(mask)]) + first
         last = triple(side.stop - 1 for side in sides)
-        at_border = min(first) == 0 or any(end == length - 1 for end, length in zip(last, grid.shape, strict=True))
+        begins = any(one <= start for one, start in zip(first, looked_at.start, strict=True))
+        at_border = begins or any(one >= stop - 1 for one, stop in zip(last, looked_at.stop, strict=True))
         place = triple(grid.to_world(centre[None])[0].tolist())
         values = {} if hu is None else _hu_statistics(hu[sides][mask])
         found.append(
@@ -99,7 +105,11 @@ def _hu_statistics(values: NDArray[np.generic]) -> dict[str, float]:
 
 
 def measure(
-    labels: NDArray[np.unsignedinteger], grid: Grid, names: Mapping[int, str], hu: NDArray[np.generic] | None = None
+    labels: NDArray[np.unsignedinteger],
+    grid: Grid,
+    names: Mapping[int, str],
+    hu: NDArray[np.generic] | None = None,
+    looked_at: Box | None = None,
 ) -> list[StructureRow]:
     """One row per named structure, in order of id.
 
@@ -108,6 +118,7 @@ def measure(
         grid: their grid, for volumes.
         names: the ids to report.
         hu: [X, Y, Z] HU on the same grid, or ``None``.
+        looked_at: the box outside of which nothing was looked for, if it is not all: its faces are the border.
     """
     size = max([*names, 0]) + 1
     counts, sums, squares = np.zeros(size), np.zeros(size), np.zeros(size)
@@ -122,7 +133,7 @@ def measure(
             values = hu_slabs[index].reshape(-1)[inside].astype(np.float64)
             sums += np.bincount(ids, weights=values, minlength=size)
             squares += np.bincount(ids, weights=values * values, minlength=size)
-    border = border_ids(labels)
+    border = border_ids(labels if looked_at is None else labels[looked_at.slices()])
     rows = []
     for key, name in sorted(names.items()):
         voxels = int(counts[key])

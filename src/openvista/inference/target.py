@@ -144,7 +144,7 @@ def nearest_on(result: Segmentation, grid: Grid) -> Segmentation:
         for target_XYZ, values_XYZ in zip(values_KXYZ, maps.values_KXYZ, strict=True):
             target_XYZ[:] = where.nearest(values_XYZ, UNSEEN_LOGIT if maps.kind == "logits" else 0)
         maps = replace(maps, values_KXYZ=values_KXYZ, grid=grid, scan=scan)
-    return replace(result, labels=labels, grid=grid, scan=scan, class_maps=maps)
+    return replace(result, labels=labels, grid=grid, scan=scan, class_maps=maps, looked_at=None)
 
 
 class _Voxels:
