@@ -21,7 +21,7 @@ class StructureRow:
         volume_ml: their volume in millilitres.
         mean_hu: mean HU; ``None`` without voxels or scan.
         sd_hu: standard deviation of the HU; ``None`` without voxels or scan.
-        touches_border: a voxel lies on a face of the volume that was looked at, so part of the structure may be outside.
+        touches_border: a voxel lies on a face of what was looked at, so part of the structure may be outside.
     """
 
     id: int
