@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from openvista.errors import InputError, ScanError
 from openvista.geometry.grid import Grid
-from openvista.io import read_labels, read_scan, read_segmentation
+from openvista.io import read_grid, read_labels, read_scan, read_segmentation
 from openvista.scan import Segmentation
 
 
@@ -32,6 +32,18 @@ def refuse(path: Path, words: str) -> None:
 
 def test_missing(tmp_path: Path) -> None:
     refuse(tmp_path / "ct.nii.gz", "no such file")
+
+
+def test_a_grid_needs_no_ct(tmp_path: Path) -> None:
+    """Any 3D image has one, such as a dose or a label map."""
+    affine = np.array([[0, -1.5, 0, 4], [2, 0, 0, -7], [0, 0, 3, 1], [0, 0, 0, 1.0]])
+    image = nib.Nifti1Image(np.full((5, 6, 7), np.nan, np.float32), affine)
+    for ending in ("nii", "nii.gz"):
+        nib.save(image, tmp_path / f"dose.{ending}")
+        assert read_grid(tmp_path / f"dose.{ending}").matches(Grid((5, 6, 7), affine))
+    (tmp_path / "cut.nii").write_bytes((tmp_path / "dose.nii").read_bytes()[:400])
+    with pytest.raises(ScanError, match=r"cut\.nii"):
+        read_grid(tmp_path / "cut.nii")
 
 
 def test_unknown_ending(tmp_path: Path) -> None:
