@@ -153,6 +153,12 @@ def test_default_output_is_the_current_folder(small_ct, tmp_path):
         (["CT", "--precision", "float8"], ["float8"]),
         (["CT", "--probabilities", "--logits"], ["give one of them"]),
         (["CT", "--root", "OUT"], ["--root", ".json"]),
+        (["CT", "--fast", "-p", "bundle"], ["--fast", "bundle", "give one of them"]),
+        (["CT", "--spacing", "thin"], ["--spacing thin"]),
+        (["CT", "--spacing", "3", "-o", "OUT", "--format", "dicom-seg"], ["dicom-seg", "leave out --spacing"]),
+        (["CT", "--roi", "900:,:,:"], ["--roi", "holds no voxel", "60 x 50 x 40"]),
+        (["CT", "-c", "mandible", "--crop-to", "larynx"], ["--crop-to larynx", "--class"]),
+        (["CT", "--log-file", "OUT/missing/log.txt"], ["--log-file", "missing"]),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(openvista_here, small_ct, tmp_path, arguments, words):

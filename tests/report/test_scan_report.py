@@ -57,9 +57,3 @@ def test_flags_name_what_to_look_at() -> None:
     assert said[2] == "Not found: aorta."
     clean = replace(found, scan=None, names={1: "liver"}, labels=np.where(found.labels == 1, found.labels, 0))
     assert flags(clean, clean.table()) == []
-
-
-def test_nothing_found(tmp_path: Path) -> None:
-    empty = replace(segmentation(), labels=np.zeros((12, 14, 16), np.uint8))
-    write_scan_report(empty, tmp_path / "report.html")
-    assert "No structure was found." in (tmp_path / "report.html").read_text()
