@@ -28,8 +28,9 @@ demo-dicom: $(VENV)/dicom-installed  ## the same with the CT as a DICOM series: 
 test: $(VENV)/test-installed  ## install what the tests need and run them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
-test-slow: $(VENV)/test-installed  ## run the lines of docs/moving-over.md that take long, too
-	OMP_NUM_THREADS=2 OPENVISTA_SLOW=1 $(BIN)/python -m pytest -q tests/test_moving_over.py
+test-slow: $(VENV)/test-installed  ## run what takes minutes: long lines of docs/moving-over.md, clicks against MONAI at 128^3
+	OMP_NUM_THREADS=2 OPENVISTA_SLOW=1 $(BIN)/python -m pytest -q tests/test_moving_over.py \
+	    tests/bundle/test_command.py tests/session/test_parity_monai.py
 
 test-services: $(VENV)/services-installed  ## test against a PACS, DICOM validators, nginx (apt installs what is missing)
 	tests/services/install-debian-packages

@@ -12,6 +12,7 @@ import torch
 
 from openvista.bundle.command import cause_of
 from openvista.bundle.export import export_bundle
+from openvista.bundle.preparation import augmenting_of
 from openvista.errors import DataListError, InputError, OpenVistaError, RecipeError
 from openvista.train.run_folder import TRAIN_COLUMNS
 from openvista.weights import read_card
@@ -167,6 +168,8 @@ def test_from_random_weights_by_class_only(
         ({"train#inferer": {"_target_": "SlidingWindowInferer", "roi_size": 8}}, RecipeError, "train#inferer"),
         ({"train#random_transforms": [{"_target_": "RandFlipd", "keys": "image"}]}, RecipeError, "random_transforms"),
         ({"train#deterministic_transforms#0#axcodes": "LPS"}, RecipeError, "RAS"),
+        ({"train#dataset#data": "$@train_datalist[:1]"}, RecipeError, "n_train_samples alone"),
+        ({"optimizer#_target_": "torch.optim.SGD"}, RecipeError, "AdamW"),
         ({"fold": 7}, DataListError, "no case has fold 7"),
         ({"validate#evaluator#hyper_kwargs#val_head": "point", "val_at_start": True}, InputError, "val_head"),
         ({"data_list_file_path": "nothing.json"}, DataListError, "does not exist"),
@@ -243,80 +246,148 @@ def written(folder: Path, name: str, content: dict[str, Any]) -> str:
     return str(path)
 
 
-RELABEL = {"_target_": "monai.apps.vista3d.transforms.Relabeld", "keys": "label", "label_mappings": "@label_mappings"}
-PLAIN_IDS: dict[str, Any] = {
+RELABEL = {"_target_": "monai.apps.vista3d.transforms.Relabeld", "dtype": "$torch.uint8"}
+BOTH = ["image", "label"]
+FINETUNED: dict[str, Any] = {
     "finetune": True,
+    "val_at_start": True,
     "n_train_samples": 2,
     "n_val_samples": 1,
     "val_interval": 1,
+    "learning_rate": 0.0001,
     "lr_schedule#activate": False,
     "loss#smooth_dr": 0.01,
     "loss#smooth_nr": 0.0001,
     "train_dataset_cache_rate": 1.0,
+    "val_dataset_cache_rate": 1.0,
     "num_cache_workers": 4,
     "label_mappings": {"default": [[1, 3]]},
     "label_set": "$[0] + list(x[1] for x in @label_mappings#default)",
     "val_label_set": "$[0] + list(x[0] for x in @label_mappings#default)",
     "num_classes": 255,
     "output_classes": "$len(@label_set)",
+    "optimizer": {"_target_": "Novograd", "lr": "@learning_rate", "params": "$@network.parameters()"},
+    "show_cache_progress": True,
     "cache_cls_idx": {"activate": True, "indices_key": "$'label_cls_indices' if @cache_cls_idx#activate else None"},
+    "train#random_transforms": [
+        {"_target_": "ClassesToIndicesd", "keys": "label", "num_classes": "@num_classes"},
+        {
+            "_target_": "RandCropByLabelClassesd",
+            "keys": BOTH,
+            "label_key": "label",
+            "num_classes": "@num_classes",
+            "spatial_size": "@patch_size",
+            "num_samples": "@num_patches_per_image",
+            "ratios": "$tuple(float(i >= 0) for i in range(@num_classes))",
+            "indices_key": "$@cache_cls_idx#indices_key",
+        },
+        {**RELABEL, "keys": "label", "label_mappings": "@label_mappings"},
+    ],
     "train#handlers#0#strict": False,
+    **{
+        f"{part}#dataset": {
+            "_target_": "CacheDataset",
+            "data": f"$@{short}_datalist[:@n_{short}_samples]",
+            "transform": f"@{part}#preprocessing",
+            "cache_rate": f"@{short}_dataset_cache_rate",
+            "hash_as_key": True,
+            "num_workers": "@num_cache_workers",
+            "progress": "@show_cache_progress",
+        }
+        for part, short in (("train", "train"), ("validate", "val"))
+    },
+    "validate#preprocessing#transforms": "$@train#deterministic_transforms + [@valid_remap]",
+    "valid_remap": {
+        **RELABEL,
+        "keys": "label",
+        "label_mappings": "${'default': [[c, i] for i, c in enumerate(@val_label_set)]}",
+    },
+    "validate#handlers#3#key_metric_filename": "model_finetune.pt",
 }
-"""Of the official train_continual.json, what says how to learn and not which of MONAI's parts do it."""
-PARTS: dict[str, dict[str, Any]] = {
-    "train#random_transforms": {
-        **PLAIN_IDS,
-        "train#random_transforms": [
-            {"_target_": "ClassesToIndicesd", "keys": "label", "num_classes": "@num_classes"},
-            {
-                "_target_": "RandCropByLabelClassesd",
-                "keys": ["image", "label"],
-                "label_key": "label",
-                "num_classes": "@num_classes",
-                "spatial_size": "@patch_size",
-                "ratios": "$tuple(float(i >= 0) for i in range(@num_classes))",
-            },
-            RELABEL,
+"""What the official train_continual.json overrides, by ids."""
+SCALED = {"_target_": "ScaleIntensityRanged", "keys": "image", "a_min": -963.8, "a_max": 1053.7, "b_min": 0.0}
+EVALUATED: dict[str, Any] = {
+    "label_mappings": {"default": [[1, 3]]},
+    "label_set": "$list(x[1] for x in @label_mappings#default)",
+    "validate#evaluator#hyper_kwargs#val_head": "auto",
+    "validate#preprocessing": {
+        "_target_": "Compose",
+        "transforms": [
+            {"_target_": "LoadImaged", "keys": BOTH, "image_only": True, "ensure_channel_first": True},
+            {"_target_": "CropForegroundd", "keys": ["image"], "source_key": "image", "margin": 10}
+            | {"allow_smaller": True, "start_coord_key": None, "end_coord_key": None},
+            SCALED | {"b_max": 1.0, "clip": True},
+            {"_target_": "Orientationd", "keys": ["image"], "axcodes": "RAS"},
+            {"_target_": "Spacingd", "keys": ["image"], "pixdim": "$@resample_to_spacing", "mode": ["bilinear"]},
+            {"_target_": "CastToTyped", "keys": BOTH, "dtype": ["$torch.float32", "$torch.uint8"]},
+            {**RELABEL, "keys": "label", "label_mappings": "@label_mappings"},
         ],
     },
-    "train#dataset": {
-        **PLAIN_IDS,
-        "train#dataset": {"_target_": "Dataset", "data": "$@train_datalist[:@n_train_samples]"},
+    "validate#postprocessing": {
+        "_target_": "Compose",
+        "transforms": [
+            {"_target_": "EnsureTyped", "keys": ["pred", "label"], "device": "cpu", "_disabled_": True},
+            {"_target_": "monai.apps.vista3d.transforms.VistaPostTransformd", "keys": "pred"},
+            {"_target_": "Invertd", "keys": "pred", "transform": "$copy.deepcopy(@validate#preprocessing)"}
+            | {"orig_keys": "image", "nearest_interp": True, "to_tensor": True},
+            {"_target_": "Lambdad", "func": "$lambda x: torch.nan_to_num(x, nan=255)", "keys": "pred"},
+            {"_target_": "SaveImaged", "keys": "pred", "resample": False, "output_dir": "@output_dir"},
+            {**RELABEL, "keys": ["pred", "label"]}
+            | {"label_mappings": "${'default': [[c, i + 1] for i, c in enumerate(@label_set)]}"},
+        ],
     },
-    "validate#handlers": {
-        "validate#handlers": [{"_target_": "MetricsSaver", "save_dir": "@output_dir", "metrics": ["val_mean_dice"]}],
-    },
-    "postprocessing": {
-        "validate#postprocessing": {
-            "_target_": "Compose",
-            "transforms": [{"_target_": "monai.apps.vista3d.transforms.VistaPostTransformd", "keys": "pred"}],
-        },
-    },
+    "validate#handlers": [
+        {"_target_": "CheckpointLoader", "load_path": "@ckpt_path", "load_dict": {"model": "@network"}},
+        {"_target_": "StatsHandler", "iteration_log": True},
+        {"_target_": "MetricsSaver", "save_dir": "@output_dir", "metrics": ["val_mean_dice"], "metric_details": "*"}
+        | {"batch_transform": "$lambda x: [xx['image'].meta for xx in x]", "summary_ops": "*"},
+    ],
+    "validate#dataset": {"_target_": "Dataset", "data": "$list(@val_datalist)", "transform": "@validate#preprocessing"},
+    "run": ["$@validate#evaluator.run()"],
 }
-"""Official ids that hold MONAI's own parts, by what the refusal must name."""
+"""What the official evaluate.json overrides, by ids."""
 
 
-def test_plain_ids_of_the_official_fine_tune_count(
-    own: Path, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_unmodified_official_files_on_top_train_and_score(
+    own: Path, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(own)
-    top = written(tmp_path, "train_continual", PLAIN_IDS)
-    saver = {"validate#handlers#3#save_dir": str(tmp_path)}
-    run(["configs/train.json", top], cases, output_dir=str(tmp_path / "out"), **saver)
+    top, scored = written(tmp_path, "train_continual", FINETUNED), written(tmp_path, "evaluate", EVALUATED)
+    below = ["configs/train.json", top]
+    run(below, cases, output_dir=str(tmp_path / "out"), **{"validate#handlers#3#save_dir": str(tmp_path)})
     recipe = json.loads((tmp_path / "out/run-1/recipe.json").read_text())
-    assert (recipe["schedule"], recipe["classes"]) == ("constant", {"1": 3})
+    assert (recipe["schedule"], recipe["classes"], recipe["learning_rate"]) == ("constant", {"1": 3}, 1e-4)
+    assert (recipe["augmentation"]["chance"], recipe["augmentation"]["spatial_share"]) == (0, 0)
+    weights = str(tmp_path / "model_finetune.pt")
+    run([*below, scored], cases, output_dir=str(tmp_path / "theirs"), ckpt_path=weights)
+    run(EVALUATE, cases, output_dir=str(tmp_path / "ours"), ckpt_path=weights)
+    theirs, ours = ((tmp_path / whose / "val_mean_dice_raw.csv").read_text() for whose in ("theirs", "ours"))
+    assert theirs == ours
+    predicted = np.asarray(nib.load(tmp_path / "theirs/ct2/ct2_trans.nii.gz").dataobj)
+    assert set(np.unique(predicted)) <= {0, 3}  # saved before classes become label values, as in the official file
+    ours = [record for record in caplog.records if record.name.startswith("openvista.bundle.")]
+    assert [record.message.split(":")[0] for record in ours if record.levelname == "WARNING"] == [
+        "optimizer is Novograd",
+        "train#random_transforms",
+        "preprocessing",
+        "validate#handlers",
+    ]
 
 
-@pytest.mark.parametrize("named", list(PARTS))
-def test_parts_of_monai_in_the_official_files_are_refused_by_name(
-    own: Path, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
-) -> None:
-    monkeypatch.chdir(own)
-    top = written(tmp_path, "official", PARTS[named])
-    below = EVALUATE if "train" not in named else FINETUNE[:1]
-    ours = refused([*below, top], cases, output_dir=str(tmp_path / "out"))
-    assert named in str(ours)
-    assert not (tmp_path / "out").exists()
+def test_transforms_of_monai_say_how_strongly_patches_change() -> None:
+    transforms = pytest.importorskip("monai.transforms")
+    crop = transforms.RandCropByLabelClassesd(BOTH, "label", spatial_size=[16, 16, 16], num_classes=2)
+    found = augmenting_of(
+        [
+            crop,
+            transforms.RandZoomd(BOTH, prob=0.3, min_zoom=0.8, max_zoom=1.25),
+            transforms.RandShiftIntensityd("image", offsets=0.1, prob=0.15),
+        ],
+        [16, 16, 16],
+    )
+    assert (found.chance, found.zoom, found.spatial_share, found.rotation_degrees) == (0.15, 0.25, 0.3, 0)
+    with pytest.raises(RecipeError, match="change patch_size alone"):
+        augmenting_of([crop], [32, 32, 32])
 
 
 @pytest.mark.usefixtures("as_torchrun")

@@ -1,7 +1,7 @@
 """The cases of a data list for configurations: nothing is read before somebody asks how many there are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,16 @@ class FoldCases(Sequence[dict[str, Any]]):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
+            if index.start in (None, 0) and index.step in (None, 1) and (index.stop is None or index.stop >= 0):
+                return replace(self, first=_least(self.first, index.stop))
             return [self[number] for number in range(*index.indices(len(self)))]
         case = self.cases[index]
         return {"image": str(case.image), "label": str(case.label)}
+
+
+def _least(first: int | None, second: int | None) -> int | None:
+    """Of two limits the lower; ``None`` is none."""
+    return min((limit for limit in (first, second) if limit is not None), default=None)
 
 
 @dataclass

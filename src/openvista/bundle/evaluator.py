@@ -14,6 +14,7 @@ from torch import nn
 
 from openvista.bundle.command import check_command, reporting
 from openvista.bundle.network import BundleNetwork, load_weights, plain_network
+from openvista.bundle.official_parts import fit_handlers, fit_postprocessing, fit_preprocessing
 from openvista.bundle.prompts import Prompt, PromptTransformd, check_item, read_prompt
 from openvista.errors import InputError
 
@@ -91,16 +92,21 @@ class BundleEvaluator(Evaluator):
     ) -> None:
         self.checkpoint = checkpoint
         self.at_the_end: list[Callable[[Any], None]] = []
+        self.asked = dict(hyper_kwargs or {})
+        mappings = self.asked.pop("label_mappings", None)
+        chain = getattr(getattr(val_data_loader, "dataset", None), "transform", None)
+        if isinstance(plain := plain_network(network), BundleNetwork):
+            fit_preprocessing(chain, plain)
+        fit_postprocessing(rest.get("postprocessing"), mappings)
+        rest["val_handlers"] = fit_handlers(rest.get("val_handlers") or (), mappings, CheckpointLoader)
         self._length = rest.pop("epoch_length", None)
         super().__init__(device=device, val_data_loader=val_data_loader, epoch_length=1, **rest)  # no list is read yet
         self.network = network
         self.inferer = inferer
         self.precision = "auto" if amp else "float32"
-        self.asked = dict(hyper_kwargs or {})
         self.image_key = str(self.asked.get("image_key", "image"))
         with reporting():
             _check_choices(self.asked)
-            _check_parts(rest)
 
     def run(self, global_epoch: int = 1) -> None:  # type: ignore[override]
         """Answer everything; in a command of MONAI a wrong input ends it with one line and exit code 2.
@@ -165,21 +171,6 @@ class BundleEvaluator(Evaluator):
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         output: dict[str, Any] = engine.state.output
         return output
-
-
-def _check_parts(parts: Mapping[str, Any]) -> None:
-    """What the official files put there counts on MONAI's evaluator, whose answers are logits."""
-    handlers = [type(one).__name__ for one in parts.get("val_handlers") or ()]
-    steps = [type(one).__module__ for one in getattr(parts.get("postprocessing"), "transforms", ())]
-    if "MetricsSaver" in handlers:
-        raise InputError(
-            "validate#handlers has a MetricsSaver, which finds no metric here: leave the handlers of evaluate.json"
-        )
-    if any(module.startswith("monai.apps.vista3d") for module in steps):
-        raise InputError(
-            "postprocessing has a transform of monai.apps.vista3d: answers here are label maps already; leave "
-            "postprocessing as it is"
-        )
 
 
 def _check_choices(asked: Mapping[str, Any]) -> None:

@@ -48,7 +48,7 @@ class DiceTable:
 
     def _look(self, engine: Any) -> None:
         for item in engine.state.output:
-            label = Path(item["label"])
+            label = _file_of(item["label"])
             truth_XYZ, _ = read_labels(label, apart=True)
             predicted_XYZ = np.asarray(item["pred"][0])
             if truth_XYZ.shape != predicted_XYZ.shape:
@@ -82,6 +82,11 @@ class DiceTable:
                 writer.writerow(
                     [f"dice label {value}", _number(float(np.mean(scores)) if scores else None), len(scores)]
                 )
+
+
+def _file_of(label: Any) -> Path:
+    """Of the label: its path, or where MONAI has read it from."""
+    return Path(str(label.meta["filename_or_obj"] if hasattr(label, "meta") else label))
 
 
 def _number(value: float | None) -> str:

@@ -4,7 +4,7 @@ In the official bundle these are handlers and transforms of MONAI. Here the trai
 holds settings and refuses what the loop cannot honour.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,32 +144,3 @@ _LOSS: Mapping[str, tuple[Any, ...]] = {
 }
 """What may stand there: the loop's own value first; for smoothing also that of the official fine-tune, which counts on
 empty masks only."""
-
-
-@dataclass
-class Preparation:
-    """``train#deterministic_transforms``: one entry, which says how scans are prepared.
-
-    Attributes:
-        spacing: mm along R, A, S.
-        axcodes: always RAS.
-    """
-
-    spacing: Sequence[float]
-    axcodes: str = "RAS"
-
-    @reporting()
-    def __post_init__(self) -> None:
-        if self.axcodes != "RAS":
-            raise RecipeError(f"train#deterministic_transforms: axcodes {self.axcodes!r}: training turns scans to RAS")
-
-
-@dataclass
-class Augmenting:
-    """``train#random_transforms``: one entry, the strengths of :class:`openvista.train.augment.Augmentation`."""
-
-    chance: float = 0.2
-    zoom: float = 0.2
-    rotation_degrees: float = 12.0
-    mirror: bool = False
-    around_structure: float = 0.8

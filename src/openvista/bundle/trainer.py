@@ -13,14 +13,13 @@ from openvista.bundle.cases import CaseSet, FoldCases
 from openvista.bundle.choices import TrainingChoices
 from openvista.bundle.command import check_command, reporting
 from openvista.bundle.network import BundleNetwork, plain_network, with_own_classes
+from openvista.bundle.preparation import Augmenting, Preparation, augmenting_of
 from openvista.bundle.processes import numbered_folder, ranks_of
 from openvista.bundle.settings import (
-    Augmenting,
     BestWeights,
     DiceCrossEntropy,
     EarlyStop,
     LearningRates,
-    Preparation,
     Setting,
     StartWeights,
     Validation,
@@ -51,11 +50,12 @@ class BundleTrainer:
         max_epochs: of the run.
         train_data_loader: of ``train#dataset``; the loop reads its list, not its items.
         network: of the bundle; it stays as it is, the result is a file.
-        optimizer: AdamW, whose learning rate (peak) and weight decay are used.
+        optimizer: AdamW, whose learning rate (peak) and weight decay are used; Adam and Novograd are taken for it.
         loss_function: a :class:`openvista.bundle.settings.DiceCrossEntropy`.
         inferer: not used: a patch goes through the network whole.
         train_handlers, val_handlers: settings of :mod:`openvista.bundle.settings`.
-        transforms: ``train#deterministic_transforms`` (one entry) and ``train#random_transforms`` (one entry).
+        transforms: ``train#deterministic_transforms`` (one entry), then ``train#random_transforms``: see
+            :mod:`openvista.bundle.preparation`.
         amp: bfloat16 where the device has it; else float32.
         hyper_kwargs: all other ids, see :class:`openvista.bundle.choices.TrainingChoices`.
         key_train_metric, postprocessing: not used.
@@ -85,7 +85,7 @@ class BundleTrainer:
         with reporting():
             check_command()
             choices = TrainingChoices.of(self.hyper_kwargs)
-            self._check_parts()
+            self._check_parts(choices)
             ranks = ranks_of(self.device)
             if choices.val_at_start:
                 self._score_start()
@@ -122,7 +122,8 @@ class BundleTrainer:
         interval = self._setting(Validation)
         settings = choices.settings(learnt, ranks.count, self.max_epochs, interval.interval if interval else 1)
         schedule = self._setting(LearningRates)
-        preparation, augmenting = self._steps()
+        preparation, augmenting = self._steps(choices)
+        self._tell_what_is_ours(augmenting)
         strengths = {key: value for key, value in vars(augmenting).items() if key != "mirror"}
         group = self.optimizer.param_groups[0]
         settings |= {
@@ -188,21 +189,36 @@ class BundleTrainer:
         """The entry of this kind among the handlers."""
         return next((one for one in (*self.train_handlers, *self.val_handlers) if isinstance(one, kind)), None)
 
-    def _steps(self) -> tuple[Preparation, Augmenting]:
+    def _steps(self, choices: TrainingChoices) -> tuple[Preparation, Augmenting]:
         """How scans are prepared and patches changed."""
-        first, second = self.transforms if len(self.transforms) == 2 else (None, None)
-        if not isinstance(first, Preparation) or not isinstance(second, Augmenting):
+        first, *others = self.transforms or (None,)
+        if not isinstance(first, Preparation):
             raise RecipeError(
-                "train#deterministic_transforms and train#random_transforms: the loop here prepares and augments by "
-                "itself; change what the entries say, add none"
+                "train#deterministic_transforms: the loop here prepares scans by itself; change what its entry says, "
+                "add none"
             )
-        return first, second
+        return first, augmenting_of(others, choices.patch_size)
 
-    def _check_parts(self) -> None:
+    def _tell_what_is_ours(self, augmenting: Augmenting) -> None:
+        """A line for each part of MONAI that the loop takes the place of."""
+        optimizer = type(self.optimizer).__name__
+        if optimizer != "AdamW":
+            logger.warning("optimizer is %s: the loop here has AdamW; learning rate and weight decay count", optimizer)
+        if augmenting not in self.transforms:
+            logger.warning(
+                "train#random_transforms: the loop here cuts patches around labels and changes them by itself, each "
+                "intensity with chance %g, and zooms a share of %g by up to %g, as your transforms say",
+                augmenting.chance,
+                augmenting.spatial_share,
+                augmenting.zoom,
+            )
+
+    def _check_parts(self, choices: TrainingChoices) -> None:
         """Refuse components that the loop would not use."""
-        self._steps()
-        if type(self.optimizer) is not torch.optim.AdamW:
-            raise RecipeError(f"optimizer is {type(self.optimizer).__name__}: the loop here has AdamW")
+        self._steps(choices)
+        optimizer = type(self.optimizer).__name__
+        if optimizer not in ("AdamW", "Adam", "Novograd"):
+            raise RecipeError(f"optimizer is {optimizer}: the loop here has AdamW")
         if not isinstance(self.loss_function, DiceCrossEntropy):
             raise RecipeError(f"loss is {type(self.loss_function).__name__}: the loop here has Dice and cross-entropy")
         if type(self.inferer).__name__ not in ("SimpleInferer", "NoneType"):
@@ -210,7 +226,13 @@ class BundleTrainer:
         data = getattr(getattr(self.train_data_loader, "dataset", None), "data", None)
         if not isinstance(data, FoldCases):
             raise RecipeError(
-                f"train#dataset must stay a {CaseSet.__name__}: change data_list_file_path and dataset_dir"
+                f"train#dataset must read train_datalist, as a {CaseSet.__name__} does: change data_list_file_path and "
+                "dataset_dir"
+            )
+        if data.first != choices.n_train_samples:
+            raise RecipeError(
+                f"train#dataset has the first {data.first} cases, n_train_samples is {choices.n_train_samples}: change "
+                "n_train_samples alone"
             )
         for handler in self.train_handlers:
             if not isinstance(handler, Setting):

@@ -22,9 +22,11 @@ from openvista.bundle.inference_configs import (
 )
 from openvista.weights import ModelCard
 
-SETTINGS = f"{OURS}.settings"
+SETTINGS, PREPARATION = f"{OURS}.settings", f"{OURS}.preparation"
 _LABEL_MAPPINGS = "$@label_mappings or {'default': list(zip(@val_label_set, @label_set))[1:]}"
 """The mapping, or what the two label sets say."""
+_EVERYTHING = "$[one for one in @label_set if one != 0]"
+"""The official evaluate.json has a ``label_set`` without 0."""
 
 
 def train(card: ModelCard) -> Config:
@@ -81,7 +83,7 @@ def train(card: ModelCard) -> Config:
         "subclass": None,
         "labels_dict": None,
         **_learning(card),
-        "train": _train(),
+        "train": _train(card),
         "validate": _validate(card),
         "initialize": [SEED_ALL],
         "run": ["$@train#trainer.run()"],
@@ -189,10 +191,23 @@ def mgpu_evaluate() -> Config:
     return on_several_gpus(own, [SEED_ALL], ["$@validate#evaluator.run()"])
 
 
-def _train() -> Config:
+def _preparation(card: ModelCard) -> Config:
+    """One entry. Its steps serve ``validate#preprocessing`` where the official train_continual.json is on top."""
+    label = {"keys": "label", "allow_missing_keys": True}
     return {
-        "deterministic_transforms": [{"_target_": f"{SETTINGS}.Preparation", "spacing": "@resample_to_spacing"}],
-        "random_transforms": [{"_target_": f"{SETTINGS}.Augmenting", "chance": 0.2, "zoom": 0.2}],
+        "_target_": f"{PREPARATION}.Preparation",
+        "spacing": "@resample_to_spacing",
+        "steps": [
+            *preprocessing(card, "@resample_to_spacing"),
+            {"_target_": "LoadImaged", "image_only": True, "ensure_channel_first": True, **label},
+        ],
+    }
+
+
+def _train(card: ModelCard) -> Config:
+    return {
+        "deterministic_transforms": [_preparation(card)],
+        "random_transforms": [{"_target_": f"{PREPARATION}.Augmenting", "chance": 0.2, "zoom": 0.2}],
         "inferer": {"_target_": "SimpleInferer"},
         "preprocessing": {
             "_target_": "Compose",
@@ -246,11 +261,12 @@ def _validate(card: ModelCard) -> Config:
             "load_dict": {"model": "@network"},
         },
         "hyper_kwargs": {
-            "everything_labels": "$@label_set[1:]",
+            "everything_labels": _EVERYTHING,
             "val_head": "auto",
             "val_label_set": "@val_label_set",
             "label_set": "@label_set",
             "image_key": "@image_key",
+            "label_mappings": _LABEL_MAPPINGS,
         },
     }
     return {
@@ -258,7 +274,7 @@ def _validate(card: ModelCard) -> Config:
         "postprocessing": {"_target_": "Compose", "transforms": _evaluated()[:-1]},
         "dataset": {"_target_": "Dataset", "data": "@val_datalist", "transform": "@validate#preprocessing"},
         "dataloader": dataloader("@validate#dataset"),
-        "inferer": inferer("@sw_overlap", "$@label_set[1:]") | {"roi_size": "@patch_size_valid"},
+        "inferer": inferer("@sw_overlap", _EVERYTHING) | {"roi_size": "@patch_size_valid"},
         "handlers": [
             {"_target_": f"{SETTINGS}.EarlyStop", "patience": 5},
             {"_target_": f"{OURS}.scoring.DiceTable", "label_mappings": _LABEL_MAPPINGS},
