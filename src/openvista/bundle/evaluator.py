@@ -1,6 +1,6 @@
 """The ``evaluator`` of a bundle: MONAI's engine around ours, so that MONAI's transforms and handlers work with it.
 
-The only module that imports MONAI when it is loaded.
+This module and ``preparation`` import MONAI when they are loaded.
 """
 
 from collections.abc import Callable, Mapping, Sequence, Sized
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from monai.engines import Evaluator
 from monai.engines.utils import IterationEvents
+from monai.transforms import reset_ops_id
 from torch import nn
 
 from openvista.bundle.command import check_command, reporting
@@ -162,6 +163,7 @@ class BundleEvaluator(Evaluator):
 
     def _iteration(self, engine: Any, batchdata: dict[str, Any]) -> dict[str, Any]:
         """One item."""
+        reset_ops_id(batchdata)  # the official evaluate.json inverts with a copy of the steps
         image = batchdata[self.image_key].to(engine.state.device)
         prompt = self._prompt(batchdata)
         with torch.no_grad():
