@@ -14,7 +14,7 @@ from openvista.bundle.command import reporting
 from openvista.errors import RecipeError
 
 
-class Preparation(InvertibleTransform, RandomizableTrait):  # type: ignore[misc]
+class Preparation(InvertibleTransform, RandomizableTrait):
     """``train#deterministic_transforms``: one entry, which says how scans are prepared.
 
     The training loop reads ``spacing``. MONAI calls it where an official file puts this list into
