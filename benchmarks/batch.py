@@ -38,7 +38,7 @@ class Nothing:
     """Says that it has done what it was asked."""
 
     def begin(self) -> Work:
-        return self.work
+        return Work(self.work)
 
     def work(self, attempt: Attempt) -> CaseResult:
         name = attempt.case.id

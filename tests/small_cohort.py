@@ -26,6 +26,7 @@ class Copying:
 
     output: str
     notes: str
+    overlaps: bool = False
 
     def begin(self) -> Work:
         if Path(self.notes, "refuse").exists():
@@ -33,7 +34,7 @@ class Copying:
         if Path(self.notes, "die").exists():
             os.kill(os.getpid(), signal.SIGKILL)
         self.note("begin")
-        return self.copy
+        return Work(self.copy, overlaps=self.overlaps)
 
     def note(self, *words: object) -> None:
         with Path(self.notes, "notes").open("a") as stream:

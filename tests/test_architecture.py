@@ -21,7 +21,7 @@ BENCHMARKS = TESTS.parent / "benchmarks"
 
 LAYERS = [
     {"errors", "_version"},
-    {"geometry", "anatomy", "network", "prompts", "distributed", "memory"},
+    {"geometry", "anatomy", "network", "prompts", "distributed", "memory", "pipeline"},
     {"metrics", "simulate", "structures", "weights", "dicom_slices"},
     {"scan"},
     {"io", "prepare"},

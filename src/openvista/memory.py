@@ -26,11 +26,22 @@ def free_memory(device: "torch.device") -> int | None:
 
 def free_host_memory() -> int:
     """Bytes that this process can have without swapping, within the limit of its container."""
-    free = int(psutil.virtual_memory().available)
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():
-        free = min(free, int(text) - int(used.read_text()))
-    return free
+    free, left = int(psutil.virtual_memory().available), left_in_container(Path("/sys/fs/cgroup"))
+    return free if left is None else min(free, left)
+
+
+def left_in_container(group: Path) -> int | None:
+    """Bytes below the limit of a control group (version 2), ``None`` without one.
+
+    What files have left in the system's cache counts as used there, and is given up when memory is needed: as the
+    kubelet does, the part that was not touched lately (``inactive_file``) is left out.
+    """
+    limit, used, about = (group / f"memory.{name}" for name in ("max", "current", "stat"))
+    if not (limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit()):
+        return None
+    lines = [line.split() for line in about.read_text().splitlines()] if about.is_file() else []
+    cached = sum(int(value) for name, value in lines if name == "inactive_file")
+    return int(text) - int(used.read_text()) + cached
 
 
 def retain_heap() -> bool:

@@ -12,8 +12,8 @@ from openvista.anatomy.vocabulary import ClassItem
 from openvista.errors import ModelError
 from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
-from openvista.geometry.resample import are_parallel
-from openvista.inference.automatic import segment_scan
+from openvista.geometry.resample import are_parallel, bytes_to_resample
+from openvista.inference.automatic import prepare_scan, segment_scan
 from openvista.inference.class_maps import empty_class_maps
 from openvista.inference.device import Compute, plan_compute
 from openvista.inference.profiles import Profile, find_profile
@@ -22,6 +22,7 @@ from openvista.inference.target import Target, nearest_on
 from openvista.inference.window_network import WindowNetwork
 from openvista.memory import retain_heap
 from openvista.network import Vista3D
+from openvista.prepare import Prepared, model_grid
 from openvista.scan import Scan, Segmentation
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import fingerprint, load_network
@@ -68,6 +69,7 @@ class Model:
         grid: Grid | None = None,
         region: Box | None = None,
         progress: Report = silent,
+        prepared: Prepared | None = None,
     ) -> Segmentation:
         """Find structures in a scan.
 
@@ -83,6 +85,7 @@ class Model:
                 decided on it; if its axes are turned against the scan's, they are those of the scan's nearest voxel.
             region: voxels of the scan that are looked at, which takes fewer windows; elsewhere nothing is found.
             progress: called after every step.
+            prepared: what :meth:`prepare` gives for this scan and profile, where that is done.
 
         Returns:
             Ids on the grid, with names, colours, and what it takes to make it again. A class that is not there has no
@@ -105,7 +108,7 @@ class Model:
         target = Target.of(scan, None if grid is None or turned or grid.matches(scan.grid) else grid, region)
         seen = target.seen_scan()
         maps = None if class_maps is None else empty_class_maps(class_maps, seen, names)
-        labels = segment_scan(self.network, scan, ids, chosen, progress, self.card.one_piece_ids, maps, target)
+        labels = segment_scan(self.network, target, ids, chosen, progress, self.card.one_piece_ids, maps, prepared)
         result = Segmentation(
             labels=labels,
             grid=seen.grid,
@@ -117,6 +120,23 @@ class Model:
             looked_at=None if target.box == Box.whole(seen.grid.shape) else target.box,
         )
         return nearest_on(result, grid) if grid is not None and turned else result
+
+    def prepare(self, scan: Scan, profile: str | Profile = "best") -> Prepared:
+        """The first step of :meth:`segment`, on the host: a thread may do it while another scan is segmented.
+
+        Raises:
+            GridError: the scan is too large for this machine at the model's spacing.
+        """
+        return prepare_scan(self.network, scan, find_profile(profile))
+
+    def bytes_to_prepare(self, scan: Scan, profile: str | Profile = "best") -> int:
+        """The most memory that :meth:`prepare` has in use at once.
+
+        Raises:
+            GridError: the scan is larger than any patient.
+        """
+        spacing, orient_first = self.network.network.preset.spacing, find_profile(profile).orient_first
+        return bytes_to_resample(scan.grid, model_grid(scan.grid, spacing, orient_first))
 
     def open(
         self,

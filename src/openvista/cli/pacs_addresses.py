@@ -11,8 +11,7 @@ import typer
 from openvista.cli.console import bars
 from openvista.cli.options import DICOM
 from openvista.io import DicomOptions, check_dicom_source
-from openvista.io.paths import DICOM_FORMATS
-from openvista.pacs.dicom_results import write_objects
+from openvista.pacs.dicom_results import store_results, stored_formats
 from openvista.pacs.dicomweb import DicomWeb, is_address, parse_address
 from openvista.scan import Scan, Segmentation
 
@@ -70,8 +69,7 @@ class ResultStore:
 
     def __init__(self, address: str, formats: Sequence[str], options: DicomOptions) -> None:
         self._archive = DicomWeb(address)
-        self._formats = [name for name in formats if name in DICOM_FORMATS] or ["dicom-seg"]
-        self._options = options
+        self._formats, self._options = stored_formats(formats), options
 
     def check(self, scan: Scan) -> None:
         """Refuse a scan whose results cannot be stored.
@@ -87,9 +85,6 @@ class ResultStore:
         Raises:
             OutputError: nothing was found, or the archive refuses.
         """
-        with TemporaryDirectory(prefix="openvista-") as folder:
-            paths = write_objects(result, self._formats, Path(folder), self._options)
-            self._archive.store_files(paths)
-        if not quiet:
-            for path in paths:
-                print(f"{self._archive.base}: stored {path.stem}")
+        for format in store_results(self._archive, result, self._formats, self._options):
+            if not quiet:
+                print(f"{self._archive.base}: stored {format}")

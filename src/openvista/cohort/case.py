@@ -6,22 +6,33 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Protocol
 
+from openvista.anatomy.combinations import Combination
 from openvista.cohort.failures import Failure, failure_of
 from openvista.cohort.storage import Place, fetched
 from openvista.errors import ScanError
 from openvista.geometry.grid import Float3
 from openvista.inference.profiles import Profile
-from openvista.io import check_scan, read_scan, write_segmentation
+from openvista.io import (
+    DicomOptions,
+    bytes_to_read,
+    check_dicom_source,
+    check_scan,
+    read_scan,
+    write_per_class,
+    write_segmentation,
+)
 from openvista.io.atomic import write_text
-from openvista.io.paths import FORMATS, OUTPUT_SUFFIXES, sidecar_path
-from openvista.io.write import DicomOptions
+from openvista.io.paths import FORMATS, OUTPUT_SUFFIXES, formats_apart, sidecar_path
+from openvista.pacs.dicom_results import store_results, stored_formats
+from openvista.pacs.dicomweb import DicomWeb
+from openvista.pipeline import UNSHARED, Pipeline, Room
 from openvista.report.table import table_csv
 from openvista.scan import Scan, Segmentation
 from openvista.weights.card import sha256_of
@@ -56,12 +67,19 @@ class Attempt:
         number: of the try, over all runs, from 1.
         tries: of the try, in this run, from 1.
         small: with the smaller plan: on the CPU, with nothing else running on the machine.
+
+    A worker has several in hand if each is the first of its run; another may have killed its worker, and is alone.
     """
 
     case: CohortCase
     number: int = 1
     tries: int = 1
     small: bool = False
+
+    @property
+    def may_overlap(self) -> bool:
+        """Whether its worker may be at another one at the same time."""
+        return self.tries == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,7 @@ class CaseResult:
         failure: ``None`` where it is done.
         host, pid, device: where.
         started, ended: seconds since the epoch, by the worker's clock.
+        seconds: of work; what is left of the time between is waiting for the scan before.
     """
 
     attempt: Attempt
@@ -99,9 +118,37 @@ class CaseResult:
     device: str = ""
     started: float = 0.0
     ended: float = 0.0
+    seconds: float = 0.0
 
 
-Work = Callable[[Attempt], CaseResult]
+@dataclass(frozen=True)
+class Work:
+    """What a worker does with each try, in three steps, none of which ever raises.
+
+    Attributes:
+        compute: from what was read to what is to be written.
+        read: try to what computing needs; asks the room for memory.
+        write: writes; gives what came of the try.
+        overlaps: whether the next try is read, and the last one written, while this one is computed.
+    """
+
+    compute: Callable[[Any], Any]
+    read: Callable[[Attempt, Room], Any] = lambda attempt, room: attempt
+    write: Callable[[Any], CaseResult] = lambda result: result
+    overlaps: bool = False
+
+    def pipeline(self, tell: Callable[[CaseResult], None]) -> "Pipeline[Attempt, Any, Any]":
+        """The steps as a pipeline.
+
+        Args:
+            tell: called with what came of each try, by the thread that writes.
+        """
+        return Pipeline(self.read, self.compute, lambda case: tell(self.write(case)), _no_error)
+
+
+def _no_error(attempt: Attempt, error: Exception | None) -> None:
+    if error is not None:
+        raise error
 
 
 class WorkPlan(Protocol):
@@ -125,12 +172,17 @@ class Segmenter:
         device, precision: as for :func:`openvista.load_model`.
         profile: how.
         classes: ids to look for.
+        wholes: structures that become one.
         formats: of the results, see :data:`openvista.io.paths.FORMATS`.
+        per_class: label maps and surfaces become a file per structure.
+        dicom: how DICOM is written.
+        store: DICOMweb address of a PACS that gets the DICOM formats, too, or a segmentation; "" for none.
         fill_gaps: interpolate slices that are missing from a DICOM series.
         strict: refuse scans that do not look like CT.
         table: write the table of structures of each scan.
         spacing: mm of the results along the scan's own axes; ``None`` for the scan's voxels.
         threads: of a worker on a CPU; ``None`` for as many as torch takes.
+        overlaps: see :class:`Work`.
     """
 
     output: str
@@ -139,12 +191,17 @@ class Segmenter:
     precision: str
     profile: Profile
     classes: tuple[int, ...]
+    wholes: tuple[Combination, ...] = ()
     formats: tuple[str, ...] = ("nii.gz",)
+    per_class: bool = False
+    dicom: DicomOptions = field(default_factory=DicomOptions)
+    store: str = ""
     fill_gaps: bool = False
     strict: bool = False
     table: bool = False
     spacing: Float3 | None = None
     threads: int | None = None
+    overlaps: bool = True
 
     def begin(self) -> Work:
         """Load the weights.
@@ -156,30 +213,61 @@ class Segmenter:
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        return partial(run_case, _load(self.model, self.device, self.precision), self)
+        return case_work(_load(self.model, self.device, self.precision), self)
 
     def sha256(self) -> str:
         """Of all that decides about the content of the results, but for the weights, which have their own."""
-        kept = ("precision", "classes", "formats", "fill_gaps", "table", "spacing")
+        kept = (
+            "precision",
+            "classes",
+            "wholes",
+            "formats",
+            "per_class",
+            "dicom",
+            "store",
+            "fill_gaps",
+            "table",
+            "spacing",
+        )
         content = {key: value for key, value in asdict(self).items() if key in kept and value is not None}
         text = json.dumps(content | {"profile": self.profile.stored()}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def run_case(model: "Model", plan: Segmenter, attempt: Attempt) -> CaseResult:
-    """Read a scan, segment it, write the results whole or not at all. Every engine calls this; it never raises.
+def case_work(model: "Model", plan: Segmenter) -> Work:
+    """Segment scans with a model. Every engine calls this.
 
     The same case, plan and weights give the same files.
     """
-    result = CaseResult(attempt, host=socket.gethostname(), pid=os.getpid(), started=time.time())
-    try:
-        if attempt.small and model.device.type != "cpu":
-            model = _load(plan.model, "cpu", "auto")
-        result = replace(result, device=str(model.device))
-        result = _segmented(model, plan, result)
-    except Exception as error:  # noqa: BLE001 (the kind of failure decides what becomes of the case)
-        result = replace(result, failure=failure_of(error))
-    return replace(result, ended=time.time())
+    return Work(partial(_compute, model, plan), partial(_read, model, plan), partial(_write, plan), plan.overlaps)
+
+
+def run_case(model: "Model", plan: Segmenter, attempt: Attempt) -> CaseResult:
+    """Read a scan, segment it, write the results whole or not at all, step by step; it never raises."""
+    work = case_work(model, plan)
+    return work.write(work.compute(work.read(attempt, UNSHARED)))
+
+
+@dataclass(eq=False)
+class _Case:
+    """A try on its way through the steps. After a failure those that are left do nothing."""
+
+    result: CaseResult
+    scan: Scan | None = None
+    prepared: Any = None
+    segmentation: Segmentation | None = None
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Around a step: its time, and its failure."""
+        began = time.perf_counter()
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (the kind of failure decides what becomes of the case)
+            self.result = replace(self.result, failure=failure_of(error))
+            self.scan = self.prepared = self.segmentation = None
+        spent = self.result.seconds + time.perf_counter() - began
+        self.result = replace(self.result, seconds=spent, ended=time.time())
 
 
 def _load(name: str, device: str, precision: str) -> "Model":
@@ -188,23 +276,51 @@ def _load(name: str, device: str, precision: str) -> "Model":
     return load_model(name, device, precision)
 
 
-def _segmented(model: "Model", plan: Segmenter, result: CaseResult) -> CaseResult:
-    case = result.attempt.case
-    with fetched(case.uri) as path:
-        scan = read_scan(path, series=case.series, fill_gaps=plan.fill_gaps)
-        warnings = _warnings(scan, plan.strict)
-        grid = None if plan.spacing is None else scan.grid.with_spacing(plan.spacing)
-        segmentation = model.segment(scan, plan.classes, profile=plan.profile, grid=grid)
-        rows = [row for row in segmentation.table() if row.voxels]
-        with Place(plan.output).folder_for(case.id) as folder:
-            outputs = _written(segmentation, plan, case.id, folder)
-    return replace(
-        result,
-        outputs=outputs,
-        volumes_ml={row.id: round(row.volume_ml, 3) for row in rows},
-        at_border=tuple(row.id for row in rows if row.touches_border),
-        warnings=warnings,
-    )
+def _read(model: "Model", plan: Segmenter, attempt: Attempt, room: Room) -> _Case:
+    case = _Case(CaseResult(attempt, host=socket.gethostname(), pid=os.getpid(), started=time.time()))
+    with case.step(), fetched(attempt.case.uri, attempt.case.series) as path:
+        room.wait(bytes_to_read(path))
+        scan = read_scan(path, series=attempt.case.series, fill_gaps=plan.fill_gaps)
+        case.result = replace(case.result, warnings=_warnings(scan, plan.strict))
+        for format in (*plan.formats, *(stored_formats(plan.formats) if plan.store else ())):
+            check_dicom_source(scan, format)
+        case.scan = scan
+        if not attempt.small and room.has(model.bytes_to_prepare(scan, plan.profile)):
+            case.prepared = model.prepare(scan, plan.profile)
+    return case
+
+
+def _compute(model: "Model", plan: Segmenter, case: _Case) -> _Case:
+    if case.scan is not None:
+        with case.step():
+            if case.result.attempt.small and model.device.type != "cpu":
+                model = _load(plan.model, "cpu", "auto")
+            case.result = replace(case.result, device=str(model.device))
+            prepared, case.prepared = case.prepared, None
+            grid = None if plan.spacing is None else case.scan.grid.with_spacing(plan.spacing)
+            found = model.segment(case.scan, plan.classes, profile=plan.profile, grid=grid, prepared=prepared)
+            for whole in plan.wholes:
+                found = found.combined(whole.parts, whole.id, whole.name)
+            case.segmentation = found
+    return case
+
+
+def _write(plan: Segmenter, case: _Case) -> CaseResult:
+    if (segmentation := case.segmentation) is not None:
+        with case.step():
+            case_id = case.result.attempt.case.id
+            rows = [row for row in segmentation.table() if row.voxels]
+            with Place(plan.output).folder_for(case_id) as folder:
+                outputs = _written(segmentation, plan, case_id, folder)
+            if plan.store:
+                store_results(DicomWeb(plan.store), segmentation, plan.formats, plan.dicom)
+            case.result = replace(
+                case.result,
+                outputs=outputs,
+                volumes_ml={row.id: round(row.volume_ml, 3) for row in rows},
+                at_border=tuple(row.id for row in rows if row.touches_border),
+            )
+    return case.result
 
 
 def _warnings(scan: Scan, strict: bool) -> tuple[str, ...]:
@@ -221,17 +337,23 @@ def _written(segmentation: Segmentation, plan: Segmenter, case_id: str, folder: 
         with suppress(OSError):
             torn.unlink()
     files: list[Path] = []
+    apart = formats_apart(plan.formats, plan.per_class)
+    seg = folder / f"{name}{FORMATS['dicom-seg']}" if "dicom-seg" in plan.formats else None
     for format in sorted(plan.formats, key=lambda each: each == "dicom-sr"):  # a report refers to the segmentation
-        seg = folder / f"{name}{FORMATS['dicom-seg']}" if "dicom-seg" in plan.formats else None
         target = folder / f"{name}{FORMATS[format]}"
-        files.append(write_segmentation(segmentation, target, format, DicomOptions(seg=seg)))
-        side = sidecar_path(target)
+        if format in apart:
+            target = folder / f"{name}_seg"
+            files += write_per_class(segmentation, target, format)
+            side = target.with_name(f"{target.name}.json")
+        else:
+            files.append(write_segmentation(segmentation, target, format, replace(plan.dicom, seg=seg)))
+            side = sidecar_path(target)
         if f".{format}" in OUTPUT_SUFFIXES and side not in files:
             files.append(side)
     if plan.table:
         files.append(folder / f"{name}_seg.csv")
         write_text(files[-1], table_csv(segmentation.table()))
-    return tuple(_output_file(file, f"{parent}/{file.name}" if parent else file.name) for file in files)
+    return tuple(_output_file(file, str(PurePosixPath(parent) / file.relative_to(folder).as_posix())) for file in files)
 
 
 def _output_file(file: Path, name: str) -> OutputFile:

@@ -92,10 +92,7 @@ def drive(
     tally = Tally(len(todo.attempts) + todo.kept + todo.left_aside, todo.kept, todo.left_aside)
     queue = _Queue(todo.attempts)
     while queue or tally.running:
-        for _ in range(engine.free()):
-            attempt = queue.next(tally.running == 0 or not engine.one_machine)
-            if attempt is None:
-                break
+        while (attempt := _next(queue, engine, tally)) is not None:
             manifest.started(attempt)
             engine.submit(attempt)
             tally.running += 1
@@ -104,6 +101,13 @@ def drive(
             _note(result, queue, manifest, tally)
         tell(tally)
     return tally
+
+
+def _next(queue: "_Queue", engine: CohortEngine, tally: Tally) -> Attempt | None:
+    """What to give to a worker now, if there is anything for one."""
+    if engine.free():
+        return queue.next(tally.running == 0 or not engine.one_machine)
+    return queue.first() if engine.ahead() else None
 
 
 class _Queue:
@@ -124,6 +128,10 @@ class _Queue:
             self._alone.append(attempt)
         else:
             heapq.heappush(self._paused, (time.monotonic() + pause_s, next(self._numbers), attempt))
+
+    def first(self) -> Attempt | None:
+        """A scan that has not been tried in this run."""
+        return self._next.popleft() if self._next else None
 
     def next(self, nothing_runs: bool) -> Attempt | None:
         """What to try now, if there is anything."""

@@ -3,7 +3,7 @@
 import traceback
 from dataclasses import dataclass
 
-from openvista.errors import DeviceError, FormatError, InputError, MissingExtraError, OutputError, first_line
+from openvista.errors import DeviceError, FormatError, GridError, InputError, MissingExtraError, OutputError, first_line
 
 INPUT, MEMORY, WORKER, TIMEOUT, STORAGE, BUG = "input", "memory", "worker", "timeout", "storage", "bug"
 KINDS = (INPUT, MEMORY, WORKER, TIMEOUT, STORAGE, BUG)
@@ -18,7 +18,7 @@ QUARANTINED = frozenset({WORKER, BUG})
 defect of ours."""
 
 _BUCKET_LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "google")
-_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "gb are free")
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ def failure_of(error: Exception) -> Failure:
         return Failure(MEMORY, name, line)
     if isinstance(error, FormatError):
         return Failure(INPUT, name, line)
-    if isinstance(error, OutputError | ConnectionError | TimeoutError):
+    if isinstance(error, OutputError | ConnectionError | TimeoutError) or _is_of(error.__cause__, ("requests",)):
         return Failure(STORAGE, name, line)
     if isinstance(error, InputError | FileNotFoundError | PermissionError) or "Credentials" in name:
         return Failure(INPUT, name, line)
-    if isinstance(error, OSError) or type(error).__module__.split(".")[0] in _BUCKET_LIBRARIES:
+    if isinstance(error, OSError) or _is_of(error, _BUCKET_LIBRARIES):
         return Failure(STORAGE, name, line)
     return Failure(BUG, name, line, "".join(traceback.format_exception(error)))
 
@@ -65,7 +65,11 @@ def pause_before(failure: Failure, tries: int) -> float:
     return pauses[min(tries, len(pauses)) - 1]
 
 
+def _is_of(error: BaseException | None, libraries: tuple[str, ...]) -> bool:
+    return type(error).__module__.split(".")[0] in libraries
+
+
 def _says_no_memory(error: Exception) -> bool:
-    """torch reports a host without memory as a plain RuntimeError, and our own device error holds its words."""
-    told = isinstance(error, RuntimeError | DeviceError) and not isinstance(error, MissingExtraError)
+    """torch reports a host without memory as a plain RuntimeError, and our own errors hold its words."""
+    told = isinstance(error, RuntimeError | DeviceError | GridError) and not isinstance(error, MissingExtraError)
     return told and any(words in str(error).lower() for words in (*_NO_MEMORY, "memory is too small"))

@@ -16,6 +16,7 @@ from openvista.cohort.storage import file_system, full_uri, is_remote, local_pat
 from openvista.datalist import read_datalist
 from openvista.errors import InputError
 from openvista.io.paths import DICOM_FORMATS, DICOM_SUFFIXES, image_suffix, may_be_dicom, scan_name, sidecar_path
+from openvista.pacs.dicomweb import is_address, parse_address
 
 _PATTERN = "*?["
 _IMAGE_COLUMNS = ("image", "path", "uri", "scan")
@@ -47,7 +48,8 @@ def find_cases(inputs: Sequence[str], output: str, series: str | None = None) ->
 
     Args:
         inputs: folders (with all below them), scans, patterns, data lists (``.json``), CSV files with a column
-            ``image`` and perhaps ``id`` and ``series``, or addresses of any of them.
+            ``image`` and perhaps ``id`` and ``series``, or addresses of any of them in a bucket; addresses of series or
+            studies in a PACS (DICOMweb), which may stand in a CSV file, too.
         output: where results go; a folder there is not searched.
         series: which DICOM series, where a CSV file does not say it.
 
@@ -57,7 +59,9 @@ def find_cases(inputs: Sequence[str], output: str, series: str | None = None) ->
     """
     found: dict[tuple[str, str | None], _Found] = {}
     for text in inputs:
-        if is_remote(text):
+        if is_address(text):
+            scans = [_in_pacs(text)]
+        elif is_remote(text):
             with reaching(text):
                 scans = list(_remote_scans(text))
         else:
@@ -71,6 +75,12 @@ def find_cases(inputs: Sequence[str], output: str, series: str | None = None) ->
         CohortCase(case_id, scan.uri, scan.identity or _identity(scan.uri), scan.series or series)
         for case_id, scan in sorted(named.items())
     ]
+
+
+def _in_pacs(text: str, case_id: str = "", series: str | None = None) -> _Found:
+    """A series or study, called like its UID; it is looked up when its turn has come."""
+    address = parse_address(text)
+    return _Found(text, address.series or address.study, case_id, series)
 
 
 def _local_scans(text: str, output: str) -> Iterator[_Found]:
@@ -132,10 +142,14 @@ def _listed(path: Path, base: str = "") -> Iterator[_Found]:
         return
     for row in _rows(path):
         uri = row[next(column for column in _IMAGE_COLUMNS if column in row)]
+        case_id, series = row.get("id") or row.get("case_id") or "", row.get("series") or None
+        if is_address(uri):
+            yield _in_pacs(uri, case_id, series)
+            continue
         if not is_remote(uri):
             place = local_path(uri)
             uri = f"{base}/{uri}" if base and not place.is_absolute() else os.path.abspath(path.parent / place)
-        yield _Found(uri, id=row.get("id") or row.get("case_id") or "", series=row.get("series") or None)
+        yield _Found(uri, id=case_id, series=series)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

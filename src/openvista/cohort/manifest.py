@@ -134,7 +134,7 @@ class Manifest:
         content = _event(result.attempt, state) | {"input_uri": case.uri, "input_identity": case.identity}
         content |= asdict(self._key)
         content |= {key: getattr(result, key) for key in ("host", "pid", "device")}
-        content |= {"started": round(result.started, 3), "ended": round(result.ended, 3)}
+        content |= {key: round(getattr(result, key), 3) for key in ("started", "ended", "seconds")}
         if result.failure is None:
             content["outputs"] = [asdict(output) for output in result.outputs]
             content["volumes_ml"] = result.volumes_ml

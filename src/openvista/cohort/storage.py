@@ -10,6 +10,7 @@ from typing import Any
 
 from openvista.errors import InputError, OpenVistaError, first_line, needs_extra
 from openvista.io.atomic import make_folder
+from openvista.pacs.dicomweb import DicomWeb, is_address, parse_address
 from openvista.weights.card import sha256_of
 
 
@@ -66,10 +67,20 @@ def full_uri(system: Any, path: str) -> str:
 
 
 @contextmanager
-def fetched(uri: str) -> Iterator[Path]:
-    """A scan on this machine's disk; what had to be fetched is gone after the block."""
+def fetched(uri: str, series: str | None = None) -> Iterator[Path]:
+    """A scan on this machine's disk; what had to be fetched, from a bucket or a PACS, is gone after the block."""
     if not is_remote(uri):
         yield local_path(uri)
+        return
+    if is_address(uri):
+        with tempfile.TemporaryDirectory(prefix="openvista-") as folder:
+            address = parse_address(uri)
+            archive = DicomWeb(address.base)
+            found = archive.choose(address, series)
+            target = Path(folder, found.uid)
+            target.mkdir()
+            archive.fetch(found, target)
+            yield target
         return
     system, path = file_system(uri)
     with tempfile.TemporaryDirectory(prefix="openvista-") as folder:
@@ -106,8 +117,8 @@ class Place:
             return
         with tempfile.TemporaryDirectory(prefix="openvista-") as scratch:
             yield Path(scratch)
-            for file in sorted(Path(scratch).iterdir()):
-                self.put(file, str(PurePosixPath(name).parent / file.name))
+            for file in sorted(file for file in Path(scratch).rglob("*") if file.is_file()):
+                self.put(file, str(PurePosixPath(name).parent / file.relative_to(scratch).as_posix()))
 
     def put(self, file: Path, name: str) -> None:
         """Store a file whole: an upload is there or is not."""

@@ -76,7 +76,7 @@ class _Gathered:
             if len(self.failures) < _MOST_LISTED:
                 self.failures.append((content["case_id"], error["kind"] or content["state"], error["message"]))
             return
-        self.seconds.append(content["ended"] - content["started"])
+        self.seconds.append(_seconds(content))
         self.ids.append(content["case_id"])
         whole = set(map(int, content["volumes_ml"])) - set(content["at_border"])
         for key, volume in content["volumes_ml"].items():
@@ -156,9 +156,14 @@ def _writer(stream: TextIO) -> Any:
     return csv.writer(stream, lineterminator="\n")
 
 
+def _seconds(content: Mapping[str, Any]) -> float:
+    """Of work; where nobody counted them, as for a worker that was lost, all that passed."""
+    return float(content.get("seconds") or content["ended"] - content["started"])
+
+
 def _case_row(content: Mapping[str, Any]) -> list[object]:
     error = content.get("error") or {}
-    seconds = f"{content['ended'] - content['started']:.1f}" if "ended" in content else ""
+    seconds = f"{_seconds(content):.1f}" if "ended" in content else ""
     row = [content["case_id"], content["state"], error.get("kind", ""), content["attempt"], seconds]
     row += [content.get("host", ""), content.get("device", ""), error.get("message", "")]
     return [*row, "; ".join(content.get("warnings", ())), content.get("input_uri", "")]

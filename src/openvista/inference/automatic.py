@@ -27,7 +27,7 @@ from openvista.inference.strays import remove_strays
 from openvista.inference.target import Target
 from openvista.inference.window_network import WindowNetwork
 from openvista.inference.windows import Windowed, cut_windows
-from openvista.prepare import prepare
+from openvista.prepare import Prepared, prepare
 from openvista.scan import ClassMaps, Scan
 
 logger = logging.getLogger(__name__)
@@ -78,13 +78,13 @@ def ask(network: WindowNetwork, class_ids: Sequence[int]) -> WindowQuestion:
 
 def segment_scan(
     network: WindowNetwork,
-    scan: Scan,
+    wanted: Scan | Target,
     class_ids: Sequence[int],
     profile: Profile,
     progress: Report = silent,
     one_piece_ids: Collection[int] = ONE_PIECE_IDS,
     maps: ClassMaps | None = None,
-    target: Target | None = None,
+    prepared: Prepared | None = None,
 ) -> NDArray[np.unsignedinteger]:
     """Class ids on the scan's own grid, [X, Y, Z] in the scan's voxel order, 0 = none; uint8 if ids fit, else uint16.
 
@@ -96,29 +96,22 @@ def segment_scan(
         progress: called after every step.
         one_piece_ids: classes that are one connected thing; where the profile drops strays, theirs are.
         maps: to be filled with what the network says of these classes; strays stay in them.
-        target: another grid that ids, and maps, are wanted on, or a part of the scan: only windows that it needs are
-            computed, and what is decided there is decided as for all of the scan (but which pieces are strays).
+        prepared: the scan as :func:`prepare_scan` gives it, where that is done.
 
     Raises:
         DeviceError: the GPU is too small for a single window, or the memory for the slab that is worked on.
         GridError: the scan is too large for this machine at the model's spacing.
     """
-    preset = network.network.preset
     progress(Progress("prepare", 0, 1))
-    prepared = prepare(
-        scan,
-        preset.spacing,
-        preset.hu_window,
-        between=lambda: progress(Progress("prepare", 0, 1)),
-        orient_first=profile.orient_first,
-    )
+    target, needed = wanted if isinstance(wanted, Target) else Target.of(wanted), None
+    if prepared is None:
+        prepared = prepare_scan(network, target.scan, profile, lambda: progress(Progress("prepare", 0, 1)))
     progress(Progress("prepare", 1, 1))
     question = ask(network, class_ids)
-    target, needed = target or Target.of(scan), None
     if not target.is_whole_scan:
         needed, prepared = target.needed(prepared.grid), replace(prepared, scan_grid=target.box_grid)
         maps = None if maps is None else target.maps_part(maps)
-    windowed = cut_windows(prepared, preset, profile, needed)
+    windowed = cut_windows(prepared, network.network.preset, profile, needed)
     dtype = network.compute.storage_dtype
     device = plan_storage(network.compute, windowed.slab_bytes(question.channels, dtype))
 
@@ -127,6 +120,18 @@ def segment_scan(
 
     labels = target.pasted(with_room_on_host(label, device))
     return remove_strays(labels, target.grid.spacing, one_piece_ids) if profile.drop_strays else labels
+
+
+def prepare_scan(
+    network: WindowNetwork, scan: Scan, profile: Profile, between: Callable[[], None] = lambda: None
+) -> Prepared:
+    """A scan as a network wants it; arguments are as for :func:`segment_scan` and :func:`openvista.prepare.prepare`.
+
+    Raises:
+        GridError: the scan is too large for this machine at the model's spacing.
+    """
+    preset = network.network.preset
+    return prepare(scan, preset.spacing, preset.hu_window, between=between, orient_first=profile.orient_first)
 
 
 def label_windowed(

@@ -1,7 +1,7 @@
 """Names of image files: which formats there are, what a scan is called, where its results go."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from openvista.errors import OutputError, ScanError
@@ -59,6 +59,11 @@ def result_path(output: str | Path, name: str, format: str | None = None) -> Pat
         return output / f"{name}{FORMATS[known_format(format or 'nii.gz')]}"
     output_format(output, format)
     return output
+
+
+def formats_apart(formats: Iterable[str], per_class: bool) -> frozenset[str]:
+    """The formats with a file per structure: STL, which has no names, and with ``per_class`` all but DICOM."""
+    return frozenset(set(formats) - DICOM_FORMATS.keys() if per_class else {"stl"} & set(formats))
 
 
 def output_format(path: Path, format: str | None = None) -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from openvista.errors import InputError
 from openvista.io import DicomOptions, write_segmentation
 from openvista.io.paths import DICOM_FORMATS
+from openvista.pacs.dicomweb import DicomWeb
 from openvista.scan import Segmentation
 
 
@@ -45,3 +47,31 @@ def write_objects(
     seg = folder / "dicom-seg.dcm" if "dicom-seg" in wanted else None
     kept = replace(options, keep_identifiers=True, seg=seg)
     return [write_segmentation(segmentation, folder / f"{name}.dcm", name, kept) for name in wanted]
+
+
+def stored_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """Which of these a PACS gets: the DICOM formats, or a segmentation if there is none."""
+    return check_formats([name for name in formats if name in DICOM_FORMATS] or ["dicom-seg"])
+
+
+def store_results(
+    archive: DicomWeb, segmentation: Segmentation, formats: Sequence[str], options: DicomOptions
+) -> tuple[str, ...]:
+    """Store a result in a PACS.
+
+    Args:
+        archive: the PACS.
+        segmentation: of a scan that was read from DICOM.
+        formats: see :func:`stored_formats`.
+        options: of the objects.
+
+    Returns:
+        The formats that are stored.
+
+    Raises:
+        OutputError: nothing was found, or the archive refuses.
+    """
+    stored = stored_formats(formats)
+    with TemporaryDirectory(prefix="openvista-") as folder:
+        archive.store_files(write_objects(segmentation, stored, Path(folder), options))
+    return stored

@@ -305,7 +305,7 @@ def _client(base: str, credentials: Credentials) -> "DICOMwebClient":
 
 @contextmanager
 def _refusals(base: str, kind: type[ScanError] | type[OutputError]) -> Iterator[None]:
-    """What a server refuses, and what does not arrive, as one line of ours.
+    """What a server refuses, and what does not arrive, as one line of ours. What may pass has its cause with it.
 
     Raises:
         ScanError, OutputError: of the kind given.
@@ -318,11 +318,11 @@ def _refusals(base: str, kind: type[ScanError] | type[OutputError]) -> Iterator[
         raise kind(f"{base}: its answer is not DICOMweb; check the address") from None
     except HTTPError as error:
         status = error.response.status_code if error.response is not None else 0
-        raise kind(f"{base}: answers {status}{_MEANINGS.get(status, '')}") from None
+        raise kind(f"{base}: answers {status}{_MEANINGS.get(status, '')}") from (error if status >= 500 else None)
     except TooManyRedirects:
         raise kind(f"{base}: redirects to another address; give that one") from None
     except RequestException as error:
-        raise kind(f"{base}: cannot be reached: {type(error).__name__}; check address and certificate") from None
+        raise kind(f"{base}: cannot be reached: {type(error).__name__}; check address and certificate") from error
     except (ValueError, KeyError, AttributeError) as error:
         raise kind(f"{base}: its answer is not DICOMweb: {first_line(error)[:200]}") from None
 

@@ -1,4 +1,4 @@
-"""Engines: where the workers of a cohort run. All call the same function and give the same files."""
+"""Engines: where the workers of a cohort run. All call the same functions and give the same files."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from openvista.cohort.case import Attempt, CaseResult
 
 
 class CohortEngine(Protocol):
-    """Workers that a driver gives tries to, one to each worker at a time.
+    """Workers that a driver gives tries to.
 
     Attributes:
         one_machine: whether all workers share the memory of one machine.
@@ -15,17 +15,21 @@ class CohortEngine(Protocol):
     one_machine: bool
 
     def free(self) -> int:
-        """How many workers wait for a try."""
+        """How many workers wait for a try, with nothing in hand."""
+
+    def ahead(self) -> int:
+        """How many workers that have something in hand would read another one meanwhile: the first try of a scan."""
 
     def submit(self, attempt: Attempt) -> None:
-        """Give a free worker a try."""
+        """Give it to a worker: to one with nothing in hand, if there is any."""
 
     def ended(self, seconds: float) -> list[CaseResult]:
-        """The tries that have ended; waits so long for the first.
+        """The tries that have ended; waits so long for the first, or until another one can be given.
 
         Raises:
             OpenVistaError: workers cannot begin at all.
         """
 
     def close(self) -> None:
-        """End all workers, whatever they are at."""
+        """End all workers, whatever they are at; what is being written is written, if that takes no longer than
+        seconds."""

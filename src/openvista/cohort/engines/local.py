@@ -3,22 +3,24 @@
 import multiprocessing
 import os
 import signal
-import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from openvista.cohort.case import Attempt, CaseResult, WorkPlan
-from openvista.cohort.failures import TIMEOUT, WORKER, Failure
+from openvista.cohort.engines.hands import Hands, too_long
+from openvista.cohort.failures import WORKER, Failure
 from openvista.errors import OpenVistaError, first_line
 
 _MOST_FALSE_STARTS = 3
 """Each worker may die so often before it is ready, while none gets anything done; then the machine is too small."""
-_READY = "ready"
+_GRACE_S = 5.0
+"""For a scan that is being written when the run is stopped."""
+_LOOK_S = 0.5
 
 
 class LocalEngine:
@@ -37,61 +39,74 @@ class LocalEngine:
         self._workers = [_Worker(plan) for plan in plans]
 
     def free(self) -> int:
-        """Workers that are ready and at no try."""
-        return sum(worker.is_free for worker in self._workers)
+        """Workers that wait, with nothing in hand."""
+        return sum(worker.hands.free for worker in self._workers)
+
+    def ahead(self) -> int:
+        """Workers that would read another scan while they are at one."""
+        return sum(worker.hands.ahead for worker in self._workers)
 
     def submit(self, attempt: Attempt) -> None:
-        """Give it to the first free worker."""
-        next(worker for worker in self._workers if worker.is_free).give(attempt)
+        """Give it to the first free worker, or one that reads ahead."""
+        by_choice = sorted(self._workers, key=lambda worker: not worker.hands.free)
+        next(worker for worker in by_choice if worker.hands.free or worker.hands.ahead).give(attempt)
 
     def ended(self, seconds: float) -> list[CaseResult]:
         """See :class:`openvista.cohort.engines.CohortEngine`."""
         until = time.monotonic() + seconds
         while True:
+            waiting = self.free() + self.ahead()
             results = self._ended_by(min(until, self._next_deadline()))
-            if results or time.monotonic() >= until:
+            if results or self.free() + self.ahead() > waiting or time.monotonic() >= until:
                 return results
 
     def close(self) -> None:
-        """Kill every worker."""
+        """Ask workers that have something in hand to end, then kill all."""
         for worker in self._workers:
+            worker.pipe.close()
+            if worker.hands.tries:
+                worker.process.terminate()
+        until = time.monotonic() + _GRACE_S
+        for worker in self._workers:
+            if worker.hands.tries:
+                worker.process.join(max(0.0, until - time.monotonic()))
             worker.end()
 
     def _next_deadline(self) -> float:
-        deadlines = [worker.since + self._case_seconds for worker in self._at_work] if self._case_seconds else []
+        deadlines = [worker.hands.since + self._case_seconds for worker in self._at_work] if self._case_seconds else []
         return min(deadlines, default=float("inf"))
 
     @property
     def _at_work(self) -> list["_Worker"]:
-        return [worker for worker in self._workers if worker.attempt is not None]
+        return [worker for worker in self._workers if worker.hands.tries]
 
     def _ended_by(self, until: float) -> list[CaseResult]:
         ready = wait([worker.pipe for worker in self._workers], max(0.0, until - time.monotonic()))
-        results = [self._heard(worker) for worker in self._workers if worker.pipe in ready]
+        results = [result for worker in self._workers if worker.pipe in ready for result in self._heard(worker)]
         if self._case_seconds is not None:
             for worker in self._at_work:
-                if time.monotonic() - worker.since >= self._case_seconds:
-                    message = f"took longer than {self._case_seconds:g} s and was stopped"
-                    results.append(self._replaced(worker, Failure(TIMEOUT, "", message)))
-        return [result for result in results if result is not None]
+                if time.monotonic() - worker.hands.since >= self._case_seconds:
+                    results += self._replaced(worker, too_long(self._case_seconds))
+        return results
 
-    def _heard(self, worker: "_Worker") -> CaseResult | None:
+    def _heard(self, worker: "_Worker") -> list[CaseResult]:
         try:
             said = worker.pipe.recv()
         except (EOFError, OSError):
             return self._replaced(worker, Failure(WORKER, "", f"the worker ended with {worker.how_it_ended()}"))
-        if said == _READY:
-            worker.is_ready, self._false_starts = True, 0
-            return None
         if isinstance(said, str):
             raise OpenVistaError(said)
-        worker.attempt, self._false_starts = None, 0
-        return said
+        self._false_starts = 0
+        result, worker.hands.asks = said
+        if result is None:
+            worker.has_begun = True
+            return []
+        worker.hands.ended(result)
+        return [result]
 
-    def _replaced(self, worker: "_Worker", failure: Failure) -> CaseResult | None:
-        """A new process in place of one that has died or has to; what its try came to."""
-        attempt, pid, started = worker.attempt, worker.process.pid or 0, worker.started
-        if not worker.is_ready:
+    def _replaced(self, worker: "_Worker", failure: Failure) -> list[CaseResult]:
+        """A new process in place of one that has died or has to; what the tries came to that it had in hand."""
+        if not worker.has_begun:
             self._false_starts += 1
             if self._false_starts >= _MOST_FALSE_STARTS * len(self._workers):
                 raise OpenVistaError(
@@ -99,39 +114,29 @@ class LocalEngine:
                 )
         worker.end()
         self._workers[self._workers.index(worker)] = _Worker(worker.plan)
-        if attempt is None:
-            return None
-        return CaseResult(
-            attempt, failure=failure, host=socket.gethostname(), pid=pid, started=started, ended=time.time()
-        )
+        return worker.hands.lost(failure, worker.process.pid or 0)
 
 
 class _Worker:
     """The driver's side of a process.
 
     Attributes:
-        is_ready: the weights are loaded.
-        attempt: what it is at.
-        since: when that was given to it, monotonic; ``started`` is the same since the epoch.
+        has_begun: the weights are loaded.
+        hands: what it has in hand.
     """
 
     def __init__(self, plan: WorkPlan) -> None:
         self.plan = plan
-        self.is_ready = False
-        self.attempt: Attempt | None = None
-        self.since = self.started = 0.0
+        self.has_begun = False
+        self.hands = Hands()
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_work, args=(plan, theirs), daemon=True)
         self.process.start()
         theirs.close()  # so that the pipe ends with the process
 
-    @property
-    def is_free(self) -> bool:
-        return self.is_ready and self.attempt is None
-
     def give(self, attempt: Attempt) -> None:
-        self.attempt, self.since, self.started = attempt, time.monotonic(), time.time()
+        self.hands.take(attempt)
         with suppress(OSError):  # it has died; the next look at its pipe tells
             self.pipe.send(attempt)
 
@@ -154,17 +159,46 @@ def _work(plan: WorkPlan, pipe: "Connection[Any, Any]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which ends us
     threading.Thread(target=_end_with_driver, daemon=True).start()
     try:
-        run = plan.begin()
+        work = plan.begin()
     except OpenVistaError as error:
         pipe.send(first_line(error))
         return
-    pipe.send(_READY)
-    while True:
-        try:
-            attempt = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(run(attempt))
+    driver = _Driver(pipe, work.overlaps)
+    signal.signal(signal.SIGTERM, driver.stop)
+    pipeline = work.pipeline(driver.tell)
+    (pipeline.run if work.overlaps else pipeline.one_by_one)(driver)
+
+
+class _Driver:
+    """The worker's side of the pipe: what the driver gives, one after another, and what came of each."""
+
+    def __init__(self, pipe: "Connection[Any, Any]", overlaps: bool) -> None:
+        self._pipe, self._overlaps = pipe, overlaps
+        self._asked, self._stopped, self._sending = False, False, threading.Lock()
+
+    def __iter__(self) -> Iterator[Attempt]:
+        """Until the driver is gone. Who overlaps asks for each; others have asked with what came of the last one."""
+        with suppress(EOFError, OSError):
+            while True:
+                if self._overlaps or not self._asked:
+                    self._send(None, True)
+                while not self._pipe.poll(_LOOK_S):
+                    if self._stopped:
+                        return
+                yield self._pipe.recv()
+
+    def stop(self, *_: object) -> None:
+        """End the process, from its main thread; what is being written is written first."""
+        self._stopped = True
+        raise SystemExit(1)
+
+    def tell(self, result: CaseResult) -> None:
+        self._send(result, not self._overlaps)
+
+    def _send(self, result: CaseResult | None, asks: bool) -> None:
+        with self._sending:  # one thread reads, another one writes
+            self._asked = asks
+            self._pipe.send((result, asks))
 
 
 def _end_with_driver() -> None:

@@ -6,17 +6,21 @@ of each case.
 
 import logging
 import os
-import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from queue import Queue
 from typing import Any
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayError
 
-from openvista.cohort.case import Attempt, CaseResult, Segmenter, Work, WorkPlan
-from openvista.cohort.failures import MEMORY, TIMEOUT, WORKER, Failure
+from openvista.cohort.case import Attempt, CaseResult, Segmenter, WorkPlan
+from openvista.cohort.engines.hands import Hands, too_long
+from openvista.cohort.failures import MEMORY, WORKER, Failure
 from openvista.errors import InputError, OpenVistaError, first_line
 
 logger = logging.getLogger(__name__)
@@ -24,7 +28,8 @@ logger = logging.getLogger(__name__)
 _MOST_FALSE_STARTS = 3
 _PATIENCE_S = 60.0
 """A cluster without a ready worker for so long is worth a warning."""
-_READY = "ready"
+_CALLS = 4
+"""Of an actor at once: three tries, and what it asks."""
 _RESOURCE = "resource."
 
 
@@ -77,6 +82,7 @@ class RayEngine:
             resources=dict(options.resources) or None,
             max_restarts=0,
             max_task_retries=0,
+            max_concurrency=_CALLS,
             scheduling_strategy="SPREAD",
             **memory,
         )
@@ -85,27 +91,34 @@ class RayEngine:
         self._workers = [_Worker(self._actor, plan) for _ in range(min(count, tries))]
 
     def free(self) -> int:
-        """Actors that are ready and at no try."""
-        return sum(worker.is_free for worker in self._workers)
+        """Actors that wait, with nothing in hand."""
+        return sum(worker.hands.free for worker in self._workers)
+
+    def ahead(self) -> int:
+        """Actors that would read another scan while they are at one."""
+        return sum(worker.hands.ahead for worker in self._workers)
 
     def submit(self, attempt: Attempt) -> None:
-        """Give it to the first free actor."""
-        next(worker for worker in self._workers if worker.is_free).give(attempt)
+        """Give it to the first free actor, or one that reads ahead."""
+        by_choice = sorted(self._workers, key=lambda worker: not worker.hands.free)
+        next(worker for worker in by_choice if worker.hands.free or worker.hands.ahead).give(attempt)
 
     def ended(self, seconds: float) -> list[CaseResult]:
         """See :class:`openvista.cohort.engines.CohortEngine`."""
-        busy = {worker.answer: worker for worker in self._workers if worker.answer is not None}
-        ready, waiting = ray.wait(list(busy), num_returns=1, timeout=seconds) if busy else ([], [])
+        expected = {answer: worker for worker in self._workers for answer in worker.answers}
+        ready, waiting = ray.wait(list(expected), num_returns=1, timeout=seconds)
         if waiting:
             ready += ray.wait(waiting, num_returns=len(waiting), timeout=0)[0]
-        results = [self._heard(busy[answer]) for answer in ready]
+        results = []
+        for answer in sorted(ready, key=list(expected).index):  # tries end in order
+            if expected[answer] in self._workers:
+                results += self._heard(expected[answer], answer)
         if self._case_seconds is not None:
-            for worker in self._workers:
-                if worker.attempt is not None and time.monotonic() - worker.since >= self._case_seconds:
-                    message = f"took longer than {self._case_seconds:g} s and was stopped"
-                    results.append(self._replaced(worker, Failure(TIMEOUT, "", message)))
+            for worker in list(self._workers):
+                if worker.hands.tries and time.monotonic() - worker.hands.since >= self._case_seconds:
+                    results += self._replaced(worker, too_long(self._case_seconds))
         self._warn_without_room()
-        return [result for result in results if result is not None]
+        return results
 
     def close(self) -> None:
         """Kill every actor; a cluster that was started for this run ends."""
@@ -114,36 +127,37 @@ class RayEngine:
         if not self._was_connected:
             ray.shutdown()
 
-    def _heard(self, worker: "_Worker") -> CaseResult | None:
+    def _heard(self, worker: "_Worker", answer: Any) -> list[CaseResult]:
         try:
-            said = ray.get(worker.answer)
+            said = ray.get(answer)
         except OutOfMemoryError as error:
             return self._replaced(worker, Failure(MEMORY, "OutOfMemoryError", first_line(error)))
         except RayError as error:
             return self._replaced(worker, Failure(WORKER, type(error).__name__, first_line(error)))
-        worker.answer = None
-        if isinstance(said, CaseResult):
-            worker.attempt, self._false_starts = None, 0
-            return said
-        if said != _READY:
+        worker.answers.remove(answer)
+        if isinstance(said, str):
             raise OpenVistaError(said)
-        worker.is_ready, self._false_starts = True, 0
-        return None
+        self._false_starts = 0
+        if isinstance(said, CaseResult):
+            worker.hands.ended(said)
+            return [said]
+        if worker.has_begun:
+            worker.hands.asks = True
+        else:
+            worker.begun()
+        return []
 
-    def _replaced(self, worker: "_Worker", failure: Failure) -> CaseResult | None:
-        attempt, started = worker.attempt, worker.started
-        if not worker.is_ready:
+    def _replaced(self, worker: "_Worker", failure: Failure) -> list[CaseResult]:
+        if not worker.has_begun:
             self._false_starts += 1
             if self._false_starts >= _MOST_FALSE_STARTS * len(self._workers):
                 raise OpenVistaError(f"workers end while they load the model: {failure.message}")
         ray.kill(worker.handle)
         self._workers[self._workers.index(worker)] = _Worker(self._actor, self._plan)
-        if attempt is None:
-            return None
-        return CaseResult(attempt, failure=failure, host=socket.gethostname(), started=started, ended=time.time())
+        return worker.hands.lost(failure)
 
     def _warn_without_room(self) -> None:
-        if any(worker.is_ready for worker in self._workers):
+        if any(worker.has_begun for worker in self._workers):
             self._last_ready = time.monotonic()
         elif time.monotonic() - self._last_ready > _PATIENCE_S:
             self._last_ready = time.monotonic()
@@ -154,44 +168,67 @@ class _Worker:
     """The driver's side of an actor.
 
     Attributes:
-        answer: what it will say next; ``None`` while nothing is asked.
+        answers: what it will say next: of tries, in their order, and whether it asks for another one.
+        has_begun: the weights are loaded.
+        hands: what it has in hand.
     """
 
     def __init__(self, actor: Any, plan: WorkPlan) -> None:
         self.handle = actor.remote(plan)
-        self.answer: Any = self.handle.begin.remote()
-        self.is_ready = False
-        self.attempt: Attempt | None = None
-        self.since = self.started = 0.0
+        self.answers: list[Any] = [self.handle.begin.remote()]
+        self.has_begun = False
+        self.hands = Hands()
 
-    @property
-    def is_free(self) -> bool:
-        return self.is_ready and self.attempt is None
+    def begun(self) -> None:
+        self.has_begun = True
+        self.answers.append(self.handle.ask.remote())
 
     def give(self, attempt: Attempt) -> None:
-        self.attempt, self.since, self.started = attempt, time.monotonic(), time.time()
-        self.answer = self.handle.run.remote(attempt)
+        self.hands.take(attempt)
+        self.answers += [self.handle.run.remote(attempt), self.handle.ask.remote()]
 
 
 class _Actor:
-    """The process on the cluster."""
+    """The process on the cluster: a thread works on what Ray's threads bring."""
 
     def __init__(self, plan: WorkPlan) -> None:
         self._plan = plan
-        self._work: Work | None = None
+        self._given: Queue[Attempt] = Queue()
+        self._answers: deque[Future[CaseResult]] = deque()
+        self._asks = threading.Semaphore(0)
 
-    def begin(self) -> str:
+    def begin(self) -> str | None:
         """Load the weights; says what is wrong where that is impossible."""
         try:
-            self._work = self._plan.begin()
+            work = self._plan.begin()
         except OpenVistaError as error:
             return first_line(error)
-        return _READY
+        pipeline = work.pipeline(lambda result: self._answers.popleft().set_result(result))
+        run = pipeline.run if work.overlaps else pipeline.one_by_one
+        threading.Thread(target=self._work, args=(run,), daemon=True).start()
+        return None
+
+    def ask(self) -> None:
+        """Returns when another try is asked for."""
+        self._asks.acquire()
 
     def run(self, attempt: Attempt) -> CaseResult:
         """Work on a try."""
-        assert self._work is not None, "begin comes first"
-        return self._work(attempt)
+        answer: Future[CaseResult] = Future()
+        self._answers.append(answer)
+        self._given.put(attempt)
+        return answer.result()
+
+    def _work(self, run: Callable[[Iterator[Attempt]], None]) -> None:
+        try:
+            run(self._tries())
+        finally:
+            os._exit(1)  # it works as long as the process lives; the driver sees that it does not
+
+    def _tries(self) -> Iterator[Attempt]:
+        while True:
+            self._asks.release()
+            yield self._given.get()
 
 
 def ray_options(settings: Mapping[str, str], workers: int | None) -> RayOptions:
