@@ -22,7 +22,8 @@ from openvista.inference.target import Target, nearest_on
 from openvista.inference.window_network import WindowNetwork
 from openvista.memory import retain_heap
 from openvista.network import Vista3D
-from openvista.prepare import Prepared, model_grid
+from openvista.pipeline import Room
+from openvista.prepare import PreparedScan, model_grid
 from openvista.scan import Scan, Segmentation
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import fingerprint, load_network
@@ -57,7 +58,7 @@ class Model:
 
     def segment(
         self,
-        scan: Scan,
+        scan: Scan | PreparedScan,
         classes: ClassItem | Iterable[ClassItem] | None = None,
         *,
         profile: str | Profile = "best",
@@ -69,12 +70,12 @@ class Model:
         grid: Grid | None = None,
         region: Box | None = None,
         progress: Report = silent,
-        prepared: Prepared | None = None,
     ) -> Segmentation:
         """Find structures in a scan.
 
         Args:
-            scan: HU on its own grid; any orientation and spacing, smaller than a window or of one slice as well.
+            scan: HU on its own grid; any orientation and spacing, smaller than a window or of one slice as well. Or
+                what :meth:`prepare` made of it for the same profile.
             classes: names, aliases and ids, groups among them ("lung"); ``None`` for every class that the model knows
                 and that does not overlap others.
             profile: ``"best"``, ``"bundle"``, ``"research"`` or your own; see :mod:`openvista.inference.profiles`.
@@ -85,7 +86,6 @@ class Model:
                 decided on it; if its axes are turned against the scan's, they are those of the scan's nearest voxel.
             region: voxels of the scan that are looked at, which takes fewer windows; elsewhere nothing is found.
             progress: called after every step.
-            prepared: what :meth:`prepare` gives for this scan and profile, where that is done.
 
         Returns:
             Ids on the grid, with names, colours, and what it takes to make it again. A class that is not there has no
@@ -102,6 +102,7 @@ class Model:
         if "automatic" not in self.card.branches:
             raise ModelError(f"model {self.card.name!r} answers clicks only, not class prompts; choose another model")
         chosen = find_profile(profile).override(mode=mode, overlap=overlap, weighting=weighting, skip_air=skip_air)
+        scan, prepared = (scan.scan, scan.prepared) if isinstance(scan, PreparedScan) else (scan, None)
         ids = self.vocabulary.expand(classes)
         names = {class_id: self.vocabulary.name(class_id) for class_id in ids}
         turned = grid is not None and not are_parallel(scan.grid, grid)
@@ -121,22 +122,22 @@ class Model:
         )
         return nearest_on(result, grid) if grid is not None and turned else result
 
-    def prepare(self, scan: Scan, profile: str | Profile = "best") -> Prepared:
-        """The first step of :meth:`segment`, on the host: a thread may do it while another scan is segmented.
+    def prepare(self, scan: Scan, profile: str | Profile, room: Room) -> Scan | PreparedScan:
+        """The first step of :meth:`segment`, on the host, for the thread that reads while another scan is segmented.
+
+        Args:
+            scan: HU on its own grid.
+            profile: as for :meth:`segment`.
+            room: what it asks for the memory; without it the scan stays as it is.
 
         Raises:
             GridError: the scan is too large for this machine at the model's spacing.
         """
-        return prepare_scan(self.network, scan, find_profile(profile))
-
-    def bytes_to_prepare(self, scan: Scan, profile: str | Profile = "best") -> int:
-        """The most memory that :meth:`prepare` has in use at once.
-
-        Raises:
-            GridError: the scan is larger than any patient.
-        """
-        spacing, orient_first = self.network.network.preset.spacing, find_profile(profile).orient_first
-        return bytes_to_resample(scan.grid, model_grid(scan.grid, spacing, orient_first))
+        chosen = find_profile(profile)
+        target = model_grid(scan.grid, self.network.network.preset.spacing, chosen.orient_first)
+        if not room.allows(bytes_to_resample(scan.grid, target)):
+            return scan
+        return PreparedScan(scan, prepare_scan(self.network, scan, chosen))
 
     def open(
         self,

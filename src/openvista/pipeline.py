@@ -24,9 +24,9 @@ class Room:
     def wait(self, needed: int) -> None:
         """Return when so many bytes can be had, or when there is nothing left to wait for."""
 
-    def has(self, needed: int) -> bool:
-        """Whether so many bytes can be had now."""
-        return True
+    def allows(self, needed: int) -> bool:
+        """Whether to do early what could be done later, and takes so many bytes."""
+        return False
 
 
 UNSHARED = Room()
@@ -55,10 +55,10 @@ class _SharedRoom(Room):
 
     def wait(self, needed: int) -> None:
         with self._changed:
-            while not (self._stopped or self.has(needed)):
+            while not (self._stopped or self.allows(needed)):
                 self._changed.wait(_LOOK_S)
 
-    def has(self, needed: int) -> bool:
+    def allows(self, needed: int) -> bool:
         return not self._in_hand or needed <= free_host_memory() // _SHARE
 
 

@@ -96,6 +96,19 @@ class Prepared:
     scan_grid: Grid
 
 
+@dataclass(frozen=True, eq=False)
+class PreparedScan:
+    """A scan with the first step of its segmentation done: :meth:`openvista.model.Model.prepare`.
+
+    Attributes:
+        scan: HU on its own grid.
+        prepared: it on the grid of the model.
+    """
+
+    scan: Scan
+    prepared: Prepared
+
+
 def prepare(
     scan: Scan,
     spacing: Float3 | None,

@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from rich.console import Console
 
 from openvista.cli.console import say
+from openvista.cohort.failures import MEMORY, failure_of
 from openvista.errors import InputError, OutputError, ScanError
 from openvista.io import (
     DicomOptions,
@@ -24,19 +25,22 @@ from openvista.io import (
 )
 from openvista.io.atomic import make_folder, write_text
 from openvista.io.paths import (
-    DICOM_FORMATS,
     as_address,
     find_image,
+    formats_apart,
     image_suffix,
     known_format,
     output_format,
 )
+from openvista.pipeline import Pipeline, Room
 from openvista.report.preview import write_preview
 from openvista.report.scan_report import write_scan_report
 from openvista.report.table import rich_table, statistics_csv, statistics_json, table_csv
 from openvista.scan import Scan, Segmentation
 
 Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
+Computed = TypeVar("Computed")
 
 _FILE_ENDINGS = (".nii", ".gz", ".nrrd", ".mha", ".dcm", ".stl", ".obj", ".glb")
 """What the name of a file ends with, even of one that cannot be; other names are those of folders."""
@@ -150,7 +154,7 @@ def _one_file(path: Path, formats: list[str]) -> ResultFiles:
 def _in_folder(folder: Path, name: str, formats: list[str], per_class: bool) -> ResultFiles:
     """STL has no names, so every structure gets a file of its own there; a DICOM object always holds all of them."""
     stem = folder / f"{name}_seg"
-    apart = frozenset(set(formats) - DICOM_FORMATS.keys() if per_class else {"stl"} & set(formats))
+    apart = formats_apart(formats, per_class)
     by_format = {each: stem if each in apart else result_path(folder, name, each) for each in formats}
     return ResultFiles(stem, by_format, apart)
 
@@ -191,15 +195,37 @@ def work_on_each(items: Sequence[Item], work: Callable[[Item], None], failure: s
     Raises:
         InputError: there was something wrong with an item.
     """
+    in_steps(items, Steps(lambda item, room: item, work, lambda done: None), failure, overlaps=False)
+
+
+@dataclass(frozen=True)
+class Steps(Generic[Item, Loaded, Computed]):
+    """What is done with each item; see :class:`openvista.pipeline.Pipeline`."""
+
+    read: Callable[[Item, Room], Loaded]
+    compute: Callable[[Loaded], Computed]
+    write: Callable[[Computed], None]
+
+
+def in_steps(items: Sequence[Item], steps: Steps[Item, Loaded, Computed], failure: str, overlaps: bool = True) -> None:
+    """As :func:`work_on_each`; several items overlap, if they may: the next is read while one is computed.
+
+    Raises:
+        InputError: there was something wrong with an item.
+    """
     failed = 0
-    for item in items:
-        try:
-            work(item)
-        except InputError as error:
-            if len(items) == 1:
-                raise
-            failed += 1
-            say("error", error)
+
+    def ended(item: Item, error: Exception | None) -> None:
+        nonlocal failed
+        if error is None:
+            return
+        if len(items) == 1 or not isinstance(error, InputError):
+            raise error
+        failed += 1
+        say("error", error)
+
+    pipeline = Pipeline(steps.read, steps.compute, steps.write, ended, lambda error: failure_of(error).kind == MEMORY)
+    (pipeline.run if overlaps and len(items) > 1 else pipeline.one_by_one)(items)
     if failed:
         raise InputError(f"{failed} of {len(items)} {failure}; the others are done")
 

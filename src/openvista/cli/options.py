@@ -146,6 +146,24 @@ Formats = Annotated[
         rich_help_panel=FILES,
     ),
 ]
+PerClass = Annotated[
+    bool,
+    typer.Option(
+        "--per-class", help="A file per structure: [cyan]<scan>_seg/<structure>.nii.gz[/cyan].", rich_help_panel=FILES
+    ),
+]
+Combine = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Structures as one: lung, left lung, right lung, kidney, bone, vertebrae, ribs, pelvis, adrenal glands; "
+        "or NAME=CLASS+CLASS; repeatable.",
+        rich_help_panel=FILES,
+    ),
+]
+InPipeline = Annotated[
+    bool, typer.Option("--pipeline/--no-pipeline", help="Read the next scan and write the last one meanwhile.")
+]
 SegType = Annotated[
     str,
     typer.Option(

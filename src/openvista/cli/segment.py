@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,21 +15,24 @@ from openvista.anatomy.combinations import combinations
 from openvista.anatomy.spelling import totalsegmentator_name
 from openvista.cli import pacs_addresses, result_grid
 from openvista.cli.console import progress_bar, set_up_logging
-from openvista.cli.files import read_checked, result_files, work_on_each, write_result
+from openvista.cli.files import Steps, in_steps, read_checked, result_files, write_result
 from openvista.cli.list_options import listed_images, scans_in_folders
 from openvista.cli.options import (
     ALSO,
     CT_HELP,
     FILES,
+    Combine,
     Device,
     DicomSeries,
     Fast,
     FillGaps,
     Formats,
+    InPipeline,
     KeepIdentifiers,
     Keyhole,
     ModelName,
     Output,
+    PerClass,
     Precision,
     Preview,
     ProfileName,
@@ -45,9 +48,12 @@ from openvista.cli.options import (
     joined,
 )
 from openvista.errors import InputError
+from openvista.io import bytes_to_read
+from openvista.scan import Segmentation
 
 if TYPE_CHECKING:
     from openvista.distributed import Ranks
+    from openvista.pipeline import Room
 
 logger = logging.getLogger(__name__)
 
@@ -115,23 +121,8 @@ def segment(
     series: DicomSeries = None,
     fill_gaps: FillGaps = False,
     format: Formats = None,
-    per_class: Annotated[
-        bool,
-        typer.Option(
-            "--per-class",
-            help="A file per structure: [cyan]<scan>_seg/<structure>.nii.gz[/cyan].",
-            rich_help_panel=FILES,
-        ),
-    ] = False,
-    combine: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Structures as one: lung, left lung, right lung, kidney, bone, vertebrae, ribs, pelvis, adrenal "
-            "glands; or NAME=CLASS+CLASS; repeatable.",
-            rich_help_panel=FILES,
-        ),
-    ] = None,
+    per_class: PerClass = False,
+    combine: Combine = None,
     names: Annotated[
         str,
         typer.Option(
@@ -143,6 +134,7 @@ def segment(
     keep_identifiers: KeepIdentifiers = False,
     store: pacs_addresses.Store = None,
     strict: Strict = False,
+    pipeline: InPipeline = True,
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -209,28 +201,26 @@ def segment(
         files = dict(zip(images, targets, strict=True)) if in_files else {}
         place.check_formats(format for target in targets for format in target.by_format)
 
-        def begin(ranks: "Ranks") -> Callable[[Path], None]:
+        def begin(ranks: "Ranks") -> Steps[Path, Any, Any]:
             engine = openvista.load_model(model, ranks.own_device(device), precision)
             ids = engine.vocabulary.expand(asked)  # an unknown name should not cost reading the scan
             wholes = combinations(combine or (), engine.vocabulary, ids)
             around = place.classes(engine.vocabulary, ids)
 
-            def work(path: Path) -> None:
+            def read(path: Path, room: "Room") -> tuple[Any, ...]:
+                room.wait(bytes_to_read(path))
                 scan = read_checked(path, strict, series, fill_gaps)
                 for target in (files.get(path), results):
                     if target is not None:
                         target.check(scan)
+                return path, scan.name, engine.prepare(scan, choices, room), place.grid(scan), place.region(scan)
+
+            def compute(found: tuple[Any, ...]) -> tuple[Path, Segmentation]:
+                path, name, scan, grid, region = found
                 began = time.monotonic()
-                grid, region = place.grid(scan), place.region(scan)
-                with progress_bar(scan.name, quiet or not ranks.is_first) as progress:
+                with progress_bar(name, quiet or not ranks.is_first) as progress:
                     result = engine.segment(
-                        scan,
-                        asked,
-                        profile=choices,
-                        class_maps=maps,
-                        grid=grid,
-                        region=region,
-                        progress=progress,
+                        scan, asked, profile=choices, class_maps=maps, grid=grid, region=region, progress=progress
                     )
                 result = place.cropped(result, around)
                 for whole in wholes:
@@ -239,6 +229,11 @@ def segment(
                     result = replace(
                         result, names={id: totalsegmentator_name(name) for id, name in result.names.items()}
                     )
+                logger.info("%s: segmented in %.1f s", path, time.monotonic() - began)
+                return path, result
+
+            def write_all(computed: tuple[Path, Segmentation]) -> None:
+                path, result = computed
                 if path in files:
                     write(result, files[path])
                     if result.class_maps is not None:
@@ -246,21 +241,20 @@ def segment(
                         result.class_maps.save(stem.with_name(f"{stem.name}_{maps}"))
                 if results is not None:
                     results.store(result, quiet)
-                logger.info("%s: segmented in %.1f s", path, time.monotonic() - began)
 
-            return work
+            return Steps(read, compute, write_all)
 
-        _share_out(images, begin)
+        _share_out(images, begin, pipeline)
 
 
-def _share_out(scans: list[Path], begin: "Callable[[Ranks], Callable[[Path], None]]") -> None:
+def _share_out(scans: list[Path], begin: "Callable[[Ranks], Steps[Path, Any, Any]]", overlaps: bool) -> None:
     """Every process that torchrun started segments its share; none ends before all are done, or torchrun ends those."""
     from openvista.distributed import joined_ranks
 
     with joined_ranks("cpu") as ranks:
-        work, failed = begin(ranks), None
+        steps, failed = begin(ranks), None
         try:
-            work_on_each(ranks.share(scans), work, "scans could not be segmented")
+            in_steps(ranks.share(scans), steps, "scans could not be segmented", overlaps)
         except InputError as error:
             failed = error
         ranks.barrier()

@@ -17,7 +17,7 @@ from openvista.anatomy.combinations import Combination
 from openvista.cohort.failures import Failure, failure_of
 from openvista.cohort.storage import Place, fetched
 from openvista.errors import ScanError
-from openvista.geometry.grid import Float3
+from openvista.geometry.grid import Float3, Grid
 from openvista.inference.profiles import Profile
 from openvista.io import (
     DicomOptions,
@@ -39,6 +39,7 @@ from openvista.weights.card import sha256_of
 
 if TYPE_CHECKING:
     from openvista.model import Model
+    from openvista.prepare import PreparedScan
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,19 +218,8 @@ class Segmenter:
 
     def sha256(self) -> str:
         """Of all that decides about the content of the results, but for the weights, which have their own."""
-        kept = (
-            "precision",
-            "classes",
-            "wholes",
-            "formats",
-            "per_class",
-            "dicom",
-            "store",
-            "fill_gaps",
-            "table",
-            "spacing",
-        )
-        content = {key: value for key, value in asdict(self).items() if key in kept and value is not None}
+        elsewhere = ("output", "model", "device", "profile", "strict", "threads", "overlaps")
+        content = {key: value for key, value in asdict(self).items() if key not in elsewhere}
         text = json.dumps(content | {"profile": self.profile.stored()}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -253,8 +243,8 @@ class _Case:
     """A try on its way through the steps. After a failure those that are left do nothing."""
 
     result: CaseResult
-    scan: Scan | None = None
-    prepared: Any = None
+    scan: "Scan | PreparedScan | None" = None
+    grid: Grid | None = None
     segmentation: Segmentation | None = None
 
     @contextmanager
@@ -265,7 +255,7 @@ class _Case:
             yield
         except Exception as error:  # noqa: BLE001 (the kind of failure decides what becomes of the case)
             self.result = replace(self.result, failure=failure_of(error))
-            self.scan = self.prepared = self.segmentation = None
+            self.scan = self.segmentation = None
         spent = self.result.seconds + time.perf_counter() - began
         self.result = replace(self.result, seconds=spent, ended=time.time())
 
@@ -284,21 +274,19 @@ def _read(model: "Model", plan: Segmenter, attempt: Attempt, room: Room) -> _Cas
         case.result = replace(case.result, warnings=_warnings(scan, plan.strict))
         for format in (*plan.formats, *(stored_formats(plan.formats) if plan.store else ())):
             check_dicom_source(scan, format)
-        case.scan = scan
-        if not attempt.small and room.has(model.bytes_to_prepare(scan, plan.profile)):
-            case.prepared = model.prepare(scan, plan.profile)
+        case.grid = None if plan.spacing is None else scan.grid.with_spacing(plan.spacing)
+        case.scan = model.prepare(scan, plan.profile, room)
     return case
 
 
 def _compute(model: "Model", plan: Segmenter, case: _Case) -> _Case:
-    if case.scan is not None:
+    scan, case.scan = case.scan, None
+    if scan is not None:
         with case.step():
             if case.result.attempt.small and model.device.type != "cpu":
                 model = _load(plan.model, "cpu", "auto")
             case.result = replace(case.result, device=str(model.device))
-            prepared, case.prepared = case.prepared, None
-            grid = None if plan.spacing is None else case.scan.grid.with_spacing(plan.spacing)
-            found = model.segment(case.scan, plan.classes, profile=plan.profile, grid=grid, prepared=prepared)
+            found = model.segment(scan, plan.classes, profile=plan.profile, grid=case.grid)
             for whole in plan.wholes:
                 found = found.combined(whole.parts, whole.id, whole.name)
             case.segmentation = found
