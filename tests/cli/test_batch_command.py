@@ -57,6 +57,22 @@ def test_a_cohort_from_first_to_last(model, tmp_path):
     assert "of 2 scans 0 done now and 2 earlier" in ended.output
 
 
+def test_in_a_pipeline_or_not_the_files_are_the_same(model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for seed in range(4):
+        ct_file(tmp_path / "in" / f"{seed}.nii.gz", seed)
+    (tmp_path / "in" / "2.nii.gz").write_text("no image")
+    words = (tmp_path / "in", "-m", model, "-w", "1", "--previews", "0", "--per-class", "--combine", "kidney")
+    for name, option in (("with", "--pipeline"), ("without", "--no-pipeline")):
+        assert "1 of 4 scans failed" in str(batch(*words, "-o", tmp_path / name, option).exception)
+    files = sorted(file.relative_to(tmp_path / "with") for file in (tmp_path / "with").rglob("*_seg*/*.nii.gz"))
+    assert {file.parts[0] for file in files} == {"0_seg", "1_seg", "3_seg"}
+    assert {file.name for file in files} >= {"liver.nii.gz", "kidney.nii.gz"}
+    for file in files:
+        assert (tmp_path / "with" / file).read_bytes() == (tmp_path / "without" / file).read_bytes()
+    assert "kidney" in (tmp_path / "with" / "volumes.csv").read_text().splitlines()[0].split(",")
+
+
 def test_merge_tells_what_is_missing(tmp_path):
     def run(index: int, state: str) -> None:
         with open_manifest(tmp_path, Shard(index, 2), KEY) as manifest:
@@ -85,6 +101,10 @@ def test_merge_tells_what_is_missing(tmp_path):
         (["--shard", "2/2", "."], "INDEX/COUNT"),
         (["--engine-option", "cpus=1", "."], "the local engine has no options"),
         (["--engine", "slurm", "--engine-option", "tasks", "."], "KEY=VALUE"),
+        (["--combine", "bone marrow", "."], "no combination 'bone marrow'"),
+        (["--seg-type", "labelmap", "."], "--seg-type is for --format dicom-seg"),
+        (["--store", "pacs.example", "."], "give an address such as https://"),
+        (["https://pacs.example/dicom-web/patients/7"], "studies/UID/series/UID"),
         (["."], "no scan is there"),
     ],
 )

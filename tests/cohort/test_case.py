@@ -8,9 +8,12 @@ import pytest
 from serving import ct_file, make_model
 
 import openvista
-from openvista.cohort.case import Attempt, CohortCase, Segmenter, run_case
+from openvista.anatomy.combinations import Combination
+from openvista.cohort.case import Attempt, CohortCase, Segmenter, case_work, run_case
 from openvista.inference.profiles import BEST, BUNDLE
-from openvista.io import read_scan, read_segmentation
+from openvista.io import DicomOptions, read_scan, read_segmentation
+from openvista.pipeline import UNSHARED, Room
+from openvista.prepare import PreparedScan
 from small_dicom import write_series
 
 
@@ -121,10 +124,45 @@ def test_formats(model, plan, tmp_path):
     assert nifti.failure.kind == "input"
 
 
+def test_a_file_per_structure_and_structures_as_one(model, plan, tmp_path):
+    path = ct_file(tmp_path / "ct.nii.gz")
+    whole = Combination(1, "both", (1, 5))
+    chosen = replace(plan, per_class=True, wholes=(whole,), table=False)
+    result = run_case(model, chosen, attempt_at(path))
+    assert result.failure is None
+    assert [output.path for output in result.outputs] == ["site/one_seg/both.nii.gz", "site/one_seg.json"]
+    expected = model.segment(read_scan(path), (1, 5)).labels > 0
+    assert np.array_equal(read_segmentation(tmp_path / "out" / "site" / "one_seg" / "both.nii.gz").labels, expected)
+    assert set(result.volumes_ml) <= {1}
+
+
+def test_a_scan_that_is_prepared_ahead_gives_the_same_files(model, plan, tmp_path):
+    class Ahead(Room):
+        def allows(self, needed: int) -> bool:
+            return True
+
+    attempt = attempt_at(ct_file(tmp_path / "ct.nii.gz"))
+    work = case_work(model, replace(plan, output=str(tmp_path / "ahead")))
+    read = work.read(attempt, Ahead())
+    assert isinstance(read.scan, PreparedScan)
+    assert work.write(work.compute(read)).outputs == run_case(model, plan, attempt).outputs
+
+
+def test_what_cannot_be_stored_is_refused_before_it_is_computed(model, plan, tmp_path):
+    path = ct_file(tmp_path / "ct.nii.gz")
+    for chosen in (replace(plan, store="http://127.0.0.1:9"), replace(plan, formats=("dicom-seg",))):
+        read = case_work(model, chosen).read(attempt_at(path), UNSHARED)
+        assert read.result.failure is not None
+        assert "dicom-seg needs a scan that was read from DICOM" in read.result.failure.message
+
+
 def test_settings_that_change_the_result_have_another_sha256(plan):
-    assert plan.sha256() == replace(plan, output="b", threads=3, device="cuda", model="elsewhere").sha256()
+    assert (
+        plan.sha256() == replace(plan, output="b", threads=3, device="cuda", model="elsewhere", overlaps=False).sha256()
+    )
     changed = {"precision": "bfloat16", "profile": BUNDLE, "classes": (1,), "formats": ("nii",), "table": False}
-    changed["spacing"] = (3.0, 3.0, 3.0)
+    changed |= {"per_class": True, "wholes": (Combination(1, "both", (1, 5)),), "store": "https://pacs"}
+    changed |= {"dicom": DicomOptions(keyhole=True), "spacing": (3.0, 3.0, 3.0)}
     assert changed.keys() <= asdict(plan).keys()
     sums = {replace(plan, **{key: value}).sha256() for key, value in changed.items()}
-    assert len({plan.sha256(), *sums}) == 7
+    assert len({plan.sha256(), *sums}) == 11

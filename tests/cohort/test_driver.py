@@ -60,6 +60,29 @@ def test_each_kind_of_failure_has_its_own_end(copying, tmp_path):
     assert (again.kept, again.left_aside, again.failed) == (3, 2, {"input": 1})
 
 
+def test_what_a_death_takes_along_is_done_all_the_same(copying, tmp_path):
+    """With the next scan in hand nobody knows who was to blame: both are tried again, each alone."""
+    names = ("good 1", "kills", "good 2", "kills once", "good 3", "slow", "good 4", "bug", "good 5")
+    tally = run(replace(copying, overlaps=True), make_cases(tmp_path / "in", *names), seconds=1)
+    others = {"kills": "quarantined", "slow": "failed", "bug": "quarantined"}
+    assert states(copying) == {name: others.get(name, "done") for name in names}
+    assert tally.failed == {"worker": 1, "timeout": 1, "bug": 1}
+    assert copied(copying)["kills"] in (2, 3)
+    assert copied(copying)["slow"] in (1, 2)
+
+
+def test_the_next_scan_is_given_while_a_worker_is_at_one(copying, tmp_path):
+    cases = make_cases(tmp_path / "in", *(f"pause {number}" for number in range(4)))
+    run(replace(copying, overlaps=True), cases)
+    lines = [record for record in records(manifests_in(Path(copying.output)))]
+    given = [record["case_id"] for record in lines if record["state"] == "running"]
+    done = [record["case_id"] for record in lines if record["state"] == "done"]
+    assert given == done == [case.id for case in cases]
+    place = {(record["case_id"], record["state"]): number for number, record in enumerate(lines)}
+    for before, after in zip(given, given[1:], strict=False):
+        assert place[after, "running"] < place[before, "done"]
+
+
 def test_nothing_is_done_twice_and_what_has_changed_is_done_again(copying, tmp_path):
     first, second, third = cases = make_cases(tmp_path / "in", "a", "b", "c")
     assert run(copying, cases, workers=2).done == 3

@@ -3,7 +3,8 @@
 import pytest
 
 from openvista.cohort.failures import KINDS, TRIES, failure_of, may_run_again, pause_before
-from openvista.errors import DeviceError, FormatError, MissingExtraError, OutputError, ScanError
+from openvista.cohort.storage import fetched
+from openvista.errors import DeviceError, FormatError, GridError, MissingExtraError, OutputError, ScanError
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,7 @@ from openvista.errors import DeviceError, FormatError, MissingExtraError, Output
         (DeviceError("the GPU's memory is too small for one window (...); use --device cpu"), "memory"),
         (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), "memory"),
         (DeviceError("no device 'x'"), "input"),
+        (GridError("ct: at the model's 1.5 mm it needs 9.0 GB where 8.0 GB are free"), "memory"),
         (FormatError("nothing to write as dicom-seg"), "input"),
         (OutputError("disk full"), "storage"),
         (ConnectionResetError("gone"), "storage"),
@@ -31,6 +33,13 @@ def test_kinds(error, kind):
     assert failure.kind == kind
     assert bool(failure.traceback) == (kind == "bug")
     assert "\n" not in failure.message
+
+
+def test_a_pacs_may_be_away_for_a_minute():
+    """What it refuses is the input's fault; what does not arrive may arrive later."""
+    with pytest.raises(ScanError) as away, fetched("http://127.0.0.1:9/dicom-web/studies/1.2/series/3.4"):
+        pass
+    assert failure_of(away.value).kind == "storage"
 
 
 def test_each_kind_ends():

@@ -11,23 +11,32 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from openvista.anatomy.combinations import Combination, combinations
+from openvista.anatomy.vocabulary import Vocabulary
 from openvista.cli.console import bars, set_up_logging
 from openvista.cli.options import (
+    Combine,
     Device,
     DicomSeries,
     Fast,
     FillGaps,
     Formats,
+    InPipeline,
+    KeepIdentifiers,
+    Keyhole,
     ModelName,
+    PerClass,
     Precision,
     ProfileName,
     Quiet,
     RunUnlessNamed,
+    SegType,
     Strict,
     Verbose,
     WayBack,
     WindowOverlap,
     chosen_profile,
+    dicom_options,
     joined,
     output_option,
 )
@@ -42,6 +51,7 @@ from openvista.cohort.summary import CASES, VOLUMES, write_summary
 from openvista.cohort.tally import Tally
 from openvista.errors import InputError, UnfinishedError, needs_extra
 from openvista.io.paths import known_format
+from openvista.pacs.dicomweb import check_base
 from openvista.weights import find_model
 
 ENGINES = ("local", "ray", "slurm")
@@ -64,7 +74,7 @@ def batch(
         typer.Argument(
             metavar="INPUT...",
             help="Folders, with all scans below them; scans; patterns in quotes; data lists; CSV files with a column "
-            "image; addresses such as s3://bucket/scans.",
+            "image; addresses such as s3://bucket/scans, or of series in a PACS (DICOMweb).",
         ),
     ],
     output: Annotated[str, output_option("Folder or address for the results, as the scans lie in the input.")],
@@ -84,6 +94,18 @@ def batch(
     fill_gaps: FillGaps = False,
     strict: Strict = False,
     format: Formats = None,
+    per_class: PerClass = False,
+    combine: Combine = None,
+    seg_type: SegType = "binary",
+    keyhole: Keyhole = False,
+    keep_identifiers: KeepIdentifiers = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Store results in a PACS (DICOMweb), too: those of --format that are DICOM, or dicom-seg.",
+        ),
+    ] = None,
     table: Annotated[bool, typer.Option("--table", help="Write <scan>_seg.csv for each scan.")] = False,
     engine: Annotated[str, typer.Option("-e", "--engine", help="local, ray or slurm.")] = "local",
     workers: Annotated[
@@ -99,6 +121,7 @@ def batch(
         list[str] | None,
         typer.Option("--engine-option", metavar="KEY=VALUE", help="Of ray or slurm, see docs/cohorts.md; repeatable."),
     ] = None,
+    pipeline: InPipeline = True,
     verify: Annotated[bool, typer.Option("--verify", help="Check the SHA-256 of results that are there.")] = False,
     again: Annotated[bool, typer.Option("--retry-quarantined", help="Try scans in quarantine, too.")] = False,
     state: Annotated[
@@ -124,7 +147,7 @@ def batch(
 
       openvista batch "scans/**/*.nii.gz" -o out/ --class liver --workers 2 --timeout 900
 
-      openvista batch cohort.csv -o out/ --shard 0/4
+      openvista batch cohort.csv -o out/ --shard 0/4 --per-class --combine lung
 
       openvista batch scans/ -o out/ --engine ray --engine-option address=auto
     """
@@ -137,6 +160,9 @@ def batch(
     found = find_model(model)
     vocabulary = found.card.vocabulary()
     ids = vocabulary.expand("all" if classes is None else joined(classes))
+    wholes = combinations(combine or (), vocabulary, ids)
+    if store is not None:
+        check_base(store)
     segmenter = Segmenter(
         output=output if is_remote(output) else os.path.abspath(local_path(output)),
         model=model if found.path.name == model else os.path.abspath(found.path),
@@ -144,17 +170,22 @@ def batch(
         precision=precision,
         profile=chosen_profile(profile, fast, mode, overlap),
         classes=tuple(ids),
+        wholes=tuple(wholes),
         formats=tuple(dict.fromkeys(known_format(each) for each in format or ["nii.gz"])),
+        per_class=per_class,
+        dicom=dicom_options(format, seg_type, keyhole, keep_identifiers),
+        store=store or "",
         fill_gaps=fill_gaps,
         strict=strict,
         table=table,
         spacing=place.spacing,
+        overlaps=pipeline,
     )
     plan = CohortPlan(
         cases=tuple(find_cases(inputs, output, series)),
         segmenter=segmenter,
         weights_sha256=found.card.weights_sha256,
-        names={class_id: vocabulary.name(class_id) for class_id in ids},
+        names=_names(vocabulary, ids, wholes),
         state=state_folder(output, state).absolute(),
         verify=verify,
         again=again,
@@ -187,6 +218,13 @@ def merge(
         print(report)
     if left:
         raise UnfinishedError(f"{left} scans have no result yet; run their shards again")
+
+
+def _names(vocabulary: Vocabulary, ids: Sequence[int], wholes: Sequence[Combination]) -> dict[int, str]:
+    """Of the structures in the results."""
+    parts = {part for whole in wholes for part in whole.parts}
+    names = {class_id: vocabulary.name(class_id) for class_id in ids if class_id not in parts}
+    return names | {whole.id: whole.name for whole in wholes}
 
 
 def _options(settings: Sequence[str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from openvista.io import (
 )
 from openvista.io.atomic import make_folder, write_text
 from openvista.io.paths import (
+    DICOM_FORMATS,
     as_address,
     find_image,
     formats_apart,

@@ -19,6 +19,7 @@ from openvista.cohort.storage import Place, local_path
 from openvista.errors import OpenVistaError
 from openvista.io import read_scan, read_segmentation
 from openvista.io.atomic import replacing, write_text
+from openvista.io.paths import image_suffix
 from openvista.report.html import definitions, figure, number, page, section, table, tiles
 from openvista.report.preview import write_preview
 
@@ -229,7 +230,7 @@ def _volume_table(gathered: _Gathered, names: Mapping[int, str]) -> str:
 def _pictures(
     strange: Sequence[Outlier], state: Path, output: str, names: Mapping[int, str], most: int, scratch: Path
 ) -> list[str]:
-    """Figures of the strangest cases; one that cannot be drawn is left out."""
+    """Figures of the strangest cases; one that cannot be drawn is left out, as without a label map of all structures."""
     if Place(output).is_remote:
         return []
     worst: dict[str, Outlier] = {}
@@ -239,8 +240,12 @@ def _pictures(
     figures: dict[str, str] = {}
     for content in _wanted(state, set(chosen)):
         one = chosen[content["case_id"]]
+        written = [output["path"] for output in content["outputs"]]
+        whole = [path for path in written if path.startswith(f"{one.case_id}_seg.") and image_suffix(Path(path))]
+        if not whole:
+            continue
         try:
-            found = read_segmentation(local_path(output) / content["outputs"][0]["path"])
+            found = read_segmentation(local_path(output) / whole[0])
             scan = read_scan(local_path(content["input_uri"]))
             png = write_preview(replace(found, scan=scan), scratch / f"{len(figures)}.png")
         except OpenVistaError as error:

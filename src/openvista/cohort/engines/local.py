@@ -97,7 +97,8 @@ class LocalEngine:
         if isinstance(said, str):
             raise OpenVistaError(said)
         self._false_starts = 0
-        result, worker.hands.asks = said
+        result, asks = said
+        worker.hands.asks |= asks
         if result is None:
             worker.has_begun = True
             return []
