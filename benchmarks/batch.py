@@ -1,24 +1,29 @@
 """What ``openvista batch`` costs beside the network: scans per hour by workers, and how fast the driver is.
 
-    python benchmarks/batch.py scans CT.nii.gz --copies 8 --workers 1 2
+    python benchmarks/batch.py pipeline CT.nii.gz
+    python benchmarks/batch.py scans CT.nii.gz
     python benchmarks/batch.py driver --cases 100000
 
-``scans`` copies a CT and segments the copies with each number of workers, and also one by one, a process each, as
-``openvista segment`` in a loop does; only ratios of one run mean something on a machine that others use too.
+``pipeline`` segments 20 scans with one ``openvista segment``, with its steps overlapping and not, and one by one, a
+process each; ``scans`` 8 scans with ``openvista batch``, 1 and 2 workers. What follows is for the commands, such as
+``-m starter``. Every way works on a part of the scans in each of four rounds, in another order each time: only ratios
+within a round mean something on a machine that others use too; the median is told, with the least and the most.
 ``driver`` gives the driver cases whose workers do nothing: what is left are its queue, its manifest and the pipes.
 """
 
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
+import numpy as np
 import psutil
 
 from openvista.cohort.case import Attempt, CaseResult, CohortCase, OutputFile, Work
@@ -27,6 +32,11 @@ from openvista.cohort.engines.local import LocalEngine
 from openvista.cohort.manifest import JobKey, last_states, manifests_in, open_manifest
 from openvista.cohort.storage import Place
 from openvista.cohort.tally import Tally
+from openvista.io import read_scan, write_scan
+from openvista.scan import Scan
+
+Arm = Callable[[list[Path], Path], list[tuple[object, ...]]]
+Arms = dict[str, Arm]
 
 _SHA = "0" * 64
 _VOLUMES = {class_id: 100.5 + class_id for class_id in range(60)}
@@ -80,25 +90,78 @@ def driver(count: int, workers: int) -> dict[str, object]:
     }
 
 
-def scans(ct: Path, copies: int, workers: list[int], rest: list[str]) -> dict[str, object]:
-    found: dict[str, object] = {"copies": copies}
+def compare(ct: Path, copies: int, rounds: int, enlarge: Sequence[int], arms: Arms) -> dict[str, object]:
+    """Segment so many scans in each way, a part of them in every round, in another order each time.
+
+    Args:
+        ct: made larger, and made different from scan to scan by noise.
+        copies: scans in all; those of a round are ``copies / rounds``.
+        rounds: how many.
+        enlarge: how often each voxel is repeated along X, Y, Z: smaller voxels, as hospitals have them.
+        arms: name of a way to the commands that segment some files into a folder; ratios are to the first.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in arms}
+    each = copies // rounds
     with tempfile.TemporaryDirectory() as folder:
-        inputs = Path(folder, "in")
-        inputs.mkdir()
-        for number in range(copies):
-            shutil.copyfile(ct, inputs / f"{number}.nii.gz")
-        began = time.perf_counter()
-        for file in sorted(inputs.iterdir()):
-            _run("segment", file, "-o", Path(folder, "one"), "-q", *rest)
-        alone = time.perf_counter() - began
-        found["one process each"] = {"scans_per_hour": round(3600 * copies / alone), "ratio": 1.0}
-        for count in workers:
-            began = time.perf_counter()
-            _run("batch", inputs, "-o", Path(folder, str(count)), "-q", "-w", count, "--previews", 0, *rest)
-            seconds = time.perf_counter() - began
-            rate = round(3600 * copies / seconds)
-            found[f"{count} workers"] = {"scans_per_hour": rate, "ratio": round(alone / seconds, 2)}
-    return found
+        for number in range(rounds):
+            inputs = Path(folder, "in", str(number))
+            inputs.mkdir(parents=True)
+            files = [_made_up(ct, inputs / f"{index}.nii.gz", number * each + index, enlarge) for index in range(each)]
+            names = list(arms)
+            for name in names[number % len(names) :] + names[: number % len(names)]:
+                commands = arms[name](files, Path(folder, name.replace(" ", "_"), str(number)))
+                began = time.perf_counter()
+                for command in commands:
+                    _run(*command)
+                seconds[name].append((time.perf_counter() - began) / each)
+    first = seconds[next(iter(arms))]
+    told: dict[str, object] = {
+        "scans": each * rounds,
+        "rounds": rounds,
+        "load": [round(one) for one in os.getloadavg()],
+    }
+    for name, found in seconds.items():
+        ratios = [alone / one for alone, one in zip(first, found, strict=True)]
+        told[name] = {
+            "seconds_per_scan": round(median(found), 2),
+            "scans_per_hour": round(3600 / median(found)),
+            "times_as_fast": round(median(ratios), 2),
+            "from": round(min(ratios), 2),
+            "to": round(max(ratios), 2),
+        }
+    return told
+
+
+def _made_up(ct: Path, target: Path, seed: int, enlarge: Sequence[int]) -> Path:
+    scan = read_scan(ct)
+    voxels = scan.voxels
+    for axis, count in enumerate(enlarge):
+        voxels = voxels.repeat(count, axis)
+    noise = np.random.default_rng(seed).normal(0, 10, voxels.shape)
+    spacing = [length / count for length, count in zip(scan.grid.spacing, enlarge, strict=True)]
+    grid = replace(
+        scan.grid, affine=scan.grid.affine @ np.diag([*(1 / count for count in enlarge), 1]), shape=voxels.shape
+    )
+    assert np.allclose(grid.spacing, spacing)
+    write_scan(Scan((voxels + noise).astype(np.int16), grid), target)
+    return target
+
+
+def _one_process_each(rest: list[str]) -> Arm:
+    return lambda files, out: [("segment", file, "-o", _made(out), "-q", *rest) for file in files]
+
+
+def _segment(*words: str) -> Arm:
+    return lambda files, out: [("segment", *files, "-o", _made(out), "-q", *words)]
+
+
+def _batch(count: int, *words: str) -> Arm:
+    return lambda files, out: [("batch", files[0].parent, "-o", out, "-q", "-w", count, "--previews", 0, *words)]
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _run(*words: object) -> None:
@@ -111,16 +174,24 @@ def main() -> None:
     of_driver = kinds.add_parser("driver")
     of_driver.add_argument("--cases", type=int, default=100_000)
     of_driver.add_argument("--workers", type=int, nargs="+", default=[2])
-    of_scans = kinds.add_parser("scans")
-    of_scans.add_argument("ct", type=Path)
-    of_scans.add_argument("--copies", type=int, default=8)
-    of_scans.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    for kind, copies in (("scans", 8), ("pipeline", 20)):
+        of_scans = kinds.add_parser(kind)
+        of_scans.add_argument("ct", type=Path)
+        of_scans.add_argument("--copies", type=int, default=copies)
+        of_scans.add_argument("--rounds", type=int, default=4)
+        of_scans.add_argument("--enlarge", type=int, nargs=3, default=[4, 4, 1])
     asked, rest = parser.parse_known_args()
     if asked.kind == "driver":
-        found = [driver(asked.cases, count) for count in asked.workers]
+        print(json.dumps([driver(asked.cases, count) for count in asked.workers], indent=2))
+        return
+    arms: Arms = {"one process each": _one_process_each(rest)}
+    if asked.kind == "pipeline":
+        arms |= {"no pipeline": _segment("--no-pipeline", *rest), "pipeline": _segment(*rest)}
     else:
-        found = [scans(asked.ct, asked.copies, asked.workers, rest)]
-    print(json.dumps(found, indent=2))
+        for count in (1, 2):
+            arms[f"{count} workers, no pipeline"] = _batch(count, "--no-pipeline", *rest)
+            arms[f"{count} workers"] = _batch(count, *rest)
+    print(json.dumps(compare(asked.ct, asked.copies, asked.rounds, asked.enlarge, arms), indent=2))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -74,12 +75,12 @@ def test_what_a_death_takes_along_is_done_all_the_same(copying, tmp_path):
 def test_the_next_scan_is_given_while_a_worker_is_at_one(copying, tmp_path):
     cases = make_cases(tmp_path / "in", *(f"pause {number}" for number in range(4)))
     run(replace(copying, overlaps=True), cases)
-    lines = [record for record in records(manifests_in(Path(copying.output)))]
+    lines = list(records(manifests_in(Path(copying.output))))
     given = [record["case_id"] for record in lines if record["state"] == "running"]
     done = [record["case_id"] for record in lines if record["state"] == "done"]
     assert given == done == [case.id for case in cases]
     place = {(record["case_id"], record["state"]): number for number, record in enumerate(lines)}
-    for before, after in zip(given, given[1:], strict=False):
+    for before, after in pairwise(given):
         assert place[after, "running"] < place[before, "done"]
 
 

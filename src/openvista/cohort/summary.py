@@ -230,7 +230,7 @@ def _volume_table(gathered: _Gathered, names: Mapping[int, str]) -> str:
 def _pictures(
     strange: Sequence[Outlier], state: Path, output: str, names: Mapping[int, str], most: int, scratch: Path
 ) -> list[str]:
-    """Figures of the strangest cases; one that cannot be drawn is left out, as without a label map of all structures."""
+    """Figures of the strangest cases; one that cannot be drawn is left out, as without one label map of all."""
     if Place(output).is_remote:
         return []
     worst: dict[str, Outlier] = {}
