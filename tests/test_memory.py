@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from openvista.memory import left_in_container
+
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 def test_a_retained_heap_is_faulted_in_once():
@@ -46,3 +48,14 @@ print(resident() - before)
     kept, left = map(int, told.split())
     assert kept > 180
     assert left < 20
+
+
+def test_files_in_the_cache_of_a_container_are_no_used_memory(tmp_path):
+    assert left_in_container(tmp_path) is None
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("900\n")
+    assert left_in_container(tmp_path) is None
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert left_in_container(tmp_path) == 100
+    (tmp_path / "memory.stat").write_text("anon 300\nactive_file 10\ninactive_file 590\n")
+    assert left_in_container(tmp_path) == 690

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from openvista.errors import InputError, ScanError
 from openvista.geometry.grid import Grid
-from openvista.io import read_grid, read_labels, read_scan, read_segmentation
+from openvista.io import bytes_to_read, read_grid, read_labels, read_scan, read_segmentation
 from openvista.scan import Segmentation
 
 
@@ -239,3 +239,11 @@ def test_damaged_headers(tmp_path: Path, suffix: str, changes: list[tuple[int, i
         except InputError as error:
             message = str(error)
         assert "\n" not in message
+
+
+def test_how_much_reading_takes_is_told_by_the_sizes_of_files(tmp_path):
+    (tmp_path / "packed.nii.gz").write_bytes(gzip.compress(bytes(1_000_000)))
+    (tmp_path / "plain.nii").write_bytes(bytes(1_000_000))
+    assert bytes_to_read(tmp_path / "packed.nii.gz") == bytes_to_read(tmp_path / "plain.nii") >= 3_000_000
+    assert bytes_to_read(tmp_path) > bytes_to_read(tmp_path / "plain.nii")
+    assert bytes_to_read(tmp_path / "missing.nii") == 0

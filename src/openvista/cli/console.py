@@ -70,7 +70,9 @@ def bars(quiet: bool, counted: bool = False, transient: bool = False) -> Iterato
     share = MofNCompleteColumn() if counted else TaskProgressColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), share, TimeRemainingColumn(elapsed_when_finished=True))
     hidden = quiet or not console.is_terminal
-    with Progress(*columns, console=console, disable=hidden, transient=transient) as shown:
+    # what another thread prints meanwhile belongs above the bar, but in a file if standard output is one
+    above = sys.stdout.isatty()
+    with Progress(*columns, console=console, disable=hidden, transient=transient, redirect_stdout=above) as shown:
         yield shown
 
 

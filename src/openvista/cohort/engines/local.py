@@ -194,7 +194,8 @@ class _Driver:
         raise SystemExit(1)
 
     def tell(self, result: CaseResult) -> None:
-        self._send(result, not self._overlaps)
+        with suppress(OSError):  # the driver has gone, and ends us
+            self._send(result, not self._overlaps)
 
     def _send(self, result: CaseResult | None, asks: bool) -> None:
         with self._sending:  # one thread reads, another one writes
