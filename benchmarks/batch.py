@@ -179,7 +179,7 @@ def main() -> None:
         of_scans.add_argument("ct", type=Path)
         of_scans.add_argument("--copies", type=int, default=copies)
         of_scans.add_argument("--rounds", type=int, default=4)
-        of_scans.add_argument("--enlarge", type=int, nargs=3, default=[4, 4, 1])
+        of_scans.add_argument("--enlarge", type=int, nargs=3, default=[3, 3, 1])
     asked, rest = parser.parse_known_args()
     if asked.kind == "driver":
         print(json.dumps([driver(asked.cases, count) for count in asked.workers], indent=2))
