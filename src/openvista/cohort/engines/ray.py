@@ -105,12 +105,12 @@ class RayEngine:
 
     def ended(self, seconds: float) -> list[CaseResult]:
         """See :class:`openvista.cohort.engines.CohortEngine`."""
-        expected = {answer: worker for worker in self._workers for answer in worker.answers}
+        expected = {answer: worker for worker in self._workers for answer in worker.awaited}
         ready, waiting = ray.wait(list(expected), num_returns=1, timeout=seconds)
         if waiting:
             ready += ray.wait(waiting, num_returns=len(waiting), timeout=0)[0]
         results = []
-        for answer in sorted(ready, key=list(expected).index):  # tries end in order
+        for answer in ready:
             if expected[answer] in self._workers:
                 results += self._heard(expected[answer], answer)
         if self._case_seconds is not None:
@@ -134,17 +134,14 @@ class RayEngine:
             return self._replaced(worker, Failure(MEMORY, "OutOfMemoryError", first_line(error)))
         except RayError as error:
             return self._replaced(worker, Failure(WORKER, type(error).__name__, first_line(error)))
-        worker.answers.remove(answer)
         if isinstance(said, str):
             raise OpenVistaError(said)
         self._false_starts = 0
         if isinstance(said, CaseResult):
+            worker.results.popleft()
             worker.hands.ended(said)
             return [said]
-        if worker.has_begun:
-            worker.hands.asks = True
-        else:
-            worker.begun()
+        worker.answered()
         return []
 
     def _replaced(self, worker: "_Worker", failure: Failure) -> list[CaseResult]:
@@ -168,24 +165,34 @@ class _Worker:
     """The driver's side of an actor.
 
     Attributes:
-        answers: what it will say next: of tries, in their order, and whether it asks for another one.
+        results: what it will say of the tries it has in hand, in their order.
         has_begun: the weights are loaded.
         hands: what it has in hand.
     """
 
     def __init__(self, actor: Any, plan: WorkPlan) -> None:
         self.handle = actor.remote(plan)
-        self.answers: list[Any] = [self.handle.begin.remote()]
+        self.results: deque[Any] = deque()
+        self._question: Any = self.handle.begin.remote()
         self.has_begun = False
         self.hands = Hands()
 
-    def begun(self) -> None:
+    @property
+    def awaited(self) -> list[Any]:
+        """What it says next: of the oldest try, since two answers may overtake each other on their way; whether it has
+        begun, or asks for a try."""
+        return [answer for answer in (*list(self.results)[:1], self._question) if answer is not None]
+
+    def answered(self) -> None:
+        """It has begun; or it asks for a try."""
+        self.hands.asks = self.has_begun
+        self._question = None if self.has_begun else self.handle.ask.remote()
         self.has_begun = True
-        self.answers.append(self.handle.ask.remote())
 
     def give(self, attempt: Attempt) -> None:
         self.hands.take(attempt)
-        self.answers += [self.handle.run.remote(attempt), self.handle.ask.remote()]
+        self.results.append(self.handle.run.remote(attempt))
+        self._question = self.handle.ask.remote()
 
 
 class _Actor:
