@@ -1,14 +1,19 @@
 """Reading one damaged file as the product does, and whether what comes out is what another reader sees."""
 
+import io
+import logging
 import math
 import re
+import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import torch
 from numpy.typing import NDArray
 from seeds import session_scan
@@ -49,12 +54,17 @@ def judge(kind: str, path: Path) -> tuple[str, str]:
 
 def _image(reader: Callable[[Path], Image]) -> Callable[[Path], tuple[str, str]]:
     def read(path: Path) -> tuple[str, str]:
+        heard = io.StringIO()
+        handler = logging.StreamHandler(heard)
+        handler.setLevel(logging.WARNING)
+        logging.getLogger("openvista").handlers = [handler]
         if "labels" in path.name:
             read_segmentation(path)
         scan = read_scan(path)
         check_scan(scan)
         affordable_grid(scan.grid, (1.5, 1.5, 1.5), scan.name, torch.device("cpu"))
-        return ("right", "with a warning") if scan.warnings else _compare(scan, reader, path)
+        warned = scan.warnings or heard.getvalue()
+        return ("right", "with a warning") if warned else _compare(scan, reader, path)
 
     return read
 
@@ -63,6 +73,8 @@ def _compare(scan: Scan, reader: Callable[[Path], Image], path: Path) -> tuple[s
     try:
         with np.errstate(all="ignore"):
             values, affine = reader(path)
+    except zlib.error as error:
+        return "wrong grid", f"voxels that cannot be unpacked: {error}"
     except Exception as error:  # noqa: BLE001 - whatever the other reader raises, it has no opinion
         return "right", f"no other opinion: {type(error).__name__}"
     values = values.reshape(scan.voxels.shape)
@@ -118,9 +130,68 @@ def _by_metaimage(path: Path) -> Image:
     return values, _LPS @ affine
 
 
-def _dicom(path: Path) -> tuple[str, str]:
-    check_scan(read_scan(path))
-    return "right", ""
+def _by_pydicom(path: Path) -> Image:
+    """By what each image says of itself, DICOM PS3.3 C.7.6.2: every image of the largest series, along its normal."""
+    series: dict[str, list[Plane]] = defaultdict(list)
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            streams = [io.BytesIO(archive.read(name)) for name in archive.namelist() if not name.endswith("/")]
+    else:
+        streams = [io.BytesIO(path.read_bytes())]
+    for stream in streams:
+        whole = pydicom.dcmread(stream)
+        series[str(whole.SeriesInstanceUID)] += _planes(whole)
+    planes = max(series.values(), key=len)
+    row, column = np.reshape(planes[0].orientation, (2, 3))
+    normal = np.cross(row, column)
+    planes = list({round(float(plane.position @ normal), 3): plane for plane in planes}.values())
+    planes.sort(key=lambda plane: plane.position @ normal)
+    steps = np.diff([plane.position for plane in planes], axis=0)
+    if np.ptp(steps, axis=0).max(initial=0) > 0.1 * np.abs(steps).max(initial=1) or not (planes[0].spacing > 0).all():
+        raise ValueError("images that lie on no grid: how they are put onto one is not compared")
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = row * planes[0].spacing[1], column * planes[0].spacing[0]
+    affine[:3, 2] = (planes[-1].position - planes[0].position) / max(len(planes) - 1, 1)
+    affine[:3, 3] = planes[0].position
+    return np.stack([plane.hu for plane in planes]).T, _LPS @ affine
+
+
+class Plane(NamedTuple):
+    """One image: where its first pixel lies (LPS+ mm), its cosines, mm from row to row and pixel to pixel, HU."""
+
+    position: NDArray[np.float64]
+    orientation: NDArray[np.float64]
+    spacing: NDArray[np.float64]
+    hu: NDArray[np.float64]
+
+
+def _planes(whole: pydicom.Dataset) -> list[Plane]:
+    pixels = np.atleast_3d(whole.pixel_array)
+    if "PerFrameFunctionalGroupsSequence" not in whole:
+        return [_plane(whole, whole, whole, whole, whole.pixel_array)]
+    shared = whole.SharedFunctionalGroupsSequence[0]
+    names = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
+    names += ("PixelValueTransformationSequence",)
+    frames = whole.PerFrameFunctionalGroupsSequence
+    return [
+        _plane(*((frame if name in frame else shared)[name][0] for name in names), image)
+        for frame, image in zip(frames, pixels, strict=True)
+    ]
+
+
+def _plane(
+    position: pydicom.Dataset,
+    orientation: pydicom.Dataset,
+    measures: pydicom.Dataset,
+    rescale: pydicom.Dataset,
+    pixels: NDArray[Any],
+) -> Plane:
+    return Plane(
+        np.array(position.ImagePositionPatient, dtype=float),
+        np.array(orientation.ImageOrientationPatient, dtype=float),
+        np.array(measures.PixelSpacing, dtype=float),
+        pixels * float(rescale.RescaleSlope) + float(rescale.RescaleIntercept),
+    )
 
 
 # --- everything else ----------------------------------------------------------------------------------------------
@@ -154,7 +225,7 @@ _READERS: dict[str, Callable[[Path], tuple[str, str]]] = {
     "nifti": _image(_by_nibabel),
     "nrrd": _image(_by_pynrrd),
     "mha": _image(_by_metaimage),
-    "dicom": _dicom,
+    "dicom": _image(_by_pydicom),
     "npz": _plainly(read_case_file),
     "list": _plainly(lambda path: read_datalist(path, must_exist=False)),
     "recipe": _plainly(read_recipe),

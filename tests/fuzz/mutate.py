@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import nibabel as nib
+import pydicom
 import yaml
 
 NUMBERS = ["-1", "0", "1", "2", "32767", "65536", "-2147483648", "4294967296", "1e30", "-1e30", "1e-300", "1e400",
@@ -176,10 +177,39 @@ def _inside_zip(content: bytes, draw: random.Random) -> bytes:
         for name in names:
             member = archive.read(name)
             if name == chosen:
-                by_ending = _tree if name.endswith(".json") else _array if name.endswith(".npy") else _bytes
+                by_ending = next((mutation for ending, mutation in _MEMBERS if name.endswith(ending)), _bytes)
                 member = draw.choice([by_ending, by_ending, _bytes])(member, draw)
             if name != chosen or draw.random() < 0.9:
                 changed.writestr(name, member)
+    return out.getvalue()
+
+
+def _dicom_element(content: bytes, draw: random.Random) -> bytes:
+    """What the header says of the image: another value, two values less, or nothing."""
+    whole = pydicom.dcmread(io.BytesIO(content))
+    groups = [whole]
+    for name in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for item in whole.get(name, ()):
+            groups += [inner for element in item if element.VR == "SQ" for inner in element.value]
+    places = [(group, name) for group in groups for name in _ELEMENTS if name in group]
+    for group, name in draw.sample(places, min(len(places), draw.choice([1, 1, 2]))):
+        element = group[name]
+        action = draw.random()
+        if action < 0.15:
+            del group[name]
+        elif element.VR == "DS":
+            values = [float(part) for part in (element.value if element.VM > 1 else [element.value])]
+            place = draw.randrange(len(values))
+            values[place] = draw.choice([values[place] + draw.choice([1, -1, 0.3, 0.001, 40]), 0, -1, 1e-9, 1e30])
+            group[name].value = [f"{value:.9g}" for value in (values[:-1] if action < 0.25 else values)]
+        elif element.VR in ("US", "SS", "IS"):
+            group[name].value = draw.choice([0, 1, 2, 7, 8, 12, 15, 16, 32, 255, 32767])
+        elif element.VR == "UI":
+            group[name].value = draw.choice(["", "1.2.3", f"{element.value}.1"])
+        else:
+            group[name].value = draw.choice(["", "0", "99", "-1", "MR", "MONOCHROME1"])
+    out = io.BytesIO()
+    whole.save_as(out)
     return out.getvalue()
 
 
@@ -204,6 +234,15 @@ def _inside_nrrd(content: bytes, draw: random.Random) -> bytes:
         return _numbers(content, draw)
 
 
+_ELEMENTS = (
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept"),
+    *("SliceThickness", "SpacingBetweenSlices", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"),
+    *("PixelRepresentation", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Modality"),
+    *("SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPClassUID", "PixelPaddingValue"),
+)
+_MEMBERS: list[tuple[str, Mutation]] = [(".json", _tree), (".npy", _array), (".dcm", _dicom_element)]
+"""Of archives, by the ending of a member's name."""
+
 _SPECIAL: list[tuple[str, Mutation]] = [
     (".nii", _nifti_field),
     (".nii.gz", _inside_gzip),
@@ -212,6 +251,7 @@ _SPECIAL: list[tuple[str, Mutation]] = [
     (".mha", _numbers),
     (".json", _tree),
     ("json", _numbers),
+    (".dcm", _dicom_element),
     (".yaml", _yaml_tree),
     (".yaml", _numbers),
     (".npz", _inside_zip),

@@ -137,11 +137,16 @@ SEEDS: dict[str, Callable[[Path], None]] = {
 """By kind and file name."""
 
 
+def seed_path(folder: Path, name: str) -> Path:
+    """Where :func:`make_seeds` leaves one, by its key in :data:`SEEDS`."""
+    return folder / name.replace("/", "-seed/")
+
+
 def make_seeds(folder: Path) -> dict[str, bytes]:
     """The content of each."""
     made = {}
     for name, make in SEEDS.items():
-        path = folder / name.replace("/", "-seed/")
+        path = seed_path(folder, name)
         path.parent.mkdir(exist_ok=True)
         make(path)
         made[name] = path.read_bytes()

@@ -2,6 +2,7 @@
 
 import builtins
 import itertools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,28 @@ def test_flat_colour_and_nan(tmp_path: Path, suffix: str) -> None:
         with pytest.raises(ScanError, match=words) as caught:
             read_scan(tmp_path / f"{name}{suffix}")
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_compressed_voxels_that_are_damaged_were_read_as_others(tmp_path: Path, suffix: str) -> None:
+    """ITK's readers of both formats go on with what zlib left behind, and look at no checksum."""
+    sitk.WriteImage(image((14, 15, 16)), str(tmp_path / f"ct{suffix}"), True)
+    assert read_scan(tmp_path / f"ct{suffix}").voxels.shape == (14, 15, 16)
+    packed = max(tmp_path.iterdir(), key=lambda file: file.stat().st_size)
+    content = bytearray(packed.read_bytes())
+    for place in (len(content) // 2, len(content) - 3):
+        packed.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
+        with pytest.raises(ScanError, match="compressed voxels are damaged"):
+            read_scan(tmp_path / f"ct{suffix}")
+
+
+@pytest.mark.parametrize("size", ["CompressedDataSize = 405", "CompressedDataSize = 0", "x = 1"])
+def test_a_size_of_compressed_voxels_that_is_wrong_gave_other_voxels(tmp_path: Path, size: str) -> None:
+    sitk.WriteImage(image((14, 15, 16)), str(tmp_path / "ct.mha"), True)
+    content = re.sub(rb"CompressedDataSize = \d+", size.encode(), (tmp_path / "ct.mha").read_bytes())
+    (tmp_path / "ct.mha").write_bytes(content)
+    with pytest.raises(ScanError, match=r"compressed.*(CompressedDataSize|end early)"):
+        read_scan(tmp_path / "ct.mha")
 
 
 @pytest.mark.parametrize("compressed", [True, False])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import ScanError, needs_extra
-from openvista.io.itk_header import check_itk_header, nrrd_key_values
+from openvista.io.itk_header import check_itk_header, check_packed_voxels, nrrd_key_values
 from openvista.io.label_table import LabelTable, from_nrrd_segments, to_nrrd_segments
 from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid
 from openvista.scan import Segmentation
@@ -38,6 +38,7 @@ def read_itk(path: Path, max_voxels: int = MAX_VOXELS) -> RawImage:
         check_file_size(path, int(np.prod(size)) * dtype.itemsize, compressed=True)
     affine = _affine_of(reader)
     make_grid(path, shape, affine)
+    check_packed_voxels(path, int(np.prod(size)) * dtype.itemsize)
     try:
         image = reader.Execute()
     except RuntimeError as error:

@@ -2,13 +2,17 @@
 
 A number of dimensions of 32767 or -1 ends a process inside the reading library, and a vector that is no vector becomes
 zeros there. Both are refused here: MetaIO's and teem's readers take on trust what these formats' documents say
-(https://itk.org/Wiki/MetaIO/Documentation, https://teem.sourceforge.net/nrrd/format.html).
+(https://itk.org/Wiki/MetaIO/Documentation, https://teem.sourceforge.net/nrrd/format.html). Neither says a word of
+compressed voxels that are damaged, and gives other voxels instead: their checksums are looked at here as well.
 """
 
 import math
 import re
+import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from openvista.errors import ScanError
 
@@ -43,6 +47,10 @@ _NRRD_NUMBERS = ("spacings", "thicknesses", "axis mins", "axis maxs")
 _NRRD_WORDS = ("kinds", "centerings", "centers")
 _NRRD_VECTOR = re.compile(r"\(([^()]*)\)|none")
 
+_ZLIB, _GZIP = 15, 31
+"""``wbits`` of the two containers: MetaImage's and NRRD's."""
+_CHUNK = 1 << 20
+
 Fields = dict[str, str]
 
 
@@ -56,6 +64,26 @@ def check_itk_header(path: Path) -> None:
     check(path)
 
 
+def check_packed_voxels(path: Path, count: int) -> None:
+    """Refuse compressed voxels that are damaged or other than ``count`` bytes; the header is known to be good.
+
+    Raises:
+        ScanError: naming the file they lie in.
+    """
+    packed = _packed_nrrd(path) if path.suffix.lower() in (".nrrd", ".nhdr") else _packed_metaimage(path)
+    if packed is None:
+        return
+    try:
+        with packed.file.open("rb") as file:
+            file.seek(packed.first)
+            found = _unpacked_size(file, packed, count)
+    except (OSError, zlib.error) as error:
+        raise ScanError(f"{path}: its compressed voxels are damaged: {error}; copy it again") from error
+    if found != count:
+        what = "end early" if found < count else "are more than its header says"
+        raise ScanError(f"{path}: damaged or cut short: its compressed voxels {what}; copy it again")
+
+
 def nrrd_key_values(path: Path) -> Fields:
     """The ``key:=value`` lines of an NRRD header, such as Slicer's segment fields.
 
@@ -64,6 +92,73 @@ def nrrd_key_values(path: Path) -> Fields:
     """
     pairs = (line.split(":=", 1) for line in _nrrd_lines(path) if ":=" in line)
     return {key: re.sub(r"\\[n\\]", lambda found: "\n" if found[0] == r"\n" else "\\", value) for key, value in pairs}
+
+
+# --- compressed voxels --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Where compressed voxels lie.
+
+    Attributes:
+        file: that holds them.
+        first: their first byte there.
+        length: how many bytes they take; ``None``: to the file's end.
+        container: ``wbits`` of :func:`zlib.decompressobj`.
+    """
+
+    file: Path
+    first: int
+    length: int | None
+    container: int
+
+
+def _packed_metaimage(path: Path) -> _Packed | None:
+    fields = _metaimage_fields(path)
+    if fields.get("CompressedData", "False")[:1] not in ("T", "t", "1"):
+        return None
+    if int(fields.get("CompressedDataSize", 0)) == 0:  # MetaIO then takes the size of the whole file
+        raise ScanError(f"{path}: its voxels are compressed, but it lacks CompressedDataSize; export the scan again")
+    first = max(int(fields.get("HeaderSize", 0)), 0)
+    if (name := fields["ElementDataFile"]) not in ("LOCAL", "Local", "local"):
+        return _Packed(path.parent / name, first, int(fields["CompressedDataSize"]), _ZLIB)
+    head = _header(path)
+    line = head.index(b"\n", head.index(b"ElementDataFile")) + 1
+    return _Packed(path, first or line, int(fields["CompressedDataSize"]), _ZLIB)
+
+
+def _packed_nrrd(path: Path) -> _Packed | None:
+    lines = _nrrd_lines(path)
+    pairs = (line.split(":", 1) for line in lines[1:] if ":" in line and ":=" not in line and line[:1] != "#")
+    fields = {name.strip().lower(): value.strip() for name, value in pairs}
+    fields = {_NRRD_ALIASES.get(name, name): value for name, value in fields.items()}
+    skipped = any(int(fields.get(name, 0)) for name in ("line skip", "byte skip"))
+    if fields.get("encoding", "").lower() not in ("gzip", "gz") or skipped:
+        return None
+    if name := fields.get("data file"):
+        return None if name.startswith("LIST") else _Packed(path.parent / name, 0, None, _GZIP)
+    end = re.search(rb"\r?\n\r?\n", _header(path))
+    return _Packed(path, end.end(), None, _GZIP) if end else None
+
+
+def _unpacked_size(file: BinaryIO, packed: _Packed, most: int) -> int:
+    """How many bytes come out, at most a little more than ``most``; 0 where the stream does not end."""
+    count, left = 0, packed.length if packed.length is not None else -1
+    decoder, ahead = zlib.decompressobj(packed.container), b""
+    while not decoder.eof or (count < most and (ahead or left)):
+        if decoder.eof:  # several streams, one behind another, are one
+            decoder = zlib.decompressobj(packed.container)
+        if not ahead:
+            ahead = file.read(_CHUNK if left < 0 else min(_CHUNK, left))
+            left -= len(ahead) if left > 0 else 0
+            if not ahead:
+                break
+        count += len(decoder.decompress(ahead, _CHUNK))
+        if count > most:
+            break
+        ahead = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
+    return count if decoder.eof or count > most else 0
 
 
 # --- MetaImage ----------------------------------------------------------------------------------------------------

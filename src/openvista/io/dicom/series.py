@@ -21,6 +21,7 @@ _SAME_DIRECTION = 1e-3  # 0.5 mm at the end of 500 mm: rounding in a header, not
 _LISTED_DESCRIPTION = 64
 _NO_POSITION = "no position in the patient"
 _NO_IMAGE = "no image"
+_NOT_CT = ", not CT"
 _HU = ("", "HU", "HU_MOD", "US")  # Rescale Type (PS3.3 C.11.1.1.2); US is "unspecified"
 
 
@@ -134,10 +135,16 @@ def choose_series(found: list[Series], wanted: str | None, path: Path) -> Series
         raise ScanError(f"{path}: {chosen[0].name} cannot be segmented: {chosen[0].left_out}")
     for one in found:
         if one is not chosen[0]:
-            maybe_slice = one.uid == chosen[0].uid and one.left_out in (_NO_POSITION, _NO_IMAGE)  # cut short?
-            level = logging.WARNING if maybe_slice else logging.INFO
+            level = logging.WARNING if one.uid == chosen[0].uid and _may_be_slices(one) else logging.INFO
             logger.log(level, "%s: left out: %s, %s", path, one.name, one.left_out or "another CT")
     return chosen[0]
+
+
+def _may_be_slices(one: Series) -> bool:
+    """Whether what is left out may be slices that the volume lacks: cut short, or with a damaged header."""
+    if one.left_out:  # a series has one modality, says PS3.3 C.7.3.1
+        return one.left_out in (_NO_POSITION, _NO_IMAGE) or one.left_out.endswith(_NOT_CT)
+    return not one.is_volume
 
 
 def _why_not_one(found: list[Series], chosen: list[Series], wanted: str | None) -> str:
@@ -254,7 +261,7 @@ def _left_out(instance: Instance, frame: ImageFrame | None) -> str:
     if frame is None:
         return _NO_IMAGE
     if instance.modality != "CT":
-        return f"{instance.modality or 'no modality'}, not CT"
+        return (instance.modality or "no modality") + _NOT_CT
     if instance.colour:
         return "a picture in colour"
     if frame.unit not in _HU:
