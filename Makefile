@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := demo-output
 CT := examples/data/head_neck_ct.nii.gz
 
-.PHONY: help demo demo-dicom test test-slow test-services lint format clean web test-e2e serve-demo fuzz
+.PHONY: help demo demo-dicom test test-slow test-services lint format clean web test-e2e serve-demo fuzz kills
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ FUZZ_SEED ?= 0
 
 fuzz: $(VENV)/test-installed  ## read two thousand damaged files of every kind, each in a process with limits
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/fuzz/run.py --cases $(FUZZ_CASES) --seed $(FUZZ_SEED)
+
+KILLS ?= 100
+
+kills: $(VENV)/test-installed  ## kill -9 and Ctrl-C segment, click, finetune, evaluate and serve, 100 times each
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/serve $(BIN)/python tests/fuzz/kills.py --kills $(KILLS)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/serve $(BIN)/python tests/fuzz/serve_kills.py --kills $(KILLS)
 
 lint: $(VENV)/dev-installed  ## check style and types
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
 """Several users click at the same time on one server: errors, mix-ups, memory, and seconds per click.
 
 Starts `openvista serve` as users do, uploads a real CT (examples/data) and three made-up ones, and lets every user
-work in a session of their own: classes, clicks, undo, and after a while the next session. A user's label map follows
+work in a session of their own: classes, clicks, undo, and after a while the next session; every second one begins
+with the scan closed (it and its sessions are deleted) and uploaded again. A user's label map follows
 by the boxes that the server sends, and its hash is noted after every step. Afterwards every session is done again,
 alone and without a server, step by step: equal hashes mean that nothing was mixed up, lost on the way to disk and
 back, or applied in another order.
@@ -49,8 +50,9 @@ DATA = Path(__file__).parents[1] / "examples" / "data"
 CLASSES = (22, 121)
 SIZE = Preset(name="load", filters=8, blocks_per_level=(1, 1), window=(16, 16, 16), spacing=(8.0, 8.0, 8.0))
 """Answers a click in some hundredths of a second of a processor."""
-STEPS_PER_SESSION = 24
+STEPS_PER_SESSION = 12
 """Then a user goes on to the next session: with ever more clicks on one object, work and memory would grow for ever."""
+SESSIONS_PER_SCAN = 2
 SAMPLE_SECONDS = 2.0
 
 
@@ -72,12 +74,13 @@ class Step:
 
 @dataclass
 class Diary:
-    """What a user did, and what the label map was after each step; and what it cost."""
+    """What a user did, and what the label map was after each step; what it cost; how many scans were closed."""
 
     scan: int
     steps: list[Step] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
     click_seconds: list[float] = field(default_factory=list)
+    closed: int = 0
     errors: list[str] = field(default_factory=list)
 
 
@@ -175,6 +178,11 @@ def one_user(url: str, user: int, diary: Diary, scan: Path, end: float) -> None:
                 if time.monotonic() > end:
                     return
                 if step.kind == "open":
+                    opened = sum(one.kind == "open" for one in diary.steps)
+                    if opened and opened % SESSIONS_PER_SCAN == 0:
+                        client.remove(uploaded)
+                        uploaded = client.upload(scan)
+                        diary.closed += 1
                     session = client.open(uploaded)
                     diary.steps.append(step)
                     continue
@@ -296,6 +304,7 @@ def report(diaries: list[Diary], memory: Memory, numbers: dict[str, float], argu
     refused = sum(text.startswith("refused") for diary in diaries for text in diary.hashes)
     print(f"clicks: {len(seconds)}, p50 {np.quantile(seconds, 0.5):.2f} s, p95 {np.quantile(seconds, 0.95):.2f} s")
     print(f"refused as no usable click: {refused}")
+    print(f"scans uploaded: {len(diaries) + sum(d.closed for d in diaries)}, closed: {sum(d.closed for d in diaries)}")
     for diary in diaries:
         for error in diary.errors:
             print("ERROR:", error)

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import signal
 import subprocess
 import sys
 from functools import cache
@@ -11,7 +12,7 @@ import pytest
 import typer
 
 from openvista import cli
-from openvista.cli.main import COMMANDS, app
+from openvista.cli.main import COMMANDS, Interrupted, app, interruptible
 
 FILES = sorted(file for file in Path(cli.__file__).parent.glob("*.py"))
 PACKAGE = Path(cli.__file__).parents[1]
@@ -149,3 +150,22 @@ def test_a_missing_extra_hides_no_help():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "openvista[serve]" in done.stdout
+
+
+def test_an_interrupt_that_a_library_made_an_error_of_was_a_traceback() -> None:
+    """As ``safetensors`` does with whatever a signal handler raises while it makes a tensor."""
+
+    def make_tensor() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except Interrupted as error:
+            raise ValueError("could not determine the shape of object type") from error
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(Interrupted), interruptible():
+            make_tensor()
+        with pytest.raises(ValueError, match="ours"), interruptible():
+            raise ValueError("ours")
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -24,11 +24,11 @@ from pathlib import Path
 
 import httpx
 import psutil
+from serving import CLICK, ct_file, labels, make_model
 
 from openvista.io.session_file import read_session
 from openvista.serve.run import listen, serve_here, set_up_logging
 from openvista.serve.settings import make_settings
-from serving import CLICK, ct_file, labels, make_model
 
 _SAVED_AFTER = 1.0  # seconds after a change, says docs/serving.md
 _PATIENCE = 120.0
@@ -42,11 +42,13 @@ class Session:
         address: of the session.
         seen: digest of the label map by revision.
         safe: the newest revision that the server called saved.
+        killed: with -9, since we looked: what was not saved may be lost.
     """
 
     address: str
     seen: dict[int, str] = field(default_factory=dict)
     safe: int = 0
+    killed: bool = False
 
     def look(self, http: httpx.Client) -> int:
         """Ask for revision and label map."""
@@ -57,15 +59,16 @@ class Session:
         self.seen[revision] = hashlib.sha256(labels(http, self.address).tobytes()).hexdigest()
         return revision
 
-    def check(self, http: httpx.Client, all_of_it: bool) -> None:
+    def check(self, http: httpx.Client) -> None:
         """After another start: nothing safe is lost, and nothing is another thing than it was."""
         known, safe = dict(self.seen), self.safe
         revision = self.look(http)
-        least = max(known, default=0) if all_of_it else safe
+        least = safe if self.killed else max(known, default=0)
         if revision < least:
             raise AssertionError(f"{self.address}: revision {least} was safe, now there is {revision}")
         if known.get(revision, self.seen[revision]) != self.seen[revision]:
             raise AssertionError(f"{self.address}: the label map of revision {revision} is another one")
+        self.killed = False
         self.seen = {revision: self.seen[revision]}  # later revisions that were lost get their numbers again
 
 
@@ -186,7 +189,7 @@ def open_session(http: httpx.Client, ct: Path) -> Session:
     return session
 
 
-def one_life(server: Server, how: signal.Signals, seconds: float, known: list[Session], clean: bool, ct: Path,
+def one_life(server: Server, how: signal.Signals, seconds: float, known: list[Session], ct: Path,
              draw: random.Random) -> str:  # fmt: skip
     """Start, look at what is there, work until the kill; what was going on then."""
     doing = ["start"]
@@ -200,7 +203,7 @@ def one_life(server: Server, how: signal.Signals, seconds: float, known: list[Se
                 time.sleep(0.05)
             doing[0] = "look"
             for session in known:
-                session.check(http, clean)
+                session.check(http)
             if len(known) < 2:
                 doing[0] = "upload"
                 known.append(open_session(http, ct))
@@ -223,18 +226,19 @@ def main() -> int:
     draw, where, how_often, began = random.Random(given.seed), Counter[str](), Counter[str](), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         model, ct = make_model(Path(folder), "tiny", ("automatic", "point")), ct_file(Path(folder) / "ct.nii.gz")
-        state, known, clean = Path(folder) / "state", list[Session](), True
+        state, known = Path(folder) / "state", list[Session]()
         for number in range(given.kills):
             how = draw.choice([signal.SIGKILL, signal.SIGINT])
             server = Server(model, state, as_users_do=number % 10 == 9)
-            where[one_life(server, how, draw.uniform(0, given.seconds), known, clean, ct, draw)] += 1
+            where[one_life(server, how, draw.uniform(0, given.seconds), known, ct, draw)] += 1
             how_often[how.name] += 1
             check_whole(state)
-            clean = how == signal.SIGINT
+            for session in known:
+                session.killed |= how == signal.SIGKILL
             if number % 25 == 24:
                 known.clear()
         server = Server(model, state, as_users_do=False)
-        one_life(server, signal.SIGINT, given.seconds, known, clean, ct, draw)
+        one_life(server, signal.SIGINT, given.seconds, known, ct, draw)
     kinds = f"{how_often['SIGKILL']} kill -9, {how_often['SIGINT']} Ctrl-C"
     phases = ", ".join(f"{count} {text}" for text, count in where.most_common())
     spent = f"{time.monotonic() - began:.0f} s, {sum(os.times()[:4]):.0f} s of a processor"

@@ -2,6 +2,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset
 
 from openvista.errors import InputError, OutputError
 from openvista.io.atomic import claim_folder, make_folder, replacing, write_text, writing
@@ -55,3 +56,14 @@ def test_what_cannot_be_a_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="--state"):
         claim_folder(tmp_path / "file")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_under_pydicom_was_a_refusal_of_twelve_lines(tmp_path: Path) -> None:
+    """pydicom raises an OSError of its own, whose text is a traceback and which has no number; ours names the file."""
+    dataset = Dataset()
+    dataset.add_new("PixelData", "OW", bytes(1 << 20))
+    wanted = r"/x\.dcm: cannot be written: No space left on device; free some space"
+    with pytest.raises(OutputError, match=wanted) as caught, replacing(tmp_path / "x.dcm") as outer, replacing(outer):
+        dataset.save_as("/dev/full", implicit_vr=False, little_endian=True)
+    assert "\n" not in str(caught.value)

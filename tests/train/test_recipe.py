@@ -39,6 +39,7 @@ def test_overrides_win(starter_recipe):
         ({"precision": "int3"}, "precision"),
         ({"stage": ["x"]}, "unknown stage"),
         ({"window": [0, 48, 48]}, "multiples of 16"),
+        ({"window": [16, 16, 16]}, "more than 16 along one axis"),  # was a traceback in the first step
         ({"augmentation": {"zoom": -1}}, "zoom is -1"),
         ({"name": "my model"}, "cannot name a model"),
         (

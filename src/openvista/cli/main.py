@@ -5,6 +5,8 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -112,16 +114,30 @@ class Interrupted(BaseException):
     """Ctrl-C. Not KeyboardInterrupt, which typer would turn into exit code 1 of its own."""
 
 
-def _interrupt(*_: object) -> None:
-    raise Interrupted
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C becomes :class:`Interrupted`, also where a library in C made an error of its own of it."""
+    came = []
+
+    def interrupt(*_: object) -> None:
+        came.append(True)
+        raise Interrupted
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except Exception as error:
+        if came:
+            raise Interrupted from error
+        raise
 
 
 def main() -> None:
     """Run the command line; exit code 0 done, 2 the input is wrong, 1 we failed, 130 interrupted."""
     logging.captureWarnings(True)
-    signal.signal(signal.SIGINT, _interrupt)
     try:
-        app()
+        with interruptible():
+            app()
     except OpenVistaError as error:
         print(f"openvista: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

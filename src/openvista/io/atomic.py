@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,9 @@ _REMEDIES = dict.fromkeys(FULL_DISK, "free some space or write elsewhere") | {
     errno.EPERM: "write to a folder that you may change",
     errno.EROFS: "write to a folder that you may change",
 }
+
+_TEMPORARY = re.compile(r"^(\.[0-9a-f]{8}-)+")
+"""Before the name of a file that is being written, by :func:`replacing`."""
 
 _LOCK_FILE = "in-use"
 
@@ -97,5 +101,8 @@ def claim_folder(folder: Path) -> BaseFileLock:
 
 def output_error(target: Path, error: OSError) -> OutputError:
     """The one-line error for a refusal of the system to write ``target``."""
+    while error.errno is None and isinstance(error.__cause__, OSError):  # pydicom's says which tag, and no reason
+        error = error.__cause__
+    target = target.with_name(_TEMPORARY.sub("", target.name))
     remedy = _REMEDIES.get(error.errno or 0, "check the free space, or write to another folder")
     return OutputError(f"{target}: cannot be written: {error.strerror or error}; {remedy}")

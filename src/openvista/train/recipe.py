@@ -325,6 +325,8 @@ class Recipe(Stage):
         multiple = self.network_preset.window_multiple
         if self.window is not None and any(side % multiple or side < multiple for side in self.window):
             raise ValueError(f"window {self.window} must be multiples of {multiple}")
+        if self.window == (multiple, multiple, multiple):  # one voxel is left inside, which cannot be normalised
+            raise ValueError(f"window {self.window} must be more than {multiple} along one axis")
         if self.spacing is not None and min(self.spacing) <= 0:
             raise ValueError(f"spacing {self.spacing} must be three positive mm")
         return self
