@@ -112,9 +112,13 @@ class Child:
     def __init__(self, arguments: list[str], log: Path, modules: Path | None = None) -> None:
         self.log, self.began = log, time.monotonic()
         log.write_bytes(b"")
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the child can take it
         self.pid = os.fork()
         if self.pid == 0:
             _become(["openvista", *arguments], log, modules)
+        with suppress(PermissionError):  # the child does the same, and one of us is first
+            os.setpgid(self.pid, self.pid)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def wait(self, seconds: float) -> int | None:
         """The exit status, negative for a signal; ``None`` when it still runs after so many seconds."""
@@ -151,6 +155,7 @@ def _become(words: list[str], log: Path, modules: Path | None) -> None:
     sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))  # not pytest's
     sys.argv, status = words, 0
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         run_command_line()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
