@@ -254,7 +254,8 @@ class SessionStore:
             try:
                 await run_in_threadpool(write_session, contents, kept.folder / SAVED_FILE)
             except OutputError as error:
-                logger.error("a session cannot be written: %s", error.__cause__ or "no reason given")
+                if not kept.gone:  # deleted meanwhile, with its folder
+                    logger.error("a session cannot be written: %s", error.__cause__ or "no reason given")
                 return
             kept.save_seconds = time.monotonic() - began
             kept.saved_revision = revision
