@@ -8,6 +8,7 @@ from openvista.geometry.grid import Grid
 from openvista.inference.device import Compute
 from openvista.inference.profiles import Profile
 from openvista.network import Preset, Vista3D
+from openvista.plausibility import ClassRanges, SeenRange
 from openvista.prepare import Prepared, prepare
 from openvista.scan import Scan
 
@@ -22,6 +23,10 @@ TINY = Preset(
 )
 FLOAT32 = Compute(torch.device("cpu"), torch.float32, torch.float32)
 HALF_STORAGE = Compute(torch.device("cpu"), torch.float32, torch.float16)
+
+
+DENSER_THAN_ANYTHING = ClassRanges(mean_hu=SeenRange(100, 4000.0, 4001.0, 4000.5, 0.1))
+"""Ranges that make whatever is found unlikely."""
 
 
 def make_scan(shape: tuple[int, int, int], affine: np.ndarray, seed: int = 0) -> Scan:

@@ -22,7 +22,7 @@ BENCHMARKS = TESTS.parent / "benchmarks"
 LAYERS = [
     {"errors", "_version"},
     {"geometry", "anatomy", "network", "prompts", "distributed", "memory", "pipeline"},
-    {"metrics", "simulate", "structures", "weights", "dicom_slices"},
+    {"metrics", "simulate", "structures", "plausibility", "weights", "dicom_slices"},
     {"scan"},
     {"io", "prepare"},
     {"datalist", "inference", "report", "synthesis"},

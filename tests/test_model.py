@@ -21,7 +21,7 @@ from openvista.network import build
 from openvista.scan import Scan
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import load_network, save_model
-from small_inference import FLOAT32, TINY, make_scan
+from small_inference import DENSER_THAN_ANYTHING, FLOAT32, TINY, make_scan
 
 CARD = ModelCard.from_preset(TINY, classes=(1, 5, 14, 121), extra_classes={133: "brainstem"})
 DEMO_CT = Path(__file__).parents[1] / "examples/data/head_neck_ct.nii.gz"
@@ -66,6 +66,28 @@ def test_a_region_on_another_grid(model):
 
 def test_a_group_gives_way_to_its_parts(model):
     assert set(model.segment(make_scan((20, 20, 8), AFFINE), "kidney").names) == {5, 14}
+
+
+def test_what_the_card_calls_unlikely_is_flagged_and_a_scan_without_anything_else_is_said(tiny):
+    scan = make_scan((20, 20, 8), AFFINE)
+    plain = Model(tiny, CARD, FLOAT32)
+    everything = plain.segment(scan)
+    found = {row.id for row in everything.table() if row.voxels}
+    assert everything.unlikely is None
+    assert plain.region_warning(everything.names, everything.table()) is None
+    one, *others = sorted(found)
+    some = Model(tiny, replace(CARD, ranges=dict.fromkeys(others, DENSER_THAN_ANYTHING)), FLOAT32)
+    judged = some.segment(scan)
+    assert judged.unlikely == dict.fromkeys(others, ("HU",))
+    assert some.region_warning(judged.names, judged.table()) is None
+    none = Model(tiny, replace(CARD, ranges=dict.fromkeys(found, DENSER_THAN_ANYTHING)), FLOAT32)
+    judged = none.segment(scan)
+    assert "does the scan show the part of the body that model 'tiny' knows" in none.region_warning(
+        judged.names, judged.table()
+    )
+    named = none.segment(scan, [one])
+    assert none.region_warning(named.names, named.table()) is None, "not everything was asked for"
+    assert plain.region_warning(everything.names, []).startswith("nothing was found")
 
 
 def test_a_segmentation_records_what_it_takes_to_make_it_again(model):

@@ -1,5 +1,7 @@
 """Scan and Segmentation: arrays that fit their grid, and questions to a segmentation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,19 @@ def test_table_has_a_row_per_name_in_order() -> None:
     assert rows[0].volume_ml == pytest.approx(8 * 0.01)
     assert (rows[0].mean_hu, rows[1].mean_hu) == (40, None)
     assert [row.touches_border for row in rows] == [False, False, True]
+
+
+def test_what_is_unlikely_is_in_the_table_and_can_be_left_out() -> None:
+    seg = segmentation()
+    assert [row.unlikely for row in seg.table()] == [(), (), ()]
+    judged = replace(seg, unlikely={20: ("volume", "HU")})
+    assert judged.table()[2].unlikely == ("volume", "HU")
+    left = judged.without_unlikely()
+    assert np.array_equal(left.labels, np.where(seg.labels == 20, 0, seg.labels))
+    assert left.labels.dtype == seg.labels.dtype
+    assert (left.table()[2].voxels, left.table()[2].unlikely) == (0, ("volume", "HU"))
+    assert judged.combined([3, 20], 20, "both").unlikely == {}
+    assert judged.combined([3, 7], 7, "both").unlikely == {20: ("volume", "HU")}
 
 
 @pytest.mark.parametrize("whole", [2, 7, 300])

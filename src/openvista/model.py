@@ -25,6 +25,7 @@ from openvista.network import Vista3D
 from openvista.pipeline import Room
 from openvista.prepare import PreparedScan, model_grid
 from openvista.scan import Scan, Segmentation
+from openvista.structures import StructureRow
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import fingerprint, load_network
 
@@ -110,6 +111,8 @@ class Model:
         seen = target.seen_scan()
         maps = None if class_maps is None else empty_class_maps(class_maps, seen, names)
         labels = segment_scan(self.network, target, ids, chosen, progress, self.card.one_piece_ids, maps, prepared)
+        looked_at = None if target.box == Box.whole(seen.grid.shape) else target.box
+        judge = self.card.plausibility
         result = Segmentation(
             labels=labels,
             grid=seen.grid,
@@ -118,7 +121,8 @@ class Model:
             scan=seen,
             provenance=self._provenance(ids, chosen) | ({} if region is None else {"region": [*region]}),
             class_maps=maps,
-            looked_at=None if target.box == Box.whole(seen.grid.shape) else target.box,
+            looked_at=looked_at,
+            unlikely=None if judge is None else judge.unlikely(labels, seen.grid, seen.voxels, looked_at),
         )
         return nearest_on(result, grid) if grid is not None and turned else result
 
@@ -138,6 +142,24 @@ class Model:
         if not room.allows(bytes_to_resample(scan.grid, target)):
             return scan
         return PreparedScan(scan, prepare_scan(self.network, scan, chosen))
+
+    def region_warning(self, asked: Iterable[int], rows: Iterable[StructureRow]) -> str | None:
+        """One line if a scan shows nothing that the model knows; ``None`` if it does, or not everything was asked for.
+
+        Args:
+            asked: class ids that were looked for.
+            rows: what was found, by class id, as in :meth:`Segmentation.table`.
+        """
+        found = [row for row in rows if row.voxels]
+        judge = self.card.plausibility
+        shown = bool(found)
+        if judge is not None:
+            unlikely = {row.id for row in found if row.unlikely}
+            shown = judge.shows({row.id: row.volume_ml for row in found}, unlikely)
+        if shown or not set(self.vocabulary.expand(None)) <= set(asked):
+            return None
+        what = "nothing was found that looks as in training" if found else "nothing was found"
+        return f"{what}: does the scan show the part of the body that model {self.card.name!r} knows?"
 
     def open(
         self,
@@ -181,6 +203,7 @@ class Model:
             storage_dtype=self.network.compute.storage_dtype,
             automatic=self.network if "automatic" in self.card.branches else None,
             clicks=PointNetwork(self.network) if "point" in self.card.branches else None,
+            plausibility=self.card.plausibility,
             precision=str(self.network.compute),
             device=str(self.network.compute.device),
         )

@@ -141,6 +141,8 @@ class Segmentation:
         provenance: what it takes to make it again: model, weights_sha256, profile, version, prompts.
         class_maps: probabilities or logits of every class, where they were asked for.
         looked_at: the voxels that were looked at, where it is not all of them; what its faces cut touches the border.
+        unlikely: {id: measures} of structures that are unlike those the model was trained on, see
+            :mod:`openvista.plausibility`; ``None`` where nobody judged, as of a model whose card has no ranges.
 
     Raises:
         GridError: labels and grid, or scan and grid, do not fit.
@@ -155,6 +157,7 @@ class Segmentation:
     provenance: dict[str, object] = field(default_factory=dict)
     class_maps: ClassMaps | None = field(default=None, repr=False)
     looked_at: Box | None = None
+    unlikely: Mapping[int, tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         if self.labels.dtype not in (np.uint8, np.uint16):
@@ -189,9 +192,16 @@ class Segmentation:
         raise AnatomyError(f"{structure!r} is not in this segmentation; nearest: {', '.join(near) or 'it is empty'}")
 
     def table(self) -> list[StructureRow]:
-        """Voxels, volume, HU and whether it touches the border, for each named structure in order of id."""
+        """Voxels, volume, HU, whether it touches the border, what is unlikely; by named structure in order of id."""
         hu = None if self.scan is None else self.scan.voxels
-        return measure(self.labels, self.grid, self.names, hu, self.looked_at)
+        rows = measure(self.labels, self.grid, self.names, hu, self.looked_at)
+        return [replace(row, unlikely=(self.unlikely or {}).get(row.id, ())) for row in rows]
+
+    def without_unlikely(self) -> "Segmentation":
+        """The segmentation without the voxels of what is unlikely; ``unlikely`` and ``table`` still say what it was."""
+        gone = np.isin(self.labels, list(self.unlikely or ()))
+        labels = np.where(gone, 0, self.labels).astype(self.labels.dtype) if gone.any() else self.labels
+        return replace(self, labels=labels, provenance={**self.provenance, "dropped_unlikely": True})
 
     def combined(self, parts: Iterable[int], id: int, name: str) -> "Segmentation":
         """The segmentation with some structures as one.
@@ -207,7 +217,10 @@ class Segmentation:
         becomes[list(gone)] = id
         names = {key: known for key, known in self.names.items() if key not in gone} | {id: name}
         colours = {key: colour for key, colour in self.colours.items() if key not in gone}
-        return replace(self, labels=becomes[self.labels], names=names, colours=colours)
+        judged = self.unlikely
+        if judged is not None:  # nothing is known of the whole
+            judged = {key: measures for key, measures in judged.items() if key not in gone | {id}}
+        return replace(self, labels=becomes[self.labels], names=names, colours=colours, unlikely=judged)
 
     def cropped(self, box: Box) -> "Segmentation":
         """The part in a box of voxels, with its scan and its class maps. Each keeps its place in the patient."""

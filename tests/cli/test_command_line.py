@@ -14,6 +14,12 @@ import numpy as np
 import pytest
 import trimesh
 
+from openvista.io import write_scan
+from openvista.network import build
+from openvista.weights import ModelCard
+from openvista.weights.store import save_model
+from small_inference import DENSER_THAN_ANYTHING, TINY, make_scan
+
 
 def openvista(*arguments, cwd=None, env=None):
     command = [sys.executable, "-m", "openvista", *map(str, arguments)]
@@ -54,6 +60,25 @@ def test_segment_writes_label_map_description_table_and_picture(small_ct, tmp_pa
     assert described["labels"]["137"] == "mandible"
     assert "mandible" in done.stdout
     assert small_ct.read_bytes() == before
+
+
+def test_unlikely_structures_are_told_and_left_out(openvista_here, tmp_path):
+    card = ModelCard.from_preset(TINY, classes=(1, 5), ranges=dict.fromkeys((1, 5), DENSER_THAN_ANYTHING))
+    folder = save_model(build(TINY, seed=3), card, tmp_path / "tiny").path
+    scan = make_scan((20, 20, 8), np.diag([2.0, 2.0, 3.0, 1.0]))
+    write_scan(scan, tmp_path / "ct.nii.gz")
+    asked = ("segment", tmp_path / "ct.nii.gz", "--model", folder, "--precision", "float32", "-o", tmp_path)
+    told = openvista_here(*asked, "--table")
+    kept = np.asarray(nib.load(tmp_path / "ct_seg.nii.gz").dataobj)
+    described = json.loads((tmp_path / "ct_seg.json").read_text())
+    assert described["unlikely"] == {str(key): ["HU"] for key in np.unique(kept[kept > 0])}
+    assert described["unlikely"]
+    assert "unlikely: HU" in told.stdout
+    assert told.stderr.count("does the scan show the part of the body") == 1
+    dropped = openvista_here(*asked, "--drop-unlikely")
+    assert dropped.stderr.count("left out: ") == len(described["unlikely"])
+    assert not np.asarray(nib.load(tmp_path / "ct_seg.nii.gz").dataobj).any()
+    assert json.loads((tmp_path / "ct_seg.json").read_text())["dropped_unlikely"]
 
 
 def test_surfaces_beside_the_label_map(small_ct, tmp_path):

@@ -12,9 +12,11 @@ from openvista.anatomy.combinations import Combination
 from openvista.cohort.case import Attempt, CohortCase, Segmenter, case_work, run_case
 from openvista.inference.profiles import BEST, BUNDLE
 from openvista.io import DicomOptions, read_scan, read_segmentation
+from openvista.model import Model
 from openvista.pipeline import UNSHARED, Room
 from openvista.prepare import PreparedScan
 from small_dicom import write_series
+from small_inference import DENSER_THAN_ANYTHING, FLOAT32
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,21 @@ def test_the_files_are_what_segment_writes(model, plan, tmp_path):
     assert set(result.at_border) == {key for key, row in rows.items() if row.touches_border}
     again = run_case(model, replace(plan, output=str(tmp_path / "again")), attempt_at(path))
     assert again.outputs == result.outputs
+
+
+def test_what_is_unlikely_is_noted_and_left_out_where_that_is_asked_for(model, plan, tmp_path):
+    attempt = attempt_at(ct_file(tmp_path / "ct.nii.gz"))
+    before = run_case(model, plan, attempt)
+    judging = Model(model.network.network, replace(model.card, ranges={1: DENSER_THAN_ANYTHING}), FLOAT32)
+    noted = run_case(judging, replace(plan, output=str(tmp_path / "noted")), attempt)
+    assert noted.unlikely == {1: ("HU",)}
+    assert noted.volumes_ml == before.volumes_ml
+    dropping = replace(plan, output=str(tmp_path / "dropped"), drop_unlikely=True)
+    dropped = run_case(judging, dropping, attempt)
+    assert dropped.unlikely == {1: ("HU",)}
+    assert dropped.volumes_ml == {5: before.volumes_ml[5]}
+    assert set(np.unique(read_segmentation(tmp_path / "dropped/site/one_seg.nii.gz").labels)) == {0, 5}
+    assert dropping.sha256() != plan.sha256()
 
 
 def test_a_series_of_a_study(model, plan, tmp_path):

@@ -23,7 +23,9 @@ from small_cohort import KEY
 
 CASE = CohortCase("site/ä 1", "/in/ä 1.nii.gz", "5:7")
 OUTPUT = OutputFile("site/ä 1_seg.nii.gz", "f" * 64, 12)
-DONE = CaseResult(Attempt(CASE, 2, 2), (OUTPUT,), {1: 2.5}, (1,), ("odd",), None, "host", 3, "cpu", 1.0, 2.0)
+DONE = CaseResult(
+    Attempt(CASE, 2, 2), (OUTPUT,), {1: 2.5}, (1,), ("odd",), None, "host", 3, "cpu", 1.0, 2.0, {1: ("HU",)}
+)
 BROKEN = replace(DONE, outputs=(), failure=Failure("bug", "KeyError", "why", "trace"))
 
 
@@ -49,6 +51,7 @@ def test_the_last_line_of_a_case_counts(tmp_path):
     record = next(iter(last_records(manifests_in(tmp_path))))
     assert record["volumes_ml"] == {"1": 2.5}
     assert record["warnings"] == ["odd"]
+    assert record["unlikely"] == {"1": ["HU"]}
     assert (record["host"], record["pid"], record["device"]) == ("host", 3, "cpu")
     assert headers(manifest_path(tmp_path, None))[0]["cases"] == 4
 

@@ -33,6 +33,7 @@ def state(tmp_path):
         manifest.begin(23, NAMES)
         for number in range(20):
             manifest.ended(result(f"c{number:02}", {1: 1500 + 100 * generator.standard_normal(), 5: 150.0}), "done")
+        manifest.ended(replace(result("c00", {1: 1500.0, 5: 150.0}), unlikely={5: ("volume", "HU")}), "done")
         manifest.ended(result("tiny", {1: 150.0}), "done")
         manifest.ended(result("cut", {1: 200.0}, at_border=(1,)), "done")
         failure = Failure("input", "ScanError", "not <a> CT")
@@ -50,6 +51,7 @@ def test_tables_hold_every_case(state):
     assert (cases["bad"]["state"], cases["bad"]["kind"], cases["bad"]["message"]) == ("failed", "input", "not <a> CT")
     assert (cases["c00"]["seconds"], cases["c00"]["attempts"]) == ("2.5", "1")
     assert volumes.keys() == cases.keys() - {"bad"}
+    assert (cases["c00"]["unlikely"], cases["c01"]["unlikely"]) == ("right <kidney>: volume, HU", "")
     assert (volumes["tiny"]["liver"], volumes["tiny"]["right <kidney>"]) == ("150.0", "0")
 
 
@@ -60,6 +62,8 @@ def test_the_page_names_what_is_strange_and_what_failed(state):
     assert "cut" not in outliers
     assert outliers.count("<tr>") == 2  # with its heading
     assert "not &lt;a&gt; CT" in page
+    unlikely = page.partition("<h2>Unlikely structures</h2>")[2].partition("<h2>")[0]
+    assert "<td>right &lt;kidney&gt;</td><td>volume, HU</td>" in unlikely
     assert "<kidney>" not in page
     assert "22</b><span>done" in page
 

@@ -3,6 +3,7 @@
 import builtins
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -38,7 +39,9 @@ def test_writes_a_png_and_nothing_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 40, 41, 120])
 def test_no_text_overlaps_another_or_leaves_the_picture(count: int) -> None:
-    figure = draw_preview(segmentation(count=count))
+    shown = segmentation(count=count)
+    every_measure = ("volume", "HU", "elongation", "place")
+    figure = draw_preview(replace(shown, unlikely={1: every_measure, count: ("HU",)}))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     width, height = figure.get_size_inches() * figure.dpi
@@ -46,6 +49,7 @@ def test_no_text_overlaps_another_or_leaves_the_picture(count: int) -> None:
     texts = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
     boxes = np.array([text.get_window_extent(renderer).extents for text in texts if text.get_text() != "*"])
     assert len(boxes) > 2 * count
+    assert any(text.get_text() == "unlikely: HU" for text in texts)
     assert boxes[:, :2].min() >= 0
     assert (boxes[:, 2:] <= (width, height)).all()
     for index, (left, bottom, right, top) in enumerate(boxes):

@@ -11,7 +11,8 @@ from openvista.structures import StructureRow
 ROWS = [
     StructureRow(1, 'liver, "left"', 1000, 1234.5678, 44.449, 12.0, True),
     StructureRow(7, "aorta", 0, 0.0, None, None, False),
-    StructureRow(20, "[bold]lung", 5, 0.01, -800.0, 3.25, False),
+    StructureRow(20, "[bold]lung", 5, 0.01, -800.0, 3.25, False, ("volume", "HU")),
+    StructureRow(21, "larynx", 0, 0.0, None, None, False, ("place",)),
 ]
 
 
@@ -19,10 +20,11 @@ def test_csv_is_read_back_by_the_csv_module() -> None:
     rows = list(csv.DictReader(io.StringIO(table_csv(ROWS))))
     assert tuple(rows[0]) == CSV_COLUMNS
     assert rows[0] == dict(
-        zip(CSV_COLUMNS, ["1", 'liver, "left"', "1000", "1234.568", "44.4", "12.0", "true"], strict=True)
+        zip(CSV_COLUMNS, ["1", 'liver, "left"', "1000", "1234.568", "44.4", "12.0", "true", ""], strict=True)
     )
     assert (rows[1]["mean_hu"], rows[1]["touches_border"]) == ("", "false")
-    assert [row["id"] for row in rows] == ["1", "7", "20"]
+    assert [row["id"] for row in rows] == ["1", "7", "20", "21"]
+    assert rows[2]["unlikely"] == "volume, HU"
 
 
 def test_csv_of_nothing_is_the_heading() -> None:
@@ -40,3 +42,5 @@ def test_terminal_table_puts_the_missing_last_and_takes_names_literally() -> Non
     places = [next(n for n, line in enumerate(lines) if word in line) for word in ("liver", "[bold]lung", "aorta")]
     assert places == sorted(places)
     assert "not found" in lines[places[2]]
+    assert "unlikely: volume, HU" in lines[places[1]]
+    assert "left out, unlikely: place" in next(line for line in lines if "larynx" in line)

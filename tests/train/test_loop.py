@@ -52,6 +52,13 @@ def test_the_exported_model_loads_and_knows_its_classes(run):
         assert torch.allclose(loaded.class_logits(image, ids), network.class_logits(image, ids), atol=0.02)
 
 
+def test_the_card_says_what_training_saw(run, tmp_path):
+    recipe, folder, network, _ = run
+    ranges = export_model(network, recipe, folder).card.ranges
+    assert ranges.keys() == {133, 134}
+    assert ranges[133].volume_ml.cases == 2
+
+
 def test_other_names_of_classes_that_are_not_trained_do_not_reach_the_card(run, tmp_path, tiny_list):
     _, folder, network, _ = run
     recipe = tiny_recipe(tiny_list, extra_aliases={133: ["lamp"], 136: ["voice box"]})

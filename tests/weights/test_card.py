@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from openvista.errors import ModelError, OutputError
 from openvista.network import PRESETS, Preset
+from openvista.plausibility import ClassRanges, Plausibility, SeenRange
 from openvista.weights import ModelCard, read_card, write_card
 from openvista.weights.card import check_name
 
@@ -42,6 +43,21 @@ def test_how_challenge_images_are_shown_is_kept_and_checked(card: ModelCard) -> 
     for wrong in ({"percentiles": [99, 1]}, {"resample": "maybe"}, {"window": 3}):
         with pytest.raises(ModelError, match="challenge of a model card must be"):
             replace(card, challenge=wrong)
+
+
+def test_ranges_are_kept_and_checked(card: ModelCard) -> None:
+    seen = ClassRanges(volume_ml=SeenRange(9, 1.0, 2.0, 1.5, 1.2), open_ended=True)
+    mine = replace(card, ranges={133: seen})
+    again = ModelCard.from_json(mine.to_json())
+    assert again == mine
+    assert again.plausibility == Plausibility({133: seen}, card.hu_window)
+    assert "ranges" not in json.loads(card.to_json())  # as for the challenge
+    assert card.plausibility is None
+    with pytest.raises(ModelError, match="ranges of a model card must be of ids the model knows"):
+        replace(card, ranges={5: seen})
+    for wrong in ({"133": {"weight": None}}, {"133": {"volume_ml": {"cases": 3}}}, {"133": 4}, [1]):
+        with pytest.raises(ModelError, match="a field has the wrong type"):
+            ModelCard.from_json(json.dumps(json.loads(mine.to_json()) | {"ranges": wrong}))
 
 
 def test_a_card_says_which_classes_are_in_one_piece(card: ModelCard) -> None:

@@ -18,6 +18,7 @@ from openvista.cli.options import (
     Combine,
     Device,
     DicomSeries,
+    DropUnlikely,
     Fast,
     FillGaps,
     Formats,
@@ -107,6 +108,7 @@ def batch(
         ),
     ] = None,
     table: Annotated[bool, typer.Option("--table", help="Write <scan>_seg.csv for each scan.")] = False,
+    drop_unlikely: DropUnlikely = False,
     engine: Annotated[str, typer.Option("-e", "--engine", help="local, ray or slurm.")] = "local",
     workers: Annotated[
         int | None, typer.Option("-w", "--workers", min=1, help="Scans at a time. Default: one per GPU or CPU core.")
@@ -180,6 +182,7 @@ def batch(
         table=table,
         spacing=place.spacing,
         overlaps=pipeline,
+        drop_unlikely=drop_unlikely,
     )
     plan = CohortPlan(
         cases=tuple(find_cases(inputs, output, series)),

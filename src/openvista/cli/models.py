@@ -3,6 +3,7 @@
 Reading weights needs torch, listing models does not: imports for it stand in the functions that read weights.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from openvista.cli.options import Overwrite, three_numbers
-from openvista.errors import WeightsError
+from openvista.cli.console import set_up_logging
+from openvista.cli.list_options import list_roots
+from openvista.cli.options import Mapping, OnlyInSlices, Overwrite, Quiet, Root, Verbose, joined, three_numbers
+from openvista.errors import ModelError, WeightsError
 from openvista.weights import ModelFolder, available_models, find_model
+from openvista.weights.card import CARD_FILE, write_card
 from openvista.weights.download import download_model, official_source
 from openvista.weights.sources import OFFICIAL
 
@@ -109,6 +113,40 @@ def convert(
     from openvista.weights.convert import convert_checkpoint
 
     print(convert_checkpoint(source, target, naming, overwrite=overwrite))  # type: ignore[arg-type]
+
+
+@app.command()
+def ranges(
+    datalist: Annotated[Path, typer.Argument(help="JSON data list with labels: its training cases are measured.")],
+    model: Annotated[str, typer.Option("--model", help="Name of the model, or its folder: its card is written.")],
+    mapping: Mapping = None,
+    only_in_slices: OnlyInSlices = None,
+    root: Root = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Measure what a model's classes look like in training cases; results that look otherwise are then called unlikely.
+
+    Volume, mean HU, elongation and height along the body go into the model's card. 'train' and 'finetune' do so by
+    themselves; this is for models that are there already, such as official ones.
+
+    Examples:
+
+      openvista models ranges list.json --model vista3d --map 1=liver
+
+      openvista models ranges list.json --model runs/neck/model --only-in-slices esophagus
+    """
+    from openvista.train.seen_ranges import listed_ranges
+
+    set_up_logging(verbose, quiet)
+    folder = find_model(model)
+    if folder.is_checkpoint:
+        raise ModelError(f"{folder.path} has no card to write to: import it first (openvista models import)")
+    roots = list_roots(root, None, None)
+    found = listed_ranges(folder.card, datalist, mapping or (), joined(only_in_slices), roots)
+    write_card(replace(folder.card, ranges={**folder.card.ranges, **found}), folder.path / CARD_FILE)
+    if not quiet:
+        print(f"{folder.path / CARD_FILE}: ranges of {len(found)} classes")
 
 
 def _announce(folder: ModelFolder) -> None:

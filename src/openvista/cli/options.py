@@ -196,6 +196,9 @@ Mapping = Annotated[
         "--map", metavar="LABEL=CLASS", help='Which class a label is: "1=spleen"; repeatable. Default: by name.'
     ),
 ]
+DropUnlikely = Annotated[
+    bool, typer.Option("--drop-unlikely", help="Leave out structures that are unlike those of training.")
+]
 Root = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that the list's images and labels start from.")]
 PseudoLabelRoot = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The same for pseudo_label, where it is read.")

@@ -14,7 +14,7 @@ import openvista
 from openvista.anatomy.combinations import combinations
 from openvista.anatomy.spelling import totalsegmentator_name
 from openvista.cli import pacs_addresses, result_grid
-from openvista.cli.console import progress_bar, set_up_logging
+from openvista.cli.console import progress_bar, say, set_up_logging
 from openvista.cli.files import Steps, in_steps, read_checked, result_files, write_result
 from openvista.cli.list_options import listed_images, scans_in_folders
 from openvista.cli.options import (
@@ -24,6 +24,7 @@ from openvista.cli.options import (
     Combine,
     Device,
     DicomSeries,
+    DropUnlikely,
     Fast,
     FillGaps,
     Formats,
@@ -49,10 +50,12 @@ from openvista.cli.options import (
 )
 from openvista.errors import InputError
 from openvista.io import bytes_to_read
+from openvista.plausibility import in_words
 from openvista.scan import Segmentation
 
 if TYPE_CHECKING:
     from openvista.distributed import Ranks
+    from openvista.model import Model
     from openvista.pipeline import Room
 
 logger = logging.getLogger(__name__)
@@ -118,6 +121,7 @@ def segment(
             "--report", help="<scan>_seg.html: picture, table, what to look at, in one file.", rich_help_panel=ALSO
         ),
     ] = False,
+    drop_unlikely: DropUnlikely = False,
     series: DicomSeries = None,
     fill_gaps: FillGaps = False,
     format: Formats = None,
@@ -222,7 +226,7 @@ def segment(
                     result = engine.segment(
                         scan, asked, profile=choices, class_maps=maps, grid=grid, region=region, progress=progress
                     )
-                result = place.cropped(result, around)
+                result = place.cropped(_judged(engine, result, path, drop_unlikely), around)
                 for whole in wholes:
                     result = result.combined(whole.parts, whole.id, whole.name)
                 if names == "totalsegmentator":
@@ -245,6 +249,21 @@ def segment(
             return Steps(read, compute, write_all)
 
         _share_out(images, begin, pipeline)
+
+
+def _judged(model: "Model", result: Segmentation, path: Path, drop: bool) -> Segmentation:
+    """The result, without what is unlikely if that is to be dropped; what there is to know about it is said."""
+    rows = result.table()
+    if none_shown := model.region_warning(result.names, rows):
+        say("warning", f"{path}: {none_shown}")
+    if not drop:
+        return result
+    if result.unlikely is None:
+        say("note", f"{path}: nothing is left out: model {model.card.name!r} does not know what is likely")
+    for row in rows:
+        if row.unlikely:
+            say("note", f"{path}: left out: {row.name}, {row.volume_ml:.1f} ml ({in_words(row.unlikely)})")
+    return result.without_unlikely()
 
 
 def _share_out(scans: list[Path], begin: "Callable[[Ranks], Steps[Path, Any, Any]]", overlaps: bool) -> None:

@@ -28,6 +28,7 @@ class RemoteObject:
         id: its value in the label map.
         name, class_id, colour, locked, visible: as the server has them.
         voxels: of its own mask, before others cover it.
+        unlikely: what of an automatic result is unlike the cases of training.
     """
 
     id: int
@@ -37,6 +38,7 @@ class RemoteObject:
     locked: bool
     visible: bool
     voxels: int
+    unlikely: Sequence[str] = ()
 
 
 ObjectRef = RemoteObject | int | str
@@ -63,10 +65,19 @@ class RemoteSession:
 
     # --- prompts ------------------------------------------------------------------------------------------------
 
-    def segment(self, classes: Sequence[int | str] | str = "all", progress: Report | None = None) -> None:
-        """Segment by name or id; ``"all"`` for everything the model knows."""
+    def segment(
+        self,
+        classes: Sequence[int | str] | str = "all",
+        progress: Report | None = None,
+        drop_unlikely: bool = False,
+    ) -> None:
+        """Segment by name or id; ``"all"`` for everything the model knows.
+
+        With ``drop_unlikely`` what is unlike the cases of training is removed, and :attr:`warnings` name it.
+        """
         asked = classes if classes == "all" else [classes] if isinstance(classes, str) else list(classes)
-        self._ask("classes", {"classes": asked}, progress)
+        more = {"drop_unlikely": True} if drop_unlikely else {}  # which older servers do not know
+        self._ask("classes", {"classes": asked, **more}, progress)
 
     def click(self, voxel: Sequence[float], object: ObjectRef, positive: bool = True, **choices: Any) -> None:
         """One click, in voxels of the scan; see :meth:`clicks`."""
@@ -108,7 +119,8 @@ class RemoteSession:
     def objects(self) -> list[RemoteObject]:
         """All objects, later ones on top."""
         names = RemoteObject.__dataclass_fields__
-        return [RemoteObject(**{name: item[name] for name in names}) for item in self._info["objects"]]
+        given = ({"unlikely": ()} | item for item in self._info["objects"])  # older servers do not judge
+        return [RemoteObject(**{name: item[name] for name in names}) for item in given]
 
     def new_object(self, name: str, colour: str | None = None) -> RemoteObject:
         """An empty object that no class describes."""

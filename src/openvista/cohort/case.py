@@ -101,11 +101,12 @@ class CaseResult:
         outputs: what was written; empty where it failed.
         volumes_ml: by class id, of the structures that were found.
         at_border: ids of those that a face of the scan cuts off.
-        warnings: what looks odd about the scan.
+        warnings: what looks odd about the scan, or that it shows nothing the model knows.
         failure: ``None`` where it is done.
         host, pid, device: where.
         started, ended: seconds since the epoch, by the worker's clock.
         seconds: of work; what is left of the time between is waiting for the scan before.
+        unlikely: by class id, what is unlike training of structures that were found, or left out for it.
     """
 
     attempt: Attempt
@@ -120,6 +121,7 @@ class CaseResult:
     started: float = 0.0
     ended: float = 0.0
     seconds: float = 0.0
+    unlikely: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ class Segmenter:
         strict: refuse scans that do not look like CT.
         table: write the table of structures of each scan.
         spacing: mm of the results along the scan's own axes; ``None`` for the scan's voxels.
+        drop_unlikely: leave out what is unlike the cases of training.
         threads: of a worker on a CPU; ``None`` for as many as torch takes.
         overlaps: see :class:`Work`.
     """
@@ -201,6 +204,7 @@ class Segmenter:
     strict: bool = False
     table: bool = False
     spacing: Float3 | None = None
+    drop_unlikely: bool = False
     threads: int | None = None
     overlaps: bool = True
 
@@ -286,11 +290,19 @@ def _compute(model: "Model", plan: Segmenter, case: _Case) -> _Case:
             if case.result.attempt.small and model.device.type != "cpu":
                 model = _load(plan.model, "cpu", "auto")
             case.result = replace(case.result, device=str(model.device))
-            found = model.segment(scan, plan.classes, profile=plan.profile, grid=case.grid)
+            found = _judged(model, plan, case, model.segment(scan, plan.classes, profile=plan.profile, grid=case.grid))
             for whole in plan.wholes:
                 found = found.combined(whole.parts, whole.id, whole.name)
             case.segmentation = found
     return case
+
+
+def _judged(model: "Model", plan: Segmenter, case: _Case, found: Segmentation) -> Segmentation:
+    """What was found, without what is unlikely if that is to be dropped; the case's result says what is."""
+    warning = model.region_warning(plan.classes, found.table())
+    warnings = case.result.warnings if warning is None else (*case.result.warnings, warning)
+    case.result = replace(case.result, warnings=warnings, unlikely=dict(found.unlikely or {}))
+    return found.without_unlikely() if plan.drop_unlikely else found
 
 
 def _write(plan: Segmenter, case: _Case) -> CaseResult:

@@ -139,6 +139,8 @@ class Manifest:
             content["outputs"] = [asdict(output) for output in result.outputs]
             content["volumes_ml"] = result.volumes_ml
             content["at_border"] = result.at_border
+            if result.unlikely:
+                content["unlikely"] = result.unlikely
         else:
             content["error"] = asdict(result.failure)
         if result.warnings:

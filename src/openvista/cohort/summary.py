@@ -26,7 +26,19 @@ from openvista.report.preview import write_preview
 logger = logging.getLogger(__name__)
 
 REPORT, CASES, VOLUMES = "report.html", "cases.csv", "volumes.csv"
-CASE_COLUMNS = ("case", "state", "kind", "attempts", "seconds", "host", "device", "message", "warnings", "scan")
+CASE_COLUMNS = (
+    "case",
+    "state",
+    "kind",
+    "attempts",
+    "seconds",
+    "host",
+    "device",
+    "message",
+    "warnings",
+    "unlikely",
+    "scan",
+)
 _MOST_LISTED = 200
 """Failures and outliers on the page; the CSV files hold all."""
 _FEWEST = 10
@@ -68,6 +80,9 @@ class _Gathered:
     volumes: dict[int, "tuple[array[int], array[float]]"] = field(default_factory=dict)
     """By class id: place in ``ids``, and ml; of structures that no border of the scan cuts off."""
     found: Counter[int] = field(default_factory=Counter)
+    unlikely: list[tuple[str, int, str]] = field(default_factory=list)
+    """Case, class id, measures."""
+    unlikely_count: int = 0
 
     def add(self, content: Mapping[str, Any]) -> None:
         self.states[content["state"]] += 1
@@ -79,6 +94,10 @@ class _Gathered:
             return
         self.seconds.append(_seconds(content))
         self.ids.append(content["case_id"])
+        for key, measures in content.get("unlikely", {}).items():
+            self.unlikely_count += 1
+            if len(self.unlikely) < _MOST_LISTED:
+                self.unlikely.append((content["case_id"], int(key), ", ".join(measures)))
         whole = set(map(int, content["volumes_ml"])) - set(content["at_border"])
         for key, volume in content["volumes_ml"].items():
             self.found[int(key)] += 1
@@ -119,7 +138,7 @@ def write_summary(
         case_rows.writerow(CASE_COLUMNS)
         volume_rows.writerow(["case", *(names[key] for key in ids)])
         for content in _wanted(state, wanted):
-            case_rows.writerow(_case_row(content))
+            case_rows.writerow(_case_row(content, names))
             if content["state"] == DONE:
                 known = content["volumes_ml"]
                 volume_rows.writerow([content["case_id"], *(known.get(str(key), 0) for key in ids)])
@@ -162,12 +181,19 @@ def _seconds(content: Mapping[str, Any]) -> float:
     return float(content.get("seconds") or content["ended"] - content["started"])
 
 
-def _case_row(content: Mapping[str, Any]) -> list[object]:
+def _case_row(content: Mapping[str, Any], names: Mapping[int, str]) -> list[object]:
     error = content.get("error") or {}
     seconds = f"{_seconds(content):.1f}" if "ended" in content else ""
     row = [content["case_id"], content["state"], error.get("kind", ""), content["attempt"], seconds]
     row += [content.get("host", ""), content.get("device", ""), error.get("message", "")]
-    return [*row, "; ".join(content.get("warnings", ())), content.get("input_uri", "")]
+    unlikely = "; ".join(f"{name}: {measures}" for name, measures in _unlikely(content, names))
+    return [*row, "; ".join(content.get("warnings", ())), unlikely, content.get("input_uri", "")]
+
+
+def _unlikely(content: Mapping[str, Any], names: Mapping[int, str]) -> list[tuple[str, str]]:
+    """Names of structures, and what is unlike training of them."""
+    found = content.get("unlikely", {}).items()
+    return [(names.get(int(key), key), ", ".join(measures)) for key, measures in found]
 
 
 def _page(gathered: _Gathered, strange: Sequence[Outlier], names: Mapping[int, str], pictures: Sequence[str]) -> str:
@@ -181,11 +207,15 @@ def _page(gathered: _Gathered, strange: Sequence[Outlier], names: Mapping[int, s
         parts.append(section("Strangest volumes", f'<div class="pictures">{"".join(pictures)}</div>'))
     if strange:
         parts.append(section("Outliers", _outlier_table(strange, names) + _more(len(strange), _MOST_LISTED)))
+    if gathered.unlikely:
+        more = _more(gathered.unlikely_count, len(gathered.unlikely))
+        parts.append(section("Unlikely structures", _unlikely_table(gathered, names) + more))
     if gathered.volumes:
         parts.append(section("Volumes", _volume_table(gathered, names)))
     about = [
         ("written by", f"OpenVISTA {__version__}"),
         ("volumes", "of structures that are whole inside their scan; those at its border are counted as found only"),
+        ("unlikely", "unlike the cases that the model was trained on, in what is named; may have been left out for it"),
         ("outliers", f"modified z-score of the logarithm beyond {_FAR}, from {_FEWEST} cases on"),
         ("every case", f"{CASES}; every volume in ml: {VOLUMES}"),
     ]
@@ -216,6 +246,11 @@ def _outlier_table(strange: Sequence[Outlier], names: Mapping[int, str]) -> str:
         for one in strange[:_MOST_LISTED]
     )
     return table(["case", "structure", "ml", "median ml", "score"], rows)
+
+
+def _unlikely_table(gathered: _Gathered, names: Mapping[int, str]) -> str:
+    rows = ([escape(case), escape(names.get(key, str(key))), escape(what)] for case, key, what in gathered.unlikely)
+    return table(["case", "structure", "unlikely"], rows)
 
 
 def _volume_table(gathered: _Gathered, names: Mapping[int, str]) -> str:

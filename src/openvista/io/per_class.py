@@ -8,7 +8,7 @@ import numpy as np
 
 from openvista.io.atomic import make_folder, replacing, write_text
 from openvista.io.paths import MESH_FORMATS, distinct_file_names
-from openvista.io.write import as_stored, describe, require_something, write_format
+from openvista.io.write import as_stored, described, require_something, write_format
 from openvista.scan import Segmentation
 from openvista.structures import present_ids
 
@@ -47,7 +47,7 @@ def write_per_class(segmentation: Segmentation, folder: Path, format: str) -> li
             write_format(temporary, one, format)
         paths.append(path)
     if format not in MESH_FORMATS:
-        write_text(folder.with_name(f"{folder.name}.json"), describe(stored.names, stored.colours, stored.provenance))
+        write_text(folder.with_name(f"{folder.name}.json"), described(stored))
     return paths
 
 

@@ -95,7 +95,7 @@ def write_segmentation(
             require_something(stored, target.name, format)
         else:
             side = open_files.enter_context(replacing(sidecar_path(target)))
-            side.write_text(describe(stored[0].names, stored[0].colours, stored[0].provenance), encoding="utf-8")
+            side.write_text(described(stored[0]), encoding="utf-8")
         temporary = open_files.enter_context(replacing(target))
         if format in DICOM_FORMATS:
             _write_dicom(temporary, stored, format, options)
@@ -234,6 +234,14 @@ def _write_dicom(path: Path, layers: Sequence[Segmentation], format: str, option
         from openvista.io.dicom.sr import write_sr
 
         write_sr(path, layers, seg=options.seg, keep_identifiers=keep)
+
+
+def described(segmentation: Segmentation) -> str:
+    """The text of the ``.json`` beside a label map, with what is unlikely of it where somebody judged that."""
+    told = dict(segmentation.provenance)
+    if segmentation.unlikely is not None:
+        told["unlikely"] = {str(key): measures for key, measures in sorted(segmentation.unlikely.items())}
+    return describe(segmentation.names, segmentation.colours, told)
 
 
 def describe(names: Mapping[int, str], colours: Mapping[int, Colour], provenance: Mapping[str, object]) -> str:

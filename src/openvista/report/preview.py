@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from openvista._version import __version__
 from openvista.errors import needs_extra
 from openvista.io.atomic import replacing
+from openvista.plausibility import in_words
 from openvista.report.render import render_labels
 from openvista.report.slices import colour_slice, content_box, in_ras_order, informative_slices, radiological
 from openvista.scan import Segmentation
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _DPI = 110
 _PANEL, _GAP, _MARGIN, _HEADER, _FOOTER = 4.6, 0.10, 0.25, 0.55, 0.32  # inches
 _COLUMN, _ROW = 2.75, 0.232  # of the legend, inches
-_BACKGROUND, _TEXT, _FAINT = "#0d1117", "#e6edf3", "#8b949e"
+_BACKGROUND, _TEXT, _FAINT, _UNLIKELY = "#0d1117", "#e6edf3", "#8b949e", "#f0883e"
 _SLICE_PIXELS = 620
 _LONGEST_NAME = 27
 # view, axis it cuts, letters at the left, right, top and bottom edge
@@ -190,9 +191,10 @@ def _draw_legend(
         x = left + (index // per_column) * _COLUMN
         y = top - 0.36 - (index % per_column) * _ROW
         _draw_entry(area, segmentation, row, x, y)
-    if any(row.touches_border for row in rows):
-        note = "* touches the border of the scan"
-        area.text(left, 0.5 * _FOOTER, note, color=_FAINT, fontsize=8.5, va="center")
+    notes = ["* touches the border of the scan"] * any(row.touches_border for row in rows)
+    notes += ["? unlike the cases of training"] * any(row.unlikely for row in rows)
+    if notes:
+        area.text(left, 0.5 * _FOOTER, "\n".join(notes), color=_FAINT, fontsize=8.5, va="center", linespacing=1.1)
 
 
 def _draw_entry(area: "Axes", segmentation: Segmentation, row: StructureRow, x: float, y: float) -> None:
@@ -205,5 +207,8 @@ def _draw_entry(area: "Axes", segmentation: Segmentation, row: StructureRow, x: 
     digits = 0 if row.volume_ml >= 99.5 else 1
     end = x + _COLUMN - 0.25
     area.text(end, y, f"{row.volume_ml:,.{digits}f}", color=_TEXT, fontsize=9, ha="right", va="center_baseline")
-    if row.touches_border:
-        area.text(end + 0.02, y, "*", color=_FAINT, fontsize=9, va="center_baseline")
+    marks = "*" * row.touches_border
+    if row.unlikely:
+        marks += "?"
+        area.text(x + 0.28, y - 0.5 * _ROW, in_words(row.unlikely), color=_UNLIKELY, fontsize=7, va="center_baseline")
+    area.text(end + 0.02, y, marks, color=_UNLIKELY if row.unlikely else _FAINT, fontsize=9, va="center_baseline")

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from openvista._version import __version__
+from openvista.plausibility import in_words
 from openvista.structures import StructureRow, StructureStatistics
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-CSV_COLUMNS = ("id", "name", "voxels", "volume_ml", "mean_hu", "sd_hu", "touches_border")
+CSV_COLUMNS = ("id", "name", "voxels", "volume_ml", "mean_hu", "sd_hu", "touches_border", "unlikely")
 
 
 def table_csv(rows: Sequence[StructureRow]) -> str:
@@ -21,7 +22,9 @@ def table_csv(rows: Sequence[StructureRow]) -> str:
     cells: list[Sequence[object]] = [CSV_COLUMNS]
     for row in rows:
         border = "true" if row.touches_border else "false"
-        cells.append([row.id, row.name, row.voxels, f"{row.volume_ml:.3f}", _hu(row.mean_hu), _hu(row.sd_hu), border])
+        unlikely = ", ".join(row.unlikely)
+        values = [f"{row.volume_ml:.3f}", _hu(row.mean_hu), _hu(row.sd_hu), border, unlikely]
+        cells.append([row.id, row.name, row.voxels, *values])
     return csv_text(cells)
 
 
@@ -70,11 +73,17 @@ def rich_table(rows: Sequence[StructureRow], title: str | None = None) -> "Table
     table.add_column("mean HU", justify="right")
     table.add_column("", justify="left")
     for row in sorted(rows, key=lambda row: (row.voxels == 0, row.id)):
-        remark = "not found" if row.voxels == 0 else "touches the border" if row.touches_border else ""
         volume = f"{row.volume_ml:,.1f}" if row.voxels else ""
-        cells = [str(row.id), row.name, volume, _hu(row.mean_hu), remark]
+        cells = [str(row.id), row.name, volume, _hu(row.mean_hu), _remark(row)]
         table.add_row(*(Text(cell) for cell in cells), style="dim" if row.voxels == 0 else None)
     return table
+
+
+def _remark(row: StructureRow) -> str:
+    unlikely = in_words(row.unlikely)
+    if not row.voxels:
+        return f"left out, {unlikely}" if unlikely else "not found"
+    return "; ".join(filter(None, ("touches the border" if row.touches_border else "", unlikely)))
 
 
 def _hu(value: float | None) -> str:

@@ -41,6 +41,7 @@ class Job:
 
     Attributes:
         id, kind, session_id, created, state, progress, seconds: as in the API's ``JobInfo``.
+        warnings: what the one who asked should know of the answer.
         problem: detail and code of what went wrong, for people. Not the error itself: that holds on to the frames it
             came through, and so to a session that went to disk meanwhile.
         accepted: whoever asked was told that it will be done (202), so it is done even when the server is about to
@@ -58,6 +59,7 @@ class Job:
         self.progress: Progress | None = None
         self.seconds: float | None = None
         self.problem: schemas.Problem | None = None
+        self.warnings: list[str] = []
         self.accepted = False
         self._listener = listener
         self._cancelled = threading.Event()
@@ -118,6 +120,7 @@ class Job:
             seconds=self.seconds,
             progress=None if progress is None else schemas.Progress(**vars(progress)),
             problem=self.problem,
+            warnings=self.warnings,
         )
 
     def _refuse_if_cancelled(self) -> None:

@@ -184,6 +184,10 @@ class ObjectInfo(BaseModel):
     visible: bool
     voxels: int = Field(description="of its own mask, before other objects cover it")
     clicks: list[ClickInfo]
+    unlikely: list[str] = Field(
+        default_factory=list,
+        description="what of an automatic result is unlike the cases of training: volume, HU, elongation, place",
+    )
 
 
 class SessionInfo(BaseModel):
@@ -207,6 +211,9 @@ class AskClasses(Request):
     """Segment by name. A class that has an object already is computed again."""
 
     classes: Literal["all"] | Annotated[list[ClassItem], Field(min_length=1, max_length=400)]
+    drop_unlikely: bool = Field(
+        False, description="remove what is unlike the cases of training; the warnings name it, undo brings it back"
+    )
 
 
 class NewObject(Request):
@@ -286,6 +293,7 @@ class JobInfo(BaseModel):
     seconds: float | None = Field(None, description="of computing, once it has ended")
     progress: Progress | None = None
     problem: Problem | None = None
+    warnings: list[str] = Field(default_factory=list, description="as of the change that it made")
 
 
 class LabelBox(BaseModel):
@@ -335,6 +343,7 @@ class Row(BaseModel):
     mean_hu: float | None
     sd_hu: float | None
     touches_border: bool
+    unlikely: list[str] = Field(default_factory=list, description="as of the object")
 
 
 class Table(BaseModel):

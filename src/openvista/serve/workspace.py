@@ -16,6 +16,7 @@ from openvista.errors import ServiceError
 from openvista.geometry.box import Box
 from openvista.inference.progress import Report
 from openvista.model import Model
+from openvista.plausibility import in_words
 from openvista.prompts import Click
 from openvista.scan import Scan, Segmentation
 from openvista.serve import schemas
@@ -23,6 +24,7 @@ from openvista.serve.label_map import LabelMap
 from openvista.session.answer import Answer
 from openvista.session.session import Session
 from openvista.session.state import ObjectState
+from openvista.structures import StructureRow
 
 ObjectRef = int | str
 _GZIP_LEVEL = 1  # of what goes over the wire at once: labels shrink a hundredfold even so
@@ -43,6 +45,7 @@ class Workspace:
     """
 
     def __init__(self, model: Model, scan: Scan, profile: str, most_bytes: int, file: Path | None = None) -> None:
+        self._model = model
         self.session: Session = model.open(scan, file, profile=profile, feature_budget=most_bytes // 4)
         self.labels = LabelMap(self.session)
         self._most_bytes = most_bytes
@@ -54,8 +57,25 @@ class Workspace:
     def segment(self, asked: schemas.AskClasses, progress: Report) -> list[str]:
         """Objects from the automatic branch; what the user should know."""
         classes = None if asked.classes == "all" else asked.classes
-        self.session.segment(classes, progress)
-        return self._changed()
+        found = self.session.segment(classes, progress)
+        self._changed()
+        items = [one.state for one in found]
+        unlikely = self.session.open_scan.unlikely(items) or {}
+        rows = [self._row(item, unlikely.get(item.id, ())) for item in items if item.inputs.class_id is not None]
+        none_shown = self._model.region_warning([row.id for row in rows], rows)
+        notes = [] if none_shown is None else [none_shown]
+        for item in items if asked.drop_unlikely else ():
+            if item.id in unlikely and not item.locked:
+                self.session.remove(item.id)
+                notes.append(f"{item.name} was left out ({in_words(unlikely[item.id])}); undo brings it back")
+        self._changed()
+        return notes
+
+    def _row(self, item: ObjectState, unlikely: tuple[str, ...]) -> StructureRow:
+        """An object as a structure of its class, measured by its own mask."""
+        voxels = self.labels.voxels.get(item.id, 0)
+        volume_ml = voxels * self.session.scan.grid.voxel_ml
+        return StructureRow(item.inputs.class_id or 0, item.name, voxels, volume_ml, None, None, False, unlikely)
 
     def clicks(self, asked: schemas.AskClicks, progress: Report) -> list[str]:
         """Clicks on one object."""
@@ -144,9 +164,11 @@ class Workspace:
 
     def objects(self) -> list[schemas.ObjectInfo]:
         """All objects as the API shows them."""
-        return [self._object(item) for item in self.session.state.objects]
+        items = self.session.state.objects
+        unlikely = self.session.open_scan.unlikely(items) or {}
+        return [self._object(item, unlikely.get(item.id, ())) for item in items]
 
-    def _object(self, item: ObjectState) -> schemas.ObjectInfo:
+    def _object(self, item: ObjectState, unlikely: tuple[str, ...]) -> schemas.ObjectInfo:
         clicks = item.inputs.clicks
         return schemas.ObjectInfo(
             id=item.id,
@@ -157,6 +179,7 @@ class Workspace:
             visible=item.visible,
             voxels=self.labels.voxels.get(item.id, 0),
             clicks=[schemas.ClickInfo(voxel=click.voxel, positive=click.positive) for click in clicks],
+            unlikely=list(unlikely),
         )
 
     def label_box(self, since: int) -> schemas.LabelBox | None:

@@ -183,6 +183,7 @@ def _with_names(
     choices: Mapping[str, object],
 ) -> Segmentation:
     """A label map with what it takes to read it, and to make it again."""
+    judged = open_scan.unlikely(items)
     prompts = [
         {
             "id": item.id,
@@ -210,6 +211,7 @@ def _with_names(
         colours={item.id: item.colour for item in items},
         scan=open_scan.scan,
         provenance={**provenance, **choices},
+        unlikely=judged,
     )
 
 

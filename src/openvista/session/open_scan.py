@@ -4,7 +4,7 @@ Masks live on the model grid and on the scan's own; this is where they pass from
 """
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,7 @@ from openvista.inference.strays import without_strays
 from openvista.inference.window_network import WindowNetwork
 from openvista.memory import free_memory
 from openvista.network import Preset
+from openvista.plausibility import Plausibility, Shape, shape_of
 from openvista.prepare import Prepared, prepare
 from openvista.scan import Scan
 from openvista.session.byte_cache import ByteCache
@@ -59,6 +60,7 @@ class SessionModel:
         precision: for the record.
         device: where features of windows are kept.
         one_piece_ids: classes that are one connected thing.
+        plausibility: what is likely of its classes; ``None`` where nobody knows.
     """
 
     name: str
@@ -71,6 +73,7 @@ class SessionModel:
     precision: str = ""
     device: str = "cpu"
     one_piece_ids: frozenset[int] = frozenset(ONE_PIECE_IDS)
+    plausibility: Plausibility | None = None
 
 
 class OpenScan:
@@ -95,6 +98,7 @@ class OpenScan:
         self.automatic: dict[int, Crop] = {}
         self.restored: dict[MaskInputs, ObjectMask] = {}
         self._mask_logits: dict[str, Crop] = {}
+        self._shapes: dict[MaskInputs, Shape | None] = {}
         self._shown: ByteCache[Crop] = ByteCache(SHOWN_BYTES)
         self._prepared: Prepared | None = None
         self._features: FeatureVolume | None = None
@@ -257,6 +261,33 @@ class OpenScan:
         box = Box.hull([brought.box, changed.box])
         original_XYZ = _as_logits(brought).on(box, -MASK_LOGIT / 2)
         return Crop(box.start, np.where(changed.on(box, 0.0) > 0, logits.on(box, OUTSIDE), original_XYZ))
+
+    def unlikely(self, items: Iterable[ObjectState]) -> dict[int, tuple[str, ...]] | None:
+        """What is unlikely of automatic results, by object id; of what somebody clicked on or brought, nothing is.
+
+        ``None`` where nobody knows what is likely; see :mod:`openvista.plausibility`.
+        """
+        if self.model.plausibility is None:
+            return None
+        judged = [item for item in items if item.inputs.base == AUTOMATIC and not item.inputs.clicks]
+        shapes = {item.inputs.class_id: self._shape(item) for item in judged}
+        found = self.model.plausibility.judge({id: one for id, one in shapes.items() if id is not None and one})
+        ids = {item.inputs.class_id: item.id for item in judged}
+        return {ids[class_id]: measures for class_id, measures in found.items()}
+
+    def _shape(self, item: ObjectState) -> Shape | None:
+        """Measures of an object's own mask, whatever lies over it; ``None`` without a voxel."""
+        if item.inputs not in self._shapes:
+            shown = self.show(item)
+            mask_XYZ = shown.values_XYZ > 0
+            found = Crop(shown.start, mask_XYZ).cropped(mask_XYZ)
+            hu_XYZ = self.scan.voxels[found.slices]
+            window = self.model.preset.hu_window
+            some = found.values_XYZ.size
+            self._shapes[item.inputs] = (
+                shape_of(found.values_XYZ, found.start, self.scan.grid, hu_XYZ, window) if some else None
+            )
+        return self._shapes[item.inputs]
 
     def changed_box(self, before: MaskInputs, after: MaskInputs) -> Box | None:
         """The scan's voxels that may differ between two masks; ``None`` if none does."""

@@ -1,12 +1,15 @@
 """A trained network becomes a model folder with a card that says how to make it again."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from openvista.anatomy.catalogue import CATALOGUE
 from openvista.network import Vista3D
+from openvista.plausibility import ClassRanges
 from openvista.train.recipe import LIST_KEYS, LIST_ROOTS, Recipe
+from openvista.train.run_folder import RANGES
 from openvista.weights import ModelCard, ModelFolder
 from openvista.weights.store import save_model
 
@@ -31,11 +34,19 @@ def export_model(network: Vista3D, recipe: Recipe, run_folder: Path) -> ModelFol
         extra_aliases={class_id: aliases for class_id, aliases in recipe.extra_aliases.items() if class_id in ids},
         one_piece=tuple(class_id for class_id in recipe.one_piece if class_id in ids),
         challenge=plain["challenge"] or {},
+        ranges=_ranges(run_folder, ids),
         licence=recipe.licence,
         provenance={"data": recipe.data, "recipe": plain},
         metrics=_validation(run_folder),
     )
     return save_model(network, card, run_folder / "model")
+
+
+def _ranges(run_folder: Path, ids: Sequence[int]) -> dict[int, ClassRanges]:
+    """What the run's cases showed of these classes; nothing where the run noted none, as earlier ones."""
+    path = run_folder / RANGES
+    content = json.loads(path.read_text()) if path.exists() else {}
+    return {int(key): ClassRanges.parsed(one) for key, one in content.items() if int(key) in ids}
 
 
 def portable(recipe: Recipe) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from openvista.train.recipe import Recipe
 from openvista.train.recipe_file import with_current_keys
 from openvista.train.run_folder import RunFolder, check_unused, is_restart
 from openvista.train.samples import SampleLoader, draw_sample, sample_groups
+from openvista.train.seen_ranges import seen_ranges
 from openvista.train.starting_network import check_device, starting_network, with_precision
 from openvista.train.validation import overall, validate_all
 
@@ -118,6 +119,8 @@ class Trainer:
             logger.info(
                 "%d cases to train on, %d held out here, %d steps", len(data.training), len(data.validation), steps
             )
+            if self.run_folder is not None and self.recipe.challenge is None:  # the challenge's objects have no class
+                self.run_folder.write_ranges(seen_ranges(data.training, self.preset.hu_window))
             self.ranks.barrier()
             self._train(data, Schedule(self.recipe, steps, self.elapsed))
             parts = self.ranks.gathered({"skipped": data.skipped})

@@ -10,6 +10,7 @@
     curves.png          both as a picture     tensorboard/     both for TensorBoard
     last.pt             to resume from        best.pt, best.json   weights of the best validation
     model/              the result, as --model takes it
+    ranges.json         what the training cases show of each class, for the model's card
     launch.txt          which torchrun works here, so that processes it restarts recognise their own run
 """
 
@@ -21,6 +22,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +33,14 @@ from openvista._version import __version__
 from openvista.distributed import Ranks
 from openvista.errors import RecipeError
 from openvista.io.atomic import output_error, replacing, write_text, writing
+from openvista.plausibility import ClassRanges
 from openvista.train.checkpoint import LAST
 from openvista.train.curves import draw_curves
 from openvista.train.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
-LAUNCH = "launch.txt"
+LAUNCH, RANGES = "launch.txt", "ranges.json"
 TRAIN_COLUMNS = ("step", "seconds", "loss", "learning_rate", "gradient", "waited")
 
 
@@ -91,6 +94,10 @@ class RunFolder:
     def write_best(self, step: int, scores: Mapping[str, Mapping[int, float]]) -> None:
         """``best.json``: what the weights in ``best.pt`` reached."""
         self._write_json("best.json", {"step": step, **scores})
+
+    def write_ranges(self, ranges: Mapping[int, ClassRanges]) -> None:
+        """``ranges.json``: what the training cases show of each class."""
+        self._write_json(RANGES, {str(class_id): asdict(one) for class_id, one in ranges.items()})
 
     def _append(self, name: str, columns: Sequence[str], row: Sequence[float]) -> None:
         path = self.path / name

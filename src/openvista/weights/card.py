@@ -13,6 +13,7 @@ from openvista._version import __version__
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID, ONE_PIECE_IDS
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import ModelError, OutputError
+from openvista.plausibility import ClassRanges, Plausibility
 
 if TYPE_CHECKING:
     from openvista.network.presets import Preset
@@ -40,6 +41,8 @@ class ModelCard:
         challenge: how images of the CVPR 2025 challenge are shown to a model that was trained on them: "percentiles" of
             the grey values that become the ends of ``hu_window``, and whether to "resample" them to ``spacing``
             ("never", "auto", "always"); empty for other models.
+        ranges: what training saw of each class, see :class:`openvista.plausibility.ClassRanges`; empty where nobody
+            knows, as for official weights.
         licence: of the weights.
         provenance: free form: data, recipe, command, origin.
         metrics: free form: what was measured, on what.
@@ -64,6 +67,7 @@ class ModelCard:
     extra_aliases: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     one_piece: tuple[int, ...] = ()
     challenge: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Mapping[int, ClassRanges] = field(default_factory=dict)
     licence: str = "not stated"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -102,6 +106,7 @@ class ModelCard:
         aliases = all(id_ in known for id_ in self.extra_aliases)
         _require(aliases, "extra_aliases", dict(self.extra_aliases), "names of ids the model knows")
         _require(set(self.one_piece) <= set(self.extra_classes), "one_piece", self.one_piece, "ids of extra_classes")
+        _require(set(self.ranges) <= known, "ranges", tuple(self.ranges), "of ids the model knows")
 
     @property
     def class_ids(self) -> tuple[int, ...]:
@@ -120,6 +125,11 @@ class ModelCard:
     def one_piece_ids(self) -> frozenset[int]:
         """Classes that are one connected thing: the official ones, and the model's own that say so."""
         return frozenset((*ONE_PIECE_IDS, *self.one_piece))
+
+    @property
+    def plausibility(self) -> Plausibility | None:
+        """What is likely of the structures it finds; ``None`` where the card has no ranges."""
+        return Plausibility(self.ranges, self.hu_window) if self.ranges else None
 
     @classmethod
     def from_preset(cls, preset: "Preset", *, name: str | None = None, **rest: Any) -> "ModelCard":
@@ -140,8 +150,9 @@ class ModelCard:
     def to_json(self) -> str:
         """The text of ``card.json``; :meth:`from_json` gives the same card back."""
         content = asdict(self)
-        if not self.challenge:
-            del content["challenge"]  # so that versions that do not know it read the other cards
+        for newer in ("challenge", "ranges"):
+            if not content[newer]:
+                del content[newer]  # so that versions that do not know it read the other cards
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -229,9 +240,15 @@ def _cleaned(content: Mapping[str, Any]) -> dict[str, Any]:
             cleaned[key] = tuple(value)
     if "extra_classes" in content:
         cleaned["extra_classes"] = {int(id_): str(name) for id_, name in content["extra_classes"].items()}
+    if "ranges" in content:
+        cleaned["ranges"] = {int(id_): _class_ranges(one) for id_, one in content["ranges"].items()}
     if "extra_aliases" in content:
         cleaned["extra_aliases"] = {int(id_): _names(names) for id_, names in content["extra_aliases"].items()}
     return cleaned
+
+
+def _class_ranges(content: ClassRanges | Mapping[str, Any]) -> ClassRanges:
+    return content if isinstance(content, ClassRanges) else ClassRanges.parsed(content)
 
 
 def _names(names: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+import time
 import zipfile
 
 import httpx
@@ -102,6 +103,20 @@ def test_a_viewer_that_applies_boxes_sees_what_is_served(session):
     session.labels[:] = 0
     session.apply(fresh)
     assert np.array_equal(session.served(), session.labels)
+
+
+def test_a_job_says_what_its_user_should_know(session):
+    clicks = [{"voxel": CLICK}, {"voxel": [900, 900, 900]}]
+    asked = {"object": "lesion", "clicks": clicks}
+    session.change("objects", {"name": "lesion"})
+    job = session.http.post(f"{session.address}/clicks", params={"wait": False}, json=asked).json()
+    for _ in range(200):
+        told = session.http.get(f"{session.address}/jobs/{job['id']}").json()
+        if told["state"] == "done":
+            break
+        time.sleep(0.05)
+    assert told["state"] == "done"
+    assert any("outside" in warning for warning in told["warnings"])
 
 
 def test_changes_since_an_earlier_revision(session):

@@ -81,6 +81,8 @@ export interface ObjectInfo {
   visible: boolean;
   voxels: number;
   clicks: Click[];
+  /** What of an automatic result is unlike the cases of training: volume, HU, elongation, place. */
+  unlikely: string[];
 }
 
 export interface SessionInfo {
@@ -101,6 +103,7 @@ export interface JobInfo {
   state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
   progress: { stage: string; done: number; total: number } | null;
   problem: { detail: string; code: string } | null;
+  warnings: string[];
 }
 
 export interface LabelBox {
@@ -126,6 +129,7 @@ export interface Row {
   mean_hu: number | null;
   sd_hu: number | null;
   touches_border: boolean;
+  unlikely: string[];
 }
 
 export interface Table {

@@ -49,6 +49,11 @@ function row(app: App, object: ObjectInfo, active: boolean): HTMLElement {
     onclick: () => app.prompts.select(id, true),
     ondblclick: () => rename(app, object, line),
   }, name);
+  const doubt: HTMLElement[] = [];
+  if (object.unlikely.length) {
+    const measures = object.unlikely.join(', ');
+    doubt.push(h('abbr', { title: `Unlike the cases that the model was trained on: ${measures}` }, `unlikely: ${measures}`));
+  }
   line.append(
     colour,
     select,
@@ -58,6 +63,7 @@ function row(app: App, object: ObjectInfo, active: boolean): HTMLElement {
     tool(`locked-${id}`, locked ? 'locked' : 'unlocked', `${locked ? 'Unlock' : 'Lock'} ${name}`,
       () => change({ locked: !locked }), locked),
     tool(`remove-${id}`, 'remove', `Remove ${name}`, () => app.prompts.removeObject(id)),
+    ...doubt,
   );
   return line;
 }

@@ -29,6 +29,7 @@ export function tablePanel(app: App): HTMLElement {
 
 function line(app: App, row: Row, active: boolean): HTMLElement {
   const volume = h('td', { class: 'number' }, millilitres(row.volume_ml));
+  if (row.unlikely.length) volume.append(h('abbr', { title: `Unlikely: ${row.unlikely.join(', ')}` }, '?'));
   if (row.touches_border) volume.append(h('abbr', { title: TOUCHES }, '*'));
   return h('tr', { class: active ? 'active' : null, 'data-row': row.name, onclick: () => app.prompts.select(row.id, true) },
     h('th', { scope: 'row' }, row.name),
@@ -38,9 +39,10 @@ function line(app: App, row: Row, active: boolean): HTMLElement {
 }
 
 async function copyRows(app: App): Promise<void> {
-  const head = ['structure', 'voxels', 'volume_ml', 'mean_hu', 'sd_hu', 'touches_border'];
+  const head = ['structure', 'voxels', 'volume_ml', 'mean_hu', 'sd_hu', 'touches_border', 'unlikely'];
   const lines = app.store.state.rows.map((row) =>
-    [row.name, row.voxels, row.volume_ml, row.mean_hu ?? '', row.sd_hu ?? '', row.touches_border].join('\t'));
+    [row.name, row.voxels, row.volume_ml, row.mean_hu ?? '', row.sd_hu ?? '', row.touches_border, row.unlikely.join(', ')]
+      .join('\t'));
   try {
     await navigator.clipboard.writeText([head.join('\t'), ...lines].join('\n'));
     app.notices.info('The table is in the clipboard.');

@@ -41,13 +41,13 @@ export class Jobs {
     });
   }
 
-  /** Waits until a job has ended. Throws ApiError when it failed; gives false when it was cancelled. */
-  async finished(session: string, started: JobInfo): Promise<boolean> {
+  /** Waits until a job has ended. Throws ApiError when it failed; gives null when it was cancelled. */
+  async finished(session: string, started: JobInfo): Promise<JobInfo | null> {
     const job = await this.end(session, started);
     if (job.state === 'failed') {
       throw new ApiError(job.problem?.detail ?? 'The server could not do this.', job.problem?.code ?? 'job', 500);
     }
-    return job.state === 'done';
+    return job.state === 'done' ? job : null;
   }
 
   private end(session: string, started: JobInfo): Promise<JobInfo> {

@@ -29,6 +29,7 @@ export class Prompts {
       const job = await api.askClasses(session.id, classes);
       const done = await this.jobs.finished(session.id, job);
       if (!done) this.notices.info(`Stopped: ${name}`);
+      for (const warning of done?.warnings ?? []) this.notices.warn(warning);
       return this.sync.missing(session);
     });
     if (!change || classes === 'all') return;

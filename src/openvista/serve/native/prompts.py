@@ -38,10 +38,13 @@ class Prompting(Editing):
             message = f"model {kept.model!r} answers class prompts only, not clicks; open the session with another"
             raise ModelError(message)
 
-        def run(workspace: Workspace, progress: Report) -> Change:
-            return self.change(workspace, lambda workspace: answer(workspace, asked, progress))
-
         job = kept.new_job(kind)
+
+        def run(workspace: Workspace, progress: Report) -> Change:
+            change = self.change(workspace, lambda workspace: answer(workspace, asked, progress))
+            job.warnings = change.warnings
+            return change
+
         if not self.wait:
             sessions.start(kept, job, run)
             return JSONResponse(job.info().model_dump(mode="json"), 202)

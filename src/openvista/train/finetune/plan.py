@@ -265,6 +265,7 @@ def _with_base_classes(card: ModelCard, base: ModelCard) -> ModelCard:
         extra_classes={**base.extra_classes, **card.extra_classes},
         extra_aliases={**base.extra_aliases, **card.extra_aliases},
         one_piece=tuple(sorted({*card.one_piece, *base.one_piece})),
+        ranges={**base.ranges, **card.ranges},
     )
 
 
