@@ -1,5 +1,6 @@
 """The objective: frozen parts get no gradient, rounds are averaged, classes and clicks blend as in the bundle."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -192,6 +193,22 @@ def test_terms_of_the_loss():
     plain = dice_bce_loss(logits, target, terms=LossTerms(cross_entropy=0.0, squared=False))
     seen = torch.sigmoid(logits).flatten()
     assert plain == pytest.approx(float(1 - 2 * seen[0] / (seen.sum() + 1 + 1e-5)))
+
+
+def test_balance_makes_voxels_of_small_structures_count_more():
+    logits, target = torch.zeros(2, 4, 5, 5), torch.zeros(2, 4, 5, 5)
+    logits[:, 0, 0, 0], target[0, 0, 0, 0] = -2.0, 1.0  # one voxel of a hundred; the other structure is absent
+    plain, balanced = (
+        [
+            dice_bce_loss(*pair, terms=LossTerms(dice=0.0, balance=power))
+            for pair in zip(logits[:, None], target[:, None])
+        ]
+        for power in (0.0, 0.5)
+    )
+    missed, undecided, factor = math.log1p(math.exp(2)), math.log(2), math.sqrt(99)
+    assert plain[0] == pytest.approx((missed + 99 * undecided) / 100)
+    assert balanced[0] == pytest.approx((factor * missed + 99 * undecided) / (factor + 99))
+    assert balanced[1] == plain[1]
 
 
 def test_the_recipe_says_what_the_loss_is_made_of(data, tiny_list):

@@ -20,6 +20,9 @@ from openvista.train.starting_network import parameters_of
 RADIUS_SHARE = 5
 """The patch's shortest side divided by the radius within which clicks replace the class (paper facts §5)."""
 
+MOST_RARE = 1000.0
+"""Voxels outside per voxel inside, above which a structure counts as no rarer: a few voxels should not rule a step."""
+
 
 @dataclass(frozen=True)
 class PassResult:
@@ -191,10 +194,14 @@ def dice_bce_loss(
     overlap = (probability * target).sum(1)
     sizes = probability.square().sum(1) if terms.squared else probability.sum(1)
     dice = 1 - 2 * overlap / (sizes + target.square().sum(1) + terms.smooth)
-    entropy = functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="none")
+    entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     if terms.focal_gamma > 0:
         entropy = entropy * (1 - torch.exp(-entropy)) ** terms.focal_gamma  # exp(-entropy): probability of the truth
-    entropy = entropy.sum(1) / weight.sum(1).clamp(min=1)
+    if terms.balance > 0:
+        inside = target.sum(1, keepdim=True)
+        rarity = (weight.sum(1, keepdim=True) - inside) / inside.clamp(min=1)
+        weight = weight * torch.where(target > 0, rarity.clamp(1, MOST_RARE) ** terms.balance, 1)
+    entropy = (entropy * weight).sum(1) / weight.sum(1).clamp(min=1)
     loss_K = terms.dice * dice + terms.cross_entropy * entropy
     return (loss_K if weights_K is None else loss_K * weights_K).mean()
 

@@ -37,6 +37,9 @@ class LossTerms:
             arXiv:1708.02002); 0: all voxels alike.
         squared: probabilities in Dice's denominator are squared.
         smooth: is added to that denominator.
+        balance: voxels inside a structure count this power of (voxels outside / inside) in the cross-entropy; 0: all
+            alike. 0.5 helps small structures over the time when a network says "nowhere", and makes thin ones too
+            thick, so it is for the beginning of a run.
 
     Raises:
         RecipeError: a number is negative, or nothing is left of the loss.
@@ -47,6 +50,7 @@ class LossTerms:
     focal_gamma: float = 0.0
     squared: bool = True
     smooth: float = 1e-5
+    balance: float = 0.0
 
     def __post_init__(self) -> None:
         for one in fields(self):
