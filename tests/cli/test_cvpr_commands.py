@@ -33,6 +33,7 @@ def inputs(tmp_path):
 
 def cvpr(command, inputs, outputs, model, *options):
     arguments = ["cvpr", command, "-i", inputs, "-o", outputs, "-m", model, "--precision", "float32", "-p", "bundle"]
+    arguments += ["--orientation", "LPS"]  # a search takes seconds
     return CliRunner().invoke(app, [str(argument) for argument in (*arguments, *options)])
 
 
@@ -40,7 +41,7 @@ def test_a_container_run_by_run(inputs, tmp_path, model):
     """As the official script does it: the same file again and again, with more clicks and the previous answer."""
     labels, outputs = two_balls(), tmp_path / "outputs"
     write_case(inputs / "MR_case.npz", labels)
-    assert cvpr("predict", inputs, outputs, model, "-q").exit_code == 0
+    assert cvpr("predict", inputs, outputs, model, "-q", "--orientation", "auto").exit_code == 0
     with np.load(outputs / "MR_case.npz") as stored:
         segs = stored["segs"]
     assert (segs.dtype, segs.shape) == (np.uint8, labels.shape)
@@ -129,6 +130,7 @@ def good(folder):
         ("predict", no_case, [], InputError, "no .npz file"),
         ("predict", good, ["--resample", "maybe"], InputError, "maybe"),
         ("predict", good, ["--window", "low"], InputError, "--window"),
+        ("predict", good, ["--orientation", "LPR"], InputError, "orientation 'LPR'"),
         ("predict", good, ["-p", "fastest"], InputError, "fastest"),
         ("predict", good, ["-m", "nothing"], ModelError, "nothing"),
         ("evaluate", good, [], ScanError, "--truth"),

@@ -16,13 +16,10 @@ from openvista.cli.options import Device, ModelName, Precision, ProfileName, Qui
 from openvista.errors import InputError, ModelError, OutputError, PromptError
 from openvista.inference.profiles import find_profile
 from openvista.io.atomic import make_folder
-from openvista.scan import Scan
 from openvista.weights import find_model
 
 if TYPE_CHECKING:
-    from openvista.cvpr.case_file import CaseFile
     from openvista.cvpr.evaluate import Outcome
-    from openvista.cvpr.image import Reading
     from openvista.cvpr.predict import Predictor
 
 app = typer.Typer(
@@ -46,6 +43,13 @@ Resample = Annotated[
     typer.Option(help="To the model's spacing: auto (as its card says, else unless tiny), always, never."),
 ]
 SpacingOrder = Annotated[str, typer.Option(help="Of the spacing in the files: auto, zyx (as the arrays) or xyz.")]
+Orientation = Annotated[
+    str,
+    typer.Option(
+        help="To where columns, rows and slices run: three letters, such as LPS (left, posterior, superior); "
+        "or auto, as fits the prompts best."
+    ),
+]
 
 
 @app.command()
@@ -58,6 +62,7 @@ def predict(
     window: Window = "",
     resample: Resample = "auto",
     spacing_order: SpacingOrder = "auto",
+    orientation: Orientation = "auto",
     profile: ProfileName = "best",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -68,7 +73,8 @@ def predict(
 
     Reads imgs, spacing, boxes, clicks, clicks_order and prev_pred, in the array's axes (z, y, x). Classes start from
     prev_pred; only clicks that it contradicts are computed. When time runs short, masks stop growing, and what has
-    been found so far is written.
+    been found so far is written. Files do not say which way their axes run: the orientation in which answers fit the
+    prompts best counts, unless --orientation says it.
 
     Examples:
 
@@ -80,22 +86,24 @@ def predict(
     """
     from openvista.cvpr.case_file import read_case_file, write_labels
     from openvista.cvpr.image import Reading
+    from openvista.cvpr.orientation import OrientedCase, check_orientation
     from openvista.cvpr.predict import Deadline, run_seconds
 
     began = context.meta[BEGAN]
     set_up_logging(verbose, quiet)
+    check_orientation(orientation)
     reading = Reading(_hu_window(window), resample, spacing_order)
     files, predictor = _prepare(inputs, outputs, model, profile, device, precision)
-    reading = reading.for_model(predictor.model.card)
+    reading, preset = reading.for_model(predictor.model.card), predictor.model.network.network.preset
 
     def answer(file: Path) -> None:
         nonlocal began
         case = read_case_file(file)
         if case.request is None:
             raise PromptError(f"{file}: has neither boxes nor clicks, so there is nothing to segment; add one of them")
-        scan = _scan(reading, case, predictor)
+        oriented = OrientedCase(case, predictor, reading, preset, orientation)
         seconds = run_seconds(len(case.request.ids), seconds_per_class, time.monotonic() - began)
-        write_labels(outputs / file.name, segs=predictor.answer(scan, case.request, Deadline(seconds)))
+        write_labels(outputs / file.name, segs=oriented.answer(case.request, Deadline(seconds)))
         began = time.monotonic()  # loading the model counts for the first case only
         if not quiet:
             print(outputs / file.name)
@@ -115,6 +123,7 @@ def evaluate(
     window: Window = "",
     resample: Resample = "auto",
     spacing_order: SpacingOrder = "auto",
+    orientation: Orientation = "auto",
     profile: ProfileName = "best",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -137,21 +146,23 @@ def evaluate(
     from openvista.cvpr.case_file import read_case_file, read_truth, write_labels
     from openvista.cvpr.evaluate import Outcome, check_truth, score_case, write_table
     from openvista.cvpr.image import Reading
+    from openvista.cvpr.orientation import OrientedCase, check_orientation
     from openvista.cvpr.predict import Deadline, run_seconds
 
     set_up_logging(verbose, quiet)
+    check_orientation(orientation)
     reading = Reading(_hu_window(window), resample, spacing_order)
     files, predictor = _prepare(inputs, outputs, model, profile, device, precision)
-    reading = reading.for_model(predictor.model.card)
+    reading, preset = reading.for_model(predictor.model.card), predictor.model.network.network.preset
     table = outputs / f"{predictor.model.card.name}_metrics.csv"
     outcomes: list[Outcome] = []
 
     def score(file: Path) -> None:
         case = read_case_file(file)
         gts = read_truth(truth / file.name if truth else file)
-        scan = _scan(reading, case, predictor)
+        oriented = OrientedCase(case, predictor, reading, preset, orientation)
         seconds = run_seconds(len(check_truth(case, gts)), seconds_per_class)
-        outcome, steps = score_case(case, gts, lambda request: predictor.answer(scan, request, Deadline(seconds)))
+        outcome, steps = score_case(case, gts, lambda request: oriented.answer(request, Deadline(seconds)))
         write_labels(outputs / file.name, segs=steps[-1], all_segs=steps)
         outcomes.append(outcome)
         write_table(table, outcomes)
@@ -191,11 +202,6 @@ def _hu_window(text: str) -> tuple[float, float] | None:
     except ValueError:
         raise InputError(f"--window {text!r}: write two HU, for example --window=-160,240") from None
     return low, high
-
-
-def _scan(reading: "Reading", case: "CaseFile", predictor: "Predictor") -> Scan:
-    preset = predictor.model.network.network.preset
-    return reading.scan(case.image_ZYX, case.spacing, preset, case.path.stem)
 
 
 def _each(files: list[Path], work: Callable[[Path], None], quiet: bool) -> None:

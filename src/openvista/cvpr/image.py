@@ -3,7 +3,7 @@
 Grey values mean nothing across modalities, so they are stretched: the 1st percentile becomes the lower end of the
 model's HU window and the 99th the upper. A CT whose window is known can be given back its HU instead.
 
-Axes are those of SimpleITK's arrays: x to the patient's left, y to the back, z upwards.
+Axes are those of SimpleITK's arrays unless somebody knows better: x to the patient's left, y to the back, z upwards.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.errors import InputError
-from openvista.geometry.grid import Float3, Grid
+from openvista.geometry.grid import AXIS_LETTERS, Axis3, Float3, Grid
 from openvista.network.presets import Preset
 from openvista.scan import Scan
 from openvista.weights.card import ModelCard
@@ -23,6 +23,8 @@ SMALLEST_SHARE = 0.25
 """An image whose longest side is shorter than this share of the model's window is no patient at that spacing."""
 RESAMPLING = ("auto", "always", "never")
 SPACING_ORDERS = ("auto", "zyx", "xyz")
+AS_STORED = "LPS"
+"""Directions of the axes [X, Y, Z] of SimpleITK's arrays, as :attr:`openvista.geometry.grid.Grid.axis_codes`."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Reading:
         return stored
 
     def scan(self, image_ZYX: NDArray[np.generic], stored: Float3, preset: Preset, name: str = "case") -> Scan:
-        """An image as a scan in HU.
+        """An image as a scan in HU, with axes as SimpleITK's arrays have them.
 
         Args:
             image_ZYX: grey values.
@@ -81,14 +83,28 @@ class Reading:
             preset: of the model: its HU window, spacing and window.
             name: of the case.
         """
+        voxels_XYZ = self._hu(image_ZYX, preset.hu_window).transpose(2, 1, 0)
+        return Scan(voxels_XYZ, self.grid(voxels_XYZ.shape, stored, preset), name)
+
+    def grid(self, shape: Axis3, stored: Float3, preset: Preset, axis_codes: str = AS_STORED) -> Grid:
+        """The grid of an image's own voxels.
+
+        Args:
+            shape: of the scan, [X, Y, Z].
+            stored, preset: as for :meth:`scan`.
+            axis_codes: which way its axes run.
+        """
         z, y, x = self.spacing_ZYX(stored)
-        longest = max(length * size for length, size in zip(image_ZYX.shape, (z, y, x), strict=True))
+        world = [next(axis for axis in range(3) if code in AXIS_LETTERS[axis]) for code in axis_codes]
+        longest = max(length * size for length, size in zip(shape, (x, y, z), strict=True))
         side = max(length * size for length, size in zip(preset.window, preset.spacing, strict=True))
         small = self.resample == "auto" and longest < SMALLEST_SHARE * side
         if small or self.resample == "never":
-            x, y, z = preset.spacing  # one voxel of the image is one voxel of the model
-        voxels_XYZ = self._hu(image_ZYX, preset.hu_window).transpose(2, 1, 0)
-        return Scan(voxels_XYZ, Grid(voxels_XYZ.shape, np.diag([-x, -y, z, 1.0])), name)
+            x, y, z = (preset.spacing[axis] for axis in world)  # a voxel of the image is a voxel of the model
+        affine = np.diag([0.0, 0.0, 0.0, 1.0])
+        for axis, (code, size) in enumerate(zip(axis_codes, (x, y, z), strict=True)):
+            affine[world[axis], axis] = size if code in "RAS" else -size
+        return Grid(shape, affine)
 
     def _hu(self, image_ZYX: NDArray[np.generic], hu_window: tuple[float, float]) -> NDArray[np.float32]:
         values = image_ZYX.astype(np.float32)

@@ -94,7 +94,7 @@ class Predictor:
         """Logits of one class on a box of the scan."""
         before = _previous(request, index)
         given = _without_repeats([click.on_scan() for click in request.clicks[index]])
-        placed = request.boxes[index].clicks(request.shape) if request.boxes is not None else []
+        placed = _in_order(request.boxes[index].clicks(request.shape), open_scan) if request.boxes is not None else []
         if any(click.positive for click in given):  # the middle of a box was a guess, and need not be in the class
             placed = [click for click in placed if not click.positive]
         if before is None:
@@ -129,6 +129,19 @@ class Predictor:
             if not extended.goes_on:
                 break
         return open_scan.show(ObjectState(1, "class", (0, 0, 0), inputs))
+
+
+def _in_order(clicks: list[Click], open_scan: OpenScan) -> list[Click]:
+    """The clicks of a box, its middle first, then one face after the other. As clicks are answered in this order, it is
+    that of the patient's axes (as in SimpleITK's arrays: to L, to P, to S), however the case is stored."""
+    middle, *faces = (np.array(open_scan.to_model(click.voxel)) for click in clicks)
+
+    def order(number: int) -> tuple[int, float]:
+        away = (faces[number] - middle) * (-1, -1, 1)  # the model grid runs to R, A, S
+        axis = int(np.argmax(np.abs(away)))
+        return axis, float(away[axis])
+
+    return [clicks[0], *(clicks[1 + number] for number in sorted(range(len(faces)), key=order))]
 
 
 def _previous(request: Request, index: int) -> Crop | None:

@@ -15,7 +15,8 @@ Float3 = tuple[float, float, float]
 
 T = TypeVar("T")
 
-_CODES = (("L", "R"), ("P", "A"), ("I", "S"))
+AXIS_LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
+"""Of each world axis the letter of its negative and of its positive direction."""
 MOST_EXTENT_MM = 3000.0
 """No scanner's table moves further; a header that claims more has a wrong voxel size."""
 
@@ -105,7 +106,9 @@ class Grid:
     def axis_codes(self) -> str:
         """Orientation of the array axes as letters towards which the index grows, for example ``"LPS"``."""
         axes, signs = self.ras_order
-        letters = {axis: _CODES[world][sign > 0] for world, (axis, sign) in enumerate(zip(axes, signs, strict=True))}
+        letters = {
+            axis: AXIS_LETTERS[world][sign > 0] for world, (axis, sign) in enumerate(zip(axes, signs, strict=True))
+        }
         return "".join(letters[axis] for axis in range(3))
 
     def to_world(self, voxels_N3: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
