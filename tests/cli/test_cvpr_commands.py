@@ -33,7 +33,6 @@ def inputs(tmp_path):
 
 def cvpr(command, inputs, outputs, model, *options):
     arguments = ["cvpr", command, "-i", inputs, "-o", outputs, "-m", model, "--precision", "float32", "-p", "bundle"]
-    arguments += ["--orientation", "LPS"]  # a search takes seconds
     return CliRunner().invoke(app, [str(argument) for argument in (*arguments, *options)])
 
 

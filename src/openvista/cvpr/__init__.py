@@ -17,7 +17,7 @@ The baseline that was published with VISTA3D has seven weak points (challenge fa
    far as they are of a size that it can have seen (:mod:`.image`).
 7. *Output is float32, and a GPU is required.* Output is uint8; any device will do.
 
-Nor does a file say which way its axes run; that is found from the prompts (:mod:`.orientation`).
+Nor does a file say which way its axes run; it can be found from the prompts (:mod:`.orientation`).
 
 Arrays of the challenge are [Z, Y, X], those of scans [X, Y, Z].
 """
