@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from openvista.geometry.box import Box, Crop
 from openvista.geometry.grid import Grid
@@ -44,6 +46,30 @@ def test_nothing_is_asked_of_other_classes(labels):
 def test_the_order_of_axes_does_not_matter(labels):
     turned = remove_strays(labels.transpose(2, 0, 1).copy(), (3.0, 2.0, 4.0), [CORD, LUNG])
     assert np.array_equal(turned.transpose(1, 2, 0), remove_strays(labels, SPACING, [CORD, LUNG]))
+
+
+@st.composite
+def label_maps(draw):
+    """Boxes of some classes, in any layout in memory."""
+    shape = draw(st.tuples(*[st.integers(1, 30)] * 3))
+    labels = np.zeros(shape, draw(st.sampled_from([np.uint8, np.uint16])))
+    for _ in range(draw(st.integers(0, 25))):
+        box = tuple(slice(first := draw(st.integers(0, n - 1)), first + draw(st.integers(1, 6))) for n in shape)
+        labels[box] = draw(st.sampled_from([0, 1, 2, 7, 200]))
+    return draw(st.sampled_from([np.ascontiguousarray, np.asfortranarray, lambda one: one[::-1].transpose(1, 2, 0)]))(
+        labels
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(labels=label_maps(), spacing=st.tuples(*[st.floats(0.5, 14)] * 3), at_once=st.sampled_from([1, 100, 1 << 20]))
+def test_all_classes_in_one_pass_are_as_class_by_class(labels, spacing, at_once):
+    expected, asked = labels.copy(), (1, 7, 200, 5, 900)
+    for class_id in asked:
+        stray = stray_voxels(labels == class_id, spacing)
+        if stray is not None:
+            expected[stray] = 0
+    assert np.array_equal(remove_strays(labels, spacing, asked, at_once), expected)
 
 
 def test_distance_counts_in_mm(labels):

@@ -119,7 +119,8 @@ def segment_scan(
         return label_windowed(windowed, question, Storage(where, dtype), progress, maps)
 
     labels = target.pasted(with_room_on_host(label, device))
-    return remove_strays(labels, target.grid.spacing, one_piece_ids) if profile.drop_strays else labels
+    asked = set(one_piece_ids).intersection(class_ids)
+    return remove_strays(labels, target.grid.spacing, asked) if profile.drop_strays else labels
 
 
 def prepare_scan(
