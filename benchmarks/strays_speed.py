@@ -1,6 +1,7 @@
 """Strays of many classes: one pass over the label map against one over each class's box; processor seconds.
 
-The map is the worst there is: 117 classes in lumps all over 512 x 512 x 200 voxels, so that every class's box is all of it.
+The map is the worst there is: 117 classes in lumps all over 512 x 512 x 200 voxels, so that every class's box is the
+whole.
 
     OMP_NUM_THREADS=1 python benchmarks/strays_speed.py
 """

@@ -215,6 +215,7 @@ class Model:
             "profile": profile.name,
             "mode": profile.mode,
             "overlap": profile.overlap,
+            "placement": profile.placement,
             "weighting": profile.weighting,
             "skip_air": profile.skip_air,
             "padding": profile.padding,

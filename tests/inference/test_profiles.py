@@ -3,7 +3,7 @@ from dataclasses import FrozenInstanceError, asdict
 import pytest
 
 from openvista.errors import InputError
-from openvista.inference.profiles import BEST, BUNDLE, PROFILES, RESEARCH, Profile, find_profile
+from openvista.inference.profiles import BEST, BUNDLE, FAST, PROFILES, RESEARCH, Profile, find_profile
 
 
 def test_profiles_differ_in_named_choices_only():
@@ -21,7 +21,9 @@ def test_profiles_differ_in_named_choices_only():
         "enforce_clicks",
         "drop_strays",
         "orient_first",
+        "placement",
     }
+    assert difference(BEST, FAST) == {"name", "overlap"}
     assert not BUNDLE.grow
     assert difference(BUNDLE, RESEARCH) == {"name", "overlap", "padding", "orient_first"}
     assert (BUNDLE.overlap, RESEARCH.overlap) == (0.3, 0.625)  # paper facts §5
@@ -48,6 +50,7 @@ def test_a_profile_cannot_be_changed():
         ({"overlap": -0.1}, "not -0.1"),
         ({"mode": "nearest"}, "mode must be smooth or exact, not 'nearest'"),
         ({"weighting": "linear"}, "weighting must be gaussian or constant"),
+        ({"placement": "random"}, "placement must be official or even"),
         ({"padding": "mirror"}, "padding must be constant or replicate"),
     ],
 )
@@ -70,5 +73,6 @@ def test_session_files_keep_their_keys():
     assert "enforce_clicks" not in stored
     assert Profile.from_stored(stored) == BEST
     assert Profile.from_stored(asdict(BEST)) == BEST
-    del stored["heed_clicks"]  # of before there was a choice
+    del stored["heed_clicks"], stored["placement"]  # of before there was a choice
     assert not Profile.from_stored(stored).enforce_clicks
+    assert Profile.from_stored(stored).placement == "official"

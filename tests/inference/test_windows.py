@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from monai.data.utils import compute_importance_map, dense_patch_slices
 
 from openvista.geometry.grid import Grid
-from openvista.inference.profiles import BEST
+from openvista.inference.profiles import BEST, PLACEMENTS
 from openvista.inference.windows import axis_starts, cut_windows, importance_map, pad, plan_windows, total_weights
 from openvista.network import STARTER
 from openvista.prepare import Prepared
@@ -29,13 +29,28 @@ def test_windows_lie_where_monai_puts_them(volume, window, overlap):
 
 
 @settings(max_examples=100, deadline=None)
-@given(length=st.integers(1, 300), window=st.integers(1, 64), overlap=overlaps)
-def test_windows_cover_the_axis_and_stay_on_it(length, window, overlap):
+@given(length=st.integers(1, 300), window=st.integers(1, 64), overlap=overlaps, placement=st.sampled_from(PLACEMENTS))
+def test_windows_cover_the_axis_and_stay_on_it(length, window, overlap, placement):
     length = max(length, window)
-    starts = axis_starts(length, window, overlap)
+    starts = axis_starts(length, window, overlap, placement)
     assert starts[0] == 0
     assert starts[-1] + window == length
     assert all(0 < after - before <= window for before, after in pairwise(starts))
+
+
+@settings(max_examples=100, deadline=None)
+@given(length=st.integers(1, 300), window=st.integers(1, 64), overlap=overlaps)
+def test_even_placement_takes_as_many_windows_that_overlap_alike_and_enough(length, window, overlap):
+    length = max(length, window)
+    starts = axis_starts(length, window, overlap, "even")
+    assert len(starts) == len(axis_starts(length, window, overlap, "official"))
+    steps = [after - before for before, after in pairwise(starts)]
+    assert not steps or max(steps) <= min(max(int(window * (1 - overlap)), 1), min(steps) + 1)
+
+
+def test_no_row_of_windows_is_spent_on_five_voxels():
+    assert axis_starts(125, 48, 0.5, "official") == [0, 24, 48, 72, 77]
+    assert axis_starts(125, 48, BEST.overlap, BEST.placement) == [0, 26, 51, 77]
 
 
 @pytest.mark.parametrize("weighting", ["gaussian", "constant"])

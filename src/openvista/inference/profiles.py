@@ -11,6 +11,7 @@ from typing import Any
 from openvista.errors import InputError
 
 WEIGHTINGS = ("gaussian", "constant")
+PLACEMENTS = ("official", "even")
 MODES = ("smooth", "exact")
 PADDINGS = ("constant", "replicate")
 
@@ -24,7 +25,7 @@ class Profile:
 
     Attributes:
         name: what users call it; ``"custom"`` once something was overridden.
-        overlap: share of a window that the next one covers again, 0 <= overlap < 1.
+        overlap: share of a window that the next one covers again at least, 0 <= overlap < 1.
         weighting: how overlapping windows are averaged: ``"gaussian"`` (centres count more) or ``"constant"``.
         mode: the way back to the scan's grid. ``"smooth"``: interpolate what the network says, then decide per voxel;
             ``"exact"``: decide on the model grid, then take the nearest voxel, as the official pipeline does.
@@ -42,6 +43,8 @@ class Profile:
             (:func:`openvista.inference.strays.remove_strays`), such as spinal cord in an upper arm.
         orient_first: a scan is brought to RAS order before it is resampled, as in training and in the paper's code;
             otherwise after, as in the official bundle (:func:`openvista.prepare.model_grid`).
+        placement: ``"official"``: windows follow each other by the same step, and the last is shifted back to end with
+            the scan; ``"even"``: as many, spread evenly (:func:`openvista.inference.windows.axis_starts`).
 
     Raises:
         InputError: a value that does not exist.
@@ -59,6 +62,7 @@ class Profile:
     drop_strays: bool = True
     enforce_clicks: bool = False  # so that session files from before this choice stay what they were
     orient_first: bool = True
+    placement: str = "official"  # as of all session files from before there was a choice
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
@@ -66,6 +70,7 @@ class Profile:
         for field, value, allowed in (
             ("weighting", self.weighting, WEIGHTINGS),
             ("mode", self.mode, MODES),
+            ("placement", self.placement, PLACEMENTS),
             ("padding", self.padding, PADDINGS),
             ("click_weighting", self.click_weighting, WEIGHTINGS),
         ):
@@ -90,25 +95,28 @@ class Profile:
 
 BEST = Profile(
     name="best",
-    overlap=0.5,
+    overlap=0.4,
     weighting="gaussian",
     mode="smooth",
     skip_air=True,
     padding="replicate",
     enforce_clicks=True,
+    placement="even",
 )
-"""Ours. Every voxel away from the border is seen by eight windows, at 2.7 times the windows of overlap 0.3 and 0.4
-times those of 0.625. Edges are decided on the scan's own grid. Air costs nothing: looking only at the body moves
-windows, as the official bundle's crop does (monai-bundle facts §4), but leaves none out that touches the body."""
+"""Ours. Most voxels are seen by eight windows. Spread evenly, windows that overlap by 0.4 or more do what those of the
+official placement do at 0.5, at 0.56 of the time (benchmarks/profile_speed.py). Edges are decided on the scan's own
+grid. Air costs nothing: looking only at the body moves windows, as the official bundle's crop does (monai-bundle facts
+§4), but leaves none out that touches the body."""
 
-FAST = replace(BEST, name="fast", overlap=0.25)
-"""Fewer windows: most voxels are seen by one to eight instead of by eight. Edges are decided as in ``best``: deciding
+FAST = replace(BEST, name="fast", overlap=0.15)
+"""Fewer windows: most voxels are seen by one or two instead of by eight. Edges are decided as in ``best``: deciding
 them on the model grid saved nothing and cost Dice (benchmarks/profile_speed.py)."""
 
 BUNDLE = replace(
     BEST,
     name="bundle",
     overlap=0.3,
+    placement="official",
     mode="exact",
     skip_air=False,
     grow=False,

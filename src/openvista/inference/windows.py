@@ -1,6 +1,6 @@
 """Windows: where they lie on a scan and how much each of their voxels counts.
 
-Placement and weights are the field's convention (MONAI's ``sliding_window_inference``), so that results can be
+Official placement and weights are the field's convention (MONAI's ``sliding_window_inference``), so that results can be
 compared window by window.
 """
 
@@ -65,23 +65,26 @@ class WindowPlan:
         return Box.sized(start, self.window).slices()
 
 
-def axis_starts(length: int, window: int, overlap: float) -> list[int]:
+def axis_starts(length: int, window: int, overlap: float, placement: str = "official") -> list[int]:
     """First voxels of the windows along one axis that is at least as long as a window.
 
-    Steps are ``int(window · (1 - overlap))``, at least 1; the last window is shifted back to end with the axis.
+    Steps are ``int(window · (1 - overlap))``, at least 1, and the last window is shifted back to end with the axis: the
+    ``"official"`` placement. ``"even"``: as many windows, but all their steps are alike, to the voxel.
     """
     step = max(int(window * (1 - overlap)), 1)
-    count = math.ceil((length - window) / step) + 1
-    return [min(index * step, length - window) for index in range(count)]
+    steps = math.ceil((length - window) / step)
+    if placement == "even":
+        return [round(index * (length - window) / max(steps, 1)) for index in range(steps + 1)]
+    return [min(index * step, length - window) for index in range(steps + 1)]
 
 
-def plan_windows(volume: Axis3, window: Axis3, overlap: float) -> WindowPlan:
+def plan_windows(volume: Axis3, window: Axis3, overlap: float, placement: str = "official") -> WindowPlan:
     """All windows of a volume, X slowest. Axes shorter than a window are padded alike on both sides."""
     missing = [max(side - length, 0) for length, side in zip(volume, window, strict=True)]
     before = (missing[0] // 2, missing[1] // 2, missing[2] // 2)
     after = (missing[0] - before[0], missing[1] - before[1], missing[2] - before[2])
     lengths = [length + extra for length, extra in zip(volume, missing, strict=True)]
-    per_axis = [axis_starts(length, side, overlap) for length, side in zip(lengths, window, strict=True)]
+    per_axis = [axis_starts(length, side, overlap, placement) for length, side in zip(lengths, window, strict=True)]
     return WindowPlan(volume, window, before, after, tuple(product(*per_axis)))  # type: ignore[arg-type]
 
 
@@ -206,7 +209,7 @@ def cut_windows(prepared: Prepared, preset: Preset, profile: Profile, needed: Bo
         body = find_body(image_XYZ, prepared.grid.spacing, preset.hu_window, preset.window)
     else:
         body = Body.whole(image_XYZ.shape)
-    everywhere = plan_windows(body.box.shape, preset.window, profile.overlap)
+    everywhere = plan_windows(body.box.shape, preset.window, profile.overlap, profile.placement)
     plan = without_air(everywhere, body)
     logger.info(
         "model grid %s at %s mm, %s of it looked at in %d windows of %s; %d in air left out",
