@@ -24,10 +24,10 @@ MOST_VOXELS = 2**31
 """Of a model grid: 2 m of a patient, 50 cm wide, at 0.6 mm."""
 
 
-def scale_hu(volume: Tensor, hu_window: tuple[float, float]) -> Tensor:
-    """Clip HU to the window and scale it linearly to 0..1."""
+def scale_hu(volume: Tensor, hu_window: tuple[float, float], out: Tensor | None = None) -> Tensor:
+    """Clip HU to the window and scale it linearly to 0..1; into ``out``, which may be the volume, if it is given."""
     low, high = hu_window
-    return ((volume - low) / (high - low)).clamp_(0, 1)
+    return torch.sub(volume, low, out=out).div_(high - low).clamp_(0, 1)
 
 
 def model_grid(scan_grid: Grid, spacing: Float3 | None, orient_first: bool = True) -> Grid:
@@ -131,9 +131,10 @@ def prepare(
         GridError: the model grid is too large for this device, or for anything.
     """
     grid = affordable_grid(scan.grid, spacing, scan.name, torch.device(device), orient_first=orient_first)
-    volume = torch.as_tensor(np.ascontiguousarray(scan.voxels)).to(device)
-    image_XYZ = scale_hu(resample_linear(volume, scan.grid, grid, between), hu_window)
-    return Prepared(image_XYZ, grid, scan.grid)
+    voxels = scan.voxels if min(scan.voxels.strides) > 0 else np.ascontiguousarray(scan.voxels)  # as torch wants them
+    volume = torch.as_tensor(voxels).to(device)
+    image_XYZ = resample_linear(volume, scan.grid, grid, between)
+    return Prepared(scale_hu(image_XYZ, hu_window, out=image_XYZ), grid, scan.grid)
 
 
 def _shown(values: tuple[float, ...]) -> str:

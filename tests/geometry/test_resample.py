@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openvista.geometry import resample
 from openvista.geometry.box import Box, Crop
 from openvista.geometry.grid import Grid
 from openvista.geometry.resample import resample_crop, resample_linear, resample_nearest
@@ -29,10 +31,22 @@ def test_a_crop_comes_out_as_it_would_from_the_whole_volume(seed, exact, there):
     values = random.normal(size=[b - a for a, b in zip(low, high, strict=True)]).astype(np.float32)
     crop = Crop(tuple(low), values)
     whole = torch.from_numpy(crop.on(Box.whole(source.shape), -1.0))
-    resample = resample_nearest if exact else resample_linear
-    expected = resample(whole, source, target).numpy()
+    resampled = resample_nearest if exact else resample_linear
+    expected = resampled(whole, source, target).numpy()
     ours = resample_crop(crop, source, target, -1.0, "exact" if exact else "smooth")
     np.testing.assert_allclose(ours.on(Box.whole(target.shape), -1.0), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_slabs_fit_together(seed, monkeypatch):
+    random = np.random.default_rng(seed)
+    source = scan_grid(seed)
+    target = model_grid(source, tuple(random.uniform(0.5, 3, 3).tolist()))
+    volume = torch.from_numpy(random.normal(size=source.shape).astype(np.float32))
+    whole = resample_linear(volume, source, target)
+    monkeypatch.setattr(resample, "_AT_ONCE", 1)
+    for layout in (np.ascontiguousarray, np.asfortranarray):
+        assert torch.equal(resample_linear(torch.from_numpy(layout(volume.numpy())), source, target), whole)
 
 
 def test_an_empty_crop_stays_empty():

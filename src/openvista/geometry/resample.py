@@ -1,7 +1,7 @@
 """From the voxels of one grid to those of another with parallel axes: linear or nearest, whole volumes or crops."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,37 +55,75 @@ def are_parallel(source: Grid, target: Grid) -> bool:
     return bool(drift.sum(axis=1).max() < 0.1)
 
 
+_AT_ONCE = 1 << 23
+"""Voxels in use at once beside the volume and the result; on a CPU not many more than its cache holds."""
+
+_Lookup = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""For every target row along one axis: the source rows on either side, and how far it lies from the first."""
+
+
 def resample_linear(volume: Tensor, source: Grid, target: Grid, between: Callable[[], None] = lambda: None) -> Tensor:
     """Trilinear interpolation [X, Y, Z] on ``source`` to ``target``; outside, the border voxel is repeated.
 
-    Axis by axis, which is the same as trilinear. Works on any device; float32 inside. :func:`bytes_to_resample` says
-    how much memory it takes.
+    Slab by slab and in a slab axis by axis, which is the same as trilinear. Works on any device; float32 inside.
+    :func:`bytes_to_resample` says how much memory it takes.
 
     Args:
         volume, source, target: values, where they lie, and where they are wanted.
-        between: called before each axis; what it raises ends the work.
+        between: called before each axis of a slab; what it raises ends the work.
     """
     mapping = axis_map(source, target)
-    result = volume.permute(mapping.axes).float()
-    for axis in range(3):
-        between()
-        positions = mapping.positions(axis, target.shape[axis]).clip(0, result.shape[axis] - 1)
-        if np.array_equal(positions, np.arange(result.shape[axis])):
-            continue
-        low = np.minimum(np.floor(positions).astype(np.int64), max(result.shape[axis] - 2, 0))
-        high = np.minimum(low + 1, result.shape[axis] - 1)
-        result = _between(result, axis, low, high, positions - low)
-    return result.contiguous()
+    volume = volume.permute(mapping.axes)
+    lookups = [_lookup(mapping.positions(axis, target.shape[axis]), volume.shape[axis]) for axis in range(3)]
+    result = torch.empty(target.shape, dtype=torch.float32, device=volume.device)
+    along = int(np.argmax(volume.stride()))
+    rows = _rows_at_once(volume.shape, target.shape, along)
+    for start in range(0, target.shape[along], rows):
+        low, high, weight = (each[start : start + rows] for each in lookups[along])
+        first = int(low.min())
+        slab = volume.narrow(along, first, int(high.max()) + 1 - first).float()
+        for axis in range(3):
+            between()
+            slab = _between(slab, axis, *((low - first, high - first, weight) if axis == along else lookups[axis]))
+        result.narrow(along, start, len(low)).copy_(slab)
+    return result
 
 
 def bytes_to_resample(source: Grid, target: Grid) -> int:
-    """The most memory that :func:`resample_linear` has in use at once: one axis' input, both neighbours, the result."""
+    """The most memory that :func:`resample_linear` has in use at once beside the volume: the result and a slab."""
     shape = [source.shape[axis] for axis in axis_map(source, target).axes]
-    most = math.prod(shape)
+    slabs = [
+        _voxels_of_slab(shape, target.shape, along, _rows_at_once(shape, target.shape, along)) for along in range(3)
+    ]
+    return (math.prod(target.shape) + max(slabs)) * torch.float32.itemsize
+
+
+def _lookup(positions: NDArray[np.float64], length: int) -> _Lookup:
+    positions = positions.clip(0, length - 1)
+    low = np.floor(positions).astype(np.int64)
+    if np.array_equal(low, positions):
+        return low, low, np.zeros(len(low))
+    low = np.minimum(low, max(length - 2, 0))
+    return low, np.minimum(low + 1, length - 1), positions - low
+
+
+def _rows_at_once(shape: Sequence[int], wanted: Sequence[int], along: int) -> int:
+    """Target rows of a slab: halved until they keep to ``_AT_ONCE``, or there is one."""
+    rows = wanted[along]
+    while rows > 1 and _voxels_of_slab(shape, wanted, along, rows) > _AT_ONCE:
+        rows = -(-rows // 2)
+    return rows
+
+
+def _voxels_of_slab(shape: Sequence[int], wanted: Sequence[int], along: int, rows: int) -> int:
+    """Voxels in use for so many target rows: one axis' input, both neighbours, the result."""
+    slab = list(shape)
+    slab[along] = min(math.ceil(rows * shape[along] / wanted[along]) + 2, shape[along])
+    most = math.prod(slab)
     for axis in range(3):
-        before, shape[axis] = math.prod(shape), target.shape[axis]
-        most = max(most, before + 3 * math.prod(shape))
-    return most * torch.float32.itemsize
+        before, slab[axis] = math.prod(slab), rows if axis == along else wanted[axis]
+        most = max(most, before + 3 * math.prod(slab))
+    return most
 
 
 def resample_nearest(volume: Tensor, source: Grid, target: Grid) -> Tensor:
@@ -154,6 +192,9 @@ def _between(
     values: Tensor, axis: int, low: NDArray[np.int64], high: NDArray[np.int64], weight: NDArray[np.float64]
 ) -> Tensor:
     """Rows between two rows along one axis: ``low`` where the weight is 0, ``high`` where it is 1."""
+    if not weight.any():
+        unmoved = np.array_equal(low, np.arange(values.shape[axis]))
+        return values if unmoved else values.index_select(axis, torch.as_tensor(low, device=values.device))
     low_part = values.index_select(axis, torch.as_tensor(low, device=values.device))
     high_part = values.index_select(axis, torch.as_tensor(high, device=values.device))
     share = torch.as_tensor(weight, dtype=torch.float32, device=values.device)
