@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from openvista.inference.strays import remove_strays, stray_voxels
 
@@ -20,11 +21,11 @@ LUMP = 8
 
 
 def class_by_class(labels: NDArray[np.uint8], class_ids: range) -> None:
-    """What :func:`remove_strays` did before, where boxes were smaller than the scan."""
-    for class_id in class_ids:
-        stray = stray_voxels(labels == class_id, SPACING)
+    """What :func:`remove_strays` did before."""
+    for class_id, box in enumerate(ndimage.find_objects(labels), start=1):
+        stray = stray_voxels(labels[box] == class_id, SPACING) if box is not None and class_id in class_ids else None
         if stray is not None:
-            labels[stray] = 0
+            labels[box][stray] = 0
 
 
 def main() -> None:

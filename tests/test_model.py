@@ -98,6 +98,7 @@ def test_a_segmentation_records_what_it_takes_to_make_it_again(model):
         "profile": "custom",
         "mode": "exact",
         "overlap": 0.5,
+        "placement": "official",
         "weighting": "gaussian",
         "skip_air": False,
         "padding": "replicate",

@@ -119,8 +119,11 @@ def segment_scan(
         return label_windowed(windowed, question, Storage(where, dtype), progress, maps)
 
     labels = target.pasted(with_room_on_host(label, device))
-    asked = set(one_piece_ids).intersection(class_ids)
-    return remove_strays(labels, target.grid.spacing, asked) if profile.drop_strays else labels
+    if profile.drop_strays:
+        axes, signs = target.grid.ras_order  # so that the file's orientation does not matter
+        labels_XYZ = labels.transpose(axes)[tuple(slice(None, None, sign) for sign in signs)]
+        remove_strays(labels_XYZ, [target.grid.spacing[axis] for axis in axes], one_piece_ids)
+    return labels
 
 
 def prepare_scan(

@@ -1,28 +1,29 @@
 """Stray pieces: what lies far from the rest of a structure that is in one piece (spinal cord in an upper arm)."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from openvista.geometry.box import EDGE_MARGIN, Box, Crop
+from openvista.geometry.box import EDGE_MARGIN, Crop
 from openvista.geometry.components import label_components
 
 CELL_MM = 10.0
 """Pieces within about one to two cells of each other count as one: an artefact may cut an organ, a model may miss a
 slice, and neither is a reason to lose the other half."""
 
-_Chunk = tuple[int, NDArray[np.unsignedinteger], NDArray[np.intp], NDArray[np.intp]]
-"""A row of cells; planes of the label map in it; which of their voxels have a label; place and cell of each as one
-number."""
+T = TypeVar("T", bound=np.generic)
 
 
 def remove_strays(
     labels: NDArray[np.unsignedinteger],
     spacing: Sequence[float],
     class_ids: Collection[int],
-    at_once: int = 1 << 20,
+    at_once: int = 1 << 21,
 ) -> NDArray[np.unsignedinteger]:
     """Make what is stray background (see :func:`stray_voxels`); changes the array and returns it.
 
@@ -35,14 +36,15 @@ def remove_strays(
         at_once: voxels that are looked at in one go, which bounds the memory beside the label map.
     """
     cells = _LabelledCells.over(labels, spacing, class_ids, at_once)
-    counts_KXYZ = cells.count()
-    stray_KXYZ = np.zeros(counts_KXYZ.shape, dtype=bool)
-    for place, counts_XYZ in enumerate(counts_KXYZ[1:], start=1):
-        around = Box.around(counts_XYZ > 0)
-        stray_XYZ = None if around is None else _stray_cells(counts_XYZ[around.slices()])
-        if around is not None and stray_XYZ is not None:
-            stray_KXYZ[place][around.slices()] = stray_XYZ
-    cells.clear(stray_KXYZ)
+    counts_N = cells.count()
+    stray_N = np.zeros(len(counts_N), dtype=bool)
+    for block in cells.blocks:
+        counts_XYZ = block.cells(counts_N)
+        stray_XYZ = _stray_cells(counts_XYZ.transpose(np.argsort(cells.order)))
+        if stray_XYZ is not None:
+            block.cells(stray_N)[:] = stray_XYZ.transpose(cells.order)
+    if stray_N.any():
+        cells.clear(stray_N)
     return labels
 
 
@@ -101,72 +103,96 @@ def _stray_cells(counts: NDArray[np.integer]) -> NDArray[np.bool_] | None:
 
 
 @dataclass(frozen=True, eq=False)
+class _Block:
+    """The cells of one class: of its box, counted from the box's first voxel.
+
+    Attributes:
+        class_id: whose.
+        box: its voxels, along the axes of the view.
+        shape: cells along those axes.
+        first: the first of them among the cells of all classes.
+    """
+
+    class_id: int
+    box: tuple[slice, ...]
+    shape: tuple[int, ...]
+    first: int
+
+    def cells(self, values_N: NDArray[T]) -> NDArray[T]:
+        """The view [X, Y, Z] of this class in values for the cells of all classes."""
+        return values_N[self.first : self.first + math.prod(self.shape)].reshape(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
 class _LabelledCells:
-    """A label map and the cells that its voxels lie in.
+    """A label map and the cells that its voxels lie in, each class with cells of its own.
 
     Attributes:
         labels: a view of the label map, the axis with the largest steps in memory first.
         order: which axis of the label map each of the view's is.
-        sides: voxels of a cell along the view's axes.
-        place_of: label to place, from 1; 0 for what is not asked for.
-        places: how many there are, 0 among them.
+        blocks: of the classes that are asked for and there.
+        total: cells of all of them; cell 0 is everybody else's.
+        places: label to row of ``steps``.
+        steps: for each of the view's axes [class, position]: what a voxel there adds to the number of its cell.
         at_once: voxels that are looked at in one go.
     """
 
     labels: NDArray[np.unsignedinteger]
     order: tuple[int, ...]
-    sides: tuple[int, ...]
-    place_of: NDArray[np.intp]
-    places: int
+    blocks: list[_Block]
+    total: int
+    places: NDArray[np.intp]
+    steps: list[NDArray[np.intp]]
     at_once: int
 
     @classmethod
     def over(
         cls, labels: NDArray[np.unsignedinteger], spacing: Sequence[float], class_ids: Collection[int], at_once: int
     ) -> "_LabelledCells":
-        largest = int(labels.max(initial=0))
-        asked = sorted(class_id for class_id in set(class_ids) if 0 < class_id <= largest)
-        place_of = np.zeros(largest + 1, dtype=np.intp)
-        place_of[asked] = np.arange(1, len(asked) + 1)
         order = tuple(int(axis) for axis in np.argsort([-abs(step) for step in labels.strides], kind="stable"))
-        sides = _cell_sides(spacing)
-        own_sides = tuple(sides[axis] for axis in order)
-        return cls(labels.transpose(order), order, own_sides, place_of, len(asked) + 1, at_once)
+        view, sides = labels.transpose(order), [_cell_sides(spacing)[axis] for axis in order]
+        blocks, total = [], 1
+        boxes = ndimage.find_objects(view)
+        for class_id, box in enumerate(boxes, start=1):
+            if box is not None and class_id in class_ids:
+                shape = tuple(-(-(along.stop - along.start) // side) for along, side in zip(box, sides, strict=True))
+                blocks.append(_Block(class_id, box, shape, total))
+                total += math.prod(shape)
+        places = np.zeros(len(boxes) + 1, dtype=np.intp)
+        steps = [np.zeros((len(blocks) + 1, length), dtype=np.intp) for length in view.shape]
+        for place, block in enumerate(blocks, start=1):
+            places[block.class_id] = place
+            steps[0][place] = block.first
+            for axis, (along, side) in enumerate(zip(block.box, sides, strict=True)):
+                cell = np.arange(along.stop - along.start) // side
+                steps[axis][place, along] += cell * math.prod(block.shape[axis + 1 :])
+        return cls(view, order, blocks, total, places, steps, at_once)
 
-    def count(self) -> NDArray[np.int32]:
-        """Voxels of each place in each cell [K, X, Y, Z], axes as the label map's; place 0 is not counted."""
-        counts_KXYZ = np.zeros((self.places, *self.shape), dtype=np.int32)
-        if self.places > 1:
-            for row, _, _, bins in self._chunks(range(self.shape[0])):
-                counted = np.bincount(bins, minlength=counts_KXYZ[:, 0].size)
-                counts_KXYZ[1:, row] += counted.reshape(counts_KXYZ[:, 0].shape)[1:]
-        return counts_KXYZ.transpose(0, *(1 + np.argsort(self.order)))
+    def count(self) -> NDArray[np.intp]:
+        """Voxels of its class in each cell."""
+        counts_N = np.zeros(self.total, dtype=np.intp)
+        if self.blocks:
+            for _, _, cells in self._chunks():
+                counts_N += np.bincount(cells, minlength=self.total)
+        return counts_N
 
-    def clear(self, chosen_KXYZ: NDArray[np.bool_]) -> None:
-        """Make the voxels of each place in its chosen cells background."""
-        chosen_KXYZ = chosen_KXYZ.transpose(0, *(1 + axis for axis in self.order))
-        rows = np.flatnonzero(chosen_KXYZ.any(axis=(0, 2, 3)))
-        for row, labels, voxels, bins in self._chunks(rows):
-            gone = voxels[chosen_KXYZ[:, row].ravel()[bins]]
-            labels[np.unravel_index(gone, labels.shape)] = 0
+    def clear(self, chosen_N: NDArray[np.bool_]) -> None:
+        """Make the voxels of the chosen cells background."""
+        for labels, voxels, cells in self._chunks():
+            labels[np.unravel_index(voxels[chosen_N[cells]], labels.shape)] = 0
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Cells along the view's axes."""
-        return tuple(-(-length // side) for length, side in zip(self.labels.shape, self.sides, strict=True))
-
-    def _chunks(self, rows: Iterable[int]) -> Iterator[_Chunk]:
-        """What is labelled in these rows of cells, some planes at a time."""
-        _, y_cells, z_cells = self.shape
-        y, z = (np.arange(length) // side for length, side in zip(self.labels.shape[1:], self.sides[1:], strict=True))
-        cell_of_plane = (y[:, None] * z_cells + z).ravel()
-        planes = min(max(self.at_once // max(len(cell_of_plane), 1), 1), self.sides[0])
-        cell_of = np.tile(cell_of_plane, planes)
-        for row in rows:
-            stop = min((row + 1) * self.sides[0], len(self.labels))
-            for first in range(row * self.sides[0], stop, planes):
-                labels = self.labels[first : min(first + planes, stop)]
-                flat = labels.reshape(-1)
-                voxels = np.flatnonzero(flat != 0)
-                bins = self.place_of[flat[voxels]] * (y_cells * z_cells) + cell_of[voxels]
-                yield row, labels, voxels, bins
+    def _chunks(self) -> Iterator[tuple[NDArray[np.unsignedinteger], NDArray[np.intp], NDArray[np.intp]]]:
+        """Some planes of the label map at a time: they, which of their voxels have a label, and in which cell."""
+        x_step, y_step, z_step = self.steps
+        plane = self.labels.shape[1:]
+        planes = min(max(self.at_once // math.prod(plane), 1), len(self.labels))
+        x_of, y_of, z_of = (axis.ravel() for axis in np.indices((planes, *plane), dtype=np.int32))
+        for first in range(0, len(self.labels), planes):
+            labels = self.labels[first : first + planes]
+            flat = labels.reshape(-1)
+            voxels = np.flatnonzero(flat != 0)
+            place = self.places[flat[voxels]]
+            cells = x_step[place, first + x_of[voxels]]
+            cells += y_step[place, y_of[voxels]]
+            cells += z_step[place, z_of[voxels]]
+            yield labels, voxels, cells
