@@ -107,7 +107,7 @@ ProfileName = Annotated[
     str, typer.Option("-p", "--profile", help="best, fast, bundle or research.", rich_help_panel=MODEL)
 ]
 Fast = Annotated[
-    bool, typer.Option("--fast", help="Profile fast: fewer windows, less than half the time.", rich_help_panel=MODEL)
+    bool, typer.Option("--fast", help="Profile fast: fewer windows, less time.", rich_help_panel=MODEL)
 ]
 WayBack = Annotated[
     str | None,
