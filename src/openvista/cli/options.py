@@ -106,9 +106,7 @@ Precision = Annotated[str, PRECISION]
 ProfileName = Annotated[
     str, typer.Option("-p", "--profile", help="best, fast, bundle or research.", rich_help_panel=MODEL)
 ]
-Fast = Annotated[
-    bool, typer.Option("--fast", help="Profile fast: fewer windows, less time.", rich_help_panel=MODEL)
-]
+Fast = Annotated[bool, typer.Option("--fast", help="Profile fast: fewer windows, less time.", rich_help_panel=MODEL)]
 WayBack = Annotated[
     str | None,
     typer.Option("--mode", help="smooth or exact: the way back to the scan's voxels.", rich_help_panel=MODEL),

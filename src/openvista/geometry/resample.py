@@ -79,12 +79,14 @@ def resample_linear(volume: Tensor, source: Grid, target: Grid, between: Callabl
     along = int(np.argmax(volume.stride()))
     rows = _rows_at_once(volume.shape, target.shape, along)
     for start in range(0, target.shape[along], rows):
-        low, high, weight = (each[start : start + rows] for each in lookups[along])
+        chosen = slice(start, start + rows)
+        low, high, weight = lookups[along][0][chosen], lookups[along][1][chosen], lookups[along][2][chosen]
         first = int(low.min())
         slab = volume.narrow(along, first, int(high.max()) + 1 - first).float()
         for axis in range(3):
             between()
-            slab = _between(slab, axis, *((low - first, high - first, weight) if axis == along else lookups[axis]))
+            lookup = (low - first, high - first, weight) if axis == along else lookups[axis]
+            slab = _between(slab, axis, *lookup)
         result.narrow(along, start, len(low)).copy_(slab)
     return result
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def stray_voxels(mask: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[n
         spacing: mm along its axes.
     """
     sides = _cell_sides(spacing)
-    counts = mask
+    counts: NDArray[Any] = mask
     for axis, side in enumerate(sides):
         counts = np.add.reduceat(counts, np.arange(0, mask.shape[axis], side), axis=axis, dtype=np.int32)
     stray = _stray_cells(counts)
@@ -89,7 +89,7 @@ def _cell_sides(spacing: Sequence[float]) -> list[int]:
     return [max(round(CELL_MM / length), 1) for length in spacing]
 
 
-def _stray_cells(counts: NDArray[np.integer]) -> NDArray[np.bool_] | None:
+def _stray_cells(counts: NDArray[Any]) -> NDArray[np.bool_] | None:
     """Cells of all pieces but the one with the most voxels; ``None`` if there are not two.
 
     Args:
