@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from openvista.errors import PromptError
+from openvista.geometry.grid import Axis3, triple
 
 GAP = 2.0
 """Voxels: negative clicks of a box lie at least so far beyond it, and clicks of a stroke so far apart."""
@@ -18,10 +19,12 @@ class Click:
     Attributes:
         voxel: position x, y, z in voxels of the scan as it lies in its file; 0 is the centre of the first voxel.
         positive: True to include what is there, False to exclude it.
+        drawn: it stands for a box, a scribble or a lasso: nobody clicked there. To the network it is a click like any.
     """
 
     voxel: tuple[float, float, float]
     positive: bool = True
+    drawn: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.voxel) != 3:
@@ -40,6 +43,11 @@ def is_inside(click: Click, shape: Sequence[int]) -> bool:
         shape: of the scan, [X, Y, Z].
     """
     return all(-0.5 <= position < size - 0.5 for position, size in zip(click.voxel, shape, strict=True))
+
+
+def voxel_of(click: Click) -> Axis3:
+    """The voxel that a click falls into."""
+    return triple(math.floor(part + 0.5) for part in click.voxel)
 
 
 def box_clicks(box: Sequence[Sequence[float]], shape: Sequence[int], positive: bool = True) -> list[Click]:

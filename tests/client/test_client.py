@@ -13,7 +13,7 @@ pytest.importorskip("fastapi")
 from serving import AFFINE, SHAPE, Running, ct_file, make_model, running
 
 from openvista.client import Client
-from openvista.errors import OutputError, ScanError, ServiceError
+from openvista.errors import OutputError, PromptError, ScanError, ServiceError
 from openvista.io import read_segmentation
 from small_dicom import FAR, phantom, write_series
 
@@ -69,6 +69,40 @@ def test_a_session_from_upload_to_file(client, server, ct, tmp_path):
         pass
     assert session.labels.max() == 0
     assert not session.undo()
+
+
+def test_edits_change_the_same_voxels_here_and_on_the_server(client, ct, tmp_path):
+    session = client.open(client.upload(ct))
+    lesion, other = session.new_object("lesion"), session.new_object("other")
+    shown = lambda: session.labels == lesion.id
+    session.polygon([(1.5, 1.5), (6.5, 1.5), (6.5, 6.5), (1.5, 6.5)], axis=2, slice=3, object=lesion)
+    assert shown().sum() == 25
+    session.copy_slice(2, 3, lesion)
+    session.copy_slice(2, 3, lesion, by=-1)
+    assert shown().sum() == 75
+    session.erase([(4, 4, 3)], 0, lesion)
+    assert shown().sum() == 74
+    session.fill_holes(lesion, axis=2)
+    assert shown().sum() == 75
+    session.polygon([(1.5, 1.5), (6.5, 1.5), (6.5, 6.5), (1.5, 6.5)], 2, 7, lesion)
+    session.interpolate(2, lesion)
+    assert shown().sum() == 150
+    session.paint([(12, 12, 9)], 0, other, axis=2, hu=(-2000, 4000))
+    session.combine("union", other, lesion)
+    session.keep_piece(lesion, (12, 12, 9))
+    session.remove(other)
+    assert np.argwhere(shown()).tolist() == [[12, 12, 9]]
+    session.margin(30, lesion)
+    session.smooth(1, "lesion")
+    session.margin(-3, lesion)
+    session.save(tmp_path / "edited.nii.gz")
+    assert np.array_equal(read_segmentation(tmp_path / "edited.nii.gz").labels, session.labels)
+    assert session.objects[0].voxels == shown().sum() > 1
+    with pytest.raises(PromptError, match="radius_mm"):
+        session.paint([(1, 1, 1)], -1, lesion)
+    again = client.open(client.upload(ct))
+    again.start_from(tmp_path / "edited.nii.gz")
+    assert np.array_equal(again.labels > 0, shown())
 
 
 def test_progress_is_told_and_the_result_is_the_same(client, ct):

@@ -11,6 +11,7 @@ from openvista.inference.profiles import BEST
 from openvista.network import ClickLabel
 from openvista.prompts import Click
 from openvista.scan import Scan
+from openvista.session.edits import Brush
 from small_sessions import BrightRegions, ball, bright_scan, bright_session, picture, two_balls
 
 
@@ -114,3 +115,35 @@ def test_special_classes_and_new_objects_are_asked_their_own_way(two_branches):
     special = {ClickLabel.SPECIAL_NEGATIVE, ClickLabel.SPECIAL_POSITIVE}
     # the liver is asked as the unnamed object was, so its answer is known
     assert asked == [(plain, False), (special, False), (plain, True)]
+
+
+def test_after_a_drawing_the_notes_speak_of_the_drawing_not_of_clicks():
+    air = np.full((40, 40, 30), -1000, np.int16)
+    air[4:36, 4:36] = np.where(ball((40, 40, 30), (14, 14, 14), 6), 300, -50)[4:36, 4:36]
+    session = bright_session(Scan(air, Grid(air.shape, np.diag([2.0, 2.0, 2.0, 1.0]))))
+    answers = [
+        session.box([(8, 21), (8, 21), (8, 21)], "liver", grow=False),  # its negative clicks lie in no window
+        session.box([(8, 21), (8, 21), (8, 21)], "liver", grow=False),
+        session.box([(1, 3), (1, 3), (1, 3)], "liver"),
+        session.box([(60, 70), (1, 3), (1, 3)], "liver"),
+        session.scribble([(14, 14, 14), (60, 14, 14)], "liver"),
+        session.lasso(([(8, 8), (20, 8), (20, 20)], 2, 14), "spleen", positive=False),
+    ]
+    notes = [note for answer in answers for note in answer.notes]
+    assert "the box lies in air outside the body" in notes
+    assert "the box lies outside the scan of shape (40, 40, 30): it changed nothing" in notes
+    assert "a part of the scribble lies outside the scan of shape (40, 40, 30): it changed nothing" in notes
+    assert any(note.startswith("the lasso lies outside every window of 'spleen': it counts once") for note in notes)
+    assert not any(note.startswith(("click", "negative click")) for note in notes)
+    assert answers[0].notes == []
+    assert all(click.drawn for item in session.objects for click in item.clicks)
+    assert not session.click((14, 14, 14)).clicks[0].drawn
+
+
+def test_a_drawing_that_contradicts_edits_is_told():
+    session = bright_session(two_balls())
+    session.edit(Brush(points=((10, 12, 14),), radius_mm=20, add=False))
+    answer = session.box([(6, 15), (8, 17), (10, 19)])
+    assert answer.notes[0] == (
+        "the box lies where 'object' was edited by hand, which clicks do not change: paint or erase there"
+    )

@@ -2,10 +2,17 @@ import numpy as np
 import pytest
 
 from openvista.errors import PromptError
+from openvista.geometry.box import Box
 from openvista.prompts import GAP, Click
-from openvista.session.drawing import MOST, draw_box, draw_lasso, draw_scribble, fill_contour
+from openvista.session.drawing import MOST, draw_box, draw_lasso, draw_scribble
+from openvista.session.regions import contour_region
 
 SHAPE = (40, 40, 20)
+
+
+def filled(points, axis, index):
+    """A contour as a mask of the scan."""
+    return contour_region(points, axis, index, SHAPE).on(Box.whole(SHAPE), False)
 
 
 def test_a_box_is_a_click_in_its_middle_and_negative_ones_beyond_its_faces():
@@ -62,7 +69,7 @@ def test_a_scribble_as_mask_or_as_stroke_is_the_same():
 
 
 def test_a_lasso_clicks_deep_inside():
-    mask = fill_contour([(5, 5), (35, 5), (35, 15), (5, 15)], axis=2, index=4, shape=SHAPE)
+    mask = filled([(5, 5), (35, 5), (35, 15), (5, 15)], 2, 4)
     assert mask[:, :, 4].sum() == 30 * 10
     clicks = draw_lasso(mask, SHAPE).clicks
     assert 2 <= len(clicks) <= MOST
@@ -82,15 +89,15 @@ def test_a_contour_with_a_bay_keeps_clicks_out_of_it():
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_contours_lie_on_their_slice(axis):
-    mask = fill_contour([(2, 2), (2, 9), (9, 9), (9, 2)], axis, 3, SHAPE)
+    mask = filled([(2, 2), (2, 9), (9, 9), (9, 2)], axis, 3)
     assert np.flatnonzero(np.moveaxis(mask, axis, 0).any(axis=(1, 2))).tolist() == [3]
 
 
 def test_impossible_contours():
     with pytest.raises(PromptError, match="at least three points"):
-        fill_contour([(1, 1), (2, 2)], 0, 0, SHAPE)
+        contour_region([(1, 1), (2, 2)], 0, 0, SHAPE)
     with pytest.raises(PromptError, match="no slice 99"):
-        fill_contour([(1, 1), (2, 2), (3, 1)], 0, 99, SHAPE)
+        contour_region([(1, 1), (2, 2), (3, 1)], 0, 99, SHAPE)
     with pytest.raises(PromptError, match="several slices"):
         draw_lasso(np.ones(SHAPE, bool), SHAPE)
 
@@ -105,7 +112,7 @@ def test_the_log_tells_what_was_drawn_unless_it_was_a_mask():
     box = draw_box([(10, 21), (10, 30), (4, 9)], SHAPE)
     assert (box.action, box.details) == ("box", {"box": [[10, 21], [10, 30], [4, 9]], "positive": True})
     points = [(5, 5), (35, 5), (35, 15), (5, 15)]
-    lasso, mask = draw_lasso((points, 2, 4), SHAPE, False), draw_lasso(fill_contour(points, 2, 4, SHAPE), SHAPE, False)
+    lasso, mask = draw_lasso((points, 2, 4), SHAPE, False), draw_lasso(filled(points, 2, 4), SHAPE, False)
     assert lasso.clicks == mask.clicks
     assert lasso.details == {"points": [list(point) for point in points], "axis": 2, "index": 4, "positive": False}
     assert (mask.action, mask.details) == ("clicks", {"clicks": [[*c.voxel, False] for c in mask.clicks]})

@@ -89,7 +89,7 @@ def test_what_is_forgotten_is_gone(session):
 
 def test_caches_keep_to_their_limit_and_masks_stay(session):
     mask = session.mask("lump")
-    session.open_scan.limit_caches(40_000)
+    session.open_scan.limit_caches(50_000)
     session.open_scan.forget()
     session.click((12, 10, 10), "lump")
     session.undo()

@@ -15,6 +15,7 @@ from openvista.client.transport import Transport
 from openvista.errors import OutputError, ServiceError
 from openvista.inference.progress import Progress, Report
 from openvista.io.atomic import replacing
+from openvista.session.edits import Edit, log_edit, make_edit
 
 _POLL_SECONDS = 0.2
 _ENDINGS = ("nii.gz", "nii", "seg.nrrd", "nrrd", "mha", "dcm", "stl", "stl.zip", "obj", "glb", "ovsession")
@@ -109,9 +110,64 @@ class RemoteSession:
     def lasso(
         self, points: Sequence[Sequence[float]], axis: int, slice: int, object: ObjectRef, positive: bool = True
     ) -> None:
-        """A contour on a slice, in voxels of the two other axes."""
+        """A contour on a slice, in voxels of the two other axes, as a hint to the model; :meth:`polygon` fills it."""
         content = {"object": _ref(object), "axis": axis, "slice": slice, "positive": positive}
         self._ask("lassos", content | {"points": [list(point) for point in points]}, None)
+
+    def start_from(self, path: str | Path) -> None:
+        """Objects from a label map on the scan's grid (NIfTI, NRRD, MHA), a DICOM SEG or RTSTRUCT of it."""
+        path = Path(path)
+        with path.open("rb") as file:
+            files = [("file", (path.name, file))]
+            self._apply(self._transport.json("POST", f"{self._path}/segmentation", files=files))
+
+    # --- edits --------------------------------------------------------------------------------------------------
+
+    def edit(self, edit: Edit, object: ObjectRef) -> None:
+        """Any change of a mask by hand, see :mod:`openvista.session.edits`; the methods below are short for some."""
+        self._change("POST", "edits", {"object": _ref(object), "edit": log_edit(edit)})
+
+    def paint(self, points: Sequence[Sequence[float]], radius_mm: float, object: ObjectRef, **choices: Any) -> None:
+        """Paint along a stroke of voxels: ``axis`` for a disk on its slice, ``hu=(low, high)`` for a range of HU."""
+        self.edit(make_edit("brush", points=points, radius_mm=radius_mm, **choices), object)
+
+    def erase(self, points: Sequence[Sequence[float]], radius_mm: float, object: ObjectRef, **choices: Any) -> None:
+        """The same, and what is under the brush does not belong to the object."""
+        self.paint(points, radius_mm, object, add=False, **choices)
+
+    def polygon(
+        self, points: Sequence[Sequence[float]], axis: int, slice: int, object: ObjectRef, add: bool = True
+    ) -> None:
+        """Fill a closed contour on a slice, or clear it; in voxels of the two other axes."""
+        self.edit(make_edit("polygon", points=points, axis=axis, slice=slice, add=add), object)
+
+    def fill_holes(self, object: ObjectRef, axis: int | None = None) -> None:
+        """Add what the object encloses, in space or slice by slice."""
+        self.edit(make_edit("fill_holes", axis=axis), object)
+
+    def keep_piece(self, object: ObjectRef, voxel: Sequence[float] | None = None) -> None:
+        """Keep the piece at a voxel; by default those with positive clicks, or the largest."""
+        self.edit(make_edit("keep_piece", voxel=voxel), object)
+
+    def smooth(self, mm: float, object: ObjectRef) -> None:
+        """Smooth the surface by a Gaussian with this standard deviation."""
+        self.edit(make_edit("smooth", mm=mm), object)
+
+    def margin(self, mm: float, object: ObjectRef) -> None:
+        """Grow by so many mm, or shrink if negative."""
+        self.edit(make_edit("margin", mm=mm), object)
+
+    def interpolate(self, axis: int, object: ObjectRef, between: tuple[int, int] | None = None) -> None:
+        """Fill the empty slices between drawn ones, or replace those between two."""
+        self.edit(make_edit("interpolate", axis=axis, between=between), object)
+
+    def copy_slice(self, axis: int, slice: int, object: ObjectRef, by: int = 1) -> None:
+        """Put what is on a slice on the next one, or with -1 on the one before."""
+        self.edit(make_edit("copy_slice", axis=axis, slice=slice, by=by), object)
+
+    def combine(self, operation: str, other: ObjectRef, object: ObjectRef) -> None:
+        """``"union"``, ``"subtract"`` or ``"intersect"`` with another object, which stays as it is."""
+        self.edit(make_edit("combine", operation=operation, other=_ref(other)), object)
 
     # --- objects and time ---------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from openvista.session.edits import Edit
+
 MAX_CLICKS = 256
 """In one request; more come in several."""
 
@@ -173,6 +175,7 @@ class OpenSession(Request):
 class ClickInfo(BaseModel):
     voxel: Voxel
     positive: bool = True
+    drawn: bool = Field(False, description="it stands for a box, a scribble or a lasso: nobody clicked there")
 
 
 class ObjectInfo(BaseModel):
@@ -184,6 +187,7 @@ class ObjectInfo(BaseModel):
     visible: bool
     voxels: int = Field(description="of its own mask, before other objects cover it")
     clicks: list[ClickInfo]
+    edits: list[str] = Field(description="kinds of the edits of its mask, oldest first")
     unlikely: list[str] = Field(
         default_factory=list,
         description="what of an automatic result is unlike the cases of training: volume, HU, elongation, place",
@@ -277,6 +281,13 @@ class AskLasso(Request):
     ]
     positive: bool = True
     grow: Grow = None
+
+
+class AskEdit(Request):
+    """A change of a mask by hand, in voxels and mm of the scan. What it decides no later click changes."""
+
+    object: ObjectRef
+    edit: Edit
 
 
 class Progress(BaseModel):

@@ -101,6 +101,12 @@ class Workspace:
         answer = self.session.scribble(asked.points, asked.object, asked.positive, grow=asked.grow, progress=progress)
         return self._answered(answer)
 
+    def edit(self, asked: schemas.AskEdit) -> list[str]:
+        """A change of a mask by hand."""
+        edited = self.session.edit(asked.edit, asked.object)
+        self._changed()
+        return edited.notes
+
     def start_from(self, segmentation: Segmentation) -> list[str]:
         """Objects from a label map that somebody made."""
         self.session.start_from(segmentation)
@@ -178,7 +184,8 @@ class Workspace:
             locked=item.locked,
             visible=item.visible,
             voxels=self.labels.voxels.get(item.id, 0),
-            clicks=[schemas.ClickInfo(voxel=click.voxel, positive=click.positive) for click in clicks],
+            clicks=[schemas.ClickInfo(**vars(click)) for click in clicks],
+            edits=[edit.kind for edit in item.inputs.edits],
             unlikely=list(unlikely),
         )
 

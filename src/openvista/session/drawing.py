@@ -14,8 +14,7 @@ No network and no image is asked: the same drawing always gives the same clicks.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +22,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.errors import PromptError
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Axis3
 from openvista.prompts import GAP, Click, box_clicks
+from openvista.session.regions import contour_region, stroke_voxels
 
 MOST = 5
 """Clicks that a scribble or lasso gives at most: in training an object has few clicks (paper facts §6)."""
-LONGEST = 100_000
-"""Voxels along a stroke at most. No hand draws so far; a wrong coordinate does."""
 
 Contour = tuple[Sequence[Sequence[float]], int, int]
 """Points along the two axes of a slice, the slice's axis, its index."""
@@ -48,6 +47,11 @@ class Drawn:
     clicks: Sequence[Click]
     action: str
     details: Mapping[str, Any]
+
+    @property
+    def marked(self) -> list[Click]:
+        """The clicks, with a mark on those that nobody made."""
+        return [replace(click, drawn=click.drawn or self.action != "clicks") for click in self.clicks]
 
     @classmethod
     def of_clicks(cls, clicks: Sequence[Click]) -> "Drawn":
@@ -84,7 +88,7 @@ def draw_scribble(drawn: NDArray[np.bool_] | Sequence[Sequence[float]], positive
     if isinstance(drawn, np.ndarray) and drawn.ndim == 3:
         voxels_N3 = np.argwhere(drawn).astype(float)
     else:
-        voxels_N3 = _stroke(drawn)
+        voxels_N3 = stroke_voxels(drawn)
     if len(voxels_N3) == 0:
         raise PromptError("the scribble is empty: draw at least one voxel")
     first = ((voxels_N3 - voxels_N3.mean(axis=0)) ** 2).sum(axis=1).argmin()
@@ -98,7 +102,7 @@ def draw_lasso(drawn: NDArray[np.bool_] | Contour, shape: Axis3, positive: bool 
     """Clicks of a closed contour.
 
     Args:
-        drawn: [X, Y, Z] mask on the scan, True inside the contour; or the contour, see :func:`fill_contour`.
+        drawn: [X, Y, Z] mask on the scan, True inside the contour; or the contour.
         shape: of the scan.
         positive: its sign.
 
@@ -108,37 +112,10 @@ def draw_lasso(drawn: NDArray[np.bool_] | Contour, shape: Axis3, positive: bool 
     if isinstance(drawn, np.ndarray):
         return Drawn.of_clicks(_deep_clicks(drawn, positive))
     points, axis, index = drawn
-    clicks = _deep_clicks(fill_contour(points, axis, index, shape), positive)
+    region = contour_region(points, axis, index, shape)
+    clicks = _deep_clicks(region.on(Box.whole(shape), False), positive)
     details = {"points": [list(p) for p in points], "axis": axis, "index": index, "positive": positive}
     return Drawn(clicks, "lasso", details)
-
-
-def fill_contour(points: Sequence[Sequence[float]], axis: int, index: int, shape: Axis3) -> NDArray[np.bool_]:
-    """A closed contour on a slice as a mask of the scan (even-odd rule; a voxel counts by its centre).
-
-    Args:
-        points: at least three, in voxels along the two other axes in rising order; the last is joined to the first.
-        axis: the slice's axis.
-        index: the slice.
-        shape: of the scan.
-
-    Raises:
-        PromptError: fewer points, or no such slice.
-    """
-    if len(points) < 3 or any(len(point) != 2 for point in points):
-        raise PromptError(f"a contour needs at least three points of two coordinates, not {len(points)}")
-    if axis not in (0, 1, 2) or not 0 <= index < shape[axis]:
-        raise PromptError(f"there is no slice {index} along axis {axis} in a scan of shape {shape}")
-    rows, columns = (shape[other] for other in range(3) if other != axis)
-    row_R1, column_1C = np.arange(rows)[:, None], np.arange(columns)[None, :]
-    inside = np.zeros((rows, columns), dtype=bool)
-    for (r1, c1), (r2, c2) in pairwise([*points, points[0]]):
-        if r1 != r2:
-            crosses_R1 = (r1 > row_R1) != (r2 > row_R1)
-            inside ^= crosses_R1 & (column_1C < (c2 - c1) * (row_R1 - r1) / (r2 - r1) + c1)
-    mask = np.zeros(shape, dtype=bool)
-    np.moveaxis(mask, axis, 0)[index] = inside
-    return mask
 
 
 def _deep_clicks(drawn: NDArray[np.bool_], positive: bool) -> list[Click]:
@@ -155,21 +132,6 @@ def _deep_clicks(drawn: NDArray[np.bool_], positive: bool) -> list[Click]:
     deep_N3 = (np.argwhere(depth >= depth.max() / 2) + low).astype(float)
     deepest = np.unravel_index(int(depth.argmax()), depth.shape) + low
     return _spread(deep_N3, int((deep_N3 == deepest).all(axis=1).argmax()), positive)
-
-
-def _stroke(points: Sequence[Sequence[float]] | NDArray[np.generic]) -> NDArray[np.float64]:
-    """The voxels [N, 3] along the lines from point to point."""
-    clicks = [Click(tuple(map(float, point))) for point in points]  # type: ignore[arg-type]  # checks coordinates
-    corners_N3 = np.array([click.voxel for click in clicks], dtype=float).reshape(-1, 3)
-    with np.errstate(over="ignore"):
-        lengths = np.ceil(np.abs(np.diff(corners_N3, axis=0)).max(axis=1, initial=1.0))
-    if not lengths.sum() <= LONGEST:
-        raise PromptError(f"the scribble is longer than {LONGEST} voxels: check its points, or draw a shorter one")
-    voxels = [np.rint(corners_N3[:1])]
-    for start, end, steps in zip(corners_N3[:-1], corners_N3[1:], lengths.astype(int), strict=True):
-        shares_N1 = np.arange(1, steps + 1)[:, None] / steps
-        voxels.append(np.rint(start + (end - start) * shares_N1))
-    return np.unique(np.concatenate(voxels), axis=0)
 
 
 def _spread(voxels_N3: NDArray[np.float64], first: int, positive: bool) -> list[Click]:

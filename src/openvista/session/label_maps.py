@@ -158,8 +158,8 @@ class Composer:
 
 
 def by_hand(item: ObjectState) -> bool:
-    """Whether somebody clicked on an object or brought it along: it is not merely an automatic result."""
-    return bool(item.inputs.clicks) or item.inputs.base not in (AUTOMATIC, None)
+    """Whether somebody clicked on an object, edited it or brought it along: it is not merely an automatic result."""
+    return bool(item.inputs.clicks or item.inputs.edits) or item.inputs.base not in (AUTOMATIC, None)
 
 
 def _empty_labels(items: Sequence[ObjectState], shape: Axis3) -> Labels:
@@ -192,6 +192,7 @@ def _with_names(
             "zero_shot": item.inputs.zero_shot,
             "start": item.inputs.base,
             "clicks": [[*click.voxel, click.positive] for click in item.inputs.clicks],
+            "edits": [edit.kind for edit in item.inputs.edits],
         }
         for item in items
     ]

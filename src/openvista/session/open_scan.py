@@ -4,7 +4,7 @@ Masks live on the model grid and on the scan's own; this is where they pass from
 """
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -31,9 +31,10 @@ from openvista.prepare import Prepared, prepare
 from openvista.scan import Scan
 from openvista.session.byte_cache import ByteCache
 from openvista.session.click_engine import FEATURE_BYTES, ClickEngine, ClickNetwork
+from openvista.session.decided import Decided
 from openvista.session.lattice import Lattice
 from openvista.session.masks import OUTSIDE, ObjectMask, ObjectMasks
-from openvista.session.state import AUTOMATIC, MaskInputs, ObjectState
+from openvista.session.state import AUTOMATIC, AppliedEdit, MaskInputs, ObjectState
 
 MASK_LOGIT = 10.0
 """Logit inside a mask that an object started from, minus that outside; on its edge in between."""
@@ -41,7 +42,11 @@ JUST_POSITIVE = 0.5
 """Logit of the voxel nearest to what is too thin for the model grid."""
 SHOWN_BYTES = 1 << 30
 """Of objects on the scan's grid to keep."""
-_CACHES = 4
+EDITED_BYTES = 1 << 28
+"""Of edits put together to keep."""
+CERTAIN_LOGIT = 100.0
+"""Logit of voxels that an edit put inside an object, minus that of those outside: no network is so sure."""
+_CACHES = 5
 """How many caches a session has that has answered a click: each gets an equal share."""
 
 
@@ -87,6 +92,7 @@ class OpenScan:
 
     Attributes:
         masks: masks that objects start from, by name: True inside, on a box of the scan.
+        decided: voxels that edits have decided, by name.
         automatic: logits of classes, on a box of the model grid, by id.
         restored: masks of objects that came out of a session file.
     """
@@ -95,11 +101,13 @@ class OpenScan:
         self.model, self.scan, self.profile = model, scan, profile
         self.feature_budget = feature_budget
         self.masks: dict[str, Crop] = {}
+        self.decided: dict[str, Decided] = {}
         self.automatic: dict[int, Crop] = {}
         self.restored: dict[MaskInputs, ObjectMask] = {}
         self._mask_logits: dict[str, Crop] = {}
         self._shapes: dict[MaskInputs, Shape | None] = {}
         self._shown: ByteCache[Crop] = ByteCache(SHOWN_BYTES)
+        self._edited: ByteCache[Crop] = ByteCache(EDITED_BYTES)
         self._prepared: Prepared | None = None
         self._features: FeatureVolume | None = None
         self._object_masks: ObjectMasks | None = None
@@ -165,6 +173,7 @@ class OpenScan:
         """Memory of masks, logits, features and the prepared scan; not of the scan itself."""
         crops = [*self.masks.values(), *self.automatic.values(), *self._mask_logits.values()]
         total = sum(crop.nbytes for crop in crops) + sum(mask.nbytes for mask in self.restored.values())
+        total += sum(each.nbytes for each in self.decided.values())
         total += sum(cache.nbytes for cache in self._caches)
         if self._features is not None:
             total += self._features.nbytes
@@ -184,7 +193,7 @@ class OpenScan:
 
     @property
     def _caches(self) -> list[ByteCache[Any]]:
-        return [self._shown, *(self._object_masks.caches if self._object_masks is not None else ())]
+        return [self._shown, self._edited, *(self._object_masks.caches if self._object_masks is not None else ())]
 
     # --- masks on the model grid --------------------------------------------------------------------------------
 
@@ -210,11 +219,15 @@ class OpenScan:
 
     def add_mask(self, mask: Crop) -> str:
         """Keep a mask for objects to start from; returns its name."""
-        number = 1
-        while f"mask {number}" in self.masks:
-            number += 1
-        self.masks[f"mask {number}"] = mask
-        return f"mask {number}"
+        name = _free_name("mask", self.masks)
+        self.masks[name] = mask
+        return name
+
+    def add_decided(self, decided: Decided) -> str:
+        """Keep the voxels that an edit has decided; returns their name."""
+        name = _free_name("edit", self.decided)
+        self.decided[name] = decided
+        return name
 
     def base_logits(self, inputs: MaskInputs) -> Crop | None:
         """Logits of what an object's clicks correct, on the model grid; ``None`` for nothing."""
@@ -229,7 +242,8 @@ class OpenScan:
         return self._mask_logits[inputs.base]
 
     def object_mask(self, inputs: MaskInputs, progress: Report = silent) -> ObjectMask:
-        """An object's mask on the model grid."""
+        """An object's mask on the model grid, as clicks make it, without edits."""
+        inputs = inputs.unedited
         if inputs in self.restored:
             return self.restored[inputs]
         if not inputs.windows:
@@ -238,6 +252,7 @@ class OpenScan:
 
     def has_object_mask(self, inputs: MaskInputs) -> bool:
         """Whether an object's mask is at hand, so that nothing has to be asked for it."""
+        inputs = inputs.unedited
         return inputs in self.restored or (self._object_masks is not None and self._object_masks.has(inputs))
 
     # --- on the scan's grid -------------------------------------------------------------------------------------
@@ -245,9 +260,32 @@ class OpenScan:
     def show(self, item: ObjectState) -> Crop:
         """An object's logits on a box of the scan, positive inside it.
 
-        What started from a mask is that mask, to the voxel, wherever clicks have not changed it.
+        What started from a mask is that mask, to the voxel, wherever clicks have not changed it. What edits decided is
+        so, whatever clicks say.
         """
-        return self._shown.get(item.inputs, lambda: self._show(item.inputs))
+        inputs, clicked = item.inputs, item.inputs.unedited
+        if not inputs.edits:
+            return self._shown.get(inputs, lambda: self._show(inputs))
+        return self._shown.get(inputs, lambda: self._with_edits(self.show(replace(item, inputs=clicked)), inputs.edits))
+
+    def edited(self, edits: tuple[AppliedEdit, ...]) -> Crop:
+        """What edits have decided together, on a box of the scan: 1 inside the object, -1 outside, 0 nothing."""
+        known = len(edits)
+        while known and edits[:known] not in self._edited:
+            known -= 1
+        crop = self._edited.get(edits[:known], lambda: Crop.nothing(np.int8))
+        for each in edits[known:]:
+            crop = self.decided[each.decided].over(crop)
+        self._edited.put(edits, crop)
+        return crop
+
+    def _with_edits(self, clicked: Crop, edits: tuple[AppliedEdit, ...]) -> Crop:
+        edited = self.edited(edits)
+        box = Box.hull([clicked.box, edited.box])
+        logits_XYZ, edited_XYZ = clicked.on(box, OUTSIDE).astype(np.float32), edited.on(box, 0)
+        logits_XYZ[edited_XYZ > 0] = CERTAIN_LOGIT
+        logits_XYZ[edited_XYZ < 0] = -CERTAIN_LOGIT
+        return Crop(box.start, logits_XYZ)
 
     def _show(self, inputs: MaskInputs) -> Crop:
         brought = self.masks.get(inputs.base or "")
@@ -263,13 +301,13 @@ class OpenScan:
         return Crop(box.start, np.where(changed.on(box, 0.0) > 0, logits.on(box, OUTSIDE), original_XYZ))
 
     def unlikely(self, items: Iterable[ObjectState]) -> dict[int, tuple[str, ...]] | None:
-        """What is unlikely of automatic results, by object id; of what somebody clicked on or brought, nothing is.
+        """What is unlikely of automatic results, by object id; of what somebody clicked on, edited or brought, nothing is.
 
         ``None`` where nobody knows what is likely; see :mod:`openvista.plausibility`.
         """
         if self.model.plausibility is None:
             return None
-        judged = [item for item in items if item.inputs.base == AUTOMATIC and not item.inputs.clicks]
+        judged = [item for item in items if item.inputs.base == AUTOMATIC and not (item.inputs.clicks or item.inputs.edits)]
         shapes = {item.inputs.class_id: self._shape(item) for item in judged}
         found = self.model.plausibility.judge({id: one for id, one in shapes.items() if id is not None and one})
         ids = {item.inputs.class_id: item.id for item in judged}
@@ -290,13 +328,17 @@ class OpenScan:
         return self._shapes[item.inputs]
 
     def changed_box(self, before: MaskInputs, after: MaskInputs) -> Box | None:
-        """The scan's voxels that may differ between two masks; ``None`` if none does."""
+        """The scan's voxels that may differ between what clicks make of an object before and after; ``None`` if none
+        does. What edits decided does not differ."""
         one, other = self.object_mask(before).mask, self.object_mask(after).mask
         box = Box.hull([one.box, other.box])
         differ_XYZ = one.on(box, False) != other.on(box, False)
         if not differ_XYZ.any():
             return None
         changed = self._on_scan(Crop(box.start, differ_XYZ).cropped(differ_XYZ), 0.0)
+        if after.edits:
+            free_XYZ = self.edited(after.edits).on(changed.box, 0) == 0
+            changed = changed.cropped((changed.values_XYZ > 0) & free_XYZ)
         return changed.box if changed.values_XYZ.size else None
 
     def in_air(self, voxel: Float3) -> bool:
@@ -343,6 +385,13 @@ class OpenScan:
         """The way back. Half precision is made single first, which the nearest voxel does not need."""
         single = replace(crop, values_XYZ=crop.values_XYZ.astype(np.float32))
         return resample_crop(single, self.prepared.grid, self.scan.grid, fill, self.profile.mode)
+
+
+def _free_name(word: str, taken: Container[str]) -> str:
+    number = 1
+    while f"{word} {number}" in taken:
+        number += 1
+    return f"{word} {number}"
 
 
 def _as_logits(mask: Crop) -> Crop:

@@ -6,6 +6,7 @@ Every event is a JSON object with an ``action``, the name of a method of the ses
     {"action": "new_object", "name": "lesion"}
     {"action": "clicks", "object": "lesion", "clicks": [[120, 88, 40, true], [125, 90, 40, false]]}
     {"action": "box", "object": "lesion", "box": [[100, 130], [70, 95], [40, 41]], "positive": true}
+    {"action": "edit", "object": "lesion", "edit": {"kind": "brush", "points": [[118, 84, 40]], "radius_mm": 3}}
     {"action": "undo"}
 """
 
@@ -16,6 +17,8 @@ from openvista.errors import SessionError
 from openvista.inference.progress import Report, silent
 from openvista.prompts import Click
 from openvista.session.answer import Answer
+from openvista.session.editing import Edited
+from openvista.session.edits import parse_edit
 from openvista.session.session import Session
 
 _CHOICES = ("grow", "automatic")
@@ -83,6 +86,10 @@ def _lasso(session: Session, event: Mapping[str, Any], progress: Report) -> Answ
     return session.lasso(contour, _target(session, event), _sign(event), progress=progress, **_choices(event))
 
 
+def _edit(session: Session, event: Mapping[str, Any], _: Report) -> Edited:
+    return session.edit(parse_edit(event["edit"]), _target(session, event))
+
+
 def _new_object(session: Session, event: Mapping[str, Any], _: Report) -> None:
     colour = event.get("colour")
     session.new_object(event["name"], None if colour is None else tuple(colour))
@@ -122,6 +129,7 @@ _ACTIONS: Mapping[str, Callable[[Session, Mapping[str, Any], Report], object]] =
     "box": _box,
     "scribble": _scribble,
     "lasso": _lasso,
+    "edit": _edit,
     "segment": lambda session, event, progress: session.segment(event.get("classes"), progress),
     "new_object": _new_object,
     "start_from": _start_from,

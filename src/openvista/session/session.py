@@ -1,7 +1,7 @@
 """Session: one scan, any number of objects, clicks, undo. What interactive users of the library hold in their hands."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +18,14 @@ from openvista.prompts import Click
 from openvista.scan import Scan, Segmentation
 from openvista.session.answer import Answer, answer_clicks
 from openvista.session.drawing import Contour, Drawn, draw_box, draw_lasso, draw_scribble
+from openvista.session.editing import Edited, apply_edit
+from openvista.session.edits import Edit, log_edit
+from openvista.session.handle import SessionObject
 from openvista.session.history import Event, History
 from openvista.session.label_maps import import_items, make_layers, make_segmentation
 from openvista.session.open_scan import OpenScan, SessionModel
 from openvista.session.state import ObjectState, SessionState, class_items, find_object, new_item, renamed
 from openvista.session.store import pack, unpack
-
-
-@dataclass(frozen=True)
-class SessionObject:
-    """A handle on an object of a session: its properties tell what the object is now.
-
-    Every property raises ``PromptError`` once the object is gone.
-
-    Attributes:
-        session: that has it.
-        id: its value in label maps.
-    """
-
-    session: "Session" = field(repr=False)
-    id: int
-
-    @property
-    def state(self) -> ObjectState:
-        """Name, class, colour, clicks, lock."""
-        return find_object(self.session.state, self.id)
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return self.state.name
-
-    @property
-    def clicks(self) -> tuple[Click, ...]:
-        """The user's clicks on it, oldest first."""
-        return self.state.inputs.clicks
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """[X, Y, Z] where it is, on the scan's own voxels, whatever lies over it."""
-        return self.session.mask(self)
-
 
 ObjectRef = SessionObject | int | str
 """An object by handle, id or name; for prompts also a class by any of its names, which makes an object for it."""
@@ -292,6 +259,22 @@ class Session:
         """A closed contour on a slice, as a filled mask [X, Y, Z] or as (points, axis, index): turned into clicks."""
         return self._prompt(draw_lasso(drawn, self.scan.grid.shape, positive), object, **choices)
 
+    def edit(self, edit: Edit, object: ObjectRef | None = None) -> Edited:
+        """Change a mask by hand: paint, fill, smooth, ... (:mod:`openvista.session.edits`). No network is asked.
+
+        Args:
+            edit: what to do, in voxels and mm of the scan.
+            object: as for :meth:`clicks`; an object made for a class starts empty.
+
+        Raises:
+            PromptError: the object is locked, or a group, or what was drawn lies outside the scan.
+            AnatomyError: nothing is called so.
+        """
+        state, edited = apply_edit(self.open_scan, self.state, edit, self._wanted(object))
+        about = self._about(state, object, edited.name)
+        self._do(state, "edit", {**about, "edit": log_edit(edit)})
+        return edited
+
     # --- time ---------------------------------------------------------------------------------------------------
 
     def is_undone(self, event: Event) -> bool:
@@ -386,13 +369,20 @@ class Session:
         automatic: bool | None = None,
         progress: Report = silent,
     ) -> Answer:
-        wanted = self._find(which).id if isinstance(which, SessionObject) else which
-        state, answer = answer_clicks(self.open_scan, self.state, drawn.clicks, wanted, grow, automatic, progress)
-        asked = None if which is None else state.find(answer.name)
-        about = {"object": answer.name, "class": asked.inputs.class_id} if asked else {"object": None}
+        wanted = self._wanted(which)
+        state, answer = answer_clicks(self.open_scan, self.state, drawn, wanted, grow, automatic, progress)
+        about = self._about(state, which, answer.name)
         given = {key: value for key, value in (("grow", grow), ("automatic", automatic)) if value is not None}
         self._do(state, drawn.action, {**about, **drawn.details, **given})
         return answer
+
+    def _wanted(self, which: ObjectRef | None) -> int | str | None:
+        return self._find(which).id if isinstance(which, SessionObject) else which
+
+    def _about(self, state: SessionState, which: ObjectRef | None, name: str) -> dict[str, Any]:
+        """What the log says about the object of a prompt."""
+        asked = None if which is None else state.find(name)
+        return {"object": name, "class": asked.inputs.class_id} if asked else {"object": None}
 
     def _in_voxels(self, click: Click) -> Click:
         x, y, z = self.scan.grid.to_voxel(np.array([click.voxel]))[0].tolist()

@@ -44,6 +44,21 @@ class Correction:
 
 
 @dataclass(frozen=True)
+class AppliedEdit:
+    """An edit of an object's mask that was carried out; what was asked for is in the log.
+
+    Attributes:
+        kind: ``"brush"``, ``"smooth"``, ...; see :mod:`openvista.session.edits`.
+        decided: the name of the voxels that it decided, in the session.
+        clicks: how many of the object's clicks came before it.
+    """
+
+    kind: str
+    decided: str
+    clicks: int
+
+
+@dataclass(frozen=True)
 class MaskInputs:
     """All that an object's mask depends on.
 
@@ -54,6 +69,7 @@ class MaskInputs:
         clicks: of the user, in voxels of the scan, oldest first.
         windows: where the network answers them, oldest first.
         corrections: the answers that the last clicks corrected, oldest first; none where all clicks count together.
+        edits: of the mask, oldest first. The voxels that they decided lie over whatever clicks say, before or after.
     """
 
     class_id: int | None = None
@@ -62,6 +78,12 @@ class MaskInputs:
     clicks: tuple[Click, ...] = ()
     windows: tuple[ClickWindow, ...] = ()
     corrections: tuple[Correction, ...] = ()
+    edits: tuple[AppliedEdit, ...] = ()
+
+    @property
+    def unedited(self) -> "MaskInputs":
+        """What clicks alone make of it."""
+        return replace(self, edits=()) if self.edits else self
 
     @property
     def previous(self) -> "MaskInputs | None":

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from openvista.io.dicom.contours import contours_of, fill_contours
+from openvista.geometry.polygons import fill_contours
+from openvista.io.dicom.contours import contours_of
 
 
 def blob(seed: int) -> np.ndarray:

@@ -368,3 +368,39 @@ def test_a_session_of_one_owner_is_not_there_for_another(server, ct):
                 ):
                     answer = other.request(method, f"/api/v1/sessions/{session_id}{path}")
                     assert answer.status_code == 404, (method, path)
+
+
+def test_edits_are_exact_undone_sent_as_boxes_and_kept(session):
+    session.change("objects", {"name": "lesion"})
+    before = session.labels.copy()
+    stroke = {"kind": "brush", "points": [[4, 5, 6], [8, 5, 6]], "radius_mm": 0}
+    changed = session.change("edits", {"object": "lesion", "edit": stroke})
+    assert changed["labels"]["box"] == [[4, 9], [5, 6], [6, 7]]
+    lesion = session.object("lesion")
+    assert (lesion["voxels"], lesion["clicks"], lesion["edits"]) == (5, [], ["brush"])
+    square = [[1.5, 1.5], [6.5, 1.5], [6.5, 6.5], [1.5, 6.5]]
+    session.change(
+        "edits", {"object": lesion["id"], "edit": {"kind": "polygon", "axis": 2, "slice": 6, "points": square}}
+    )
+    assert np.array_equal(np.argwhere(session.labels == lesion["id"])[:, 2], np.full(25 + 2, 6))
+    assert session.change("edits", {"object": "lesion", "edit": {"kind": "fill_holes"}})["warnings"] == [
+        "nothing changed in 'lesion': it is like that already"
+    ]
+    assert np.array_equal(session.served(), session.labels)
+    session.change("undo")
+    session.change("undo")
+    assert np.array_equal(session.labels, before)
+
+
+def test_edits_that_cannot_be_are_refused_in_one_line(session):
+    session.change("objects", {"name": "lesion"})
+    for edit, words in (
+        ({"kind": "brush", "points": [[999, 5, 6]], "radius_mm": 2}, "touches no voxel of the scan"),
+        ({"kind": "brush", "points": [[1, 5, 6]]}, "body.edit.brush.radius_mm: Field required"),
+        ({"kind": "smooth", "mm": 1}, "has no voxel yet"),
+        ({"kind": "scratch"}, "does not match any of the expected tags"),
+    ):
+        answer = session.post("edits", {"object": "lesion", "edit": edit})
+        assert answer.status_code == 422
+        assert words in answer.json()["detail"]
+        assert "\n" not in answer.json()["detail"]

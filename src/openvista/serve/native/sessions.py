@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from openvista.serve.kept_session import KeptSession
 from openvista.serve.problems import form, problems
 from openvista.serve.sandbox_child import SESSION_FILE
-from openvista.serve.schemas import Change, ChangeObject, NewObject, OpenSession, SessionInfo, SessionList
+from openvista.serve.schemas import AskEdit, Change, ChangeObject, NewObject, OpenSession, SessionInfo, SessionList
 from openvista.serve.service import Owner, Service, TheService
 from openvista.serve.uploads import receive_form
 from openvista.serve.workspace import Workspace
@@ -104,6 +104,12 @@ async def change_object(object_id: ObjectId, asked: ChangeObject, editing: TheEd
 async def remove_object(object_id: ObjectId, editing: TheEditing) -> Change:
     """Take an object away; undo brings it back."""
     return await editing.do(lambda workspace: workspace.remove(object_id))
+
+
+@router.post("/{session_id}/edits", responses=problems(404, 422, 429, 503))
+async def edit(asked: AskEdit, editing: TheEditing) -> Change:
+    """Change a mask by hand: paint, erase, fill, smooth, combine, ... No network is asked."""
+    return await editing.do(lambda workspace: workspace.edit(asked))
 
 
 @router.post("/{session_id}/undo", responses=problems(404, 409, 429, 503))
