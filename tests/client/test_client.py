@@ -74,7 +74,10 @@ def test_a_session_from_upload_to_file(client, server, ct, tmp_path):
 def test_edits_change_the_same_voxels_here_and_on_the_server(client, ct, tmp_path):
     session = client.open(client.upload(ct))
     lesion, other = session.new_object("lesion"), session.new_object("other")
-    shown = lambda: session.labels == lesion.id
+
+    def shown():
+        return session.labels == lesion.id
+
     session.polygon([(1.5, 1.5), (6.5, 1.5), (6.5, 6.5), (1.5, 6.5)], axis=2, slice=3, object=lesion)
     assert shown().sum() == 25
     session.copy_slice(2, 3, lesion)

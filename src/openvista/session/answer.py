@@ -61,11 +61,7 @@ class Answer:
             lines.append(
                 f"the mask of {self.name!r} is empty: the model finds nothing there; click in the middle of it"
             )
-        elif (
-            self.clicks
-            and self.changed is None
-            and not any(click in (*self.unseen, *self.edited) for click in self._own)
-        ):
+        elif self.clicks and self.changed is None and not {*self.unseen, *self.edited}.intersection(self._own):
             lines.append(
                 f"nothing changed in {self.name!r}: the model sees nothing else there; click in the middle of the error"
             )

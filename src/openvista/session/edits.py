@@ -51,7 +51,7 @@ class Brush(_Edit):
 
 
 class Polygon(_Edit):
-    """Fill a closed contour on a slice, or clear it with ``add`` false. Voxels count by their centres, even-odd rule."""
+    """Fill a closed contour on a slice, or clear it with ``add`` false. Voxels count by centres (even-odd rule)."""
 
     kind: Literal["polygon"] = "polygon"
     axis: _Axis
