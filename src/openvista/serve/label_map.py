@@ -81,11 +81,17 @@ class LabelMap:
         for item in state.objects:
             old = before.get(item.id)
             same_mask = old is not None and old.inputs == item.inputs
-            if not same_mask:
-                suspects.append(self._boxes.get(item.id, _NOTHING))
+            moved = reordered or (old is not None and _rank(old) != _rank(item))
+            if same_mask and not moved:
+                continue
+            if old is not None and not moved and old.inputs.unedited == item.inputs.unedited:
+                suspects.append(self._session.open_scan.edits_box(old.inputs.edits, item.inputs.edits))
                 self._measure(item)
-            if not same_mask or reordered or (old is not None and _rank(old) != _rank(item)):
-                suspects.append(self._boxes[item.id])
+                continue
+            suspects.append(self._boxes.get(item.id, _NOTHING))
+            if not same_mask:
+                self._measure(item)
+            suspects.append(self._boxes[item.id])
         return [box for box in suspects if box != _NOTHING]
 
     def _measure(self, item: ObjectState) -> None:

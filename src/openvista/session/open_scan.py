@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -278,6 +279,11 @@ class OpenScan:
             crop = self.decided[each.decided].over(crop)
         self._edited.put(edits, crop)
         return crop
+
+    def edits_box(self, before: tuple[AppliedEdit, ...], after: tuple[AppliedEdit, ...]) -> Box:
+        """The box of all that edits decided that are in one of two histories only."""
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+        return Box.hull(self.decided[each.decided].box for each in (*before[shared:], *after[shared:]))
 
     def _with_edits(self, clicked: Crop, edits: tuple[AppliedEdit, ...]) -> Crop:
         edited = self.edited(edits)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from openvista.errors import PromptError
-from openvista.geometry.box import Box, Crop
+from openvista.geometry.box import Box, Crop, minus, plus
 from openvista.geometry.components import components_at, largest_component
-from openvista.geometry.grid import Axis3, Float3, triple
+from openvista.geometry.grid import Axis3, Float3
 
 _REACH = 2
 """A place that is not in a piece looks so many voxels around."""
@@ -37,8 +37,9 @@ def piece_kept(mask: Crop, voxels: list[Axis3]) -> Crop:
         PromptError: there is no piece at any of them.
     """
     if not voxels:
-        return largest_component(mask.values_XYZ) or Crop.nothing(bool)
-    places = [triple(v - s for v, s in zip(voxel, mask.start, strict=True)) for voxel in voxels]
+        largest = largest_component(mask.values_XYZ) or Crop.nothing(bool)
+        return Crop(plus(largest.start, mask.start), largest.values_XYZ)
+    places = [minus(voxel, mask.start) for voxel in voxels]
     kept_XYZ = components_at(mask.values_XYZ, places, _REACH)
     if not kept_XYZ.any():
         raise PromptError(f"there is no piece of the object at {voxels[0]}: choose a voxel inside it")
