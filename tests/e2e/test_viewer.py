@@ -241,3 +241,83 @@ def test_search_finds_a_class_by_another_name_and_enter_asks_for_it(viewer, smal
     assert viewer.page.locator("button.class").all_inner_texts() == ["esophagus"]
     viewer.page.keyboard.press("Enter")
     viewer.page.wait_for_selector("[data-object='esophagus']")
+
+
+def stroke(viewer, points, button="left"):
+    """Press at the first point, drag through the others, release."""
+    mouse = viewer.page.mouse
+    mouse.move(*points[0])
+    mouse.down(button=button)
+    for point in points[1:]:
+        mouse.move(*point, steps=4)
+    mouse.up(button=button)
+    viewer.wait_until_idle()
+
+
+def test_a_brush_paints_what_is_seen_erases_and_is_undone(viewer, small_ct):
+    viewer.open(small_ct)
+    viewer.page.click("#new-object")
+    viewer.page.wait_for_selector("[data-object='object 1']")
+    viewer.page.keyboard.press("p")
+    viewer.page.keyboard.press("-")
+    line = [viewer.point("axial", right, -10) for right in (-40, 40)]
+    stroke(viewer, line)
+    painted = np.asanyarray(viewer.segmentation().dataobj) > 0
+    found = viewer.objects()["object 1"]
+    assert (found["edits"], found["clicks"], found["voxels"]) == (["brush"], [], painted.sum())
+    assert len(np.unique(np.argwhere(painted)[:, 2])) == 1  # a disk, on the slice that is shown
+    assert viewer.labels_on_screen()["axial"] > 200
+    voxels = []
+    viewer.page.keyboard.press("n")
+    for right in (-40, 0, 40):  # what was painted lies under the stroke
+        viewer.page.mouse.click(*viewer.point("axial", right, -10))
+        viewer.wait_until_idle()
+        voxels.append(viewer.place()[0])
+        assert viewer.place()[2] == "object 1"
+    reach = viewer.objects()["object 1"]["voxels"]
+    spacing = np.array(viewer.scan()["spacing"])
+    first, last = (np.array(voxels[index]) * spacing for index in (0, -1))
+    way = last - first
+    places = np.argwhere(np.ones_like(painted)) * spacing
+    share = ((places - first) @ way / (way @ way)).clip(0, 1)[:, None]
+    distance = np.linalg.norm(places - first - share * way, axis=1).reshape(painted.shape)
+    off_slice = np.arange(painted.shape[2]) != voxels[0][2]
+    distance[:, :, off_slice] = np.inf
+    assert painted[distance <= 4 - spacing.max()].all()  # whole voxels: a little is rounded
+    assert not painted[distance > 4 + spacing.max()].any()
+
+    viewer.page.keyboard.press("p")
+    stroke(viewer, [viewer.point("axial", 0, -10), viewer.point("axial", 1, -10)], "right")
+    assert viewer.objects()["object 1"]["voxels"] < reach
+    viewer.page.keyboard.press("Control+z")
+    viewer.wait_until_idle()
+    assert np.array_equal(np.asanyarray(viewer.segmentation().dataobj) > 0, painted)
+    viewer.page.keyboard.press("Control+z")
+    viewer.wait_until_idle()
+    assert sum(viewer.labels_on_screen().values()) == 0
+
+
+def test_a_lasso_is_the_region_and_a_box_leaves_no_marks(viewer, small_ct):
+    viewer.open(small_ct)
+    viewer.page.click("#new-object")
+    viewer.page.wait_for_selector("[data-object='object 1']")
+    viewer.page.keyboard.press("l")
+    corners = [viewer.point("axial", *corner) for corner in ((-40, -40), (40, -40), (40, 40), (-40, 40), (-40, -38))]
+    stroke(viewer, corners)
+    filled = np.asanyarray(viewer.segmentation().dataobj) > 0
+    assert viewer.objects()["object 1"]["edits"] == ["polygon"]
+    voxels = np.argwhere(filled)
+    assert np.ptp(voxels[:, 2]) == 0
+    x, y = np.ptp(voxels[:, :2], axis=0) + 1
+    assert filled.sum() == pytest.approx(x * y, rel=0.05)
+    if not viewer.can_click():
+        return
+    viewer.page.check("#lasso-as-hint")
+    stroke(viewer, corners)
+    viewer.page.keyboard.press("b")
+    stroke(viewer, [viewer.point("axial", -40, -40), viewer.point("axial", 40, 40)])
+    viewer.page.keyboard.press("Enter")
+    viewer.wait_until_idle()
+    assert all(click["drawn"] for click in viewer.objects()["object 1"]["clicks"])
+    assert len(viewer.objects()["object 1"]["clicks"]) > 2
+    assert viewer.page.locator(".mark").count() == 0

@@ -1,16 +1,17 @@
 // Keys of the whole page; fields keep theirs.
 
 import type { App } from './app.ts';
-import { toolAllowed } from './panels/toolbar.ts';
+import { LEAST_BRUSH_MM, MOST_BRUSH_MM, toolAllowed } from './panels/toolbar.ts';
 import { nextPreset } from './panels/window-level.ts';
 import type { Layout, ToolName } from './session/state.ts';
 import type { Pointer } from './tools/pointer.ts';
 
-const TOOL_KEYS: Record<string, ToolName> = { n: 'navigate', c: 'click', b: 'box', l: 'lasso' };
+const TOOL_KEYS: Record<string, ToolName> = { n: 'navigate', c: 'click', b: 'box', l: 'lasso', p: 'brush' };
 const LAYOUT_KEYS: Record<string, Layout> = { 0: 'all', 1: 'axial', 2: 'coronal', 3: 'sagittal', 4: 'render' };
 const SLICE_KEYS: Record<string, number> = { ArrowUp: 1, PageUp: 1, ArrowDown: -1, PageDown: -1 };
 const MANY_SLICES = 10;
 const OPACITY_STEP = 0.1;
+const BRUSH_KEYS: Record<string, number> = { '+': 1, '=': 1, '-': -1 };
 
 export interface Dialogs {
   open: () => void;
@@ -54,6 +55,7 @@ function switches(app: App, event: KeyboardEvent): boolean {
   else if (key === 'h') store.set({ overlay: !store.state.overlay });
   else if (key === '[' || key === ']') changeOpacity(app, key === ']' ? OPACITY_STEP : -OPACITY_STEP);
   else if (key === 'w') nextPreset(app);
+  else if (BRUSH_KEYS[key]) store.set({ brushMm: largerBrush(store.state.brushMm, BRUSH_KEYS[key]) });
   else return false;
   return true;
 }
@@ -82,6 +84,10 @@ function stop(app: App, pointer: Pointer): void {
   const { boxDrawn, work } = app.store.state;
   pointer.stop();
   if (!boxDrawn && work?.canCancel) void app.prompts.cancel();
+}
+
+function largerBrush(mm: number, by: number): number {
+  return Math.min(MOST_BRUSH_MM, Math.max(LEAST_BRUSH_MM, mm + by));
 }
 
 function changeOpacity(app: App, by: number): void {

@@ -25,6 +25,7 @@ import { Store } from './session/state.ts';
 import { Sync } from './session/sync.ts';
 import { applyTheme } from './theme.ts';
 import { BoxTool } from './tools/box.ts';
+import { BrushTool } from './tools/brush.ts';
 import { ClickTool } from './tools/click.ts';
 import { LassoTool } from './tools/lasso.ts';
 import { NavigateTool } from './tools/navigate.ts';
@@ -52,7 +53,8 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
     navigate: new NavigateTool(view),
     click: new ClickTool(view, prompts),
     box: new BoxTool(view, store, prompts),
-    lasso: new LassoTool(view, prompts),
+    lasso: new LassoTool(view, store, prompts),
+    brush: new BrushTool(view, store, prompts),
   });
   const open = openDialog(app);
   const help = helpDialog(app);

@@ -2,7 +2,7 @@
 
 import { json, readBytes, request, upload, withBody } from './http.ts';
 import type {
-  Box, Change, ClassList, Click, JobInfo, Lasso, ObjectChange, ScanInfo, SeriesChoice, ServerInfo, SessionInfo,
+  Box, Change, ClassList, Click, Edit, JobInfo, Lasso, ObjectChange, ScanInfo, SeriesChoice, ServerInfo, SessionInfo,
   Table,
 } from './types.ts';
 
@@ -63,6 +63,8 @@ export const api = {
     json<Change>(at(session, 'clicks'), withBody('POST', { object, clicks })),
   box: (session: string, object: number, box: Box, positive: boolean) =>
     json<Change>(at(session, 'boxes'), withBody('POST', { object, box, positive })),
+  edit: (session: string, object: number, edit: Edit) =>
+    json<Change>(at(session, 'edits'), withBody('POST', { object, edit })),
   lasso: (session: string, lasso: Lasso) => json<Change>(at(session, 'lassos'), withBody('POST', lasso)),
 
   addObject: (session: string, name: string) => json<Change>(at(session, 'objects'), withBody('POST', { name })),

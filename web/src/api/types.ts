@@ -69,6 +69,8 @@ export interface ScanInfo {
 export interface Click {
   voxel: Vec3;
   positive: boolean;
+  /** It stands for a box, a scribble or a lasso: nobody clicked there. */
+  drawn?: boolean;
 }
 
 export interface ObjectInfo {
@@ -151,3 +153,8 @@ export interface Lasso {
   points: [number, number][];
   positive: boolean;
 }
+
+/** A change of a mask by hand; what it decides no later click changes. */
+export type Edit =
+  | { kind: 'brush'; points: Vec3[]; radius_mm: number; axis: number | null; add: boolean }
+  | { kind: 'polygon'; axis: number; slice: number; points: [number, number][]; add: boolean };

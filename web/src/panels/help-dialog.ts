@@ -7,8 +7,9 @@ import { icon } from '../icons.ts';
 const KEYS: [string, string][] = [
   ['O', 'Open a CT'],
   ['/', 'Search classes; Enter segments the first'],
-  ['N  C  B  L', 'Navigate, click, box, lasso'],
-  ['X', 'Add or take away'],
+  ['N  C  B  L  P', 'Navigate, click, box, lasso, paint'],
+  ['X', 'Add or take away; painting: erase'],
+  ['+  −', 'Larger, smaller brush'],
   ['Ctrl Z', 'Undo'],
   ['Ctrl Shift Z, Ctrl Y', 'Redo'],
   ['↑ ↓, Page Up Page Down', 'Next, previous slice of the plane under the pointer; Shift: ten'],
@@ -23,8 +24,8 @@ const KEYS: [string, string][] = [
 ];
 
 const MOUSE: [string, string][] = [
-  ['Left', 'The tool: move the crosshair, click, box, lasso'],
-  ['Right, or Shift left', 'Click, box (Shift) and lasso: take away'],
+  ['Left', 'The tool: move the crosshair, click, box, lasso, paint'],
+  ['Right, or Shift left', 'Click, box (Shift) and lasso: take away; paint: erase'],
   ['Right drag', 'Window: width across, level up and down'],
   ['Wheel', 'Slices; with Ctrl: zoom'],
   ['Middle drag, Ctrl drag', 'Shift the picture'],

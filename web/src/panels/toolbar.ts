@@ -11,7 +11,12 @@ const TOOLS: { name: ToolName; label: string; key: string; hint: string }[] = [
   { name: 'click', label: 'Click', key: 'C', hint: 'left click is inside · right or Shift click is not' },
   { name: 'box', label: 'Box', key: 'B', hint: 'drag a box, pull its edges in any plane, Enter' },
   { name: 'lasso', label: 'Lasso', key: 'L', hint: 'left drag adds · right or Shift drag takes away' },
+  { name: 'brush', label: 'Paint', key: 'P', hint: 'left drag paints · right or Shift drag erases · + − size' },
 ];
+/** These change the mask itself, so no model is asked. */
+const BY_HAND: ToolName[] = ['navigate', 'lasso', 'brush'];
+export const LEAST_BRUSH_MM = 1;
+export const MOST_BRUSH_MM = 30;
 
 const LAYOUTS: { name: Layout; label: string; title: string }[] = [
   { name: 'all', label: 'All', title: 'Three planes and 3D (0)' },
@@ -25,6 +30,8 @@ export function toolbar(app: App): HTMLElement {
   return h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Tools' },
     toolGroup(app),
     signSwitch(app),
+    lassoSwitch(app),
+    brushGroup(app),
     historyGroup(app),
     layoutGroup(app));
 }
@@ -49,7 +56,8 @@ function toolHint(app: App): HTMLElement {
 }
 
 export function toolAllowed(name: ToolName, state: Readonly<State>): boolean {
-  return name === 'navigate' || Boolean(state.session && state.info?.features.clicks);
+  if (name === 'navigate') return true;
+  return Boolean(state.session && (BY_HAND.includes(name) || state.info?.features.clicks));
 }
 
 function toolGroup(app: App): HTMLElement {
@@ -62,7 +70,7 @@ function toolGroup(app: App): HTMLElement {
       const name = button.dataset['tool'] as ToolName;
       button.setAttribute('aria-pressed', String(state.tool === name));
       button.disabled = !toolAllowed(name, state);
-      if (state.info && !state.info.features.clicks && name !== 'navigate') {
+      if (state.info && !state.info.features.clicks && !BY_HAND.includes(name)) {
         button.title = `The model ${state.info.default_model} answers classes only, not clicks`;
       }
     }
@@ -80,6 +88,35 @@ function signSwitch(app: App): HTMLElement {
   app.store.watch(['negative', 'tool'], ({ negative, tool }) => {
     group.hidden = tool === 'navigate';
     choices.forEach((choice, index) => choice.setAttribute('aria-pressed', String(negative === Boolean(index))));
+  });
+  return group;
+}
+
+function lassoSwitch(app: App): HTMLElement {
+  const box = h('input', { type: 'checkbox', id: 'lasso-as-hint' });
+  box.addEventListener('change', () => app.store.set({ lassoAsHint: box.checked }));
+  const label = h('label', { class: 'slider', title: 'The model finds the object in it; otherwise it is the region itself' }, box, 'as a prompt');
+  app.store.watch(['tool', 'info', 'lassoAsHint'], ({ tool, info, lassoAsHint }) => {
+    label.hidden = tool !== 'lasso' || !info?.features.clicks;
+    box.checked = lassoAsHint;
+  });
+  return label;
+}
+
+function brushGroup(app: App): HTMLElement {
+  const size = h('input', { type: 'range', min: LEAST_BRUSH_MM, max: MOST_BRUSH_MM, step: 1, id: 'brush-mm', 'aria-label': 'Radius of the brush in mm' });
+  const shown = h('span', {});
+  const ball = h('input', { type: 'checkbox', id: 'brush-3d' });
+  size.addEventListener('input', () => app.store.set({ brushMm: Number(size.value) }));
+  ball.addEventListener('change', () => app.store.set({ brushIn3D: ball.checked }));
+  const group = h('div', { class: 'group', role: 'group', 'aria-label': 'Brush' },
+    h('label', { class: 'slider', title: 'Radius (+ and −)' }, size, shown),
+    h('label', { class: 'slider', title: 'A ball through the slices; otherwise a disk on this slice' }, ball, '3D brush'));
+  app.store.watch(['tool', 'brushMm', 'brushIn3D'], ({ tool, brushMm, brushIn3D }) => {
+    group.hidden = tool !== 'brush';
+    size.value = String(brushMm);
+    shown.textContent = `${brushMm} mm`;
+    ball.checked = brushIn3D;
   });
   return group;
 }

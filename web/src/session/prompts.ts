@@ -1,7 +1,7 @@
-// What a user asks of the session: classes, clicks, boxes, lassos; objects and their properties; undo, redo, export.
+// What a user asks of the session: classes, clicks, boxes, lassos, edits; objects and their properties; undo, redo, export.
 
 import { api } from '../api/client.ts';
-import type { Box, Change, ClassInfo, ObjectChange, ObjectInfo, Vec3 } from '../api/types.ts';
+import type { Box, Change, ClassInfo, Edit, ObjectChange, ObjectInfo, Vec3 } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
 import type { View } from '../view/view.ts';
 import type { Jobs } from './jobs.ts';
@@ -59,6 +59,13 @@ export class Prompts {
     if (object === null) return;
     await this.sync.change(positive ? 'Adding' : 'Taking away', (session) =>
       api.lasso(session.id, { object, axis, slice, points, positive }));
+  }
+
+  /** What the user draws is so, whatever the model says. */
+  async edit(edit: Edit, negative: boolean): Promise<void> {
+    const object = await this.target(!negative);
+    if (object === null) return;
+    await this.sync.change(negative ? 'Erasing' : 'Painting', (session) => api.edit(session.id, object, edit));
   }
 
   importLabels(file: File): Promise<Change | null> {

@@ -3,7 +3,7 @@
 import type { ClassList, Row, ScanInfo, ServerInfo, SessionInfo, Vec3 } from '../api/types.ts';
 import { fromLevel, type HuWindow } from '../view/windows.ts';
 
-export type ToolName = 'navigate' | 'click' | 'box' | 'lasso';
+export type ToolName = 'navigate' | 'click' | 'box' | 'lasso' | 'brush';
 export type Layout = 'all' | 'axial' | 'coronal' | 'sagittal' | 'render';
 
 /** Where the crosshair is. */
@@ -29,8 +29,13 @@ export interface State {
   rows: Row[];
   active: number | null;
   tool: ToolName;
-  /** The next click, box or lasso takes away instead of adding. */
+  /** The next click, box, lasso or stroke takes away instead of adding. */
   negative: boolean;
+  /** Radius of the brush, and whether it is a ball instead of a disk on the slice. */
+  brushMm: number;
+  brushIn3D: boolean;
+  /** A lasso is a hint to the model instead of the region itself. */
+  lassoAsHint: boolean;
   /** A box is drawn and waits to be used. */
   boxDrawn: boolean;
   layout: Layout;
@@ -55,6 +60,9 @@ const START: State = {
   active: null,
   tool: 'navigate',
   negative: false,
+  brushMm: 5,
+  brushIn3D: false,
+  lassoAsHint: false,
   boxDrawn: false,
   layout: 'all',
   window: fromLevel(40, 400),

@@ -1,8 +1,9 @@
-// A contour drawn by hand on one slice.
+// A contour drawn by hand on one slice: the region itself, or a hint to the model.
 
 import type { Vec3 } from '../api/types.ts';
 import { svg } from '../dom.ts';
 import type { Prompts } from '../session/prompts.ts';
+import type { Store } from '../session/state.ts';
 import { PLANES, type Plane } from '../view/planes.ts';
 import type { View } from '../view/view.ts';
 import type { At, Tool } from './tool.ts';
@@ -14,14 +15,16 @@ const STEP = 3;
 
 export class LassoTool implements Tool {
   private readonly view: View;
+  private readonly store: Store;
   private readonly prompts: Prompts;
   private points: Vec3[] = [];
   private plane: Plane | null = null;
   private negative = false;
   private last: [number, number] = [0, 0];
 
-  constructor(view: View, prompts: Prompts) {
+  constructor(view: View, store: Store, prompts: Prompts) {
     this.view = view;
+    this.store = store;
     this.prompts = prompts;
   }
 
@@ -50,7 +53,8 @@ export class LassoTool implements Tool {
     const contour = points.map((point) => axes.toFile(point));
     const slice = Math.round((contour[0] as Vec3)[axis]);
     const flat = contour.map((voxel) => others.map((other) => round(voxel[other])) as [number, number]);
-    void this.prompts.lasso(axis, slice, flat, !negative);
+    if (this.store.state.lassoAsHint) void this.prompts.lasso(axis, slice, flat, !negative);
+    else void this.prompts.edit({ kind: 'polygon', axis, slice, points: flat, add: !negative }, negative);
   }
 
   cancel(): void {

@@ -11,6 +11,9 @@ const SLACK = 4;
 const HU_PER_PIXEL = 3;
 const ZOOM_STEP = 1.15;
 
+/** Tools that the right button draws with, too. */
+const DRAWING: ToolName[] = ['lasso', 'brush'];
+
 type Gesture = 'tool' | 'window' | 'shift' | 'rotate';
 
 interface Press {
@@ -85,13 +88,16 @@ export class Pointer {
     const { press } = this;
     if (!press) {
       const hit = this.view.hit(x, y);
-      if (hit && hit.plane !== 'render') this.plane = hit.plane;
+      if (hit && hit.plane !== 'render') {
+        this.plane = hit.plane;
+        this.tool.hover?.({ plane: hit.plane, display: hit.display, x, y, negative: event.shiftKey });
+      }
       return;
     }
     press.moved ||= Math.hypot(x - press.x, y - press.y) > SLACK;
     if (!press.moved) return;
     // a right press is the tool's opposite until it moves
-    if (press.gesture === 'tool' && press.button === 2 && this.store.state.tool !== 'lasso') press.gesture = 'window';
+    if (press.gesture === 'tool' && press.button === 2 && !DRAWING.includes(this.store.state.tool)) press.gesture = 'window';
     this.follow(press, x, y);
     press.lastX = x;
     press.lastY = y;

@@ -19,6 +19,8 @@ export interface Tool {
   /** `moved` is false for a click. */
   release(at: At, moved: boolean): void;
   cancel(): void;
+  /** The pointer is here, and nothing is pressed. */
+  hover?(at: At): void;
   /** Enter. */
   confirm?(): void;
   shapes(): SVGElement[];

@@ -38,5 +38,6 @@ export function markClick(view: View, display: Vec3, positive: boolean, state = 
 export function markObject(view: View, object: ObjectInfo): SVGElement[] {
   const { axes } = view;
   if (!axes) return [];
-  return object.clicks.flatMap(({ voxel, positive }) => markClick(view, axes.toDisplay(voxel), positive));
+  const own = object.clicks.filter(({ drawn }) => !drawn);
+  return own.flatMap(({ voxel, positive }) => markClick(view, axes.toDisplay(voxel), positive));
 }

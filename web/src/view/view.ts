@@ -113,7 +113,8 @@ export class View {
     this.nv.scene.volScaleMultiplier = 1.1;
     this.nv.scene.crosshairPos = [0.5, 0.5, 0.5];
     this.nv.setRenderAzimuthElevation(150, 12);
-    this.nv.createOnLocationChange();
+    // an even number of slices has its middle between two: show one of them, and know which
+    this.moveTo(this.crosshair.map(Math.round) as Vec3);
   }
 
   setLayout(layout: Layout): void {
@@ -251,6 +252,13 @@ export class View {
     const y = map.centre[1] + (fraction(up) - map.fraction[up]) / map.perPixel[1];
     const [left, top, width, height] = map.rectangle;
     return x >= left && y >= top && x <= left + width && y <= top + height ? [x, y] : null;
+  }
+
+  /** CSS pixels that a display voxel of a plane takes across; 0 when the plane is not shown. */
+  pixelsPerVoxel(plane: Plane): number {
+    const map = this.mapOf(plane);
+    const size = this.axes?.displayShape[PLANES[plane].across] ?? 1;
+    return map ? Math.abs(1 / (map.perPixel[0] * size)) : 0;
   }
 
   private voxelOf(fraction: ArrayLike<number>): Vec3 {
