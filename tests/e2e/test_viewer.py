@@ -321,3 +321,32 @@ def test_a_lasso_is_the_region_and_a_box_leaves_no_marks(viewer, small_ct):
     assert all(click["drawn"] for click in viewer.objects()["object 1"]["clicks"])
     assert len(viewer.objects()["object 1"]["clicks"]) > 2
     assert viewer.page.locator(".mark").count() == 0
+
+
+def test_slices_drawn_apart_are_joined_by_the_menu(viewer, small_ct):
+    viewer.open(small_ct)
+    page = viewer.page
+    page.click("#new-object")
+    page.wait_for_selector("[data-object='object 1']")
+    page.keyboard.press("p")
+    for steps in (0, 4):
+        page.mouse.move(*viewer.point("axial"))
+        for _ in range(steps):
+            page.keyboard.press("PageUp")
+        stroke(viewer, [viewer.point("axial", right) for right in (-10, 10)])
+    one = viewer.objects()["object 1"]["voxels"] / 2
+
+    def change(name, mm=None):
+        page.click("#change summary")
+        if mm is not None:
+            page.fill("#change-mm", str(mm))
+        page.click(f"#change button:has(b:text-is('{name}'))")
+        viewer.wait_until_idle()
+        return viewer.objects()["object 1"]["voxels"] / one
+
+    assert change("Interpolate slices") == 5
+    assert change("Copy slice up") == 6
+    assert change("Grow", mm=6) > 8
+    page.keyboard.press("Control+z")
+    viewer.wait_until_idle()
+    assert change("Keep this piece") == 6

@@ -4,6 +4,7 @@ import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { icon } from '../icons.ts';
 import { switchTheme } from '../theme.ts';
+import { menu, menuItem } from './menu.ts';
 import { windowControls } from './window-level.ts';
 
 const FORMATS: { format: string; label: string; about: string }[] = [
@@ -35,28 +36,17 @@ export function header(app: App, open: () => void, help: () => void): HTMLElemen
 }
 
 function exportMenu(app: App): HTMLElement {
-  const menu = h('details', { class: 'menu', id: 'export' },
-    h('summary', { class: 'with-icon', role: 'button' }, icon('save'), 'Export'));
-  const items = FORMATS.map(({ format, label, about }) =>
-    h('button', {
-      class: 'plain', 'data-format': format,
-      onclick: () => {
-        menu.open = false;
-        void app.prompts.save(format);
-      },
-    }, h('b', {}, label), h('small', {}, about)));
-  menu.append(h('div', { class: 'menu-items' }, ...items));
-  document.addEventListener('click', (event) => {
-    if (!menu.contains(event.target as Node)) menu.open = false;
+  const items = FORMATS.map(({ format, label, about }) => {
+    const item = menuItem(label, about, () => void app.prompts.save(format));
+    item.dataset['format'] = format;
+    return item;
   });
-  menu.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') menu.open = false;
-  });
-  app.store.watch(['session'], ({ session }) => menu.classList.toggle('disabled', !session));
+  const element = menu('export', 'save', 'Export', ...items);
+  app.store.watch(['session'], ({ session }) => element.classList.toggle('disabled', !session));
   app.store.watch(['scan'], ({ scan }) => {
     for (const item of items) item.hidden = Boolean(item.dataset.format?.startsWith('dicom')) && !scan?.from_dicom;
   });
-  return menu;
+  return element;
 }
 
 const short = (value: number) => String(Math.round(value * 100) / 100);

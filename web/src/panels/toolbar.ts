@@ -5,13 +5,14 @@ import { h } from '../dom.ts';
 import { icon, type IconName } from '../icons.ts';
 import type { Layout, State, ToolName } from '../session/state.ts';
 import type { Tool } from '../tools/tool.ts';
+import { changeMenu } from './change-menu.ts';
 
 const TOOLS: { name: ToolName; label: string; key: string; hint: string }[] = [
   { name: 'navigate', label: 'Navigate', key: 'N', hint: 'Left: crosshair · right drag: window · wheel: slices' },
   { name: 'click', label: 'Click', key: 'C', hint: 'left click is inside · right or Shift click is not' },
   { name: 'box', label: 'Box', key: 'B', hint: 'drag a box, pull its edges in any plane, Enter' },
   { name: 'lasso', label: 'Lasso', key: 'L', hint: 'left drag adds · right or Shift drag takes away' },
-  { name: 'brush', label: 'Paint', key: 'P', hint: 'left drag paints · right or Shift drag erases · + − size' },
+  { name: 'brush', label: 'Paint', key: 'P', hint: 'left paints · right erases' },
 ];
 /** These change the mask itself, so no model is asked. */
 const BY_HAND: ToolName[] = ['navigate', 'lasso', 'brush'];
@@ -30,8 +31,7 @@ export function toolbar(app: App): HTMLElement {
   return h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Tools' },
     toolGroup(app),
     signSwitch(app),
-    lassoSwitch(app),
-    brushGroup(app),
+    changeMenu(app),
     historyGroup(app),
     layoutGroup(app));
 }
@@ -40,6 +40,8 @@ export function toolbar(app: App): HTMLElement {
 export function underline(app: App): HTMLElement {
   return h('div', { class: 'underline' },
     toolHint(app),
+    lassoSwitch(app),
+    brushGroup(app),
     slider(app, 'opacity', 'Labels', 'Opacity of the labels ([ and ])'),
     slider(app, 'ctIn3D', 'CT in 3D', 'How much of the CT the 3D view shows'));
 }

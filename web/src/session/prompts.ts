@@ -68,6 +68,12 @@ export class Prompts {
     await this.sync.change(negative ? 'Erasing' : 'Painting', (session) => api.edit(session.id, object, edit));
   }
 
+  /** A change of all of the active object. */
+  async reshape(edit: Edit, what: string): Promise<void> {
+    const object = await this.target(false);
+    if (object !== null) await this.sync.change(what, (session) => api.edit(session.id, object, edit));
+  }
+
   importLabels(file: File): Promise<Change | null> {
     return this.sync.change('Reading the labels', (session) => api.startFrom(session.id, file));
   }
@@ -130,7 +136,7 @@ export class Prompts {
     }
     if (object) return object.id;
     if (positive) return this.addObject();
-    this.notices.warn('Choose the object to take away from.');
+    this.notices.warn('Choose an object first.');
     return null;
   }
 

@@ -1,0 +1,55 @@
+// Changes of the active object's mask as a whole, or slice by slice (axial).
+
+import type { App } from '../app.ts';
+import type { Edit, Vec3 } from '../api/types.ts';
+import { h } from '../dom.ts';
+import { menu, menuItem } from './menu.ts';
+
+const AXIAL = 2;
+const START_MM = 2;
+const MOST_MM = 50;
+
+export function changeMenu(app: App): HTMLElement {
+  const mm = h('input', { type: 'number', id: 'change-mm', min: 0.5, max: MOST_MM, step: 0.5, value: START_MM, 'aria-label': 'Smooth, grow and shrink by mm' });
+  const item = (label: string, about: string, make: () => Edit | null) =>
+    menuItem(label, about, () => {
+      const edit = make();
+      if (edit) void app.prompts.reshape(edit, label);
+    });
+  const amount = () => (mm.valueAsNumber > 0 ? mm.valueAsNumber : START_MM);
+  const element = menu('change', 'rename', 'Change',
+    item('Fill holes', 'what the object encloses in space', () => ({ kind: 'fill_holes', axis: null })),
+    item('Fill holes in slices', 'axial, slice by slice', () => ({ kind: 'fill_holes', axis: axialAxis(app) })),
+    item('Keep this piece', 'the one at the crosshair; the rest goes', () => ({ kind: 'keep_piece', voxel: here(app) })),
+    item('Interpolate slices', 'fills empty axial slices between drawn ones', () => ({ kind: 'interpolate', axis: axialAxis(app) })),
+    item('Copy slice up', 'this axial slice of it, towards the head', () => copySlice(app, 1)),
+    item('Copy slice down', 'towards the feet', () => copySlice(app, -1)),
+    h('label', { class: 'slider' }, mm, 'mm for these:'),
+    item('Smooth', 'rounds the surface', () => ({ kind: 'smooth', mm: amount() })),
+    item('Grow', 'adds a margin', () => ({ kind: 'margin', mm: amount() })),
+    item('Shrink', 'takes one away', () => ({ kind: 'margin', mm: -amount() })));
+  app.store.watch(['session', 'active'], ({ session, active }) => {
+    element.classList.toggle('disabled', !session?.objects.some(({ id }) => id === active));
+  });
+  return element;
+}
+
+function here(app: App): Vec3 {
+  return app.view.axes?.toFile(app.view.crosshair.map(Math.round) as Vec3) ?? [0, 0, 0];
+}
+
+function axialAxis(app: App): number {
+  return app.view.axes?.fileAxis(AXIAL) ?? AXIAL;
+}
+
+/** The slice at the crosshair to the next one, which then comes into sight. */
+function copySlice(app: App, up: 1 | -1): Edit | null {
+  const { axes, crosshair } = app.view;
+  if (!axes) return null;
+  const axis = axes.fileAxis(AXIAL);
+  const display = crosshair.map(Math.round) as Vec3;
+  const next: Vec3 = [display[0], display[1], display[2] + up];
+  const slice = axes.toFile(display)[axis];
+  app.view.moveTo(next);
+  return { kind: 'copy_slice', axis, slice, by: axes.toFile(next)[axis] > slice ? 1 : -1 };
+}
