@@ -108,7 +108,7 @@ def test_clicks_never_change_edited_voxels(edits, clicks):
     session = begun()
     do(session, edits)
     inputs = session.object("a").state.inputs
-    edited = session.open_scan.edited(inputs.edits)
+    edited = session.open_scan.edits.decided_by(inputs.edits)
     before = session.mask("a")[edited.slices]
     assert np.array_equal(before[edited.values_XYZ != 0], edited.values_XYZ[edited.values_XYZ != 0] > 0)
     do(session, clicks)

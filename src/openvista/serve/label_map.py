@@ -85,7 +85,7 @@ class LabelMap:
             if same_mask and not moved:
                 continue
             if old is not None and not moved and old.inputs.unedited == item.inputs.unedited:
-                suspects.append(self._session.open_scan.edits_box(old.inputs.edits, item.inputs.edits))
+                suspects.append(self._session.open_scan.edits.box_between(old.inputs.edits, item.inputs.edits))
                 self._measure(item)
                 continue
             suspects.append(self._boxes.get(item.id, _NOTHING))

@@ -144,7 +144,7 @@ def answer_clicks(
     limit = GROW_LIMIT if (open_scan.profile.grow if grow is None else grow) else 0
     extended = masks.add_clicks(item.inputs.unedited, usable, limit, progress)
     mask = open_scan.object_mask(extended.inputs, progress).mask
-    edits = open_scan.edited(item.inputs.edits)
+    edits = open_scan.edits.decided_by(item.inputs.edits)
     inputs = replace(extended.inputs, edits=item.inputs.edits)
     answer = Answer(
         name=item.name,

@@ -1,11 +1,20 @@
-"""The voxels that an edit has decided, in few bytes. Needs no torch."""
+"""The voxels that edits have decided, in few bytes. Needs no torch."""
 
+from collections.abc import Container
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openvista.geometry.box import Box, Crop
+from openvista.session.byte_cache import ByteCache
+from openvista.session.state import AppliedEdit
+
+TOGETHER_BYTES = 1 << 28
+"""Of edits put together to keep."""
+
+Edits = tuple[AppliedEdit, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,3 +61,51 @@ class Decided:
             voxels = np.unpackbits(packed, count=int(np.prod(self.box.shape)))
             view_XYZ[voxels.reshape(self.box.shape).astype(bool)] = value
         return result
+
+
+class KeptEdits:
+    """What all edits of a session have decided.
+
+    Attributes:
+        decided: by name.
+        together: what the edits of an object have decided together; only kept to save time.
+    """
+
+    def __init__(self) -> None:
+        self.decided: dict[str, Decided] = {}
+        self.together: ByteCache[Crop] = ByteCache(TOGETHER_BYTES)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of what is not only kept to save time."""
+        return sum(each.nbytes for each in self.decided.values())
+
+    def add(self, decided: Decided) -> str:
+        """Keep what an edit has decided; returns its name."""
+        name = next_name("edit", self.decided)
+        self.decided[name] = decided
+        return name
+
+    def decided_by(self, edits: Edits) -> Crop:
+        """What edits have decided together, on a box of the scan: 1 inside the object, -1 outside, 0 nothing."""
+        known = len(edits)
+        while known and edits[:known] not in self.together:
+            known -= 1
+        crop = self.together.get(edits[:known], lambda: Crop.nothing(np.int8))
+        for each in edits[known:]:
+            crop = self.decided[each.decided].over(crop)
+        self.together.put(edits, crop)
+        return crop
+
+    def box_between(self, before: Edits, after: Edits) -> Box:
+        """The box of all that was decided by edits that are in one of two histories only."""
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+        return Box.hull(self.decided[each.decided].box for each in (*before[shared:], *after[shared:]))
+
+
+def next_name(word: str, taken: Container[str]) -> str:
+    """The word with the first number that makes it a new name."""
+    number = 1
+    while f"{word} {number}" in taken:
+        number += 1
+    return f"{word} {number}"

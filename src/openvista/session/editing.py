@@ -86,7 +86,7 @@ def apply_edit(
     if not edited.applied:
         return state, edited
     inputs = item.inputs
-    applied = AppliedEdit(edit.kind, open_scan.add_decided(decided), len(inputs.clicks))
+    applied = AppliedEdit(edit.kind, open_scan.edits.add(decided), len(inputs.clicks))
     changed = replace(item, inputs=replace(inputs, edits=(*inputs.edits, applied)))
     return state.with_objects([changed]), edited
 

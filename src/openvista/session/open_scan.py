@@ -4,10 +4,9 @@ Masks live on the model grid and on the scan's own; this is where they pass from
 """
 
 import weakref
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from openvista.prepare import Prepared, prepare
 from openvista.scan import Scan
 from openvista.session.byte_cache import ByteCache
 from openvista.session.click_engine import FEATURE_BYTES, ClickEngine, ClickNetwork
-from openvista.session.decided import Decided
+from openvista.session.decided import KeptEdits, next_name
 from openvista.session.lattice import Lattice
 from openvista.session.masks import OUTSIDE, ObjectMask, ObjectMasks
 from openvista.session.state import AUTOMATIC, AppliedEdit, MaskInputs, ObjectState
@@ -43,8 +42,6 @@ JUST_POSITIVE = 0.5
 """Logit of the voxel nearest to what is too thin for the model grid."""
 SHOWN_BYTES = 1 << 30
 """Of objects on the scan's grid to keep."""
-EDITED_BYTES = 1 << 28
-"""Of edits put together to keep."""
 CERTAIN_LOGIT = 100.0
 """Logit of voxels that an edit put inside an object, minus that of those outside: no network is so sure."""
 _CACHES = 5
@@ -93,7 +90,7 @@ class OpenScan:
 
     Attributes:
         masks: masks that objects start from, by name: True inside, on a box of the scan.
-        decided: voxels that edits have decided, by name.
+        edits: what edits have decided.
         automatic: logits of classes, on a box of the model grid, by id.
         restored: masks of objects that came out of a session file.
     """
@@ -102,13 +99,12 @@ class OpenScan:
         self.model, self.scan, self.profile = model, scan, profile
         self.feature_budget = feature_budget
         self.masks: dict[str, Crop] = {}
-        self.decided: dict[str, Decided] = {}
+        self.edits = KeptEdits()
         self.automatic: dict[int, Crop] = {}
         self.restored: dict[MaskInputs, ObjectMask] = {}
         self._mask_logits: dict[str, Crop] = {}
         self._shapes: dict[MaskInputs, Shape | None] = {}
         self._shown: ByteCache[Crop] = ByteCache(SHOWN_BYTES)
-        self._edited: ByteCache[Crop] = ByteCache(EDITED_BYTES)
         self._prepared: Prepared | None = None
         self._features: FeatureVolume | None = None
         self._object_masks: ObjectMasks | None = None
@@ -174,7 +170,7 @@ class OpenScan:
         """Memory of masks, logits, features and the prepared scan; not of the scan itself."""
         crops = [*self.masks.values(), *self.automatic.values(), *self._mask_logits.values()]
         total = sum(crop.nbytes for crop in crops) + sum(mask.nbytes for mask in self.restored.values())
-        total += sum(each.nbytes for each in self.decided.values())
+        total += self.edits.nbytes
         total += sum(cache.nbytes for cache in self._caches)
         if self._features is not None:
             total += self._features.nbytes
@@ -194,7 +190,11 @@ class OpenScan:
 
     @property
     def _caches(self) -> list[ByteCache[Any]]:
-        return [self._shown, self._edited, *(self._object_masks.caches if self._object_masks is not None else ())]
+        return [
+            self._shown,
+            self.edits.together,
+            *(self._object_masks.caches if self._object_masks is not None else ()),
+        ]
 
     # --- masks on the model grid --------------------------------------------------------------------------------
 
@@ -220,14 +220,8 @@ class OpenScan:
 
     def add_mask(self, mask: Crop) -> str:
         """Keep a mask for objects to start from; returns its name."""
-        name = _free_name("mask", self.masks)
+        name = next_name("mask", self.masks)
         self.masks[name] = mask
-        return name
-
-    def add_decided(self, decided: Decided) -> str:
-        """Keep the voxels that an edit has decided; returns their name."""
-        name = _free_name("edit", self.decided)
-        self.decided[name] = decided
         return name
 
     def base_logits(self, inputs: MaskInputs) -> Crop | None:
@@ -269,24 +263,8 @@ class OpenScan:
             return self._shown.get(inputs, lambda: self._show(inputs))
         return self._shown.get(inputs, lambda: self._with_edits(self.show(replace(item, inputs=clicked)), inputs.edits))
 
-    def edited(self, edits: tuple[AppliedEdit, ...]) -> Crop:
-        """What edits have decided together, on a box of the scan: 1 inside the object, -1 outside, 0 nothing."""
-        known = len(edits)
-        while known and edits[:known] not in self._edited:
-            known -= 1
-        crop = self._edited.get(edits[:known], lambda: Crop.nothing(np.int8))
-        for each in edits[known:]:
-            crop = self.decided[each.decided].over(crop)
-        self._edited.put(edits, crop)
-        return crop
-
-    def edits_box(self, before: tuple[AppliedEdit, ...], after: tuple[AppliedEdit, ...]) -> Box:
-        """The box of all that edits decided that are in one of two histories only."""
-        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
-        return Box.hull(self.decided[each.decided].box for each in (*before[shared:], *after[shared:]))
-
     def _with_edits(self, clicked: Crop, edits: tuple[AppliedEdit, ...]) -> Crop:
-        edited = self.edited(edits)
+        edited = self.edits.decided_by(edits)
         box = Box.hull([clicked.box, edited.box])
         logits_XYZ, edited_XYZ = clicked.on(box, OUTSIDE).astype(np.float32), edited.on(box, 0)
         logits_XYZ[edited_XYZ > 0] = CERTAIN_LOGIT
@@ -307,13 +285,15 @@ class OpenScan:
         return Crop(box.start, np.where(changed.on(box, 0.0) > 0, logits.on(box, OUTSIDE), original_XYZ))
 
     def unlikely(self, items: Iterable[ObjectState]) -> dict[int, tuple[str, ...]] | None:
-        """What is unlikely of automatic results, by object id; of what somebody clicked on, edited or brought, nothing is.
+        """What is unlikely of automatic results, by object id; nothing of what people clicked on, edited or brought.
 
         ``None`` where nobody knows what is likely; see :mod:`openvista.plausibility`.
         """
         if self.model.plausibility is None:
             return None
-        judged = [item for item in items if item.inputs.base == AUTOMATIC and not (item.inputs.clicks or item.inputs.edits)]
+        judged = [
+            item for item in items if item.inputs.base == AUTOMATIC and not (item.inputs.clicks or item.inputs.edits)
+        ]
         shapes = {item.inputs.class_id: self._shape(item) for item in judged}
         found = self.model.plausibility.judge({id: one for id, one in shapes.items() if id is not None and one})
         ids = {item.inputs.class_id: item.id for item in judged}
@@ -343,7 +323,7 @@ class OpenScan:
             return None
         changed = self._on_scan(Crop(box.start, differ_XYZ).cropped(differ_XYZ), 0.0)
         if after.edits:
-            free_XYZ = self.edited(after.edits).on(changed.box, 0) == 0
+            free_XYZ = self.edits.decided_by(after.edits).on(changed.box, 0) == 0
             changed = changed.cropped((changed.values_XYZ > 0) & free_XYZ)
         return changed.box if changed.values_XYZ.size else None
 
@@ -391,13 +371,6 @@ class OpenScan:
         """The way back. Half precision is made single first, which the nearest voxel does not need."""
         single = replace(crop, values_XYZ=crop.values_XYZ.astype(np.float32))
         return resample_crop(single, self.prepared.grid, self.scan.grid, fill, self.profile.mode)
-
-
-def _free_name(word: str, taken: Container[str]) -> str:
-    number = 1
-    while f"{word} {number}" in taken:
-        number += 1
-    return f"{word} {number}"
 
 
 def _as_logits(mask: Crop) -> Crop:

@@ -201,7 +201,7 @@ def _pack_masks(open_scan: OpenScan, state: SessionState, items: Sequence[Object
         _put(arrays, _key(base), Crop(mask.start, np.packbits(mask.values_XYZ)))
         arrays[f"{_key(base)}.shape"] = np.array(mask.values_XYZ.shape)
     for name in {edit.decided for item in items for edit in item.inputs.edits}:
-        decided = open_scan.decided[name]
+        decided = open_scan.edits.decided[name]
         arrays[_key(name)], arrays[f"{_key(name)}.box"] = decided.bits, np.array(decided.box)
     return arrays
 
@@ -220,8 +220,10 @@ def _unpack_masks(open_scan: OpenScan, arrays: Mapping[str, NDArray[Any]], items
             values_XYZ = np.unpackbits(packed.values_XYZ, count=int(np.prod(shape))).reshape(shape).astype(bool)
             open_scan.masks[base] = Crop(packed.start, values_XYZ)
         for edit in item.inputs.edits:
-            if edit.decided not in open_scan.decided:
-                open_scan.decided[edit.decided] = _get_decided(arrays, _key(edit.decided), open_scan.scan.grid.shape)
+            if edit.decided not in open_scan.edits.decided:
+                open_scan.edits.decided[edit.decided] = _get_decided(
+                    arrays, _key(edit.decided), open_scan.scan.grid.shape
+                )
 
 
 def _get_decided(arrays: Mapping[str, NDArray[Any]], key: str, shape: Axis3) -> Decided:
