@@ -24,6 +24,7 @@ from openvista.session.edits import (
     log_edit,
     parse_edit,
 )
+from openvista.session.label_maps import by_hand
 from openvista.session.replay import log_of, replay
 from openvista.session.session import Session
 from small_sessions import BRIGHT, DARK, bright_session, picture, two_balls
@@ -185,6 +186,14 @@ def test_an_edit_tells_what_it_changed_and_asks_no_network():
     assert session.edit(FillHoles(), "a").notes == again.notes
     assert len(session.events) == 3
     assert session.open_scan.model.clicks.encoded == 0
+
+
+def test_what_was_edited_counts_as_done_by_hand():
+    session = bright_session(SCAN)
+    session.new_object("a")
+    assert not by_hand(session.object("a").state)
+    session.edit(Brush(points=((20, 20, 15),), radius_mm=2.0), "a")
+    assert by_hand(session.object("a").state)
 
 
 def test_a_brush_with_a_range_of_hu_paints_only_there():
