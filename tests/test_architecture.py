@@ -28,7 +28,7 @@ LAYERS = [
     {"datalist", "inference", "report", "synthesis"},
     {"session", "train", "client"},
     {"model"},
-    {"supervoxels", "cvpr", "serve", "bundle", "pacs", "cohort"},
+    {"supervoxels", "cvpr", "serve", "bundle", "pacs", "cohort", "agents"},
     {"evaluate"},
     {"cli", "__main__"},
 ]

@@ -23,7 +23,13 @@ def mirrored_pairs(names: Mapping[int, str]) -> tuple[tuple[int, int], ...]:
 
 def sided(names: Mapping[int, str]) -> set[int]:
     """Classes of one side of the body, by their names; those that name both sides or none are not."""
-    return {class_id for class_id, name in names.items() if _is_sided(word_key(name))}
+    return {class_id for class_id, name in names.items() if side_of(name)}
+
+
+def side_of(name: str) -> str | None:
+    """The side that a name says, "left" or "right" of the patient; ``None`` where it names both or none."""
+    found = _OTHER.keys() & set(word_key(name))
+    return found.pop() if len(found) == 1 else None
 
 
 def _is_sided(key: WordKey) -> bool:

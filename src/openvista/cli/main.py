@@ -41,6 +41,7 @@ COMMANDS = {
     "synthesise": "Draw synthetic CT from label maps: a scan, its labels with names, and a contact sheet to look at.",
     "serve": "Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, and MONAI Label's (3D Slicer, "
     "OHIF).",
+    "mcp": "Be a server of the Model Context Protocol: agents list classes, segment, click, measure, export and look.",
     "batch": "Segment a cohort: thousands of CT scans, on one machine or many, each done once.",
     "listen": "Be a DICOM node: take series by C-STORE, segment them by rules, send the results on.",
     "models": "List, download, import, verify and convert models.",
