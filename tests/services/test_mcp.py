@@ -21,9 +21,7 @@ from small_kidneys import kidneys_RAS, make_kidney_model, save_as
 
 ROOT = Path(__file__).parents[2]
 SKILL = ROOT / "skills" / "openvista" / "SKILL.md"
-COMMANDS = [
-    line for block in re.findall(r"```bash\n(.*?)```", SKILL.read_text(), re.DOTALL) for line in block.split("\n")
-]
+BLOCKS = re.findall(r"```bash\n(.*?)```", SKILL.read_text(), re.DOTALL)
 SECONDS = 300.0
 
 

@@ -49,7 +49,7 @@ class InspectedScan(BaseModel):
     warnings: list[str] = Field(description="why it may not be a CT in HU; empty when all is well")
 
 
-class Structure(BaseModel):
+class FoundStructure(BaseModel):
     """One structure that was found, measured."""
 
     id: int = Field(description="its value in the label map")
@@ -69,7 +69,7 @@ class Structure(BaseModel):
 class Measured(BaseModel):
     """All structures of a label map."""
 
-    structures: list[Structure] = Field(description="largest first")
+    structures: list[FoundStructure] = Field(description="largest first")
     not_found: list[str] = Field(description="asked for, without a voxel")
     judged: bool = Field(description="whether 'unlikely' was judged at all")
     warnings: list[str] = Field(description="what to look at before the numbers are used")
@@ -153,7 +153,7 @@ def measured(segmentation: Segmentation, further: Iterable[str] = ()) -> Measure
         row = rows[each.id]
         if each.centroid_mm is None:
             continue
-        structure = Structure(
+        structure = FoundStructure(
             id=row.id,
             name=row.name,
             volume_ml=round(row.volume_ml, 3),

@@ -52,6 +52,7 @@ def mcp(
     try:
         server = make_server(folders, turns, model, device, precision)
         if http:
+            print(f"OpenVISTA answers agents at http://127.0.0.1:{port}/mcp", flush=True)
             server.run("streamable-http", host="127.0.0.1", port=port)
         else:
             server.run("stdio")
