@@ -195,11 +195,11 @@ def test_a_session_is_clicked_undone_exported_and_closed(talk):
 def test_a_refused_click_leaves_nothing_behind(talk):
     async def conversation(agent: Agent) -> None:
         handle = (await agent.call("open_session", path="ct.nii.gz", start="labels.nii.gz"))["session_id"]
+        before = await agent.call("measure", session_id=handle)
         outside = {"voxel": [99, 7, 8]}
         told = await agent.refused("click", session_id=handle, object="lesion", clicks=[outside], new=True)
         assert "outside the scan" in told
         assert "nearest" in await agent.refused("click", session_id=handle, object="livr", clicks=[outside])
-        before = await agent.call("measure", session_id=handle)
         inside = {"voxel": [-20, 0, 8], "positive": False}
         await agent.refused("click", session_id=handle, object="x", clicks=[inside], millimetres=True)
         assert await agent.call("measure", session_id=handle) == before
@@ -272,6 +272,13 @@ def test_a_failed_job_says_why(talk):
         done = await agent.finished(await agent.call("segment", path="damaged.nii.gz", output="x.nii.gz"))
         assert (done["state"], done["result"]) == ("failed", None)
         assert "damaged.nii.gz" in done["problem"]["detail"]
+        gate = threading.Event()
+        agent.turns.submit("hold", lambda report: gate.wait(SECONDS))
+        (agent.root / "out").mkdir()
+        job = await agent.call("segment", path="ct.nii.gz", output="out/x.nii.gz")
+        (agent.root / "out").rmdir()
+        gate.set()
+        assert "out/x.nii.gz: cannot be written" in (await agent.finished(job))["problem"]["detail"]
 
     talk(conversation)
 

@@ -11,7 +11,7 @@ from openvista.agents.turns import MOST_WAITING, Turns
 from openvista.errors import ScanError, ServiceError
 from openvista.inference.progress import Progress
 
-SECONDS = 60.0
+SECONDS = 15.0
 
 
 async def nobody(_: Progress) -> None:

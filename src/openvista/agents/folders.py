@@ -61,7 +61,7 @@ class Folders:
                 folder = (root / given).parent.resolve(strict=True)
             except (OSError, ValueError, RuntimeError):  # not there, NUL in the name, a loop of links
                 continue
-            if name not in ("", "..") and folder.is_dir() and any(folder.is_relative_to(one) for one in self.roots):
+            if folder.is_dir() and any(folder.is_relative_to(one) for one in self.roots):
                 path = folder / name
                 if path.is_symlink() or path.is_dir() or (path.exists() and not overwrite):
                     raise OutputError(f"{given[:200]}: exists; give another name, or overwrite a file with overwrite")
