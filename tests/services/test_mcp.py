@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -82,6 +83,20 @@ def test_http_listens_here_and_refuses_other_hosts(folder):
                 assert httpx.post(url, json={}, headers=asked).status_code in (403, 421)
         finally:
             server.terminate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_ends_it_though_nothing_comes_in(folder):
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}
+    hello["params"] = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command(folder), text=True, **pipes) as server:
+        server.stdin.write(json.dumps(hello) + "\n")
+        server.stdin.flush()
+        assert "openvista" in server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(SECONDS) == 130
+        assert server.stderr.read().endswith("openvista: stopped; nothing half-written was left behind\n")
 
 
 def wait_until_open(port: int) -> None:

@@ -1,11 +1,14 @@
 """``openvista mcp``: tools for programs that talk to a language model."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from openvista.cli.console import set_up_logging
+from openvista.cli.main import Interrupted
 from openvista.cli.options import Device, ModelName, Precision, Quiet, Verbose
 from openvista.errors import needs_extra
 
@@ -56,5 +59,9 @@ def mcp(
             server.run("streamable-http", host="127.0.0.1", port=port)
         else:
             server.run("stdio")
+    except Interrupted:
+        turns.close()
+        print("openvista: stopped; nothing half-written was left behind", file=sys.stderr, flush=True)
+        os._exit(130)  # nothing wakes the thread that reads standard input, and Python would wait for it
     finally:
         turns.close()
