@@ -178,7 +178,7 @@ def measured(segmentation: Segmentation, further: Iterable[str] = ()) -> Measure
 def session_answer(session_id: str, session: Session, notes: Iterable[str] = ()) -> SessionAnswer:
     """A session in plain values."""
     unlikely = session.open_scan.unlikely(session.state.objects) or {}
-    objects = [_object_answer(item, unlikely.get(item.id, ())) for item in session.objects]
+    objects = [_object_answer(session, item, unlikely.get(item.id, ())) for item in session.objects]
     return SessionAnswer(
         session_id=session_id,
         scan=session.scan.name,
@@ -188,10 +188,10 @@ def session_answer(session_id: str, session: Session, notes: Iterable[str] = ())
     )
 
 
-def _object_answer(item: SessionObject, unlikely: tuple[str, ...]) -> SessionObjectAnswer:
-    shown = item.session.open_scan.show(item.state)
+def _object_answer(session: Session, item: SessionObject, unlikely: tuple[str, ...]) -> SessionObjectAnswer:
+    shown = session.open_scan.show(item.state)
     mask_XYZ = shown.values_XYZ > 0
-    grid, box = item.session.scan.grid, Crop(shown.start, mask_XYZ).cropped(mask_XYZ).box
+    grid, box = session.scan.grid, Crop(shown.start, mask_XYZ).cropped(mask_XYZ).box
     ends = zip(box.start, box.stop, grid.shape, strict=True)
     touches = not box.empty and any(start <= 0 or stop >= length for start, stop, length in ends)
     return SessionObjectAnswer(
