@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -348,6 +349,7 @@ EVALUATED: dict[str, Any] = {
 """What the official evaluate.json overrides, by ids."""
 
 
+@pytest.mark.skipif("OPENVISTA_SLOW" not in os.environ, reason="takes ten seconds; set OPENVISTA_SLOW=1")
 def test_the_official_fine_tune_on_top_trains(
     own: Path, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -361,6 +363,7 @@ def test_the_official_fine_tune_on_top_trains(
     assert warned(caplog) == ["optimizer is Novograd", "train#random_transforms"]
 
 
+@pytest.mark.skipif("OPENVISTA_SLOW" not in os.environ, reason="takes ten seconds; set OPENVISTA_SLOW=1")
 def test_the_official_evaluation_on_top_scores_as_ours(
     in_tiny: Path, cases: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

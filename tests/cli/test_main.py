@@ -17,6 +17,7 @@ from openvista.cli.main import COMMANDS, Interrupted, app, interruptible
 FILES = sorted(file for file in Path(cli.__file__).parent.glob("*.py"))
 PACKAGE = Path(cli.__file__).parents[1]
 INSIDE_FUNCTIONS = {
+    "mcp.py": {"openvista.agents.folders", "openvista.agents.turns"},  # the extra "mcp" may be missing
     "serve.py": {"openvista.serve.run", "openvista.serve.settings"},  # the extra "serve" may be missing
     "supervoxels.py": {"transformers.utils.logging"},  # an extra
 }

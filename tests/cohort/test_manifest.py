@@ -24,7 +24,7 @@ from small_cohort import KEY
 CASE = CohortCase("site/ä 1", "/in/ä 1.nii.gz", "5:7")
 OUTPUT = OutputFile("site/ä 1_seg.nii.gz", "f" * 64, 12)
 DONE = CaseResult(
-    Attempt(CASE, 2, 2), (OUTPUT,), {1: 2.5}, (1,), ("odd",), None, "host", 3, "cpu", 1.0, 2.0, {1: ("HU",)}
+    Attempt(CASE, 2, 2), (OUTPUT,), {1: 2.5}, (1,), ("odd",), None, "host", 3, "cpu", 1.0, 2.0, 1.0, {1: ("HU",)}
 )
 BROKEN = replace(DONE, outputs=(), failure=Failure("bug", "KeyError", "why", "trace"))
 

@@ -16,6 +16,8 @@ import numpy as np
 import pydicom
 import torch
 from numpy.typing import NDArray
+from pydicom.pixels import pixel_array
+from pydicom.uid import RLELossless
 from seeds import session_scan
 
 from openvista.cvpr.case_file import read_case_file
@@ -166,16 +168,18 @@ class Plane(NamedTuple):
 
 
 def _planes(whole: pydicom.Dataset) -> list[Plane]:
-    pixels = np.atleast_3d(whole.pixel_array)
+    # pydicom's own decoder of RLE: the quicker one, in Rust, panics on damage
+    plugin = "pydicom" if whole.file_meta.TransferSyntaxUID == RLELossless else ""
+    stored = pixel_array(whole, decoding_plugin=plugin)
     if "PerFrameFunctionalGroupsSequence" not in whole:
-        return [_plane(whole, whole, whole, whole, whole.pixel_array)]
+        return [_plane(whole, whole, whole, whole, stored)]
     shared = whole.SharedFunctionalGroupsSequence[0]
     names = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
     names += ("PixelValueTransformationSequence",)
     frames = whole.PerFrameFunctionalGroupsSequence
     return [
         _plane(*((frame if name in frame else shared)[name][0] for name in names), image)
-        for frame, image in zip(frames, pixels, strict=True)
+        for frame, image in zip(frames, np.atleast_3d(stored), strict=True)
     ]
 
 

@@ -47,7 +47,7 @@ def other_grid(scan) -> Grid:
 def test_labels_are_decided_on_the_grid_itself(tiny, tiny_windows, scan):
     """By MONAI's windows and scipy's interpolation, at every voxel in the scan; beyond it nothing is found."""
     grid = other_grid(scan)
-    labels = segment_scan(tiny_windows, scan, CLASSES, BUNDLE.override(mode="smooth"), target=Target.of(scan, grid))
+    labels = segment_scan(tiny_windows, Target.of(scan, grid), CLASSES, BUNDLE.override(mode="smooth"))
     logits_KXYZ, prepared = peer_windows(tiny, scan, CLASSES, BUNDLE)
     voxels_N3 = np.indices(grid.shape).reshape(3, -1).T
     places = prepared.grid.to_voxel(grid.to_world(voxels_N3)).T
@@ -65,7 +65,7 @@ def test_labels_are_decided_on_the_grid_itself(tiny, tiny_windows, scan):
 
 def test_a_part_of_the_scans_own_grid_has_the_labels_of_the_whole(tiny_windows, scan):
     part = scan.grid.part((3, 4, 2), (20, 11, 16))
-    cut = segment_scan(tiny_windows, scan, CLASSES, WITH_STRAYS, target=Target.of(scan, part))
+    cut = segment_scan(tiny_windows, Target.of(scan, part), CLASSES, WITH_STRAYS)
     whole = segment_scan(tiny_windows, scan, CLASSES, WITH_STRAYS)
     assert (cut == whole[3:23, 4:15, 2:18]).mean() > 0.999
 
@@ -78,7 +78,7 @@ def test_a_region_takes_fewer_windows_and_says_the_same(tiny_windows, scan, mode
     for target in (Target.of(scan), Target.of(scan, region=region)):
         seen: list[Progress] = []
         maps.append(empty_class_maps("logits", scan, NAMES))
-        results.append(segment_scan(tiny_windows, scan, CLASSES, profile, seen.append, (), maps[-1], target))
+        results.append(segment_scan(tiny_windows, target, CLASSES, profile, seen.append, (), maps[-1]))
         totals.append(next(step.total for step in seen if step.stage == "encode"))
     whole, part = results
     assert totals[1] <= totals[0] / 1.5
@@ -99,7 +99,7 @@ def test_a_region_of_air_needs_no_window(tiny_windows):
     voxels = np.full_like(scan.voxels, -1000)
     voxels[40:48, 14:26, 4:16] = 40
     target = Target.of(replace(scan, voxels=voxels), region=Box((0, 0, 0), (5, 5, 5)))
-    labels = segment_scan(tiny_windows, target.scan, CLASSES, WITH_STRAYS, target=target)
+    labels = segment_scan(tiny_windows, target, CLASSES, WITH_STRAYS)
     assert labels.shape == scan.grid.shape
     assert not labels.any()
 
