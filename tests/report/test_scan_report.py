@@ -34,7 +34,7 @@ class Addresses(HTMLParser):
 
 
 def test_one_file_that_needs_no_network(tmp_path: Path) -> None:
-    write_scan_report(segmentation(), tmp_path / "report.html")
+    write_scan_report(replace(segmentation(), unlikely={2: ("volume",)}), tmp_path / "report.html")
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
     text = (tmp_path / "report.html").read_text()
     addresses = Addresses()
@@ -44,7 +44,9 @@ def test_one_file_that_needs_no_network(tmp_path: Path) -> None:
     assert "@import" not in text
     assert "url(" not in text
     assert "<b>case" not in text
-    for words in ("&lt;b&gt;case", "liver &lt;1&gt;", "0.216", "touches the border", "&lt;look&gt;", "2 x 2 x 2"):
+    for words in ("&lt;b&gt;case", "liver &lt;1&gt;", "0.216", "touches the border; unlikely: volume", "2 x 2 x 2"):
+        assert words in text
+    for words in ("&lt;look&gt;", "Unlike the cases of training: spleen (volume)"):
         assert words in text
 
 
@@ -55,5 +57,9 @@ def test_flags_name_what_to_look_at() -> None:
     assert "spleen" in said[1]
     assert "liver" not in said[1]
     assert said[2] == "Not found: aorta."
+    judged = replace(found, unlikely={1: ("volume", "HU"), 3: ("place",)})
+    said = flags(judged, judged.table())
+    assert said[2] == "Unlike the cases of training: liver <1> (volume, HU)."
+    assert said[3:] == ["Left out, being unlike the cases of training: aorta (place)."]
     clean = replace(found, scan=None, names={1: "liver"}, labels=np.where(found.labels == 1, found.labels, 0))
     assert flags(clean, clean.table()) == []

@@ -8,6 +8,7 @@ from openvista.anatomy.colours import to_hex
 from openvista.io.atomic import write_text
 from openvista.report.html import NONE, definitions, figure, page, section, table, tiles
 from openvista.report.preview import write_preview
+from openvista.report.table import remark
 from openvista.scan import Segmentation
 from openvista.structures import StructureRow
 
@@ -41,12 +42,18 @@ def write_scan_report(segmentation: Segmentation, path: Path) -> None:
 
 def flags(segmentation: Segmentation, rows: list[StructureRow]) -> list[str]:
     """What to look at before the numbers are used, in plain text: what is odd about the scan, what its border cuts,
-    what was not found."""
+    what is unlike training, what was not found."""
     said = [] if segmentation.scan is None else [warning.message for warning in segmentation.scan.warnings]
     cut = [row.name for row in rows if row.touches_border]
-    missing = [row.name for row in rows if not row.voxels]
+    unlikely = [f"{row.name} ({', '.join(row.unlikely)})" for row in rows if row.voxels and row.unlikely]
+    left_out = [f"{row.name} ({', '.join(row.unlikely)})" for row in rows if not row.voxels and row.unlikely]
+    missing = [row.name for row in rows if not row.voxels and not row.unlikely]
     if cut:
         said.append(f"Touch the border, so that their volume may be larger: {', '.join(cut)}.")
+    if unlikely:
+        said.append(f"Unlike the cases of training: {', '.join(unlikely)}.")
+    if left_out:
+        said.append(f"Left out, being unlike the cases of training: {', '.join(left_out)}.")
     if missing:
         said.append(f"Not found: {', '.join(missing)}.")
     return said
@@ -59,8 +66,7 @@ def _structures(segmentation: Segmentation, rows: list[StructureRow]) -> str:
     for row in rows:
         swatch = f'<i class="swatch" style="background: {to_hex(segmentation.colours[row.id])}"></i>'
         hu = [NONE if value is None else f"{value:.1f}" for value in (row.mean_hu, row.sd_hu)]
-        border = "touches the border" if row.touches_border else ""
-        cells.append([f"{swatch}{escape(row.name)}", str(row.id), f"{row.volume_ml:,.3f}", *hu, border])
+        cells.append([f"{swatch}{escape(row.name)}", str(row.id), f"{row.volume_ml:,.3f}", *hu, escape(remark(row))])
     return table(["structure", "id", "ml", "mean HU", "SD of HU", ""], cells)
 
 

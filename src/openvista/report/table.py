@@ -74,12 +74,13 @@ def rich_table(rows: Sequence[StructureRow], title: str | None = None) -> "Table
     table.add_column("", justify="left")
     for row in sorted(rows, key=lambda row: (row.voxels == 0, row.id)):
         volume = f"{row.volume_ml:,.1f}" if row.voxels else ""
-        cells = [str(row.id), row.name, volume, _hu(row.mean_hu), _remark(row)]
+        cells = [str(row.id), row.name, volume, _hu(row.mean_hu), remark(row)]
         table.add_row(*(Text(cell) for cell in cells), style="dim" if row.voxels == 0 else None)
     return table
 
 
-def _remark(row: StructureRow) -> str:
+def remark(row: StructureRow) -> str:
+    """What to know about a structure before its numbers are used, in plain text; empty if there is nothing."""
     unlikely = in_words(row.unlikely)
     if not row.voxels:
         return f"left out, {unlikely}" if unlikely else "not found"
