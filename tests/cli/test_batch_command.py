@@ -104,6 +104,7 @@ def test_merge_tells_what_is_missing(tmp_path):
         (["--combine", "bone marrow", "."], "no combination 'bone marrow'"),
         (["--seg-type", "labelmap", "."], "--seg-type is for --format dicom-seg"),
         (["--store", "pacs.example", "."], "give an address such as https://"),
+        (["--store", "https://pacs.example/dicom-web", "--spacing", "3", "."], "leave out --spacing"),
         (["https://pacs.example/dicom-web/patients/7"], "studies/UID/series/UID"),
         (["."], "no scan is there"),
     ],

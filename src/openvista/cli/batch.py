@@ -158,7 +158,7 @@ def batch(
     if engine not in ENGINES:
         raise InputError(f"no engine {engine!r}: there is {', '.join(ENGINES)}")
     place = ResultGrid.of_options(spacing)
-    place.check_formats(format or ())
+    place.check_formats([*(format or ()), *(["dicom-seg"] if store else [])])
     found = find_model(model)
     vocabulary = found.card.vocabulary()
     ids = vocabulary.expand("all" if classes is None else joined(classes))
