@@ -71,14 +71,34 @@ def affordable_grid(
         grid = model_grid(scan_grid, spacing, orient_first)
     except GridError as error:
         raise GridError(f"{name}: {error}") from None
-    size = f"{name}: at the model's {_shown(grid.spacing)} mm it has {_shown(grid.shape)} voxels"
+    what = f"{name}: at the model's {_shown(grid.spacing)} mm it has"
     remedy = "check the voxel size in the header, or crop the scan"
+    refuse_too_large(grid, bytes_to_resample(scan_grid, grid), device, what, remedy, most_voxels)
+    return grid
+
+
+def refuse_too_large(
+    grid: Grid, needed: int, device: torch.device, what: str, remedy: str, most_voxels: int = MOST_VOXELS
+) -> None:
+    """Refuse a grid that is too large for a device, or for anything.
+
+    Args:
+        grid: that a scan is to be brought onto.
+        needed: bytes that this takes.
+        device: where its memory is wanted.
+        what: how the message begins: "ct: it has"; the number of voxels follows.
+        remedy: how the message ends: what to do.
+        most_voxels: of any grid.
+
+    Raises:
+        GridError: it is.
+    """
+    size = f"{what} {_shown(grid.shape)} voxels"
     if math.prod(grid.shape) > most_voxels:
         raise GridError(f"{size}, more than {most_voxels}; {remedy}")
-    needed, free = bytes_to_resample(scan_grid, grid), free_memory(device)
+    free = free_memory(device)
     if free is not None and needed > free:
         raise GridError(f"{size}, which needs {needed / 1e9:.1f} GB where {free / 1e9:.1f} GB are free; {remedy}")
-    return grid
 
 
 @dataclass(frozen=True)

@@ -151,8 +151,8 @@ def test_what_cannot_be(scan, monkeypatch):
         nearest_on(Segmentation(np.ones(scan.grid.shape, np.uint8), scan.grid, {}), Grid((2, 2, 2), turned(far.affine)))
     with pytest.raises(GridError, match="more than"):
         Target.of(scan, scan.grid.with_spacing((0.01, 0.01, 0.01)))
-    monkeypatch.setattr("openvista.inference.target.free_memory", lambda device: 1000)
-    with pytest.raises(GridError, match="GB are free"):
+    monkeypatch.setattr("openvista.prepare.free_memory", lambda device: 1000)
+    with pytest.raises(GridError, match="GB are free; give a larger spacing"):
         Target.of(scan, scan.grid.with_spacing((1.0, 1.0, 1.0)))
 
 

@@ -16,8 +16,7 @@ from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid, triple
 from openvista.geometry.resample import are_parallel, axis_map, bytes_to_resample, resample_linear
 from openvista.io.scratch import scratch_array
-from openvista.memory import free_memory
-from openvista.prepare import MOST_VOXELS
+from openvista.prepare import refuse_too_large
 from openvista.scan import UNSEEN_LOGIT, ClassMaps, Scan, Segmentation
 
 logger = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class Target:
         return cls(scan, grid or scan.grid, region or Box.whole(scan.grid.shape))
 
     def __post_init__(self) -> None:
-        _refuse_too_large(self.scan, self.grid)
+        _check_size(self.scan, self.grid)
         if self.box.empty:
             what = "the region" if self.grid is self.scan.grid else "the grid of the result"
             raise GridError(f"{self.scan.name}: {what} lies outside the scan")
@@ -129,7 +128,7 @@ def nearest_on(result: Segmentation, grid: Grid) -> Segmentation:
     """
     logger.info("the grid is turned against the scan's: labels are those of the nearest voxel of the scan")
     if result.scan is not None:
-        _refuse_too_large(result.scan, grid)
+        _check_size(result.scan, grid)
     where = _Voxels(result.grid, grid)
     labels = where.nearest(result.labels, 0)
     if not where.any_inside:
@@ -185,14 +184,11 @@ def _as_stored(values: NDArray[np.floating], dtype: np.dtype[np.generic]) -> NDA
     return np.rint(values).astype(dtype) if np.issubdtype(dtype, np.integer) else values.astype(dtype)
 
 
-def _refuse_too_large(scan: Scan, grid: Grid) -> None:
+def _check_size(scan: Scan, grid: Grid) -> None:
     if grid is scan.grid:
         return
-    size = f"{scan.name}: the result would have {' x '.join(map(str, grid.shape))} voxels"
-    if math.prod(grid.shape) > MOST_VOXELS:
-        raise GridError(f"{size}, more than {MOST_VOXELS}; give a larger spacing, or a smaller grid")
-    needed, free = math.prod(grid.shape) * 8, free_memory(torch.device("cpu"))  # labels, HU, and HU once more
+    needed = math.prod(grid.shape) * 8  # labels, HU, and HU once more
     if are_parallel(scan.grid, grid):
         needed = max(needed, bytes_to_resample(scan.grid, grid))
-    if free is not None and needed > free:
-        raise GridError(f"{size}, which needs {needed / 1e9:.1f} GB where {free / 1e9:.1f} GB are free")
+    what, remedy = f"{scan.name}: the result would have", "give a larger spacing, or a smaller grid"
+    refuse_too_large(grid, needed, torch.device("cpu"), what, remedy)
