@@ -79,7 +79,8 @@ class Model:
                 what :meth:`prepare` made of it for the same profile.
             classes: names, aliases and ids, groups among them ("lung"); ``None`` for every class that the model knows
                 and that does not overlap others.
-            profile: ``"best"``, ``"bundle"``, ``"research"`` or your own; see :mod:`openvista.inference.profiles`.
+            profile: ``"best"``, ``"fast"``, ``"bundle"``, ``"research"`` or your own; see
+                :mod:`openvista.inference.profiles`.
             mode, overlap, weighting, skip_air: override the profile's choice where given.
             class_maps: "probabilities" or "logits" of every class, too, as ``class_maps`` of the result; on disk (a
                 byte, or two, per class and voxel in the folder for temporary files) until nobody uses them any more.

@@ -22,7 +22,6 @@ class StructureRow:
         mean_hu: mean HU; ``None`` without voxels or scan.
         sd_hu: standard deviation of the HU; ``None`` without voxels or scan.
         touches_border: a voxel lies on a face of what was looked at, so part of the structure may be outside.
-        touches_border: a voxel lies on a face of the volume, so part of the structure may be outside the scan.
         unlikely: which of "volume", "HU", "elongation" and "place" are unlike what the model was trained on
             (:mod:`openvista.plausibility`). Without voxels: it was left out for that.
     """

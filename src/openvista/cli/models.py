@@ -13,7 +13,17 @@ from rich.table import Table
 
 from openvista.cli.console import set_up_logging
 from openvista.cli.list_options import list_roots
-from openvista.cli.options import Mapping, OnlyInSlices, Overwrite, Quiet, Root, Verbose, joined, three_numbers
+from openvista.cli.options import (
+    Mapping,
+    OnlyInSlices,
+    Overwrite,
+    Quiet,
+    Root,
+    Verbose,
+    joined,
+    model_option,
+    three_numbers,
+)
 from openvista.errors import ModelError, WeightsError
 from openvista.weights import ModelFolder, available_models, find_model
 from openvista.weights.card import CARD_FILE, write_card
@@ -118,7 +128,7 @@ def convert(
 @app.command()
 def ranges(
     datalist: Annotated[Path, typer.Argument(help="JSON data list with labels: its training cases are measured.")],
-    model: Annotated[str, typer.Option("--model", help="Name of the model, or its folder: its card is written.")],
+    model: Annotated[str, model_option("Name of the model, or its folder: its card is written.")],
     mapping: Mapping = None,
     only_in_slices: OnlyInSlices = None,
     root: Root = None,

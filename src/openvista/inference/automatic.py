@@ -1,8 +1,7 @@
 """Automatic segmentation of a whole scan: from Hounsfield units to class ids on the scan's own grid.
 
 The path, in order: prepare (model grid, 0..1) → body (crop) → windows that the target needs → encode and stitch, slab
-by slab → decide and bring back, slab by slab → drop strays. Nothing here has one value per class
-and voxel of the scan.
+by slab → decide and bring back, slab by slab → drop strays. Nothing here has one value per class and voxel of the scan.
 """
 
 import logging
@@ -86,11 +85,12 @@ def segment_scan(
     maps: ClassMaps | None = None,
     prepared: Prepared | None = None,
 ) -> NDArray[np.unsignedinteger]:
-    """Class ids on the scan's own grid, [X, Y, Z] in the scan's voxel order, 0 = none; uint8 if ids fit, else uint16.
+    """Class ids [X, Y, Z], 0 = none, uint8 if ids fit, else uint16: on the scan's own grid, in its voxel order, or on
+    the target's.
 
     Args:
         network: ready to compute.
-        scan: HU on its own grid, any orientation and spacing.
+        wanted: a scan, HU on its own grid, any orientation and spacing; or the grid and the part of it that are wanted.
         class_ids: what to look for, at least one; a voxel gets the one with the largest logit if that is above 0.
         profile: the choices.
         progress: called after every step.
