@@ -259,11 +259,7 @@ def shape_of(
         hu_XYZ: HU of the box.
         hu_window, margin, looked_at: as for :func:`shapes`.
     """
-    border = looked_at or Box.whole(grid.shape)
-    cut = any(
-        start <= begin + margin or start + side >= end - margin
-        for start, side, begin, end in zip(first, mask_XYZ.shape, border.start, border.stop, strict=True)
-    )
+    cut = Box.sized(first, triple(mask_XYZ.shape)).reaches_face(looked_at or Box.whole(grid.shape), margin)
     voxels, centre, spread = _moments(mask_XYZ)
     to_mm = grid.affine[:3, :3]
     # a voxel is a box, not a point: its own covariance is a twelfth of its sides squared

@@ -87,11 +87,10 @@ def statistics(
             continue
         mask = labels[sides] == key
         voxels = int(mask.sum())
-        first = triple(side.start for side in sides)
+        box = Box.of_slices(sides)
+        first, last = box.start, triple(stop - 1 for stop in box.stop)
         centre = np.array([where.mean() for where in np.nonzero(mask)]) + first
-        last = triple(side.stop - 1 for side in sides)
-        begins = any(one <= start for one, start in zip(first, looked_at.start, strict=True))
-        at_border = begins or any(one >= stop - 1 for one, stop in zip(last, looked_at.stop, strict=True))
+        at_border = box.reaches_face(looked_at)
         place = triple(grid.to_world(centre[None])[0].tolist())
         values = {} if hu is None else _hu_statistics(hu[sides][mask])
         found.append(

@@ -108,6 +108,17 @@ def test_the_box_around_a_mask(margin):
     assert Box.around(mask, margin) == expected[margin]
 
 
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("margin", [0, 2])
+def test_a_box_reaches_a_face(axis, margin):
+    whole, inner = Box((1, 2, 3), (21, 22, 23)), Box((9, 9, 9), (12, 12, 12))
+    for start in range(25):
+        begin, end = list(inner.start), list(inner.stop)
+        begin[axis], end[axis] = start, start + 3
+        near = start <= whole.start[axis] + margin or start + 3 >= whole.stop[axis] - margin
+        assert Box(tuple(begin), tuple(end)).reaches_face(whole, margin) == near
+
+
 def test_what_is_cropped_holds_on_to_nothing_else():
     crop = Crop((5, 6, 7), np.arange(6 * 7 * 8).reshape(6, 7, 8))
     needed = np.zeros((6, 7, 8), bool)

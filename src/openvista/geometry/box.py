@@ -95,6 +95,11 @@ class Box(NamedTuple):
         shared = Box(triple(map(max, self.start, other.start)), triple(map(min, self.stop, other.stop)))
         return None if shared.empty else shared
 
+    def reaches_face(self, whole: "Box", margin: int = 0) -> bool:
+        """Whether it has a voxel on a face of another box, or no more than ``margin`` voxels from one, or beyond it."""
+        first = any(ours <= theirs + margin for ours, theirs in zip(self.start, whole.start, strict=True))
+        return first or any(ours >= theirs - margin for ours, theirs in zip(self.stop, whole.stop, strict=True))
+
     def shifted(self, by: Sequence[int]) -> "Box":
         """The box moved by some voxels."""
         return Box(plus(self.start, by), plus(self.stop, by))
