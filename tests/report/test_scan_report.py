@@ -1,5 +1,6 @@
 """The report of a scan: one file, whatever the names; what to look at comes first."""
 
+from base64 import b64encode
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -48,6 +49,12 @@ def test_one_file_that_needs_no_network(tmp_path: Path) -> None:
         assert words in text
     for words in ("&lt;look&gt;", "Unlike the cases of training: spleen (volume)"):
         assert words in text
+
+
+def test_a_picture_that_is_there_is_not_drawn_again(tmp_path: Path) -> None:
+    (tmp_path / "drawn.png").write_bytes(b"drawn before")
+    write_scan_report(segmentation(), tmp_path / "report.html", tmp_path / "drawn.png")
+    assert b64encode(b"drawn before").decode() in (tmp_path / "report.html").read_text()
 
 
 def test_flags_name_what_to_look_at() -> None:

@@ -279,10 +279,9 @@ def write_result(
         written += [path] * (path not in written)
     try:
         _write_beside(result, files.stem, table, statistics, quiet)
-        if preview:
-            write_preview(result, files.stem.with_name(f"{files.stem.name}.png"))
+        picture = write_preview(result, files.stem.with_name(f"{files.stem.name}.png")) if preview else None
         if report:
-            write_scan_report(result, files.stem.with_name(f"{files.stem.name}.html"))
+            write_scan_report(result, files.stem.with_name(f"{files.stem.name}.html"), picture)
     except OutputError as error:
         raise OutputError(f"{error}; written before, whole: {', '.join(map(str, written))}") from error
     if not quiet:

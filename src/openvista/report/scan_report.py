@@ -13,12 +13,13 @@ from openvista.scan import Segmentation
 from openvista.structures import StructureRow
 
 
-def write_scan_report(segmentation: Segmentation, path: Path) -> None:
+def write_scan_report(segmentation: Segmentation, path: Path, picture: Path | None = None) -> None:
     """Write the report, whole or not at all.
 
     Args:
         segmentation: its ``scan``, if it has one, is drawn and measured, and its warnings are repeated.
         path: the HTML file.
+        picture: what :func:`openvista.report.preview.write_preview` drew of it; drawn if ``None``.
 
     Raises:
         OutputError: it cannot be written there.
@@ -28,12 +29,13 @@ def write_scan_report(segmentation: Segmentation, path: Path) -> None:
     found = [row for row in rows if row.voxels]
     name = segmentation.scan.name if segmentation.scan else "segmentation"
     with TemporaryDirectory(prefix="openvista-") as folder:
-        picture = figure(write_preview(segmentation, Path(folder, "preview.png")), name, "radiological view")
+        drawn = picture or write_preview(segmentation, Path(folder, "preview.png"))
+        shown = figure(drawn, name, "radiological view")
     parts = [
         f"<h1>{escape(name)}</h1>",
         *(f'<div class="banner">{escape(flag)}</div>' for flag in flags(segmentation, rows)),
         tiles([(str(len(found)), "structures found"), (str(len(rows) - len(found)), "asked for and not found")]),
-        f'<div class="picture">{picture}</div>',
+        f'<div class="picture">{shown}</div>',
         section("Structures", _structures(segmentation, found)),
         section("How this was made", definitions(_made(segmentation))),
     ]
