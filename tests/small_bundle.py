@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 SHAPE = (24, 22, 20)
 AFFINE = np.diag([-2.5, -2.0, 3.0, 1.0])
 AFFINE[:3, 3] = (40.0, 30.0, -20.0)
+FINETUNE = ["configs/train.json", "configs/train_continual.json"]
+EVALUATE = [*FINETUNE, "configs/evaluate.json"]
 
 
 def write_cases(folder: Path) -> None:
@@ -33,3 +36,12 @@ def write_case(folder: Path, number: int) -> None:
     labels[9:15, 8:14, 6:14] = 1
     nib.save(nib.Nifti1Image(voxels.astype(np.int16), AFFINE), folder / f"ct{number}.nii.gz")
     nib.save(nib.Nifti1Image(labels, AFFINE), folder / f"label{number}.nii.gz")
+
+
+def run_on_cases(configs: list[str], cases: Path, **override: Any) -> None:
+    """Run configurations of the bundle in this folder on files of :func:`write_cases`: an epoch of small patches."""
+    from monai import bundle
+
+    small = {"patch_size": [32, 32, 32], "epochs": 1}
+    data = {"data_list_file_path": str(cases / "dataset.json"), "dataset_dir": str(cases)}
+    bundle.run(config_file=configs, logging_file=False, **{**small, **data, **override})
