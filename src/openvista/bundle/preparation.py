@@ -12,6 +12,7 @@ from monai.transforms import Compose, InvertibleTransform, RandomizableTrait
 
 from openvista.bundle.command import reporting
 from openvista.errors import RecipeError
+from openvista.train.augment import Augmentation
 
 
 class Preparation(InvertibleTransform, RandomizableTrait):
@@ -42,18 +43,18 @@ class Preparation(InvertibleTransform, RandomizableTrait):
         return self.steps.inverse(data)
 
 
-@dataclass
-class Augmenting:
-    """``train#random_transforms``: one entry, the strengths of :class:`openvista.train.augment.Augmentation`."""
+@dataclass(frozen=True)
+class Augmenting(Augmentation):
+    """``train#random_transforms``: one entry, the strengths of :class:`openvista.train.augment.Augmentation`.
 
-    chance: float = 0.2
-    zoom: float = 0.2
-    rotation_degrees: float = 12.0
+    Not mirrored unless asked, as the official bundle.
+    """
+
     mirror: bool = False
-    around_structure: float = 0.8
-    spatial_share: float = 1.0
-    flip: float = 0.0
-    quarter_turn: float = 0.0
+
+    @reporting()
+    def __post_init__(self) -> None:
+        super().__post_init__()
 
 
 _BY_THE_LOOP = ("ClassesToIndicesd", "RandCropByLabelClassesd", "ResizeWithPadOrCropd", "Relabeld", "CastToTyped")
@@ -95,7 +96,7 @@ def augmenting_of(transforms: Sequence[Any], patch_size: Sequence[int]) -> Augme
         elif name == "RandCropByLabelClassesd":
             _check_crop(transform.cropper.spatial_size, patch_size)
     share, zoom = max(zooms, default=(0.0, 0.0))
-    return Augmenting(max(chances, default=0.0), zoom, rotation_degrees=0, spatial_share=share)
+    return Augmenting(chance=max(chances, default=0.0), zoom=zoom, rotation_degrees=0, spatial_share=share)
 
 
 def _check_crop(crop: Any, patch_size: Sequence[int]) -> None:
