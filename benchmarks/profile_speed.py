@@ -1,8 +1,7 @@
 """Profiles against ``best``: seconds of ``model.segment`` as a ratio, Dice with what ``best`` says and with the truth.
 
 Seconds are the processor's, of all threads, which others on the machine change little; the profiles take turns on every
-scan. A candidate is a profile by
-name, or choices that are laid over ``best``.
+scan. A candidate is a profile by name, or choices that are laid over ``best``.
 
     OMP_NUM_THREADS=1 python benchmarks/profile_speed.py dataset.json --cases pt_017 pt_024 pt_034 pt_083 pt_100 pt_172
     ... --candidates fast overlap=0.125 overlap=0 overlap=0.25,mode=exact

@@ -1,4 +1,6 @@
-"""kill -9 and Ctrl-C at random moments: ``PYTHONPATH=tests python tests/fuzz/kills.py --kills 100`` (``make kills``).
+"""kill -9 and Ctrl-C at random moments: ``make kills``.
+
+Alone: ``PYTHONPATH=tests:tests/serve python tests/fuzz/kills.py --kills 100``.
 
 After each kill every file is whole, or is not there (a name that begins with a dot is a file that was being written),
 and nothing that was safe before is lost. The next start, in the same folder, goes on; when it reaches its end, its

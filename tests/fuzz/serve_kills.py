@@ -1,4 +1,6 @@
-"""kill -9 and Ctrl-C at random moments of ``openvista serve``: ``PYTHONPATH=tests:tests/serve python serve_kills.py``.
+"""kill -9 and Ctrl-C at random moments of ``openvista serve``: a part of ``make kills``.
+
+Alone: ``PYTHONPATH=tests:tests/serve python tests/fuzz/serve_kills.py --kills 100``.
 
 A client works in a session: classes, clicks, undo, label maps. What it was told is safe (``saved_revision``) is there
 after a kill -9, and after Ctrl-C everything is; the label map of a revision is the one that was seen of it. Nine kills
