@@ -144,6 +144,13 @@ def post_file(server: Running, name: str, content: bytes) -> httpx.Response:
     return server.http.post("/api/v1/scans", files={"file": (name, content)})
 
 
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
 def wait_until_ready(url: str, seconds: float = SECONDS) -> None:
     """Ask until the server says that it is ready."""
     end = time.monotonic() + seconds

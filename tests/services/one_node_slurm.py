@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from serving import free_port
+
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "sinfo")
 _CONF = """
 ClusterName=test
@@ -49,7 +51,7 @@ def running_slurm(folder: Path) -> Iterator[None]:
     """Start it, with ``SLURM_CONF`` set for its clients; end it."""
     for name in ("state", "spool"):
         (folder / name).mkdir()
-    host, ports = socket.gethostname().split(".")[0], [_free_port(), _free_port()]
+    host, ports = socket.gethostname().split(".")[0], [free_port(), free_port()]
     conf = folder / "slurm.conf"
     conf.write_text(_CONF.format(host=host, ports=ports, folder=folder, cpus=os.cpu_count()))
     key = folder / "munge.key"
@@ -80,9 +82,3 @@ def _wait_for_node() -> None:
             return
         time.sleep(1)
     raise TimeoutError(f"Slurm's node is not idle but {shown.stdout.strip() or shown.stderr.strip()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -1,7 +1,6 @@
 """A real PACS: Debian's Orthanc with its DICOMweb plugin, on loopback, in a folder of its own."""
 
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 from pydicom import Dataset, dcmread
 from pynetdicom import AE, build_context
+from serving import free_port
 
 from small_series import store_all
 
@@ -120,13 +120,6 @@ def running_orthanc(folder: Path, **choices: Any) -> Iterator[Orthanc]:
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _wait_until_ready(http: httpx.Client, process: "subprocess.Popen[bytes]", log: Path) -> None:

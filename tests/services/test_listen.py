@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from orthanc import TITLE, Orthanc, free_port
+from orthanc import TITLE, Orthanc
 from pydicom import Dataset
 from pynetdicom import AE, build_context
 from pynetdicom.sop_class import CTImageStorage, Verification
+from serving import free_port
 
 from small_dicom import IDENTIFIERS
 from small_series import ct_series, store_all

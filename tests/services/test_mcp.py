@@ -17,6 +17,7 @@ import httpx
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from serving import free_port
 
 from small_kidneys import kidneys_RAS, make_kidney_model, save_as
 
@@ -65,9 +66,7 @@ def test_a_client_starts_it_and_ends_it(folder):
 
 
 def test_http_listens_here_and_refuses_other_hosts(folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}/mcp"
     with subprocess.Popen([*command(folder), "--http", "--port", str(port)], stderr=subprocess.PIPE) as server:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from serving import ct_file, make_model, process
+from serving import ct_file, free_port, make_model, process
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,12 +25,6 @@ SECRET = "only-for-those-who-know"
 needs_nginx = pytest.mark.skipif(not Path(NGINX).exists(), reason="needs nginx")
 needs_caddy = pytest.mark.skipif(CADDY is None, reason="needs caddy")
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
