@@ -38,8 +38,7 @@ class LossTerms:
         squared: probabilities in Dice's denominator are squared.
         smooth: is added to that denominator.
         balance: voxels inside a structure count this power of (voxels outside / inside) in the cross-entropy; 0: all
-            alike. 0.5 helps small structures over the time when a network says "nowhere", and makes thin ones too
-            thick, so it is for the beginning of a run.
+            alike. Above 0 a network says "nowhere" of small structures for fewer steps, and may make them too thick.
 
     Raises:
         RecipeError: a number is negative, or nothing is left of the loss.
