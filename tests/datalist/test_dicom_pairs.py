@@ -90,3 +90,12 @@ def test_structures_with_other_numbers_get_one_number_per_name(folder, tmp_path)
         assert grid.matches(expected.grid, 0.01)
         for key, name in STRUCTURES.items():
             assert np.mean(labels[expected.labels == key] == number_of[name]) > 0.98
+
+
+def test_folders_called_by_uids_get_label_maps_of_their_own(folder, tmp_path):
+    """What comes after the last dot of such a name is no ending."""
+    for number, series in enumerate(("p1/CT", "p2/CT2"), start=1):
+        (folder / series).rename(folder / f"1.2.840.{number}")
+    made = make_datalist(folder, tmp_path / "list.json", label_folder=tmp_path / "labels", split=Split(test_share=0))
+    written = {case.image.name: case.label.name for case in made.listed.training}
+    assert written == {"1.2.840.1": "1.2.840.1.nii.gz", "1.2.840.2": "1.2.840.2.nii.gz"}

@@ -8,9 +8,9 @@ import numpy as np
 
 from openvista.errors import DataListError, needs_extra
 from openvista.geometry.grid import Grid
-from openvista.io import read_scan, read_segmentation
+from openvista.io import read_grid, read_segmentation
 from openvista.io.atomic import make_folder
-from openvista.io.paths import image_suffix, may_be_dicom, scan_name
+from openvista.io.paths import distinct_file_names, image_suffix, may_be_dicom, scan_name
 from openvista.scan import Segmentation
 from openvista.structures import present_ids
 
@@ -59,18 +59,12 @@ def _place_of(files: Sequence[Path], held: dict[Path, int]) -> Path:
 
 
 def label_grid(image: Path, label: Path) -> Grid | None:
-    """Where labels of a DICOM series lie; ``None`` for label maps, which know it themselves.
+    """The image's grid, for labels in DICOM; ``None`` for label maps, which have one of their own.
 
     Raises:
-        ScanError: the series cannot be laid out.
+        ScanError: the image cannot be read.
     """
-    if image_suffix(label):
-        return None
-    if image_suffix(image):
-        return read_scan(image, apart=True).grid
-    from openvista.io.dicom.read import read_dicom_grid
-
-    return read_dicom_grid(image)
+    return None if image_suffix(label) else read_grid(image)
 
 
 def number_alike(pairs: Sequence[tuple[Path, Path]], folder: Path, target: Path) -> dict[Path, Path]:
@@ -92,15 +86,20 @@ def number_alike(pairs: Sequence[tuple[Path, Path]], folder: Path, target: Path)
     numbers: dict[str, int] = {}
     names: dict[int, str] = {}
     written = {}
-    for image, label in pairs:
+    files = distinct_file_names({place: _name_below(folder, image) for place, (image, _) in enumerate(pairs)})
+    for place, (image, label) in enumerate(pairs):
         found = read_segmentation(label, scan_grid=label_grid(image, label), apart=True)
         own = {
             key: numbers.setdefault(found.names[key].casefold(), len(numbers) + 1) for key in present_ids(found.labels)
         }
-        path = target / f"{'_'.join(image.relative_to(folder).with_suffix('').parts) or scan_name(folder)}.nii.gz"
         names = {own[key]: found.names[key] for key in own} | names  # as the first one spells it
-        written[label] = renumbered(found, own, names).save(path)
+        written[label] = renumbered(found, own, names).save(target / f"{files[place]}.nii.gz")
     return written
+
+
+def _name_below(folder: Path, image: Path) -> str:
+    """The names of the folders that an image lies in, and its own."""
+    return "_".join((*image.relative_to(folder).parent.parts, scan_name(image)))
 
 
 def renumbered(found: Segmentation, numbers: Mapping[int, int], names: Mapping[int, str]) -> Segmentation:

@@ -71,7 +71,10 @@ def read_grid(path: str | Path) -> Grid:
     """
     file = find_image(path)
     if not image_suffix(file):
-        return read_scan(file).grid
+        with needs_extra("pydicom", "dicom", "read DICOM"):
+            from openvista.io.dicom.read import read_dicom_grid
+
+        return read_dicom_grid(file)
     raw = _read_raw(file, MAX_VOXELS, apart=True)
     return make_grid(file, raw.values.shape, raw.affine)
 

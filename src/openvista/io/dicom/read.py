@@ -50,14 +50,14 @@ def read_dicom(path: Path, *, series: str | None = None, fill_gaps: bool = False
     return Scan(voxels, grid, scan_name(path), path, dicom=slices)
 
 
-def read_dicom_grid(path: Path, *, max_voxels: int = MAX_VOXELS) -> Grid:
-    """Where the voxels of the only CT volume lie, without reading them: what labels in DICOM are put on.
+def read_dicom_grid(path: Path) -> Grid:
+    """Where the voxels of the only CT volume lie, without reading them.
 
     Raises:
         ScanError: as :func:`read_dicom`.
     """
-    with unpacked(path, max_bytes=8 * max_voxels) as place:
-        return _laid_out(path, place, None, False, max_voxels)[1]
+    with unpacked(path, max_bytes=8 * MAX_VOXELS) as place:
+        return _laid_out(path, place, None, False, MAX_VOXELS)[1]
 
 
 def _laid_out(path: Path, place: Path, series: str | None, fill_gaps: bool, max_voxels: int) -> tuple[Stack, Grid]:
