@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -140,13 +140,15 @@ class Work:
     write: Callable[[Any], CaseResult] = lambda result: result
     overlaps: bool = False
 
-    def pipeline(self, tell: Callable[[CaseResult], None]) -> "Pipeline[Attempt, Any, Any]":
-        """The steps as a pipeline.
+    def run(self, attempts: Iterable[Attempt], tell: Callable[[CaseResult], None]) -> None:
+        """Work on tries.
 
         Args:
-            tell: called with what came of each try, by the thread that writes.
+            attempts: what to work on; may wait for the next.
+            tell: called with what came of each, by the thread that writes.
         """
-        return Pipeline(self.read, self.compute, lambda case: tell(self.write(case)), _no_error)
+        pipeline = Pipeline(self.read, self.compute, lambda case: tell(self.write(case)), _no_error)
+        (pipeline.run if self.overlaps else pipeline.one_by_one)(attempts)
 
 
 def _no_error(attempt: Attempt, error: Exception | None) -> None:

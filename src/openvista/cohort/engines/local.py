@@ -12,7 +12,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from openvista.cohort.case import Attempt, CaseResult, WorkPlan
-from openvista.cohort.engines.hands import Hands, too_long
+from openvista.cohort.engines.workers import InHand, Workers, too_long
 from openvista.cohort.failures import WORKER, Failure
 from openvista.errors import OpenVistaError, first_line
 
@@ -23,7 +23,7 @@ _GRACE_S = 5.0
 _LOOK_S = 0.5
 
 
-class LocalEngine:
+class LocalEngine(Workers["_Worker"]):
     """A process per plan. One that dies, or is at a case for too long and is killed, gives way to a new one.
 
     Args:
@@ -36,20 +36,7 @@ class LocalEngine:
     def __init__(self, plans: Sequence[WorkPlan], case_seconds: float | None = None) -> None:
         self._case_seconds = case_seconds
         self._false_starts = 0
-        self._workers = [_Worker(plan) for plan in plans]
-
-    def free(self) -> int:
-        """Workers that wait, with nothing in hand."""
-        return sum(worker.hands.free for worker in self._workers)
-
-    def ahead(self) -> int:
-        """Workers that would read another scan while they are at one."""
-        return sum(worker.hands.ahead for worker in self._workers)
-
-    def submit(self, attempt: Attempt) -> None:
-        """Give it to the first free worker, or one that reads ahead."""
-        by_choice = sorted(self._workers, key=lambda worker: not worker.hands.free)
-        next(worker for worker in by_choice if worker.hands.free or worker.hands.ahead).give(attempt)
+        super().__init__([_Worker(plan) for plan in plans])
 
     def ended(self, seconds: float) -> list[CaseResult]:
         """See :class:`openvista.cohort.engines.CohortEngine`."""
@@ -64,28 +51,30 @@ class LocalEngine:
         """Ask workers that have something in hand to end, then kill all."""
         for worker in self._workers:
             worker.pipe.close()
-            if worker.hands.tries:
+            if worker.in_hand.tries:
                 worker.process.terminate()
         until = time.monotonic() + _GRACE_S
         for worker in self._workers:
-            if worker.hands.tries:
+            if worker.in_hand.tries:
                 worker.process.join(max(0.0, until - time.monotonic()))
             worker.end()
 
     def _next_deadline(self) -> float:
-        deadlines = [worker.hands.since + self._case_seconds for worker in self._at_work] if self._case_seconds else []
+        deadlines = (
+            [worker.in_hand.since + self._case_seconds for worker in self._at_work] if self._case_seconds else []
+        )
         return min(deadlines, default=float("inf"))
 
     @property
     def _at_work(self) -> list["_Worker"]:
-        return [worker for worker in self._workers if worker.hands.tries]
+        return [worker for worker in self._workers if worker.in_hand.tries]
 
     def _ended_by(self, until: float) -> list[CaseResult]:
         ready = wait([worker.pipe for worker in self._workers], max(0.0, until - time.monotonic()))
         results = [result for worker in self._workers if worker.pipe in ready for result in self._heard(worker)]
         if self._case_seconds is not None:
             for worker in self._at_work:
-                if time.monotonic() - worker.hands.since >= self._case_seconds:
+                if time.monotonic() - worker.in_hand.since >= self._case_seconds:
                     results += self._replaced(worker, too_long(self._case_seconds))
         return results
 
@@ -98,11 +87,11 @@ class LocalEngine:
             raise OpenVistaError(said)
         self._false_starts = 0
         result, asks = said
-        worker.hands.asks |= asks
+        worker.in_hand.asks |= asks
         if result is None:
             worker.has_begun = True
             return []
-        worker.hands.ended(result)
+        worker.in_hand.ended(result)
         return [result]
 
     def _replaced(self, worker: "_Worker", failure: Failure) -> list[CaseResult]:
@@ -115,7 +104,7 @@ class LocalEngine:
                 )
         worker.end()
         self._workers[self._workers.index(worker)] = _Worker(worker.plan)
-        return worker.hands.lost(failure, worker.process.pid or 0)
+        return worker.in_hand.lost(failure, worker.process.pid or 0)
 
 
 class _Worker:
@@ -123,13 +112,13 @@ class _Worker:
 
     Attributes:
         has_begun: the weights are loaded.
-        hands: what it has in hand.
+        in_hand: its tries.
     """
 
     def __init__(self, plan: WorkPlan) -> None:
         self.plan = plan
         self.has_begun = False
-        self.hands = Hands()
+        self.in_hand = InHand()
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_work, args=(plan, theirs), daemon=True)
@@ -137,7 +126,7 @@ class _Worker:
         theirs.close()  # so that the pipe ends with the process
 
     def give(self, attempt: Attempt) -> None:
-        self.hands.take(attempt)
+        self.in_hand.take(attempt)
         with suppress(OSError):  # it has died; the next look at its pipe tells
             self.pipe.send(attempt)
 
@@ -166,8 +155,7 @@ def _work(plan: WorkPlan, pipe: "Connection[Any, Any]") -> None:
         return
     driver = _Driver(pipe, work.overlaps)
     signal.signal(signal.SIGTERM, driver.stop)
-    pipeline = work.pipeline(driver.tell)
-    (pipeline.run if work.overlaps else pipeline.one_by_one)(driver)
+    work.run(driver, driver.tell)
 
 
 class _Driver:

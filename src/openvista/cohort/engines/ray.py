@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from queue import Queue
@@ -18,8 +18,8 @@ from typing import Any
 import ray
 from ray.exceptions import OutOfMemoryError, RayError
 
-from openvista.cohort.case import Attempt, CaseResult, Segmenter, WorkPlan
-from openvista.cohort.engines.hands import Hands, too_long
+from openvista.cohort.case import Attempt, CaseResult, Segmenter, Work, WorkPlan
+from openvista.cohort.engines.workers import InHand, Workers, too_long
 from openvista.cohort.failures import MEMORY, WORKER, Failure
 from openvista.errors import InputError, OpenVistaError, first_line
 
@@ -54,7 +54,7 @@ class RayOptions:
     resources: Mapping[str, float] = field(default_factory=dict)
 
 
-class RayEngine:
+class RayEngine(Workers["_Worker"]):
     """An actor per worker. One that dies, with its machine or alone, gives way to a new one where there is room.
 
     Args:
@@ -88,20 +88,7 @@ class RayEngine:
         )
         self._plan, self._case_seconds = plan, case_seconds
         self._false_starts, self._last_ready = 0, time.monotonic()
-        self._workers = [_Worker(self._actor, plan) for _ in range(min(count, tries))]
-
-    def free(self) -> int:
-        """Actors that wait, with nothing in hand."""
-        return sum(worker.hands.free for worker in self._workers)
-
-    def ahead(self) -> int:
-        """Actors that would read another scan while they are at one."""
-        return sum(worker.hands.ahead for worker in self._workers)
-
-    def submit(self, attempt: Attempt) -> None:
-        """Give it to the first free actor, or one that reads ahead."""
-        by_choice = sorted(self._workers, key=lambda worker: not worker.hands.free)
-        next(worker for worker in by_choice if worker.hands.free or worker.hands.ahead).give(attempt)
+        super().__init__([_Worker(self._actor, plan) for _ in range(min(count, tries))])
 
     def ended(self, seconds: float) -> list[CaseResult]:
         """See :class:`openvista.cohort.engines.CohortEngine`."""
@@ -115,7 +102,7 @@ class RayEngine:
                 results += self._heard(expected[answer], answer)
         if self._case_seconds is not None:
             for worker in list(self._workers):
-                if worker.hands.tries and time.monotonic() - worker.hands.since >= self._case_seconds:
+                if worker.in_hand.tries and time.monotonic() - worker.in_hand.since >= self._case_seconds:
                     results += self._replaced(worker, too_long(self._case_seconds))
         self._warn_without_room()
         return results
@@ -139,7 +126,7 @@ class RayEngine:
         self._false_starts = 0
         if isinstance(said, CaseResult):
             worker.results.popleft()
-            worker.hands.ended(said)
+            worker.in_hand.ended(said)
             return [said]
         worker.answered()
         return []
@@ -151,7 +138,7 @@ class RayEngine:
                 raise OpenVistaError(f"workers end while they load the model: {failure.message}")
         ray.kill(worker.handle)
         self._workers[self._workers.index(worker)] = _Worker(self._actor, self._plan)
-        return worker.hands.lost(failure)
+        return worker.in_hand.lost(failure)
 
     def _warn_without_room(self) -> None:
         if any(worker.has_begun for worker in self._workers):
@@ -167,7 +154,7 @@ class _Worker:
     Attributes:
         results: what it will say of the tries it has in hand, in their order.
         has_begun: the weights are loaded.
-        hands: what it has in hand.
+        in_hand: its tries.
     """
 
     def __init__(self, actor: Any, plan: WorkPlan) -> None:
@@ -175,7 +162,7 @@ class _Worker:
         self.results: deque[Any] = deque()
         self._question: Any = self.handle.begin.remote()
         self.has_begun = False
-        self.hands = Hands()
+        self.in_hand = InHand()
 
     @property
     def awaited(self) -> list[Any]:
@@ -185,12 +172,12 @@ class _Worker:
 
     def answered(self) -> None:
         """It has begun; or it asks for a try."""
-        self.hands.asks = self.has_begun
+        self.in_hand.asks = self.has_begun
         self._question = None if self.has_begun else self.handle.ask.remote()
         self.has_begun = True
 
     def give(self, attempt: Attempt) -> None:
-        self.hands.take(attempt)
+        self.in_hand.take(attempt)
         self.results.append(self.handle.run.remote(attempt))
         self._question = self.handle.ask.remote()
 
@@ -210,9 +197,7 @@ class _Actor:
             work = self._plan.begin()
         except OpenVistaError as error:
             return first_line(error)
-        pipeline = work.pipeline(lambda result: self._answers.popleft().set_result(result))
-        run = pipeline.run if work.overlaps else pipeline.one_by_one
-        threading.Thread(target=self._work, args=(run,), daemon=True).start()
+        threading.Thread(target=self._work, args=(work,), daemon=True).start()
         return None
 
     def ask(self) -> None:
@@ -226,9 +211,9 @@ class _Actor:
         self._given.put(attempt)
         return answer.result()
 
-    def _work(self, run: Callable[[Iterator[Attempt]], None]) -> None:
+    def _work(self, work: Work) -> None:
         try:
-            run(self._tries())
+            work.run(self._tries(), lambda result: self._answers.popleft().set_result(result))
         finally:
             os._exit(1)  # it works as long as the process lives; the driver sees that it does not
 

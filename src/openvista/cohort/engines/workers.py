@@ -1,14 +1,15 @@
-"""What a worker has in hand, as its driver knows it: the tries it was given, and whether it asks for another one."""
+"""Workers as their driver knows them: the tries each has in hand, and whether it asks for another one."""
 
 import socket
 import time
 from collections import deque
+from typing import Generic, Protocol, TypeVar
 
 from openvista.cohort.case import Attempt, CaseResult
 from openvista.cohort.failures import TIMEOUT, WORKER, Failure
 
 
-class Hands:
+class InHand:
     """A worker's tries, in the order in which they were given and will end.
 
     Attributes:
@@ -61,6 +62,46 @@ class Hands:
 
     def _begin(self) -> None:
         self.since, self._started = time.monotonic(), time.time()
+
+
+class Worker(Protocol):
+    """The driver's side of a process or an actor.
+
+    Attributes:
+        in_hand: its tries.
+    """
+
+    in_hand: InHand
+
+    def give(self, attempt: Attempt) -> None:
+        """Have it work on this one."""
+
+
+AnyWorker = TypeVar("AnyWorker", bound=Worker)
+
+
+class Workers(Generic[AnyWorker]):
+    """The part of an engine that is the same wherever its workers run.
+
+    Args:
+        workers: all of them; one that is lost is replaced in the list.
+    """
+
+    def __init__(self, workers: list[AnyWorker]) -> None:
+        self._workers = workers
+
+    def free(self) -> int:
+        """See :class:`openvista.cohort.engines.CohortEngine`."""
+        return sum(worker.in_hand.free for worker in self._workers)
+
+    def ahead(self) -> int:
+        """See :class:`openvista.cohort.engines.CohortEngine`."""
+        return sum(worker.in_hand.ahead for worker in self._workers)
+
+    def submit(self, attempt: Attempt) -> None:
+        """See :class:`openvista.cohort.engines.CohortEngine`."""
+        by_choice = sorted(self._workers, key=lambda worker: not worker.in_hand.free)
+        next(worker for worker in by_choice if worker.in_hand.free or worker.in_hand.ahead).give(attempt)
 
 
 def too_long(seconds: float) -> Failure:

@@ -3,7 +3,7 @@
 import time
 
 from openvista.cohort.case import Attempt, CaseResult, CohortCase
-from openvista.cohort.engines.hands import Hands, too_long
+from openvista.cohort.engines.workers import InHand, too_long
 from openvista.cohort.failures import WORKER, Failure
 
 
@@ -11,21 +11,21 @@ def attempt(name: str, tries: int = 1) -> Attempt:
     return Attempt(CohortCase(name, name), tries=tries)
 
 
-def holding(*attempts: Attempt) -> Hands:
-    hands = Hands()
+def holding(*attempts: Attempt) -> InHand:
+    in_hand = InHand()
     for one in attempts:
-        hands.take(one)
-    hands.asks = True
-    return hands
+        in_hand.take(one)
+    in_hand.asks = True
+    return in_hand
 
 
 def test_only_first_tries_share_a_worker():
     assert (holding().free, holding().ahead) == (True, False)
     assert (holding(attempt("a")).free, holding(attempt("a")).ahead) == (False, True)
     assert (holding(attempt("a", 2)).free, holding(attempt("a", 2)).ahead) == (False, False)
-    hands = holding()
-    hands.take(attempt("a"))
-    assert (hands.free, hands.ahead) == (False, False), "it has to ask again"
+    in_hand = holding()
+    in_hand.take(attempt("a"))
+    assert (in_hand.free, in_hand.ahead) == (False, False), "it has to ask again"
 
 
 def test_a_death_counts_for_all_and_a_time_out_for_the_oldest():
@@ -40,9 +40,9 @@ def test_a_death_counts_for_all_and_a_time_out_for_the_oldest():
 
 
 def test_the_time_of_a_try_begins_when_it_is_the_oldest():
-    hands = holding(attempt("a"), attempt("b"))
-    first = hands.since
+    in_hand = holding(attempt("a"), attempt("b"))
+    first = in_hand.since
     time.sleep(0.02)
-    hands.ended(CaseResult(attempt("a")))
-    assert hands.since >= first + 0.02
-    assert [one.case.id for one in hands.tries] == ["b"]
+    in_hand.ended(CaseResult(attempt("a")))
+    assert in_hand.since >= first + 0.02
+    assert [one.case.id for one in in_hand.tries] == ["b"]
