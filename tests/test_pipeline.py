@@ -12,10 +12,6 @@ TOO_MUCH = 2**62
 """Bytes that no machine has."""
 
 
-def again(error: Exception) -> bool:
-    return isinstance(error, MemoryError)
-
-
 class Work:
     """Turns n into n squared, and notes when each step begins and ends."""
 

@@ -23,8 +23,6 @@ from openvista.io.label_table import LabelTable, from_caret_xml, to_caret_xml
 from openvista.io.raw import MAX_VOXELS, RawImage, check_file_size, check_header, make_grid, read_into
 from openvista.scan import ClassMaps, NiftiGeometry, Scan, ScanWarning, Segmentation
 
-# Measured on 512x512x300 with 61 ids: level 1 takes 0.3 s and 1.9 MB, 6 takes 0.8 s and 0.6 MB. Half a second per
-# scan is worth a third of the size; nibabel's default is 1.
 GZIP_LEVEL = 2
 """Of 0 to 3: the same size as 3 in half the time; a label map takes half as much again as at zlib's level 6."""
 

@@ -15,11 +15,13 @@ from openvista.io.dicom.rtstruct import RTSTRUCT_STORAGE
 from openvista.io.raw import MAX_VOXELS
 from openvista.scan import Segmentation
 
+_REFERENCES = ["SOPClassUID", "ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence"]
+
 
 def referenced_series(path: Path) -> str | None:
     """The UID of the CT series that a segmentation or structure set was drawn on; "" where it does not say.
 
-    ``None`` if it is neither of both, or cannot be read.
+    ``None`` if it is neither, or cannot be read.
     """
     try:
         header = dcmread(path, specific_tags=_REFERENCES, stop_before_pixels=True, force=True)
@@ -35,9 +37,6 @@ def referenced_series(path: Path) -> str | None:
         return str(series[0].get("SeriesInstanceUID", "")) if series else ""
     except (OSError, *UNREADABLE):
         return None
-
-
-_REFERENCES = ["SOPClassUID", "ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence"]
 
 
 def read_dicom_labels(path: Path, grid: Grid | None, *, max_voxels: int = MAX_VOXELS) -> Segmentation:
