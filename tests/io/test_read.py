@@ -245,5 +245,19 @@ def test_how_much_reading_takes_is_told_by_the_sizes_of_files(tmp_path):
     (tmp_path / "packed.nii.gz").write_bytes(gzip.compress(bytes(1_000_000)))
     (tmp_path / "plain.nii").write_bytes(bytes(1_000_000))
     assert bytes_to_read(tmp_path / "packed.nii.gz") == bytes_to_read(tmp_path / "plain.nii") >= 3_000_000
-    assert bytes_to_read(tmp_path) > bytes_to_read(tmp_path / "plain.nii")
     assert bytes_to_read(tmp_path / "missing.nii") == 0
+    assert bytes_to_read(tmp_path) == 0, "it would be refused: which of them?"
+
+
+def test_what_lies_beside_the_file_that_is_named_is_read_as_well(tmp_path):
+    for folder in ("series", "images"):
+        (tmp_path / folder).mkdir()
+    for name in ("1.dcm", "2.dcm", "DICOMDIR"):
+        (tmp_path / "series" / name).write_bytes(bytes(128) + b"DICM" + bytes(100_000))
+    series = bytes_to_read(tmp_path / "series")
+    assert series > 3 * 100_000
+    assert bytes_to_read(tmp_path / "series" / "1.dcm") == bytes_to_read(tmp_path / "series" / "DICOMDIR") == series
+    for name, size in (("ct.mhd", 500), ("ct.raw", 1_000_000), ("other.raw", 1_000_000)):
+        (tmp_path / "images" / name).write_bytes(bytes(size))
+    (tmp_path / "plain.nii").write_bytes(bytes(1_000_500))
+    assert bytes_to_read(tmp_path / "images" / "ct.mhd") == bytes_to_read(tmp_path / "plain.nii")

@@ -1,8 +1,10 @@
 """Read a scan, a label map or a segmentation, whatever its format."""
 
+import glob
 import json
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -80,23 +82,35 @@ def read_grid(path: str | Path) -> Grid:
 
 
 def bytes_to_read(path: str | Path) -> int:
-    """About the most memory that :func:`read_scan` has in use at once, by the sizes of the files; 0 for no files.
+    """About the most memory that :func:`read_scan` has in use at once, by the sizes of the files; 0 for no image.
 
-    A file packed by gzip ends with its size unpacked, modulo 4 GiB (RFC 1952). Other packed files are taken as twice
-    to four times smaller than their voxels.
+    A file packed by gzip ends with its size unpacked, modulo 4 GiB (RFC 1952). Others (zip, JPEG, NRRD, MHA) count as
+    they are: those that are packed well need more than this.
     """
-    path = Path(path)
     try:
-        if path.is_dir():
-            return _COPIES * sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        size = path.stat().st_size
-        if path.suffix.lower() == ".gz" and size > 4:
-            with path.open("rb") as stream:
-                stream.seek(-4, os.SEEK_END)
-                size = max(size, int.from_bytes(stream.read(4), "little"))
-    except OSError:
+        files = [file for file in _files_of(find_image(path)) if file.is_file()]
+        return _COPIES * sum(map(_unpacked_size, files))
+    except (OSError, ScanError):
         return 0  # reading will say so
-    return _COPIES * size
+
+
+def _files_of(image: Path) -> Iterable[Path]:
+    """The files that hold an image, and what lies with them."""
+    if image.is_dir() or image.name.upper() == "DICOMDIR":
+        return (image if image.is_dir() else image.parent).rglob("*")
+    if image.suffix.lower() in (".mhd", ".nhdr"):  # a header; voxels lie beside it
+        return image.parent.glob(f"{glob.escape(image.stem)}.*")
+    is_whole = image_suffix(image) or image.suffix.lower() == ".zip"
+    return [image] if is_whole else image.parent.iterdir()  # one DICOM file means the series in its folder
+
+
+def _unpacked_size(file: Path) -> int:
+    size = file.stat().st_size
+    if file.suffix.lower() != ".gz" or size <= 4:
+        return size
+    with file.open("rb") as stream:
+        stream.seek(-4, os.SEEK_END)
+        return max(size, int.from_bytes(stream.read(4), "little"))
 
 
 def read_labels(
