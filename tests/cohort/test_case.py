@@ -9,7 +9,7 @@ from serving import ct_file, make_model
 
 import openvista
 from openvista.anatomy.combinations import Combination
-from openvista.cohort.case import Attempt, CohortCase, Segmenter, case_work, run_case
+from openvista.cohort.case import Attempt, CaseResult, CohortCase, Segmenter, case_work
 from openvista.inference.profiles import BEST, BUNDLE
 from openvista.io import DicomOptions, read_scan, read_segmentation
 from openvista.model import Model
@@ -17,6 +17,13 @@ from openvista.pipeline import UNSHARED, Room
 from openvista.prepare import PreparedScan
 from small_dicom import write_series
 from small_inference import DENSER_THAN_ANYTHING, FLOAT32
+
+
+def run_case(model: Model, plan: Segmenter, attempt: Attempt) -> CaseResult:
+    """What comes of one try, its steps one after another."""
+    results: list[CaseResult] = []
+    case_work(model, replace(plan, overlaps=False)).run([attempt], results.append)
+    return results[0]
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from openvista.io.atomic import write_text
 from openvista.io.paths import FORMATS, OUTPUT_SUFFIXES, formats_apart, sidecar_path
 from openvista.pacs.dicom_results import store_results, stored_formats
 from openvista.pacs.dicomweb import DicomWeb
-from openvista.pipeline import UNSHARED, Pipeline, Room
+from openvista.pipeline import Pipeline, Room
 from openvista.report.table import table_csv
 from openvista.scan import Scan, Segmentation
 from openvista.weights.card import sha256_of
@@ -236,12 +236,6 @@ def case_work(model: "Model", plan: Segmenter) -> Work:
     The same case, plan and weights give the same files.
     """
     return Work(partial(_compute, model, plan), partial(_read, model, plan), partial(_write, plan), plan.overlaps)
-
-
-def run_case(model: "Model", plan: Segmenter, attempt: Attempt) -> CaseResult:
-    """Read a scan, segment it, write the results whole or not at all, step by step; it never raises."""
-    work = case_work(model, plan)
-    return work.write(work.compute(work.read(attempt, UNSHARED)))
 
 
 @dataclass(eq=False)
