@@ -5,7 +5,7 @@ import pytest
 from pydicom import Dataset
 
 from openvista.errors import InputError, OutputError
-from openvista.io.atomic import claim_folder, make_folder, replacing, write_text, writing
+from openvista.io.atomic import claim_folder, make_folder, remove_unfinished, replacing, write_text, writing
 
 
 def test_text_is_written_in_utf_8(tmp_path: Path) -> None:
@@ -40,6 +40,20 @@ def test_folders_are_made_with_those_they_lie_in(tmp_path: Path) -> None:
     write_text(tmp_path / "file", "")
     with pytest.raises(OutputError, match=r"file: cannot be made: .*; choose another folder"):
         make_folder(tmp_path / "file")
+
+
+def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path) -> None:
+    """Also where a writer of DICOM makes a temporary file of its own for one that is temporary."""
+    left: list[Path] = []
+    for name in ("ct_seg.nii.gz", "ct_seg.dcm", "ct2_seg.dcm"):
+        with replacing(tmp_path / name) as outer, replacing(outer) as inner:
+            left += [outer, inner]
+            inner.write_text("")
+    others = {tmp_path / name for name in ("ct_seg.dcm", "ct2_seg.dcm", ".hidden-ct_seg.dcm", "ct_seg.nii.gz")}
+    for file in (*left, *others):
+        file.write_text("")
+    remove_unfinished(tmp_path, "ct_")
+    assert set(tmp_path.iterdir()) == {*others, *left[-2:]}
 
 
 def test_a_folder_is_claimed_once(tmp_path: Path) -> None:

@@ -1,13 +1,12 @@
 """One scan of a cohort: what there is to do, how, and what came of it. A pure function that every engine calls."""
 
-import glob
 import hashlib
 import json
 import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -28,7 +27,7 @@ from openvista.io import (
     write_per_class,
     write_segmentation,
 )
-from openvista.io.atomic import write_text
+from openvista.io.atomic import remove_unfinished, write_text
 from openvista.io.paths import FORMATS, OUTPUT_SUFFIXES, formats_apart, sidecar_path
 from openvista.pacs.dicom_results import store_results, stored_formats
 from openvista.pacs.dicomweb import DicomWeb
@@ -329,9 +328,7 @@ def _warnings(scan: Scan, strict: bool) -> tuple[str, ...]:
 def _written(segmentation: Segmentation, plan: Segmenter, case_id: str, folder: Path) -> tuple[OutputFile, ...]:
     """The files of a case, on disk for good: what the manifest calls done must survive a power cut."""
     parent, _, name = case_id.rpartition("/")
-    for torn in folder.glob(f".????????-{glob.escape(name)}_*"):  # of a worker that was killed
-        with suppress(OSError):
-            torn.unlink()
+    remove_unfinished(folder, f"{name}_")  # of a worker that was killed
     files: list[Path] = []
     apart = formats_apart(plan.formats, plan.per_class)
     seg = folder / f"{name}{FORMATS['dicom-seg']}" if "dicom-seg" in plan.formats else None

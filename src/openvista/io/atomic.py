@@ -49,6 +49,15 @@ def replacing(target: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path, beginning: str) -> None:
+    """Delete what a process that was killed has left of files whose names begin so. Nobody may be writing them."""
+    for name in os.listdir(folder):
+        whole = _TEMPORARY.sub("", name)
+        if whole != name and whole.startswith(beginning):
+            with suppress(OSError):
+                (folder / name).unlink()
+
+
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
     """Around work that writes ``target``: a refusal of the system (OSError) becomes an OutputError of one line."""
