@@ -64,7 +64,7 @@ class InHand:
         self.since, self._started = time.monotonic(), time.time()
 
 
-class Worker(Protocol):
+class EngineWorker(Protocol):
     """The driver's side of a process or an actor.
 
     Attributes:
@@ -77,7 +77,7 @@ class Worker(Protocol):
         """Have it work on this one."""
 
 
-AnyWorker = TypeVar("AnyWorker", bound=Worker)
+AnyWorker = TypeVar("AnyWorker", bound=EngineWorker)
 
 
 class Workers(Generic[AnyWorker]):
