@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from openvista.errors import PromptError
 from openvista.geometry.box import Box, Crop
+from openvista.geometry.contours import fill_contours
 from openvista.geometry.grid import Axis3, Float3, triple
-from openvista.geometry.polygons import fill_contours
 from openvista.prompts import Click
 
 LONGEST = 100_000

@@ -10,8 +10,8 @@ from pydicom import Dataset, dcmread
 
 from openvista.anatomy.colours import Colour
 from openvista.errors import GridError, ScanError, first_line
+from openvista.geometry.contours import fill_contours
 from openvista.geometry.grid import Grid
-from openvista.geometry.polygons import fill_contours
 from openvista.io.dicom.described import class_id_of
 from openvista.io.dicom.instances import UNREADABLE
 from openvista.io.dicom.placing import Painting

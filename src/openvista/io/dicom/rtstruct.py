@@ -13,9 +13,9 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from openvista._version import __version__
 from openvista.dicom_slices import DicomSlice, DicomSlices
+from openvista.geometry.contours import contours_of
 from openvista.io.atomic import replacing
 from openvista.io.checks import dicom_source
-from openvista.io.dicom.contours import contours_of
 from openvista.io.dicom.described import DescribedStructure, PlacedStructures, place_structures
 from openvista.io.dicom.frames import original_slices, pixels_to_lps
 from openvista.io.dicom.identity import (

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from openvista.geometry.polygons import fill_contours
-from openvista.io.dicom.contours import contours_of
+from openvista.geometry.contours import contours_of, fill_contours
 
 
 def blob(seed: int) -> np.ndarray:

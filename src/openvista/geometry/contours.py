@@ -1,4 +1,10 @@
-"""The outlines of a mask in one plane, half-way between pixels, with holes as contours of their own or as key-holes."""
+"""Contours of a mask in one plane, and back. Needs no torch.
+
+Outlines run half-way between pixels; a hole is a contour of its own or a key-hole. Inside is what lies in an odd number
+of contours.
+"""
+
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +37,27 @@ def contours_of(mask: NDArray[np.bool_], keyhole: bool = False) -> list[Contour]
     if keyhole:
         exact = _with_keyholes(exact)
     return [(_corners(points) - 1 + corner)[:, ::-1] for points in exact]
+
+
+def fill_contours(contours: Iterable[Contour], rows: int, columns: int) -> NDArray[np.bool_]:
+    """[row, column] pixels whose centre lies in an odd number of contours: the way back from :func:`contours_of`.
+
+    Args:
+        contours: closed ones.
+        rows, columns: of the plane; contours may reach beyond it.
+    """
+    crossings = np.zeros((rows, columns + 1), dtype=np.int32)
+    for points in contours:
+        x, y = points.T
+        ahead_x, ahead_y = np.roll(x, -1), np.roll(y, -1)
+        first = np.ceil(np.minimum(y, ahead_y)).clip(0, rows).astype(np.intp)
+        counts = np.ceil(np.maximum(y, ahead_y)).clip(0, rows).astype(np.intp) - first  # rows that an edge crosses
+        edge = np.repeat(np.arange(len(points)), counts)
+        row = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts) + first[edge]
+        share = (row - y[edge]) / (ahead_y - y)[edge]
+        column = np.ceil(x[edge] + share * (ahead_x - x)[edge]).clip(0, columns).astype(np.intp)
+        np.add.at(crossings, (row, column), 1)
+    return np.asarray(np.cumsum(crossings[:, :columns], axis=1) % 2 == 1)
 
 
 def _corners(points: Contour) -> Contour:
