@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import socket
 import struct
 import zipfile
@@ -111,12 +112,15 @@ def outside(tmp_path, allowed):
     (allowed / "link.nii.gz").symlink_to(target)
     (allowed / "folder").mkdir()
     (allowed / "folder" / "slice.nii.gz").symlink_to(target)
+    (allowed / "series").mkdir()
+    (allowed / "series" / "1.dcm").touch()
+    (allowed / "series" / "2.dcm").symlink_to(target)
     (allowed / "elsewhere").symlink_to(tmp_path)
     (allowed / "loop").symlink_to(allowed / "loop")
     os.mkfifo(allowed / "pipe.nii.gz")
     yield target
-    (allowed / "folder" / "slice.nii.gz").unlink()
-    (allowed / "folder").rmdir()
+    for folder in ("folder", "series"):
+        shutil.rmtree(allowed / folder)
     for name in ("link.nii.gz", "elsewhere", "loop", "pipe.nii.gz"):
         (allowed / name).unlink()
 
@@ -124,6 +128,7 @@ def outside(tmp_path, allowed):
 def test_paths_lead_nowhere_but_into_the_allowed_folders(server, allowed, outside):
     relative = os.path.relpath(outside, allowed)
     tries = [str(outside), relative, "link.nii.gz", "folder", "elsewhere/outside.nii.gz", "loop", "pipe.nii.gz"]
+    tries += ["series", "series/1.dcm"]  # a slice is read with those beside it
     tries += ["/etc/passwd", "../" * 20 + "etc/passwd", "inside.nii.gz\0.txt", "~/x", ".", "missing.nii.gz"]
     answers = [server.http.post("/api/v1/scans/from-path", json={"path": path}) for path in tries]
     assert {answer.status_code for answer in answers} == {404}

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openvista.errors import InputError, OutputError, ServiceError
-from openvista.io.paths import image_suffix
 from openvista.serve.paths import confined
 from openvista.serve.sandbox_child import refuse_pointers
 
@@ -41,12 +40,9 @@ class Folders:
         """
         try:
             found = confined(given, self.roots)
-            if found.is_file() and not image_suffix(found) and found.suffix.lower() not in (".zip", ".ovsession"):
-                confined(str(found.parent), self.roots)  # a file of a DICOM series stands for those beside it
         except ServiceError:
             raise ServiceError(f"{given[:200]}: no such file or folder in {self}", status=404) from None
-        for file in found.iterdir() if found.is_dir() else [found]:
-            refuse_pointers(file)
+        refuse_pointers(found)
         return found
 
     def target(self, given: str, overwrite: bool) -> Path:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from openvista.errors import ServiceError
+from openvista.io.paths import image_suffix
+from openvista.io.session_file import SESSION_SUFFIX
 
 _MOST_FILES = 20_000
 
@@ -12,8 +14,9 @@ _MOST_FILES = 20_000
 def confined(given: str, roots: Sequence[Path]) -> Path:
     """The real file or folder that a given path means, if it lies in one of the roots.
 
-    Relative paths are tried under each root. Links are followed first and judged by where they lead; a folder is taken
-    only if everything in it lies inside as well. The answer is the same for what does not exist and what is forbidden.
+    Relative paths are tried under each root. Links are followed first and judged by where they lead. A folder is taken
+    only if everything in it lies inside as well; a file that may be of a DICOM series, only if the files that may be
+    read with it do. The answer is the same for what does not exist and what is forbidden.
 
     Raises:
         ServiceError: 404, it is neither there nor allowed; 403, no root was allowed at all.
@@ -40,16 +43,27 @@ def _inside(path: Path, roots: Sequence[Path]) -> bool:
 
 
 def _wholly_inside(path: Path, roots: Sequence[Path]) -> bool:
-    """No link below a folder leads out; pipes and devices are no scans."""
-    if not path.is_dir():
-        return path.is_file()
+    """No link leads out, neither below a folder nor among the files of a series; pipes and devices are no scans."""
+    if path.is_dir():
+        return _no_link_leads_out(path, roots, below=True)
+    if not path.is_file():
+        return False
+    if image_suffix(path) or path.suffix.lower() in (".zip", SESSION_SUFFIX):
+        return True
+    return _no_link_leads_out(path.parent, roots, below=path.name.upper() == "DICOMDIR")
+
+
+def _no_link_leads_out(path: Path, roots: Sequence[Path], below: bool) -> bool:
+    """Of the files in a folder, or with ``below`` of all that is below it. Too much to look at counts as leading out."""
     count = 0
     for folder, folders, files in os.walk(path, followlinks=False):
-        for name in (*folders, *files):
+        for name in (*folders, *files) if below else files:
             count += 1
             item = Path(folder, name)
             if count > _MOST_FILES or (item.is_symlink() and not _inside(item.resolve(), roots)):
                 return False
+        if not below:
+            break
     return True
 
 

@@ -147,17 +147,24 @@ def _parse(request: ParseRequest) -> dict[str, Any]:
         return _session(source, request)
     if source.is_file() and source.suffix.lower() == ".zip":
         source = unpack(source, Path(request.scratch), request.unpacked_bytes)
-    for file in [source] if source.is_file() else source.iterdir():
-        refuse_pointers(file)
+    refuse_pointers(source)
     return _labels(source, request) if request.kind == "labels" else _scan(source, request)
 
 
 def refuse_pointers(path: Path) -> None:
     """NRRD and MetaImage headers can name another file for their voxels, any file of ours: refuse those that do.
 
+    Args:
+        path: a file, or a folder with files.
+
     Raises:
-        ServiceError: 422, it does, or is not what its ending says.
+        ServiceError: 422, one does, or is not what its ending says.
     """
+    for file in path.iterdir() if path.is_dir() else [path]:
+        _refuse_pointer(file)
+
+
+def _refuse_pointer(path: Path) -> None:
     ending = image_suffix(path)
     if ending in DETACHED:
         raise _pointer()

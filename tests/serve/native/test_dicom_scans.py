@@ -47,10 +47,11 @@ def test_slices_a_zip_and_a_multi_frame_file_are_one_scan(server, series, tmp_pa
 
 def test_a_series_under_an_allowed_folder(server, series):
     folder = server.settings.roots[0] / "dicom"
-    write_series(folder, VOLUME, AFFINE)
-    answer = server.http.post("/api/v1/scans/from-path", json={"path": "dicom"})
-    assert answer.json()["name"] == "dicom"
-    assert np.array_equal(kept_voxels(server, answer.json()), VOLUME)
+    one_slice = write_series(folder, VOLUME, AFFINE)[0]
+    for path, name in (("dicom", "dicom"), (f"dicom/{one_slice.name}", one_slice.stem)):
+        answer = server.http.post("/api/v1/scans/from-path", json={"path": path})
+        assert answer.json()["name"] == name
+        assert np.array_equal(kept_voxels(server, answer.json()), VOLUME)
 
 
 def test_the_slices_are_kept_but_not_whose_they_are(server, series):
