@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -185,16 +186,14 @@ class Toolbox:
         opened = self.opened(session_id)
         with opened.lock:
             session = opened.session
-            if new:
-                target = session.new_object(str(target)).id
-            try:
+            with ExitStack() as taken_back:  # no new object without a click on it, even where the job is cancelled
+                if new:
+                    target = session.new_object(str(target)).id
+                    taken_back.callback(session.undo)
                 answer = session.clicks(clicks, target, world=world, progress=report)
                 if not answer.clicks:
                     raise PromptError("; ".join(answer.notes) or "no click could be used")
-            except BaseException:
-                if new:
-                    session.undo()
-                raise
+                taken_back.pop_all()
             session.open_scan.limit_caches(_SESSION_BYTES)
             return answers.session_answer(session_id, session, answer.notes)
 
