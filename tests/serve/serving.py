@@ -1,6 +1,7 @@
 """A real server on loopback, in a thread, with small real models."""
 
 import asyncio
+import base64
 import gzip
 import io
 import os
@@ -91,6 +92,41 @@ class Running:
             answer = (http or self.http).post("/api/v1/scans", files={"file": (path.name, file)})
         assert answer.status_code == 201, answer.text
         return answer.json()
+
+
+class Session:
+    """What a viewer does: asks, and keeps a label map of its own."""
+
+    def __init__(self, server: Running, scan_id: str, model: str | None = None, shape=SHAPE) -> None:
+        answer = server.http.post("/api/v1/sessions", json={"scan_id": scan_id, "model": model})
+        assert answer.status_code == 201, answer.text
+        self.http = server.http
+        self.info = answer.json()
+        self.address = f"/api/v1/sessions/{self.info['id']}"
+        self.labels = np.zeros(shape, dtype=np.uint16)
+
+    def post(self, path: str, content=None, **options) -> httpx.Response:
+        return self.http.post(f"{self.address}/{path}", json=content, **options)
+
+    def change(self, path: str, content=None, method: str = "POST") -> dict:
+        answer = self.http.request(method, f"{self.address}/{path}", json=content)
+        assert answer.status_code == 200, answer.text
+        self.apply(answer.json())
+        return answer.json()
+
+    def apply(self, change: dict) -> None:
+        self.info = change["session"]
+        if change["labels"] is not None:
+            (x, u), (y, v), (z, w) = change["labels"]["box"]
+            raw = gzip.decompress(base64.b64decode(change["labels"]["data"]))
+            values = np.frombuffer(raw, np.dtype(change["labels"]["dtype"]).newbyteorder("<"))
+            self.labels[x:u, y:v, z:w] = values.reshape((u - x, v - y, w - z), order="F")
+
+    def served(self) -> np.ndarray:
+        return labels(self.http, self.address)
+
+    def object(self, name: str) -> dict:
+        return next(item for item in self.info["objects"] if item["name"] == name)
 
 
 @contextmanager
