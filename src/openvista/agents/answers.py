@@ -7,7 +7,6 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from openvista.anatomy.sides import side_of
-from openvista.geometry.box import Crop
 from openvista.scan import Scan, Segmentation
 from openvista.serve.schemas import JobInfo
 from openvista.session.session import Session, SessionObject
@@ -189,15 +188,13 @@ def session_answer(session_id: str, session: Session, notes: Iterable[str] = ())
 
 
 def _object_answer(session: Session, item: SessionObject, unlikely: tuple[str, ...]) -> SessionObjectAnswer:
-    shown = session.open_scan.show(item.state)
-    mask_XYZ = shown.values_XYZ > 0
-    grid, box = session.scan.grid, Crop(shown.start, mask_XYZ).cropped(mask_XYZ).box
-    ends = zip(box.start, box.stop, grid.shape, strict=True)
-    touches = not box.empty and any(start <= 0 or stop >= length for start, stop, length in ends)
+    grid, mask = session.scan.grid, session.open_scan.shown_mask(item.state)
+    ends = zip(mask.box.start, mask.box.stop, grid.shape, strict=True)
+    touches = not mask.box.empty and any(start <= 0 or stop >= length for start, stop, length in ends)
     return SessionObjectAnswer(
         id=item.id,
         name=item.name,
-        volume_ml=round(int(mask_XYZ.sum()) * grid.voxel_ml, 3),
+        volume_ml=round(int(mask.values_XYZ.sum()) * grid.voxel_ml, 3),
         clicks=len(item.clicks),
         touches_border=touches,
         unlikely=list(unlikely),

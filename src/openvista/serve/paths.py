@@ -54,7 +54,7 @@ def _wholly_inside(path: Path, roots: Sequence[Path]) -> bool:
 
 
 def _no_link_leads_out(path: Path, roots: Sequence[Path], below: bool) -> bool:
-    """Of the files in a folder, or with ``below`` of all that is below it. Too much to look at counts as leading out."""
+    """Of the files in a folder, or with ``below`` of all that is below it. False also for too many files."""
     count = 0
     for folder, folders, files in os.walk(path, followlinks=False):
         for name in (*folders, *files) if below else files:

@@ -96,7 +96,7 @@ def _decide(open_scan: OpenScan, state: SessionState, item: ObjectState, edit: E
     if isinstance(edit, Brush | Polygon):
         drawn, nothing = _drawn(open_scan, edit), Crop.nothing(bool)
         return Decided.of(drawn, nothing) if edit.add else Decided.of(nothing, drawn)
-    before = _mask(open_scan, item)
+    before = open_scan.shown_mask(item)
     if before.box.empty and not isinstance(edit, Combine):
         raise PromptError(f"object {item.name!r} has no voxel yet: draw or click it first")
     return Decided.between(before, _reshaped(open_scan, state, item, before, edit))
@@ -140,7 +140,7 @@ def _reshaped(open_scan: OpenScan, state: SessionState, item: ObjectState, befor
             other = find_object(state, edit.other)
             if other.id == item.id:
                 raise PromptError(f"{item.name!r} cannot be combined with itself: choose another object")
-            return combined(before, _mask(open_scan, other), edit.operation)
+            return combined(before, open_scan.shown_mask(other), edit.operation)
     raise TypeError(f"{edit!r} is no edit")
 
 
@@ -150,10 +150,3 @@ def _chosen(item: ObjectState, before: Crop, edit: KeepPiece) -> list[Axis3]:
         return [voxel_of(Click(edit.voxel))]
     clicked = [voxel_of(click) for click in item.inputs.clicks if click.positive]
     return [voxel for voxel in clicked if before.at(voxel, 0) > 0]
-
-
-def _mask(open_scan: OpenScan, item: ObjectState) -> Crop:
-    """An object's mask on the scan's voxels, on the box around it."""
-    shown = open_scan.show(item)
-    inside_XYZ = shown.values_XYZ > 0
-    return Crop(shown.start, inside_XYZ).cropped(inside_XYZ)

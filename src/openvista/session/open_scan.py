@@ -263,6 +263,12 @@ class OpenScan:
             return self._shown.get(inputs, lambda: self._show(inputs))
         return self._shown.get(inputs, lambda: self._with_edits(self.show(replace(item, inputs=clicked)), inputs.edits))
 
+    def shown_mask(self, item: ObjectState) -> Crop:
+        """An object's own mask on the scan's voxels, bool, on the box around it."""
+        shown = self.show(item)
+        inside_XYZ = shown.values_XYZ > 0
+        return Crop(shown.start, inside_XYZ).cropped(inside_XYZ)
+
     def _with_edits(self, clicked: Crop, edits: tuple[AppliedEdit, ...]) -> Crop:
         edited = self.edits.decided_by(edits)
         box = Box.hull([clicked.box, edited.box])
@@ -302,9 +308,7 @@ class OpenScan:
     def _shape(self, item: ObjectState) -> Shape | None:
         """Measures of an object's own mask, whatever lies over it; ``None`` without a voxel."""
         if item.inputs not in self._shapes:
-            shown = self.show(item)
-            mask_XYZ = shown.values_XYZ > 0
-            found = Crop(shown.start, mask_XYZ).cropped(mask_XYZ)
+            found = self.shown_mask(item)
             hu_XYZ = self.scan.voxels[found.slices]
             window = self.model.preset.hu_window
             some = found.values_XYZ.size
