@@ -87,17 +87,7 @@ def test_a_contour_with_a_bay_keeps_clicks_out_of_it():
     assert all(ring[tuple(int(p) for p in click.voxel)] for click in draw_lasso(ring, SHAPE).clicks)
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_contours_lie_on_their_slice(axis):
-    mask = filled([(2, 2), (2, 9), (9, 9), (9, 2)], axis, 3)
-    assert np.flatnonzero(np.moveaxis(mask, axis, 0).any(axis=(1, 2))).tolist() == [3]
-
-
-def test_impossible_contours():
-    with pytest.raises(PromptError, match="at least three points"):
-        contour_region([(1, 1), (2, 2)], 0, 0, SHAPE)
-    with pytest.raises(PromptError, match="no slice 99"):
-        contour_region([(1, 1), (2, 2), (3, 1)], 0, 99, SHAPE)
+def test_a_lasso_lies_on_one_slice():
     with pytest.raises(PromptError, match="several slices"):
         draw_lasso(np.ones(SHAPE, bool), SHAPE)
 

@@ -88,3 +88,16 @@ def _simple(edges):
 def test_far_corners_of_a_polygon_are_far():
     everywhere = [(-1e300, -1e300), (1e300, -1e300), (1e300, 1e300), (-1e300, 1e300)]
     assert contour_region(everywhere, 2, 3, SHAPE).values_XYZ.all()
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_contours_lie_on_their_slice(axis):
+    mask = voxels(contour_region([(1, 1), (1, 4), (4, 4), (4, 1)], axis, 3, SHAPE))
+    assert np.flatnonzero(np.moveaxis(mask, axis, 0).any(axis=(1, 2))).tolist() == [3]
+
+
+def test_impossible_contours():
+    with pytest.raises(PromptError, match="at least three points"):
+        contour_region([(1, 1), (2, 2)], 0, 0, SHAPE)
+    with pytest.raises(PromptError, match="no slice 99"):
+        contour_region([(1, 1), (2, 2), (3, 1)], 0, 99, SHAPE)
