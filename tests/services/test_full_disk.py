@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from serving import ct_file, make_model, post_file, running
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 
@@ -37,6 +38,12 @@ class Disk:
 
     def resize(self, pages: int) -> None:
         self._mount(f"remount,size={pages * PAGE}")
+
+    @property
+    def used(self) -> int:
+        """Pages that hold something."""
+        state = os.statvfs(self.folder)
+        return (state.f_blocks - state.f_bfree) * state.f_frsize // PAGE
 
     def protect(self, yes: bool) -> None:
         self._mount(f"remount,{'ro' if yes else 'rw'}")
@@ -121,3 +128,17 @@ def test_a_folder_that_cannot_be_written(commands, disk, tmp_path, name):
     assert "Traceback" not in said
     assert "Read-only file system" in said or "Permission denied" in said
     assert list(out.iterdir()) == []
+
+
+def test_an_upload_to_a_full_server_is_507_and_not_the_users_fault(disk, tmp_path):
+    content = np.random.default_rng(0).bytes(40 * PAGE)  # a file that gzip cannot pack
+    ct = ct_file(tmp_path / "ct.nii.gz").read_bytes()
+    model, state = make_model(tmp_path / "model", "small", ("automatic",)), disk.folder / "state"
+    with running(models=(str(model),), state=state) as server:
+        before = sorted(state.rglob("*"))
+        disk.resize(disk.used + 20)
+        answer = post_file(server, "ct.nii.gz", content)
+        assert (answer.status_code, answer.json()["code"]) == (507, "disk-full")
+        disk.resize(1 << 18)
+        assert sorted(state.rglob("*")) == before
+        assert post_file(server, "ct.nii.gz", ct).status_code == 201
