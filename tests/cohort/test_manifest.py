@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ from openvista.cohort.manifest import (
     manifests_in,
     open_manifest,
 )
-from openvista.errors import InputError
+from openvista.errors import InputError, OutputError
 from small_cohort import KEY
 
 CASE = CohortCase("site/ä 1", "/in/ä 1.nii.gz", "5:7")
@@ -119,3 +120,10 @@ def test_shards_that_make_no_sense(text):
 def test_shards_share_all_cases():
     parts = [Shard.parse(f"{index}/3").part(range(10)) for index in range(3)]
     assert sorted(number for part in parts for number in part) == list(range(10))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
+def test_a_full_disk_is_one_line_also_when_the_file_is_closed(tmp_path):
+    manifest_path(tmp_path, None).symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="No space left on device"), open_manifest(tmp_path, None, KEY) as manifest:
+        manifest.begin(4, {1: "liver"})

@@ -1,7 +1,10 @@
 """``openvista mcp``: tools for programs that talk to a language model."""
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -58,10 +61,16 @@ def mcp(
             print(f"OpenVISTA answers agents at http://127.0.0.1:{port}/mcp", flush=True)
             server.run("streamable-http", host="127.0.0.1", port=port)
         else:
+            signal.signal(signal.SIGINT, lambda *_: threading.Thread(target=_stop, args=[turns.close]).start())
             server.run("stdio")
     except Interrupted:
-        turns.close()
-        print("openvista: stopped; nothing half-written was left behind", file=sys.stderr, flush=True)
-        os._exit(130)  # nothing wakes the thread that reads standard input, and Python would wait for it
+        _stop(turns.close)
     finally:
         turns.close()
+
+
+def _stop(finish: Callable[[], None]) -> None:
+    """End the process, from any thread: the one that reads standard input wakes for nothing, and others wait for it."""
+    finish()
+    print("openvista: stopped; nothing half-written was left behind", file=sys.stderr, flush=True)
+    os._exit(130)

@@ -151,7 +151,8 @@ class Manifest:
         """Write what the system still holds."""
         with suppress(OSError):
             os.fsync(self._stream.fileno())
-        self._stream.close()
+        with writing(self.path):
+            self._stream.close()
 
     def _write(self, content: Mapping[str, Any]) -> None:
         with writing(self.path):
