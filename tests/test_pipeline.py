@@ -1,9 +1,13 @@
 """Three steps that overlap give what they give one after another; what goes wrong with an item stays with it."""
 
+import os
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 
 from openvista.memory import free_host_memory
 from openvista.pipeline import UNSHARED, Pipeline, Room
@@ -71,6 +75,27 @@ def test_one_is_read_and_one_written_while_one_is_computed():
     for item in range(4):
         assert read[item + 2][0] >= computed[item][1], "one ahead, not two"
         assert computed[item + 2][0] >= written[item][1], "one behind, not two"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_what_works_beside_the_network_leaves_it_the_cores():
+    def cores() -> tuple[int, int]:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), torch.get_num_threads()
+
+    threads, here = torch.get_num_threads(), cores()
+    torch.set_num_threads(4)
+    try:
+        seen: list[list[tuple[int, int]]] = []
+        Pipeline(
+            lambda item, room: [cores()], lambda found: [*found, cores()], lambda found: seen.append([*found, cores()]),
+            lambda item, error: None,
+        ).run(range(2))  # fmt: skip
+        assert seen == [[(10, 2), (here[0], 4), (10, 2)]] * 2
+        assert cores() == (here[0], 4)
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(cores).result() == (here[0], 4)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_without_threads_the_results_are_the_same():

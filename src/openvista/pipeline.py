@@ -1,8 +1,11 @@
 """While the network works on one scan, the next is read and the last one is written, each by a thread of its own."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -16,6 +19,8 @@ _SHARE = 4
 """What is read ahead may take a quarter of the free memory: the scan that is computed meanwhile needs more as it goes
 on."""
 _LOOK_S = 0.2
+_POLITE = 10
+"""How much less than the network's threads the others matter (``nice``)."""
 
 
 class Room:
@@ -62,6 +67,25 @@ class _SharedRoom(Room):
         return not self._in_hand or needed <= free_host_memory() // _SHARE
 
 
+@contextmanager
+def _leaving_the_cores(*names: str) -> Iterator[list[ThreadPoolExecutor]]:
+    """Threads that leave the cores to the network: they use half as many, and wait where both want one."""
+    import torch  # late: commands that only show their help come here, too
+
+    threads = torch.get_num_threads()
+
+    def stand_back() -> None:
+        torch.set_num_threads(max(1, threads // 2))
+        if sys.platform == "linux":  # elsewhere, threads have no priority of their own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _POLITE)
+
+    try:
+        with ExitStack() as stack:
+            yield [stack.enter_context(ThreadPoolExecutor(1, name, stand_back)) for name in names]
+    finally:
+        torch.set_num_threads(threads)  # of threads that begin later
+
+
 @dataclass
 class _Read(Generic[Item, Loaded]):
     item: Item
@@ -96,7 +120,7 @@ class Pipeline(Generic[Item, Loaded, Computed]):
     def run(self, items: Iterable[Item]) -> None:
         """Work on all items. However it ends, nothing is half done: a scan that is being written is written."""
         room, repeated = _SharedRoom(), list[Item]()
-        with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
+        with _leaving_the_cores("read", "write") as (reader, writer):
             try:
                 self._overlap(iter(items), room, reader, writer, repeated)
             finally:

@@ -1,4 +1,4 @@
-"""``openvista segment ADDRESS --store ADDRESS``: a series out of a PACS, its segmentation into it."""
+"""``openvista segment ADDRESS --store ADDRESS``, and ``batch``: series out of a PACS, their segmentations into it."""
 
 import os
 import subprocess
@@ -15,9 +15,14 @@ from small_series import ct_series
 
 
 def segment(model: Path, folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "openvista", "segment", "--model", str(model), "--precision", "float32"]
+    return command("segment", model, folder, *arguments, **environment)
+
+
+def command(
+    name: str, model: Path, folder: Path, *arguments: str, **environment: str
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*command, *arguments],
+        [sys.executable, "-m", "openvista", name, "--model", str(model), "--precision", "float32", *arguments],
         cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         capture_output=True,
@@ -74,3 +79,26 @@ def test_what_is_wrong_is_one_line(orthanc, small_model, tmp_path, address, stor
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert "secret" not in done.stderr
+
+
+def test_a_cohort_comes_out_of_it_and_is_stored_once(orthanc, stored, small_model, tmp_path):
+    other = ct_series(np.random.default_rng(3).integers(-900, 900, (20, 22, 16)))
+    orthanc.store(*other)
+    series = [
+        f"{orthanc.dicomweb}/studies/{one.StudyInstanceUID}/series/{one.SeriesInstanceUID}"
+        for one in (stored[0], other[0])
+    ]
+    lines = ["id,image", f"first,{series[0]}", f"second,{series[1]}", f"gone,{orthanc.dicomweb}/studies/1.2/series/3.4"]
+    (tmp_path / "series.csv").write_text("\n".join(lines) + "\n")
+    words = ["series.csv", "-o", "out", "--class", "liver", "--store", orthanc.dicomweb, "--previews", "0"]
+    first = command("batch", small_model, tmp_path, *words)
+    assert first.returncode == 3, first.stderr
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*_seg.*")) == ["first_seg.dcm", "second_seg.dcm"]
+    found = {one.ReferencedSeriesSequence[0].SeriesInstanceUID for one in orthanc.instances(Modality="SEG")}
+    assert found == {stored[0].SeriesInstanceUID, other[0].SeriesInstanceUID}
+    command("batch", small_model, tmp_path, *words)
+    assert len(orthanc.find("Series", Modality="SEG")) == 2, "what is done is not stored again"
+    states = (tmp_path / "out" / "manifest.jsonl").read_text()
+    assert "no series 3.4" in states
+    for value in IDENTIFIERS.values():
+        assert value not in first.stdout + first.stderr + states
