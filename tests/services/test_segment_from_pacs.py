@@ -82,7 +82,7 @@ def test_what_is_wrong_is_one_line(orthanc, small_model, tmp_path, address, stor
 
 
 def test_a_cohort_comes_out_of_it_and_is_stored_once(orthanc, stored, small_model, tmp_path):
-    other = ct_series(np.random.default_rng(3).integers(-900, 900, (20, 22, 16)))
+    other = ct_series(np.random.default_rng(3).integers(-900, 900, (20, 22, 16)), "other")
     orthanc.store(*other)
     series = [
         f"{orthanc.dicomweb}/studies/{one.StudyInstanceUID}/series/{one.SeriesInstanceUID}"
@@ -93,7 +93,7 @@ def test_a_cohort_comes_out_of_it_and_is_stored_once(orthanc, stored, small_mode
     words = ["series.csv", "-o", "out", "--class", "liver", "--store", orthanc.dicomweb, "--previews", "0"]
     first = command("batch", small_model, tmp_path, *words)
     assert first.returncode == 3, first.stderr
-    assert sorted(path.name for path in (tmp_path / "out").rglob("*_seg.*")) == ["first_seg.dcm", "second_seg.dcm"]
+    assert {path.name for path in (tmp_path / "out").rglob("*_seg.nii.gz")} == {"first_seg.nii.gz", "second_seg.nii.gz"}
     found = {one.ReferencedSeriesSequence[0].SeriesInstanceUID for one in orthanc.instances(Modality="SEG")}
     assert found == {stored[0].SeriesInstanceUID, other[0].SeriesInstanceUID}
     command("batch", small_model, tmp_path, *words)
