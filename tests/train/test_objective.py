@@ -8,7 +8,7 @@ import torch
 from tiny_training import JOINT, POINT, answer_the_same_everywhere, tiny_recipe
 
 from openvista.simulate.clicks import Clicks
-from openvista.train.objective import Objective, blended, dice_bce_loss
+from openvista.train.objective import Objective, blended, dice_bce_loss, exclusive_loss
 from openvista.train.recipe import LossTerms
 from openvista.train.samples import draw_sample
 from openvista.train.starting_network import freeze_all_but, starting_network
@@ -210,8 +210,38 @@ def test_balance_makes_voxels_of_small_structures_count_more():
     assert balanced[1] == plain[1]
 
 
+def test_classes_that_exclude_each_other_compete():
+    logits = torch.randn(3, 2, 2, 2, generator=torch.Generator().manual_seed(0))
+    target, known = torch.zeros(3, 2, 2, 2, dtype=torch.bool), torch.ones(3, 2, 2, 2, dtype=torch.bool)
+    target[0, 0], target[1, 1, 0] = True, True  # four voxels of the first, two of the second, two of none
+
+    def expected(*voxels, known=(0, 1, 2)):
+        """Of (place, number of the right prompt or None)."""
+        losses = []
+        for place, right in voxels:
+            powers = {number: math.exp(logits[(number, *place)]) for number in known}
+            losses.append(-math.log(powers.get(right, 1.0) / (1 + sum(powers.values()))))
+        return losses
+
+    every = [((x, y, z), 0 if x == 0 else 1 if y == 0 else None) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
+    plain = expected(*every)
+    assert float(exclusive_loss(logits, target, known, LossTerms())) == pytest.approx(sum(plain) / 8, rel=1e-5)
+    weights = [2**0.5] * 4 + [4**0.5] * 4
+    wanted = sum(weight * loss for weight, loss in zip(weights, plain, strict=True)) / sum(weights)
+    assert float(exclusive_loss(logits, target, known, LossTerms(balance=0.5))) == pytest.approx(wanted, rel=1e-5)
+
+    known[2] = False
+    wanted = sum(expected(*every, known=(0, 1))) / 8
+    assert float(exclusive_loss(logits, target, known, LossTerms())) == pytest.approx(wanted, rel=1e-5)
+    target[1, 0, 0, 0] = True  # belongs to two: it has no part
+    wanted = sum(expected(*every[1:], known=(0, 1))) / 7
+    assert float(exclusive_loss(logits, target, known, LossTerms())) == pytest.approx(wanted, rel=1e-5)
+
+
 def test_the_recipe_says_what_the_loss_is_made_of(data, tiny_list):
     recipe, network, samples = set_up(data, tiny_list, **JOINT)
     double = recipe.model_copy(update={"loss": LossTerms(dice=2.0, cross_entropy=2.0)})
     once, twice = (float(Objective(network, one)(samples[:2]).loss) for one in (recipe, double))
     assert twice == pytest.approx(2 * once)
+    with_term = recipe.model_copy(update={"loss": LossTerms(exclusive=0.5)})
+    assert float(Objective(network, with_term)(samples[:2]).loss) > once

@@ -105,7 +105,10 @@ class Objective(nn.Module):
     def _class_loss(self, prompts: ClassPrompts, features_1CXYZ: Tensor) -> Tensor:
         logits_KXYZ = self._class_logits(prompts.ids_K, features_1CXYZ)
         truth = [one.to(logits_KXYZ.device) for one in (prompts.targets_KXYZ, prompts.known_KXYZ, prompts.weights_K)]
-        return dice_bce_loss(logits_KXYZ, truth[0], truth[1], truth[2], self.recipe.loss)
+        loss = dice_bce_loss(logits_KXYZ, truth[0], truth[1], truth[2], self.recipe.loss)
+        if self.recipe.loss.exclusive > 0:
+            loss = loss + self.recipe.loss.exclusive * exclusive_loss(logits_KXYZ, truth[0], truth[1], self.recipe.loss)
+        return loss
 
     def _click_losses(
         self, samples: Sequence[Sample], pyramid: list[Tensor], mapped: Sequence[Tensor | None]
@@ -204,6 +207,27 @@ def dice_bce_loss(
     entropy = (entropy * weight).sum(1) / weight.sum(1).clamp(min=1)
     loss_K = terms.dice * dice + terms.cross_entropy * entropy
     return (loss_K if weights_K is None else loss_K * weights_K).mean()
+
+
+def exclusive_loss(logits_KXYZ: Tensor, target_KXYZ: Tensor, known_KXYZ: Tensor, terms: LossTerms) -> Tensor:
+    """Mean cross-entropy of a softmax over K prompts and "none", whose logit is 0.
+
+    A prompt whose truth is unknown in a voxel does not compete there; a voxel that belongs to several has no part.
+
+    Args:
+        logits_KXYZ: float32 logits, one volume per prompt.
+        target_KXYZ, known_KXYZ: as in :func:`dice_bce_loss`, bool.
+        terms: ``balance``: a voxel counts this power of (all voxels / those of its class).
+    """
+    known, target = known_KXYZ.flatten(1), target_KXYZ.flatten(1) & known_KXYZ.flatten(1)
+    logits = logits_KXYZ.flatten(1).masked_fill(~known, -torch.inf)
+    alone = target.sum(0) < 2
+    numbers = torch.arange(1, len(target) + 1, device=target.device)
+    right = (target * alone * numbers[:, None]).sum(0)
+    entropy = functional.cross_entropy(torch.cat([torch.zeros_like(logits[:1]), logits]).T, right, reduction="none")
+    counts = torch.bincount(right, alone.float(), len(target) + 1)
+    weight = alone * (counts.sum() / counts.clamp(min=1)).clamp(1, MOST_RARE)[right] ** terms.balance
+    return (entropy * weight).sum() / weight.sum().clamp(min=1)
 
 
 def blended(of_class_BXYZ: Tensor, of_clicks_BXYZ: Tensor, clicks: Clicks, class_ids_B: Tensor) -> Tensor:

@@ -39,6 +39,8 @@ class LossTerms:
         smooth: is added to that denominator.
         balance: voxels inside a structure count this power of (voxels outside / inside) in the cross-entropy; 0: all
             alike. Above 0 a network says "nowhere" of small structures for fewer steps, and may make them too thick.
+        exclusive: weight of one more term: the cross-entropy of a softmax over the classes asked for and "none", as
+            labels are decided at the end. For classes that share no voxel; 0: without it.
 
     Raises:
         RecipeError: a number is negative, or nothing is left of the loss.
@@ -50,6 +52,7 @@ class LossTerms:
     squared: bool = True
     smooth: float = 1e-5
     balance: float = 0.0
+    exclusive: float = 0.0
 
     def __post_init__(self) -> None:
         for one in fields(self):
