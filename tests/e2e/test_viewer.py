@@ -297,6 +297,47 @@ def test_a_brush_paints_what_is_seen_erases_and_is_undone(viewer, small_ct):
     assert sum(viewer.labels_on_screen().values()) == 0
 
 
+def test_a_brush_for_some_hu_only_and_objects_combined(viewer, small_ct):
+    viewer.open(small_ct)
+    page, hu = viewer.page, np.asanyarray(nib.load(small_ct).dataobj)
+    page.click("#new-object")
+    page.wait_for_selector("[data-object='object 1']")
+    page.keyboard.press("p")
+    stroke(viewer, [viewer.point("axial", right, -10) for right in (-40, 20)])
+    page.click("#new-object")
+    page.wait_for_selector("[data-object='object 2']")
+    page.check("#brush-hu")
+    least, most = page.locator("[aria-label='HU, at least']"), page.locator("[aria-label='HU, at most']")
+    middle = int(np.median(hu[hu > -30]))
+    most.fill(str(middle))
+    least.fill(str(middle + 1))
+    least.press("Tab")
+    assert least.input_value() == "-30", "no range: the last one stands again"
+    least.fill("-29")
+    least.press("Tab")
+    stroke(viewer, [viewer.point("axial", right, -10) for right in (-20, 40)])
+    one, two = (viewer.mask(f"object {number}") for number in (1, 2))
+    assert one.any()
+    assert two.any()
+    assert hu[one].max() > middle >= hu[two].max()
+
+    def change(name):
+        page.click("#change summary")
+        page.select_option("#change-other", label="object 1")
+        page.click(f"#change button:has(b:text-is('{name}'))")
+        viewer.wait_until_idle()
+        now = viewer.mask("object 2")
+        page.keyboard.press("Control+z")
+        viewer.wait_until_idle()
+        return now
+
+    assert np.array_equal(change("Add the other"), one | two)
+    assert np.array_equal(change("Take the other away"), two & ~one)
+    assert np.array_equal(change("Keep what both have"), two & one)
+    assert (two & one).any()
+    assert (two & ~one).any()
+
+
 def test_a_lasso_is_the_region_and_a_box_leaves_no_marks(viewer, small_ct):
     viewer.open(small_ct)
     viewer.page.click("#new-object")

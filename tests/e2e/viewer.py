@@ -105,6 +105,11 @@ class Viewer:
     def segmentation(self) -> nib.Nifti1Image:
         return read_nifti(self.api("/segmentation").body())
 
+    def mask(self, name: str) -> np.ndarray:
+        """An object's own voxels, bool."""
+        content = self.api(f"/objects/{self.objects()[name]['id']}/mask").body()
+        return np.asanyarray(read_nifti(content).dataobj) > 0
+
     def can_click(self) -> bool:
         info = self.page.request.get(f"{self._address}/api/v1/info").json()
         return bool(info["features"]["clicks"])

@@ -156,10 +156,11 @@ export interface Lasso {
 
 /** A change of a mask by hand; what it decides no later click changes. */
 export type Edit =
-  | { kind: 'brush'; points: Vec3[]; radius_mm: number; axis: number | null; add: boolean }
+  | { kind: 'brush'; points: Vec3[]; radius_mm: number; axis: number | null; add: boolean; hu: [number, number] | null }
   | { kind: 'polygon'; axis: number; slice: number; points: [number, number][]; add: boolean }
   | { kind: 'fill_holes'; axis: number | null }
   | { kind: 'keep_piece'; voxel: Vec3 }
   | { kind: 'interpolate'; axis: number }
   | { kind: 'copy_slice'; axis: number; slice: number; by: 1 | -1 }
-  | { kind: 'smooth' | 'margin'; mm: number };
+  | { kind: 'smooth' | 'margin'; mm: number }
+  | { kind: 'combine'; operation: 'union' | 'subtract' | 'intersect'; other: number };

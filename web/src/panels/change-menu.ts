@@ -16,6 +16,15 @@ export function changeMenu(app: App): HTMLElement {
       const edit = make();
       if (edit) void app.prompts.reshape(edit, label);
     });
+  const other = h('select', { id: 'change-other', 'aria-label': 'The other object' });
+  const combine = (operation: 'union' | 'subtract' | 'intersect') => (): Edit | null =>
+    other.value ? { kind: 'combine', operation, other: Number(other.value) } : null;
+  const withOther = [
+    h('label', { class: 'slider' }, 'with', other),
+    item('Add the other', 'what either has', combine('union')),
+    item('Take the other away', 'what only this one has', combine('subtract')),
+    item('Keep what both have', 'the rest goes', combine('intersect')),
+  ];
   const amount = () => (mm.valueAsNumber > 0 ? mm.valueAsNumber : START_MM);
   const element = menu('change', 'rename', 'Change',
     item('Fill holes', 'what the object encloses in space', () => ({ kind: 'fill_holes', axis: null })),
@@ -27,9 +36,14 @@ export function changeMenu(app: App): HTMLElement {
     h('label', { class: 'slider' }, mm, 'mm for these:'),
     item('Smooth', 'rounds the surface', () => ({ kind: 'smooth', mm: amount() })),
     item('Grow', 'adds a margin', () => ({ kind: 'margin', mm: amount() })),
-    item('Shrink', 'takes one away', () => ({ kind: 'margin', mm: -amount() })));
+    item('Shrink', 'takes one away', () => ({ kind: 'margin', mm: -amount() })),
+    ...withOther);
   app.store.watch(['session', 'active'], ({ session, active }) => {
     element.classList.toggle('disabled', !session?.objects.some(({ id }) => id === active));
+    const others = session?.objects.filter(({ id }) => id !== active) ?? [];
+    const chosen = other.value;
+    other.replaceChildren(...others.map(({ id, name }) => h('option', { value: id, selected: String(id) === chosen }, name)));
+    for (const line of withOther) line.hidden = !others.length;
   });
   return element;
 }

@@ -18,6 +18,8 @@ const TOOLS: { name: ToolName; label: string; key: string; hint: string }[] = [
 const BY_HAND: ToolName[] = ['navigate', 'lasso', 'brush'];
 export const LEAST_BRUSH_MM = 1;
 export const MOST_BRUSH_MM = 30;
+/** What the brush's range begins as: soft tissue. */
+const BRUSH_HU: [number, number] = [-30, 150];
 
 const LAYOUTS: { name: Layout; label: string; title: string }[] = [
   { name: 'all', label: 'All', title: 'Three planes and 3D (0)' },
@@ -111,14 +113,29 @@ function brushGroup(app: App): HTMLElement {
   const ball = h('input', { type: 'checkbox', id: 'brush-3d' });
   size.addEventListener('input', () => app.store.set({ brushMm: Number(size.value) }));
   ball.addEventListener('change', () => app.store.set({ brushIn3D: ball.checked }));
+  const onlyHu = h('input', { type: 'checkbox', id: 'brush-hu' });
+  const bound = (value: number, label: string) => h('input', { type: 'number', step: 10, value, class: 'hu', 'aria-label': label });
+  const least = bound(BRUSH_HU[0], 'HU, at least');
+  const most = bound(BRUSH_HU[1], 'HU, at most');
+  const bounds = h('span', { class: 'slider' }, least, 'to', most);
+  let range = BRUSH_HU;
+  const setHu = () => {
+    if (least.valueAsNumber <= most.valueAsNumber) range = [least.valueAsNumber, most.valueAsNumber];
+    [least.valueAsNumber, most.valueAsNumber] = range;  // what is no range gives way to the last one
+    app.store.set({ brushHu: onlyHu.checked ? range : null });
+  };
+  for (const input of [onlyHu, least, most]) input.addEventListener('change', setHu);
   const group = h('div', { class: 'group', role: 'group', 'aria-label': 'Brush' },
     h('label', { class: 'slider', title: 'Radius (+ and −)' }, size, shown),
-    h('label', { class: 'slider', title: 'A ball through the slices; otherwise a disk on this slice' }, ball, '3D brush'));
-  app.store.watch(['tool', 'brushMm', 'brushIn3D'], ({ tool, brushMm, brushIn3D }) => {
+    h('label', { class: 'slider', title: 'A ball through the slices; otherwise a disk on this slice' }, ball, '3D brush'),
+    h('label', { class: 'slider', title: 'Change voxels with these HU only' }, onlyHu, 'only HU'), bounds);
+  app.store.watch(['tool', 'brushMm', 'brushIn3D', 'brushHu'], ({ tool, brushMm, brushIn3D, brushHu }) => {
     group.hidden = tool !== 'brush';
     size.value = String(brushMm);
     shown.textContent = `${brushMm} mm`;
     ball.checked = brushIn3D;
+    onlyHu.checked = Boolean(brushHu);
+    bounds.hidden = !brushHu;
   });
   return group;
 }

@@ -34,6 +34,8 @@ export interface State {
   /** Radius of the brush, and whether it is a ball instead of a disk on the slice. */
   brushMm: number;
   brushIn3D: boolean;
+  /** The brush changes voxels with these HU only, both included; null: all. */
+  brushHu: [number, number] | null;
   /** A lasso is a hint to the model instead of the region itself. */
   lassoAsHint: boolean;
   /** A box is drawn and waits to be used. */
@@ -62,6 +64,7 @@ const START: State = {
   negative: false,
   brushMm: 5,
   brushIn3D: false,
+  brushHu: null,
   lassoAsHint: false,
   boxDrawn: false,
   layout: 'all',

@@ -53,7 +53,7 @@ export class BrushTool implements Tool {
     const { stroke } = this;
     this.stroke = null;
     if (!axes || !stroke) return;
-    const { brushMm, brushIn3D } = this.store.state;
+    const { brushMm, brushIn3D, brushHu } = this.store.state;
     this.sent.add(stroke);
     void this.prompts
       .edit(
@@ -63,6 +63,7 @@ export class BrushTool implements Tool {
           radius_mm: brushMm,
           axis: brushIn3D ? null : axes.fileAxis(PLANES[stroke.plane].normal),
           add: !stroke.negative,
+          hu: brushHu,
         },
         stroke.negative,
       )
