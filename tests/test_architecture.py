@@ -29,7 +29,7 @@ LAYERS = [
     {"session", "train", "client"},
     {"model"},
     {"supervoxels", "cvpr", "serve", "bundle", "pacs", "cohort", "agents"},
-    {"evaluate"},
+    {"evaluate", "bench"},
     {"cli", "__main__"},
 ]
 LAYER = {part: index for index, layer in enumerate(LAYERS) for part in layer}
@@ -172,10 +172,10 @@ def test_optional_packages_are_imported_inside_functions_only(package):
             assert package not in {name.split(".")[0] for name in names}, file
 
 
-def test_only_the_bundle_imports_monai():
+def test_only_the_bundle_and_the_benchmark_import_monai():
     sources = {module: file.read_text(encoding="utf-8") for module, file in FILES.items()}
     users = {part_of(module) for module, text in sources.items() if "import monai" in text or "from monai" in text}
-    assert users == {"bundle"}
+    assert users == {"bundle", "bench"}
 
 
 def test_private_names_stay_private():

@@ -47,6 +47,7 @@ COMMANDS = {
     "models": "List, download, import, verify and convert models.",
     "datalist": "Make and check lists of scans with labels.",
     "evaluate": "Score a model on a data list; compare two runs.",
+    "bench": "Time ours against the peer (MONAI's pipeline with its own network, on equal weights) in one process.",
     "cvpr": "The CVPR 2025 challenge for interactive 3D segmentation: its case files in, its label maps and scores "
     "out.",
     "bundle": "Write a model as a MONAI bundle; import a bundle's weights.",
