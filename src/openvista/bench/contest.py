@@ -24,12 +24,13 @@ class Sizes:
     """How large the work is.
 
     Attributes:
-        filters, window: of a network with random weights, voxels per axis.
+        filters, blocks, window: of a network with random weights; blocks per level, voxels per axis.
         shape, spacing: of the made-up CT in which everything is segmented; mm.
         classes: asked for in it, at most what the model knows.
     """
 
     filters: int = 16
+    blocks: tuple[int, ...] = VISTA3D.blocks_per_level
     window: int = 64
     shape: Axis3 = (128, 128, 80)
     spacing: Float3 = (1.5, 1.5, 1.5)
@@ -100,7 +101,8 @@ class Contest:
 
 def random_network(sizes: Sizes) -> tuple[ModelCard, Vista3D]:
     """Random weights, the same every time, for which every class can win somewhere."""
-    preset = replace(VISTA3D, name="random", filters=sizes.filters, window=(sizes.window,) * 3)
+    sides = (sizes.window,) * 3
+    preset = replace(VISTA3D, name="random", filters=sizes.filters, blocks_per_level=sizes.blocks, window=sides)
     network = build(preset, seed=0)
     with torch.no_grad():
         network.class_head.linear2.weight *= _SPREAD

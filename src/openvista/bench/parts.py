@@ -55,7 +55,7 @@ def time_window(contest: Contest, rounds: int) -> list[Measured]:
 
 
 def time_everything(contest: Contest, rounds: int) -> list[Measured]:
-    """A file with a made-up CT to a file with its labels: read, prepare, look at all windows, decide, go back, write."""
+    """A file with a made-up CT to a file with its labels, all steps from reading to writing."""
     with tempfile.TemporaryDirectory() as name:
         folder, model, peer = Path(name), contest.model(), contest.peer()
         scan = body_scan(contest.sizes.shape, contest.sizes.spacing)
@@ -121,7 +121,7 @@ def time_clicks(contest: Contest, rounds: int) -> list[Measured]:
 
 
 def time_server(contest: Contest, rounds: int) -> list[Measured]:
-    """The same clicks through :mod:`openvista.client` and a server on this machine; the peer has no server in between."""
+    """The same clicks through :mod:`openvista.client` and a server on this machine; the peer has no server between."""
     with needs_extra("httpx", "bench", "ask a server"):
         from openvista.client import Client
     model, scan, clicks = contest.model(), _clicked_scan(contest), _clicks(contest)
@@ -196,9 +196,7 @@ def time_training(contest: Contest, rounds: int) -> list[Measured]:
     images_NXYZ, ids_K, targets_NKXYZ = training_batch(contest)
     dtype = getattr(torch, training_precision(contest.device))
     ours = OurSteps(contest, recipe, dtype)
-    learner = PeersLearner(
-        contest.peers_network(), recipe.learning_rate, recipe.weight_decay, recipe.gradient_clip
-    )
+    learner = PeersLearner(contest.peers_network(), recipe.learning_rate, recipe.weight_decay, recipe.gradient_clip)
     work = f"a step on {PATCHES} windows of {images_NXYZ.shape[1]}³, {TRAINED_CLASSES} classes"
 
     def own(watch: Stopwatch) -> None:
@@ -231,10 +229,11 @@ class OurSteps:
 
     def step(self, images_NXYZ: torch.Tensor, ids_K: torch.Tensor, targets_NKXYZ: torch.Tensor) -> float:
         """Learn from N windows that are asked for the same classes; returns the mean loss."""
-        samples = [
-            Sample("made-up", image, ClassPrompts(ids_K, targets, torch.ones_like(targets), torch.ones(len(ids_K))), None)
-            for image, targets in zip(images_NXYZ, targets_NKXYZ, strict=True)
-        ]
+        samples = []
+        for image_XYZ, targets_KXYZ in zip(images_NXYZ, targets_NKXYZ, strict=True):
+            known_KXYZ, weights_K = torch.ones_like(targets_KXYZ), torch.ones(len(ids_K))
+            prompts = ClassPrompts(ids_K, targets_KXYZ, known_KXYZ, weights_K)
+            samples.append(Sample("made-up", image_XYZ, prompts, None))
         return self.learner.step([samples], self.recipe.learning_rate, 0).loss
 
 

@@ -1,7 +1,7 @@
 """The peer: MONAI's parts put together as the official bundle does, with MONAI's own network.
 
-Order of the steps and their values: the bundle's ``inference.json`` (0.5.x). Its inferer leaves overlap and weighting of
-class prompts at the sliding window's defaults, 0.25 and constant (docs/sources.md).
+Order of the steps and their values: the bundle's ``inference.json`` (0.5.x). Its inferer leaves overlap and weighting
+of class prompts at the sliding window's defaults, 0.25 and constant (docs/sources.md).
 """
 
 from collections.abc import Sequence
@@ -104,7 +104,9 @@ class Peer:
         back = Invertd("pred", before, orig_keys="image", nearest_interp=True, to_tensor=True)
         steps: list[Any] = [VistaPostTransformd("pred"), back]
         if out is not None:
-            steps.append(SaveImaged("pred", output_dir=str(out), separate_folder=False, resample=False, print_log=False))
+            steps.append(
+                SaveImaged("pred", output_dir=str(out), separate_folder=False, resample=False, print_log=False)
+            )
         labels: NDArray[np.float32] = np.asarray(Compose(steps)(item)["pred"][0].cpu())
         return labels
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from openvista.bench.figures import Ratio, Measured, Slope
+from openvista.bench.figures import Measured, Ratio, Slope
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,9 @@ PEER = "peer"
 """What names of the peer's ways begin with; those of ours begin otherwise."""
 
 
-def take_turns(part: str, ways: Mapping[str, Way], rounds: int, device: torch.device, warm: bool = True) -> list[Measured]:
+def take_turns(
+    part: str, ways: Mapping[str, Way], rounds: int, device: torch.device, warm: bool = True
+) -> list[Measured]:
     """A row for each kind of work that the ways time.
 
     Args:
@@ -81,6 +83,4 @@ def ratios(seconds: Mapping[str, list[float]]) -> list[Ratio]:
 def slope(way: str, against: str, sizes: list[float], seconds: list[float]) -> Slope:
     """The straight line through medians at two or more sizes."""
     per_unit, fixed = np.polyfit(sizes, seconds, 1)
-    return Slope(
-        way=way, against=against, sizes=sizes, seconds=seconds, per_unit=float(per_unit), fixed=float(fixed)
-    )
+    return Slope(way=way, against=against, sizes=sizes, seconds=seconds, per_unit=float(per_unit), fixed=float(fixed))
