@@ -30,7 +30,7 @@ test: $(VENV)/test-installed  ## install what the tests need and run them
 
 test-slow: $(VENV)/test-installed  ## run what takes minutes: long lines of docs/moving-over.md, clicks against MONAI at 128^3
 	OMP_NUM_THREADS=2 OPENVISTA_SLOW=1 $(BIN)/python -m pytest -q tests/test_moving_over.py \
-	    tests/bundle/test_command.py tests/bundle/test_official_parts.py tests/session/test_parity_monai.py
+	    tests/bench/test_gpu_check.py tests/bundle/test_command.py tests/bundle/test_official_parts.py tests/session/test_parity_monai.py
 
 test-services: $(VENV)/services-installed  ## test against a PACS, DICOM validators, nginx (apt installs what is missing)
 	tests/services/install-debian-packages

@@ -10,13 +10,12 @@ SMALL = ("--filters", 8, "--window", 32, "--shape", "40,36,34", "--classes", 3, 
 
 
 def test_table_and_json(openvista_here, tmp_path):
-    asked = ("--only", "window,click", *SMALL, "-o", tmp_path / "bench.json", "--plot", tmp_path / "bench.png")
+    asked = ("--only", "window", *SMALL, "-o", tmp_path / "bench.json", "--plot", tmp_path / "bench.png")
     done = openvista_here("bench", *asked)
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / "bench.json").read_text())
     assert written["rows"][0]["work"] == "one window, one class"
     assert "peer float32" in done.stdout
-    assert "first click" in done.stdout
     assert (tmp_path / "bench.png").stat().st_size > 1000
 
 
