@@ -18,6 +18,9 @@ from openvista.weights.store import load_network
 _SPREAD = 5
 """Random embeddings times this: else one class would win everywhere, and deciding would cost less than it does."""
 
+_LUMP_MM = 30
+"""Over which the tissue of made-up scans changes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
@@ -111,12 +114,18 @@ def random_network(sizes: Sizes) -> tuple[ModelCard, Vista3D]:
 
 
 def body_scan(shape: Axis3, spacing: Float3) -> Scan:
-    """An elliptic cylinder of noisy soft tissue in air: 80 % of the width and 60 % of the depth of the frame."""
+    """An elliptic cylinder in air, 80 % of the width and 60 % of the depth of the frame, of smooth tissue.
+
+    Tissue changes over centimetres, between -100 and 300 HU, so that labels of random weights come in lumps as organs
+    do: noise would give each voxel a class of its own.
+    """
     x, y = (np.linspace(-1, 1, n, dtype=np.float32) for n in shape[:2])
-    body = (x[:, None] / 0.8) ** 2 + (y[None, :] / 0.6) ** 2 < 1
-    noise = np.random.default_rng(0).integers(-60, 60, shape, dtype=np.int16)
-    noise += np.where(body, 40, -1000).astype(np.int16)[:, :, None]
-    return Scan(noise, Grid(shape, np.diag([*spacing, 1.0])))
+    body_XY = (x[:, None] / 0.8) ** 2 + (y[None, :] / 0.6) ** 2 < 1
+    cells = [max(round(n * mm / _LUMP_MM), 2) for n, mm in zip(shape, spacing, strict=True)]
+    coarse = torch.rand((1, 1, *cells), generator=torch.Generator().manual_seed(0))
+    tissue = torch.nn.functional.interpolate(coarse, size=shape, mode="trilinear")[0, 0] * 400 - 100
+    voxels = np.where(body_XY[:, :, None], tissue.numpy(), -1000).astype(np.int16)
+    return Scan(voxels, Grid(shape, np.diag([*spacing, 1.0])))
 
 
 def smooth_scan(shape: Axis3, spacing: Float3) -> Scan:

@@ -33,7 +33,7 @@ class Ratio(Figures):
     most: float
 
 
-class Measured(Figures):
+class TimedWork(Figures):
     """One kind of work.
 
     Attributes:
@@ -115,7 +115,7 @@ class BenchResult(Figures):
     machine: Machine
     network: str
     rounds: int
-    rows: list[Measured] = []
+    rows: list[TimedWork] = []
     slopes: list[Slope] = []
     agreement: Agreement | None = None
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from openvista.bench.contest import Contest, body_scan, smooth_scan
-from openvista.bench.figures import Agreement, Measured
+from openvista.bench.figures import Agreement, TimedWork
 from openvista.bench.peer import OVERLAP, Peer, PeersLearner
 from openvista.bench.rounds import PEER, Stopwatch, Way, take_turns
 from openvista.distributed import Ranks
@@ -35,7 +35,7 @@ PATCHES, TRAINED_CLASSES, TRAINING_WINDOW = 2, 8, 64
 """Of a training step: windows, classes asked of each, voxels per axis (96 for networks of 48 filters and more)."""
 
 
-def time_window(contest: Contest, rounds: int) -> list[Measured]:
+def time_window(contest: Contest, rounds: int) -> list[TimedWork]:
     """One window through the network, asked for one class; logits on the device."""
     generator = torch.Generator().manual_seed(0)
     window_XYZ = torch.rand(contest.preset.window, generator=generator).to(contest.device)
@@ -54,7 +54,7 @@ def time_window(contest: Contest, rounds: int) -> list[Measured]:
     return take_turns("window", {**peers, "ours": ours}, rounds, contest.device)
 
 
-def time_everything(contest: Contest, rounds: int) -> list[Measured]:
+def time_everything(contest: Contest, rounds: int) -> list[TimedWork]:
     """A file with a made-up CT to a file with its labels, all steps from reading to writing."""
     with tempfile.TemporaryDirectory() as name:
         folder, model, peer = Path(name), contest.model(), contest.peer()
@@ -105,7 +105,7 @@ def agreement(contest: Contest) -> Agreement:
 FIRST, NEXT = "first click in a window", "next click in it"
 
 
-def time_clicks(contest: Contest, rounds: int) -> list[Measured]:
+def time_clicks(contest: Contest, rounds: int) -> list[TimedWork]:
     """Two clicks on one object, ours up to its finished mask; the peer's windows alone."""
     model, scan, clicks = contest.model(), _clicked_scan(contest), _clicks(contest)
 
@@ -120,7 +120,7 @@ def time_clicks(contest: Contest, rounds: int) -> list[Measured]:
     return take_turns("click", {**_peers_clicks(contest, model, scan), "ours": ours}, rounds, contest.device)
 
 
-def time_server(contest: Contest, rounds: int) -> list[Measured]:
+def time_server(contest: Contest, rounds: int) -> list[TimedWork]:
     """The same clicks through :mod:`openvista.client` and a server on this machine; the peer has no server between."""
     with needs_extra("httpx", "bench", "ask a server"):
         from openvista.client import Client
@@ -190,7 +190,7 @@ def _server(contest: Contest, folder: Path) -> Iterator[str]:
         started.wait()
 
 
-def time_training(contest: Contest, rounds: int) -> list[Measured]:
+def time_training(contest: Contest, rounds: int) -> list[TimedWork]:
     """A step: forward, Dice and cross-entropy, backward, clipping, AdamW; no preparing of data."""
     recipe = training_recipe(contest)
     images_NXYZ, ids_K, targets_NKXYZ = training_batch(contest)
@@ -240,7 +240,8 @@ class OurSteps:
 def training_recipe(contest: Contest) -> Recipe:
     """The defaults of ``openvista train`` without the averaging of weights, which the peer does not have."""
     classes = {class_id: class_id for class_id in contest.class_ids[:TRAINED_CLASSES]}
-    return Recipe(datalist=Path("none.json"), classes=classes, average_decay=0, augmentation={"mirror": False})
+    chosen = {"datalist": Path("none.json"), "classes": classes, "average_decay": 0, "augmentation": {"mirror": False}}
+    return Recipe.model_validate(chosen)
 
 
 def training_batch(contest: Contest) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -253,7 +254,7 @@ def training_batch(contest: Contest) -> tuple[torch.Tensor, torch.Tensor, torch.
     return images_NXYZ, ids_K, targets_NKXYZ
 
 
-def time_start(contest: Contest, rounds: int) -> list[Measured]:
+def time_start(contest: Contest, rounds: int) -> list[TimedWork]:
     """A cold start of the command line and of the package, each in a process of its own."""
     commands = {
         "the command line's help": {
@@ -275,7 +276,7 @@ def time_start(contest: Contest, rounds: int) -> list[Measured]:
     return take_turns("start", ways, rounds, contest.device)
 
 
-PARTS: Mapping[str, Callable[[Contest, int], list[Measured]]] = {
+PARTS: Mapping[str, Callable[[Contest, int], list[TimedWork]]] = {
     "window": time_window,
     "everything": time_everything,
     "click": time_clicks,

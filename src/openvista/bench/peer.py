@@ -144,7 +144,7 @@ class Peer:
                 point_labels=labels,
                 transpose=True,
             )
-        found: Tensor = logits[0, 0].as_tensor()
+        found: Tensor = logits[0, 0]
         return found
 
 

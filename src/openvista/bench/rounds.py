@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from openvista.bench.figures import Measured, Ratio, Slope
+from openvista.bench.figures import Ratio, Slope, TimedWork
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ PEER = "peer"
 
 def take_turns(
     part: str, ways: Mapping[str, Way], rounds: int, device: torch.device, warm: bool = True
-) -> list[Measured]:
+) -> list[TimedWork]:
     """A row for each kind of work that the ways time.
 
     Args:
@@ -66,7 +66,7 @@ def take_turns(
             for work, seconds in watch.seconds.items() if number >= 0 else ():
                 taken.setdefault(work, {}).setdefault(name, []).append(seconds)
             logger.info("%s, round %d of %d, %s: %s", part, number + 1, rounds, name, watch.seconds)
-    return [Measured(part=part, work=work, seconds=by_way, ratios=ratios(by_way)) for work, by_way in taken.items()]
+    return [TimedWork(part=part, work=work, seconds=by_way, ratios=ratios(by_way)) for work, by_way in taken.items()]
 
 
 def ratios(seconds: Mapping[str, list[float]]) -> list[Ratio]:

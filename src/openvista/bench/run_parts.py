@@ -4,7 +4,7 @@ import gc
 from collections.abc import Callable, Sequence
 
 from openvista.bench.contest import Contest, Sizes
-from openvista.bench.figures import Agreement, BenchResult, Measured, Slope, describe_machine
+from openvista.bench.figures import Agreement, BenchResult, Slope, TimedWork, describe_machine
 from openvista.bench.parts import PARTS, agreement
 from openvista.bench.scaling import scaling
 from openvista.memory import retain_heap
@@ -29,7 +29,7 @@ def run_parts(
     """
     if contest.device.type == "cpu":
         retain_heap()
-    rows: list[Measured] = []
+    rows: list[TimedWork] = []
     slopes: list[Slope] = []
     same: Agreement | None = None
     for part in (part for part in ALL_PARTS if part in parts):
