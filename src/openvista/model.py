@@ -50,7 +50,7 @@ class Model:
     def __init__(self, network: Vista3D, card: ModelCard, compute: Compute) -> None:
         self.card = card
         self.vocabulary = card.vocabulary()
-        self.network = WindowNetwork(network, compute)
+        self.network = _ready(network, card, compute)
 
     @property
     def device(self) -> torch.device:
@@ -234,7 +234,8 @@ def load_model(name_or_path: str | Path = "starter", device: str = "auto", preci
         name_or_path: what :func:`openvista.weights.find_model` finds; the starter comes with the package. A checkpoint
             file of any known naming (``model.pt``) is taken as it is, and converted in memory.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
-        precision: ``"auto"``, ``"float32"`` (compute and store), ``"bfloat16"`` or ``"float16"``.
+        precision: ``"auto"``, ``"float32"`` (compute and store), ``"bfloat16"``, ``"float16"``, or ``"int8"`` where
+            somebody has calibrated the model (``openvista models calibrate``).
 
     On a CPU this also makes the process keep freed memory (:func:`openvista.memory.retain_heap`).
 
@@ -248,3 +249,11 @@ def load_model(name_or_path: str | Path = "starter", device: str = "auto", preci
         retain_heap()
     folder = find_model(name_or_path)
     return Model(load_network(folder), folder.card, compute)
+
+
+def _ready(network: Vista3D, card: ModelCard, compute: Compute) -> WindowNetwork:
+    if not compute.int8:
+        return WindowNetwork(network, compute)
+    from openvista.inference.eight_bit import EightBitWindows, eight_bit_file  # an extra that few have
+
+    return EightBitWindows(network, compute, eight_bit_file(card))

@@ -25,6 +25,7 @@ from openvista.cli.options import (
     three_numbers,
 )
 from openvista.errors import ModelError, WeightsError
+from openvista.io import read_scan
 from openvista.weights import ModelFolder, available_models, find_model
 from openvista.weights.card import CARD_FILE, write_card
 from openvista.weights.download import download_model, official_source
@@ -123,6 +124,31 @@ def convert(
     from openvista.weights.convert import convert_checkpoint
 
     print(convert_checkpoint(source, target, naming, overwrite=overwrite))  # type: ignore[arg-type]
+
+
+@app.command()
+def calibrate(
+    scans: Annotated[list[Path], typer.Argument(help="Scans such as the model will see: CT files or DICOM folders.")],
+    model: Annotated[str, model_option("Name of the model, or its folder.")] = "starter",
+    per_scan: Annotated[int, typer.Option(min=1, help="Windows of each scan.")] = 4,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Make the 8-bit network of a model, for --precision int8: less time on a CPU, and slightly other labels.
+
+    Take a dozen scans or more that look like those to come, and that nothing will be measured on.
+
+    Example:
+
+      openvista models calibrate scans/*.nii.gz --model starter
+    """
+    from openvista.inference.calibration import calibrate_model
+
+    set_up_logging(verbose, quiet)
+    made = calibrate_model(find_model(model), (read_scan(path) for path in scans), per_scan)
+    if not quiet:
+        print(f"{made.file}: made from {made.windows} windows")
+        print(f"{made.changed:.1%} of what is labelled in them gets another label than in float32")
 
 
 @app.command()

@@ -21,7 +21,7 @@ Number = TypeVar("Number", int, float)
 MODEL, PLACE, FILES, ALSO, DICOM = "Model", "Where the result lies", "Files and names", "Also written", "DICOM"
 """Panels of a command's help; what is in none of them is in the first."""
 CT_HELP = "DICOM series (folder, zip, DICOMDIR or file), NIfTI, NRRD or MHA"
-PRECISION = typer.Option(help="auto, float32, bfloat16, float16.", rich_help_panel=MODEL)
+PRECISION = typer.Option(help="auto, float32, bfloat16, float16, int8.", rich_help_panel=MODEL)
 
 
 class RunUnlessNamed(TyperGroup):

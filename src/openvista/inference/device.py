@@ -16,7 +16,7 @@ from openvista.memory import free_memory
 
 logger = logging.getLogger(__name__)
 
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
 
 _BFLOAT16_SINCE = (8, 0)
 """Compute capability of the first NVIDIA GPUs with instructions for bfloat16 (Ampere)."""
@@ -38,11 +38,13 @@ class Compute:
         dtype: of the image side's weights and activations. Embeddings and logits are always float32.
         storage_dtype: of stitched channels. float32 only when that precision was asked for: float16 needs half the
             memory and moves about 1 in 2000 labels in the worst case (performance facts §C).
+        int8: whether automatic features are computed in 8 bits (:mod:`openvista.inference.eight_bit`).
     """
 
     device: torch.device
     dtype: torch.dtype
     storage_dtype: torch.dtype
+    int8: bool = False
 
     @property
     def channels_last(self) -> bool:
@@ -55,7 +57,8 @@ class Compute:
         return _CHUNK_CPU if self.device.type == "cpu" else _CHUNK_GPU
 
     def __str__(self) -> str:
-        return f"{self.device}, {_short(self.dtype)} network, {_short(self.storage_dtype)} storage"
+        network = f"int8 and {_short(self.dtype)}" if self.int8 else _short(self.dtype)
+        return f"{self.device}, {network} network, {_short(self.storage_dtype)} storage"
 
 
 def logits_of(channels_NC: Tensor, embeddings_KC: Tensor) -> Tensor:
@@ -83,7 +86,8 @@ def plan_compute(device: str | torch.device = "auto", precision: str = "auto") -
     Args:
         device: ``"auto"`` (a GPU if there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
         precision: ``"auto"``: float16 on CUDA; bfloat16 on a CPU that has instructions for it; else float32.
-            ``"float32"``: compute and store in float32. ``"bfloat16"``, ``"float16"``: that one.
+            ``"float32"``: compute and store in float32. ``"bfloat16"``, ``"float16"``: that one. ``"int8"``: automatic
+            features in 8 bits, clicks as by ``"auto"``; on a CPU only.
 
     Raises:
         DeviceError: this machine has no such device or precision.
@@ -91,13 +95,15 @@ def plan_compute(device: str | torch.device = "auto", precision: str = "auto") -
     found = find_device(device)
     if precision not in PRECISIONS:
         raise DeviceError(f"no precision {precision!r}: there is {', '.join(PRECISIONS)}")
-    if precision == "auto":
+    if precision == "int8" and found.type != "cpu":
+        raise DeviceError(f"int8 is not supported on {found}; use --device cpu, or --precision auto")
+    if precision in ("auto", "int8"):
         dtype = _fastest_dtype(found)
     else:
         dtype = getattr(torch, precision)
         _check_precision(found, dtype)
     storage = torch.float32 if precision == "float32" else torch.float16
-    compute = Compute(found, dtype, storage)
+    compute = Compute(found, dtype, storage, precision == "int8")
     logger.info("computing on %s (%s precision asked for)", compute, precision)
     return compute
 
