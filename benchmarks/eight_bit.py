@@ -1,6 +1,6 @@
 """A calibrated model in 8 bits against half precision and float32: processor seconds, and Dice with the truth.
 
-The precisions take turns on every scan, with profile ``best``; seconds are the processor's, of all threads. First, once:
+The precisions take turns on every scan, with profile ``best``; seconds are the processor's, of all threads. Before:
 
     openvista models calibrate CT ... --model starter
 

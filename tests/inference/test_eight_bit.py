@@ -89,6 +89,9 @@ def test_convolutions_run_in_8_bits_but_those_that_read_a_sum(made):
             (eight if rounded else other).append(operation.get_friendly_name())
     assert {name.split(".")[-1] for name in other} == {"stem", "downsample", "upsample"}
     assert "encoder.levels.0.blocks.0.conv1" in eight
+    norms = [operation for operation in graph.get_ops() if operation.get_type_name() == "MVN"]
+    assert norms
+    assert not [norm for norm in norms if norm.input_value(0).get_node().get_type_name() == "FakeQuantize"]
 
 
 def test_features_come_close_and_windows_of_another_size_are_left_to_torch(made, window):

@@ -2,8 +2,8 @@
 
 Convolutions that read the output of a norm run in int8. The rest keeps half precision: norms, sums, and the
 convolutions that read a sum (the stem, the steps down and up), which cost most labels and next to no time
-(``benchmarks/README.md``, which has the figures). NNCF finds the ranges of the integers by running the network on windows of scans; what
-comes of that is kept in OpenVISTA's folder, one model per weights and window.
+(``benchmarks/README.md`` has the figures). NNCF finds the ranges of the integers by running the network on windows of
+scans; what comes of that is kept in OpenVISTA's folder, one network per weights and window.
 """
 
 import io
