@@ -59,7 +59,7 @@ class EightBitWindows(WindowNetwork):
 
     def __init__(self, network: Vista3D, compute: Compute, file: Path) -> None:
         super().__init__(network, compute)
-        openvino = _openvino()
+        openvino = openvino_without_telemetry()
         if not file.is_file():
             raise ModelError(
                 "this model has no 8-bit network yet: make it from some scans, 'openvista models calibrate CT ... "
@@ -92,7 +92,7 @@ def calibrate(network: Vista3D, windows: Sequence[Tensor], file: Path) -> None:
         MissingExtraError: OpenVINO or NNCF is not installed.
         OutputError: it cannot be written.
     """
-    openvino = _openvino()
+    openvino = openvino_without_telemetry()
     with needs_extra("nncf", "openvino", "calibrate a network in 8 bits"):
         import nncf
     graph = automatic_graph(network)
@@ -133,7 +133,7 @@ def automatic_graph(network: Vista3D) -> "openvino.Model":
 
 def _compiled(model: "openvino.Model") -> "openvino.CompiledModel":
     return (
-        _openvino()
+        openvino_without_telemetry()
         .Core()
         .compile_model(
             model,
@@ -148,8 +148,13 @@ def _compiled(model: "openvino.Model") -> "openvino.CompiledModel":
     )
 
 
-def _openvino() -> Any:
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # or it tells its makers what is used
+def openvino_without_telemetry() -> Any:
+    """The package; otherwise importing it, or NNCF, makes an id for this user and reports what is used to the makers.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     with needs_extra("openvino", "openvino", "compute in 8 bits"):
         import openvino
     return openvino
@@ -159,7 +164,7 @@ class _Graph:
     """The layers of the automatic branch, one method each; ``x`` is an output [1, C, X, Y, Z]."""
 
     def __init__(self, network: Vista3D) -> None:
-        openvino = _openvino()
+        openvino = openvino_without_telemetry()
         self.ops = openvino.opset13
         self.names = {module: name for name, module in network.named_modules()}
         image = self.ops.parameter([1, 1, *network.preset.window], np.float32, name="image")
