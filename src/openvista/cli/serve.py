@@ -96,7 +96,8 @@ def serve(
     verbose: Verbose = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, and MONAI Label's (3D Slicer, OHIF).
+    """Serve the viewer and four APIs on one port: ours, NVIDIA's VISTA-3D NIM, MONAI Label's (3D Slicer, OHIF), and
+    nnInteractive's remote protocol (napari and others: server http://127.0.0.1:8000/nninteractive, token as API key).
 
     Open the printed address in a browser. Scans and sessions outlive the server. Every option can also be set in the
     environment: OPENVISTA_SERVE_PORT=9000, OPENVISTA_SERVE_ROOTS=/data/ct,/data/other. More limits are

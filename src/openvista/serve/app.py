@@ -1,5 +1,6 @@
 """How the parts are put together: settings in, ASGI application out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from openvista.serve.guard import OWNER_HEADER, BodyLimit, Guard, Public, give_o
 from openvista.serve.monai_label import routes_datastore, routes_infer, routes_proxy, routes_training
 from openvista.serve.monai_label.interface import MonaiLabel
 from openvista.serve.native import about, prompts, results, scans, sessions
+from openvista.serve.nninteractive import routes
+from openvista.serve.nninteractive.leases import Leases
 from openvista.serve.observe import Observer
 from openvista.serve.openapi import describe_all
 from openvista.serve.problems import install as install_problems
@@ -32,8 +35,9 @@ _PLAIN_PAGE = f"""<!doctype html><html lang="en"><title>OpenVISTA</title>
 <a href="/openapi.json">openapi.json</a>; try <code>openvista.client</code>, or curl:</p>
 <pre>curl -F file=@ct.nii.gz ADDRESS/api/v1/scans</pre></body></html>"""
 
-_DESCRIPTION = """3D CT segmentation by class name and by clicks. Three faces on one port: `/api/v1` (ours),
-`/v1/vista3d` (as NVIDIA's VISTA-3D NIM), and `/info/`, `/infer/`, ... (as MONAI Label)."""
+_DESCRIPTION = """3D CT segmentation by class name and by clicks. Four faces on one port: `/api/v1` (ours),
+`/v1/vista3d` (as NVIDIA's VISTA-3D NIM), `/info/`, `/infer/`, ... (as MONAI Label), `/nninteractive/...` (as the
+server of nnInteractive)."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -45,10 +49,16 @@ def create_app(settings: Settings) -> FastAPI:
     """
     service = Service(settings)
 
+    leases = Leases(service)
+
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await service.start()
+        sweeping = asyncio.create_task(leases.keep_house())
         yield
+        sweeping.cancel()
+        service.drain()
+        await leases.close()
         await service.stop()
         app.state.monai_label.training.close()
 
@@ -62,10 +72,11 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    app.state.leases = leases
     app.state.monai_label = MonaiLabel(service)
     install_problems(app)
     native = (about, scans, sessions, prompts, results)
-    for part in (health, *native, nim, routes_infer, routes_datastore, routes_training, routes_proxy):
+    for part in (health, *native, nim, routes_infer, routes_datastore, routes_training, routes_proxy, routes):
         app.include_router(part.router)
     describe_all(app)
     _add_pages(app)

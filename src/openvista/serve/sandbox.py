@@ -84,7 +84,7 @@ class Sandbox:
             scratch: a folder of :meth:`scratch`, for what is needed on the way and for the result.
             kind: what it should be; see :class:`ParseRequest`.
             choice: which DICOM series, and what of its gaps.
-            scan_grid: where labels are put that have no grid of their own.
+            scan_grid: where labels are put that have no grid of their own, and what a packed scan lies on.
             name: what the user calls it; messages do, too.
             asker: whose it is; those who do not say take turns together.
 
@@ -211,7 +211,8 @@ def _environment() -> dict[str, str]:
     """As little as Python needs: no token, no proxies; one thread, for each reserves address space."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
     own = {name: os.environ[name] for name in kept if name in os.environ}
-    return own | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
+    single = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMEXPR_MAX_THREADS", "BLOSC_NTHREADS")
+    return own | dict.fromkeys((*single, "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1")
 
 
 def _kill(process: "subprocess.Popen[str]") -> None:

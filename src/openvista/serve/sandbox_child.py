@@ -15,12 +15,15 @@ import sys
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openvista.errors import InputError, MissingSlicesError, ServiceError, SeveralSeriesError, TooLargeError
 from openvista.io.atomic import FULL_DISK
 from openvista.io.paths import image_suffix
 from openvista.io.zipped import unpack
+
+if TYPE_CHECKING:
+    from openvista.scan import Scan
 
 VOXELS_FILE = "voxels.npy"
 SLICES_FILE = "slices.json"
@@ -28,6 +31,7 @@ ANSWER_FILE = "answer.json"
 SESSION_FILE = "session.ovsession"
 DETACHED = (".nhdr", ".mhd")
 """Endings of headers whose voxels are in another file."""
+_PACKED = ("packed-scan", "packed-mask")
 _CHUNK = 1 << 20
 _OPEN_FILES = 256
 _HEADER_BYTES = 1 << 20  # a label map with names for 132 classes has 50 kB
@@ -47,8 +51,9 @@ class ParseRequest:
         unpacked_bytes: most bytes a zip may grow to.
         memory_bytes: address space.
         cpu_seconds: processor time.
-        kind: ``"scan"``, ``"labels"`` (a label map) or ``"session"`` (a session file).
-        scan_grid: shape and affine of the scan that labels belong to.
+        kind: ``"scan"``, ``"labels"`` (a label map), ``"session"`` (a session file); ``"packed-scan"`` and
+            ``"packed-mask"`` (arrays of nnInteractive's protocol).
+        scan_grid: shape and affine of the scan that labels belong to, or that a packed array is.
         series, fill_gaps: of DICOM scans, see :func:`openvista.io.read_scan`.
     """
 
@@ -72,6 +77,9 @@ def main() -> int:
             pass
     for line in sys.stdin:
         request = ParseRequest(**json.loads(line))
+        if request.kind in _PACKED:
+            with contextlib.suppress(ImportError):  # an extra; half a second, once instead of for every mask
+                import blosc2  # noqa: F401
         status = _in_child(request) if hasattr(os, "fork") else _answer(request)
         sys.stdout.write(f"{status}\n")
         sys.stdout.flush()
@@ -145,6 +153,8 @@ def _parse(request: ParseRequest) -> dict[str, Any]:
     source = Path(request.source)
     if request.kind == "session":
         return _session(source, request)
+    if request.kind in _PACKED:
+        return _packed(source, request)
     if source.is_file() and source.suffix.lower() == ".zip":
         source = unpack(source, Path(request.scratch), request.unpacked_bytes)
     refuse_pointers(source)
@@ -186,11 +196,18 @@ def _pointer() -> ServiceError:
 
 
 def _scan(source: Path, request: ParseRequest) -> dict[str, Any]:
+    from openvista.io import read_scan
+
+    return _keep_scan(
+        read_scan(source, series=request.series, fill_gaps=request.fill_gaps, max_voxels=request.voxels), request
+    )
+
+
+def _keep_scan(scan: "Scan", request: ParseRequest) -> dict[str, Any]:
     import numpy as np
 
-    from openvista.io import check_scan, read_scan
+    from openvista.io import check_scan
 
-    scan = read_scan(source, series=request.series, fill_gaps=request.fill_gaps, max_voxels=request.voxels)
     low, high = float(scan.voxels.min()), float(scan.voxels.max())
     np.save(Path(request.output, VOXELS_FILE), np.asfortranarray(scan.voxels), allow_pickle=False)
     geometry = None
@@ -236,6 +253,22 @@ def _session(source: Path, request: ParseRequest) -> dict[str, Any]:
         raise ServiceError("the session file holds arrays that are no numbers", code="session")
     write_session(contents, Path(request.output, SESSION_FILE))
     return {}
+
+
+def _packed(source: Path, request: ParseRequest) -> dict[str, Any]:
+    import numpy as np
+
+    from openvista.io.raw import RawImage, make_grid, to_hu
+    from openvista.scan import Scan
+    from openvista.serve.nninteractive.packed import unpack
+
+    values = unpack(source, request.voxels)
+    if request.kind == "packed-mask":
+        np.save(Path(request.output, VOXELS_FILE), values != 0, allow_pickle=False)
+        return {}
+    affine = np.array(request.scan_grid[1] if request.scan_grid else np.eye(4))
+    voxels, warnings = to_hu(source, RawImage(values.reshape(values.shape[-3:]), affine))
+    return _keep_scan(Scan(voxels, make_grid(source, voxels.shape, affine), "image", warnings=warnings), request)
 
 
 def _bomb(message: str) -> ServiceError:

@@ -146,17 +146,30 @@ async def keep_file(
         return await _keep(service, path, folder, (name, owner, expires_in), choice)
 
 
+async def keep_packed(
+    service: Service, source: Path, folder: Path, grid: Grid, owner: str | None, expires_in: timedelta | None
+) -> ScanRecord:
+    """Keep the scan that is a packed array of nnInteractive's protocol, and whose grid came beside it.
+
+    Raises:
+        ServiceError: 422 damaged or not a scan, 413, 429.
+    """
+    return await _keep(service, source, folder, ("image", owner, expires_in), None, grid)
+
+
 async def _keep(
     service: Service,
     source: Path,
     folder: Path,
     about: tuple[str, str | None, timedelta | None],
     choice: SeriesChoice | None,
+    grid: Grid | None = None,
 ) -> ScanRecord:
     """Read and keep it; without a name it is called like its series."""
     name, owner, expires_in = about
     called = name and safe_name(name) + "".join(source.name.partition(".")[1:])  # with the ending, as its user knows it
-    parsed, facts = await service.sandbox.read(source, folder, choice=choice, name=called, asker=owner)
+    kind = "scan" if grid is None else "packed-scan"
+    parsed, facts = await service.sandbox.read(source, folder, kind, choice, grid, called, owner)
     name = safe_name(name or facts["name"])
     await run_in_threadpool(_refuse_too_large, service, parsed, facts, name)
     return await run_in_threadpool(service.scans.add, parsed, facts, name, owner, expires_in)

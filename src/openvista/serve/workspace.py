@@ -4,6 +4,7 @@ Methods run in some thread, one at a time; :mod:`openvista.serve.sessions` sees 
 """
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -84,6 +85,10 @@ class Workspace:
             clicks, asked.object, grow=asked.grow, automatic=asked.automatic, progress=progress
         )
         return self._answered(answer)
+
+    def click_on(self, which: int | None, clicks: Sequence[Click], grow: bool | None, progress: Report) -> list[str]:
+        """Clicks, and what drawings became, on an object by its id, or on the unnamed one."""
+        return self._answered(self.session.clicks(clicks, which, grow=grow, automatic=False, progress=progress))
 
     def box(self, asked: schemas.AskBox, progress: Report) -> list[str]:
         """A box, turned into clicks."""
