@@ -8,17 +8,26 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from fastapi import APIRouter, Depends, Header, Request
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from openvista._version import __version__
 from openvista.errors import MissingExtraError, ModelError, ServiceError
-from openvista.geometry.grid import Grid
 from openvista.inference.progress import Report
 from openvista.model import Model
 from openvista.prompts import Click
 from openvista.serve.nninteractive.leases import LIVENESS_SECONDS, Lease, Leases
+from openvista.serve.nninteractive.messages import (
+    AskBbox,
+    AskPoint,
+    Autozoom,
+    ImageMeta,
+    ImageProperties,
+    MaskMeta,
+    SegMeta,
+    TargetBuffer,
+)
 from openvista.serve.nninteractive.packed import read_header
 from openvista.serve.nninteractive.segmenting import (
     META_HEADER,
@@ -35,7 +44,6 @@ from openvista.serve.nninteractive.segmenting import (
 )
 from openvista.serve.problems import body, problems
 from openvista.serve.sandbox_child import VOXELS_FILE
-from openvista.serve.schemas import Voxel
 from openvista.serve.service import Service, TheService
 from openvista.serve.uploads import keep_packed
 from openvista.serve.workspace import Workspace
@@ -49,88 +57,7 @@ _OCTETS = "application/octet-stream"
 _CHANGED = body(_OCTETS, "the changed box, packed; X-Meta says where")
 _PACKED = {"requestBody": {"required": True, "content": {_OCTETS: {"schema": {"type": "string", "format": "binary"}}}}}
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Range = tuple[Finite, Finite]
-Three = tuple[Range, Range, Range]
-Size = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Meta = TypeVar("Meta", bound=BaseModel)
-
-
-class SitkStuff(BaseModel):
-    direction: tuple[Finite, Finite, Finite, Finite, Finite, Finite, Finite, Finite, Finite] | None = None
-
-
-class ImageProperties(BaseModel):
-    """Where voxels lie, as far as the client says; other keys are ignored."""
-
-    spacing: tuple[Size, Size, Size] | None = Field(None, description="mm along the array's axes; default: 1 mm")
-    sitk_stuff: SitkStuff | None = Field(None, description="SimpleITK's direction, as nnU-Net's readers keep it")
-
-    def grid(self, shape: tuple[int, int, int]) -> Grid:
-        """The grid of an array [Z, Y, X], which is how SimpleITK, napari and Slicer hand out images.
-
-        The protocol has no orientation. Unless a direction came along, the axes point to superior, posterior and left:
-        an axial CT as SimpleITK reads it (LPS+).
-
-        Raises:
-            GridError: it cannot be one of a patient.
-        """
-        direction = (self.sitk_stuff and self.sitk_stuff.direction) or (1, 0, 0, 0, 1, 0, 0, 0, 1)
-        axes = np.array(direction).reshape(3, 3)[:, ::-1] * np.array(self.spacing or (1.0, 1.0, 1.0))
-        affine = np.eye(4)
-        affine[:3, :3] = np.diag([-1.0, -1.0, 1.0]) @ axes
-        grid = Grid(shape, affine)
-        grid.refuse_extent()
-        return grid
-
-
-class ImageMeta(BaseModel):
-    """``X-Meta`` of an image."""
-
-    image_properties: ImageProperties | None = None
-
-
-class PromptMeta(BaseModel):
-    """What every prompt has."""
-
-    include_interaction: bool = Field(True, description="false: the object is not there")
-    run_prediction: bool = Field(True, description="false: answered together with the next ones")
-
-
-class MaskMeta(PromptMeta):
-    """``X-Meta`` of a scribble or lasso."""
-
-    interaction_bbox: Three | None = Field(None, description="the box that the mask covers; default: the image")
-
-
-class SegMeta(BaseModel):
-    """``X-Meta`` of a segmentation to start from."""
-
-    run_prediction: bool = False
-
-
-class AskPoint(PromptMeta):
-    """A point."""
-
-    coordinates: Voxel
-
-
-class AskBbox(PromptMeta):
-    """A box, of one voxel along one axis or in space."""
-
-    bbox_coords: Three
-
-
-class TargetBuffer(BaseModel):
-    """The client's buffer, which is empty."""
-
-    shape: tuple[int, int, int]
-
-
-class Autozoom(BaseModel):
-    """Whether masks go on into neighbouring windows."""
-
-    do_autozoom: bool
 
 
 def _leases_of(request: Request) -> Leases:
