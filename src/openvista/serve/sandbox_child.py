@@ -73,8 +73,8 @@ class ParseRequest:
 def main() -> int:
     """Answer requests until standard input ends: a line with the exit status of the process that read the file."""
     if hasattr(os, "fork"):
-        with contextlib.suppress(ImportError):  # an extra
-            pass
+        with contextlib.suppress(ImportError):  # an extra; loaded once instead of for every file
+            import openvista.io.dicom.read  # noqa: F401
     for line in sys.stdin:
         request = ParseRequest(**json.loads(line))
         if request.kind in _PACKED:
