@@ -12,6 +12,7 @@ from rich.table import Table
 from openvista.cli.console import say, set_up_logging
 from openvista.cli.options import Device, Quiet, Verbose, joined, model_option, output_option, three_numbers
 from openvista.errors import InputError
+from openvista.io.atomic import replacing
 
 _FILE_WIDTH = 160
 """Characters a line, where the table goes into a file."""
@@ -88,8 +89,6 @@ def bench(
     result: BenchResult = run_parts(contest, asked, rounds, lambda part: None if quiet else say("note", f"{part} ..."))
     _print(result)
     if output is not None:
-        from openvista.io.atomic import replacing
-
         with replacing(output) as partial:
             partial.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if plot is not None and result.rows:

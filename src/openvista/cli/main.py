@@ -39,8 +39,8 @@ COMMANDS = {
     "supervoxels": "Cut CT scans into supervoxels: pieces whose voxels look alike, numbered from 1; the air around the "
     "patient is 0.",
     "synthesise": "Draw synthetic CT from label maps: a scan, its labels with names, and a contact sheet to look at.",
-    "serve": "Serve the viewer and three APIs on one port: ours, NVIDIA's VISTA-3D NIM, and MONAI Label's (3D Slicer, "
-    "OHIF).",
+    "serve": "Serve the viewer and four APIs on one port: ours, NVIDIA's VISTA-3D NIM, MONAI Label's (3D Slicer, "
+    "OHIF), and nnInteractive's (napari).",
     "mcp": "Be a server of the Model Context Protocol: agents list classes, segment, click, measure, export and look.",
     "batch": "Segment a cohort: thousands of CT scans, on one machine or many, each done once.",
     "listen": "Be a DICOM node: take series by C-STORE, segment them by rules, send the results on.",

@@ -97,9 +97,10 @@ def serve(
     quiet: Quiet = False,
 ) -> None:
     """Serve the viewer and four APIs on one port: ours, NVIDIA's VISTA-3D NIM, MONAI Label's (3D Slicer, OHIF), and
-    nnInteractive's remote protocol (napari and others: server http://127.0.0.1:8000/nninteractive, token as API key).
+    nnInteractive's (napari).
 
-    Open the printed address in a browser. Scans and sessions outlive the server. Every option can also be set in the
+    Open the printed address in a browser. Scans and sessions outlive the server. Clients of nnInteractive take
+    http://127.0.0.1:8000/nninteractive as server, and the token as API key. Every option can also be set in the
     environment: OPENVISTA_SERVE_PORT=9000, OPENVISTA_SERVE_ROOTS=/data/ct,/data/other. More limits are
     there only: voxels, sessions, queue, seconds. docs/serving.md names them, and has examples for every client.
 
