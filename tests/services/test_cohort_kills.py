@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -32,9 +33,10 @@ def test_random_kills(tmp_path: Path):
             driver.wait()
             driver = subprocess.Popen(command)
             killed += 1
-        elif workers := [one for one in psutil.Process(driver.pid).children() if "spawn_main" in str(one.cmdline())]:
-            chance.choice(workers).kill()
-            killed += 1
+        elif workers := workers_of(driver):
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                chance.choice(workers).kill()
+                killed += 1
     assert driver.wait(300) == 0
     states = last_states(manifests_in(tmp_path / "out"))
     assert {case_id: last.state for case_id, last in states.items()} == {
@@ -54,6 +56,16 @@ def wait_for_more(out: Path, count: int, driver: "subprocess.Popen[bytes]") -> N
     while done_in(manifest) < goal:
         assert driver.poll() is None, "the driver ended by itself: more scans are needed for so many kills"
         time.sleep(0.02)
+
+
+def workers_of(driver: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    """Those that run; one may end while it is looked at."""
+    workers = []
+    for child in psutil.Process(driver.pid).children():
+        with suppress(psutil.NoSuchProcess):  # a zombie, too
+            if "spawn_main" in str(child.cmdline()):
+                workers.append(child)
+    return workers
 
 
 def done_in(manifest: Path) -> int:
