@@ -5,7 +5,15 @@ import pytest
 from pydicom import Dataset
 
 from openvista.errors import InputError, OutputError
-from openvista.io.atomic import claim_folder, make_folder, remove_unfinished, replacing, write_text, writing
+from openvista.io.atomic import (
+    claim_folder,
+    drop_torn_line,
+    make_folder,
+    remove_unfinished,
+    replacing,
+    write_text,
+    writing,
+)
 
 
 def test_text_is_written_in_utf_8(tmp_path: Path) -> None:
@@ -54,6 +62,15 @@ def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path) -> Non
         file.write_text("")
     remove_unfinished(tmp_path, "ct_")
     assert set(tmp_path.iterdir()) == {*others, *left[-2:]}
+
+
+@pytest.mark.parametrize("content", ["", "torn", "one\n", "one\ntorn", "one\ntw" + "o" * 200_000, "torn" * 50_000])
+def test_a_line_without_an_end_is_dropped(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "lines"
+    drop_torn_line(path)  # is not there yet
+    path.write_text(content)
+    drop_torn_line(path)
+    assert path.read_text() == ("one\n" if content.startswith("one\n") else "")
 
 
 def test_a_folder_is_claimed_once(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def test_overrides_win(starter_recipe):
         ({"stage": ["x"]}, "unknown stage"),
         ({"window": [0, 48, 48]}, "multiples of 16"),
         ({"window": [16, 16, 16]}, "more than 16 along one axis"),  # was a traceback in the first step
+        ({"hu_window": [900, -500]}, "the first must be below the second"),
         ({"augmentation": {"zoom": -1}}, "zoom is -1"),
         ({"name": "my model"}, "cannot name a model"),
         (

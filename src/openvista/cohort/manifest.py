@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from openvista._version import __version__
 from openvista.cohort.case import Attempt, CaseResult, OutputFile
 from openvista.errors import InputError
-from openvista.io.atomic import make_folder, writing
+from openvista.io.atomic import drop_torn_line, make_folder, writing
 
 logger = logging.getLogger(__name__)
 
@@ -108,10 +108,8 @@ class Manifest:
         self.path = path
         self._key = key
         with writing(path):
-            torn = _is_torn(path)
+            drop_torn_line(path)
             self._stream = path.open("a", encoding="utf-8")
-            if torn:
-                self._stream.write("\n")
 
     def begin(self, cases: int, names: Mapping[int, str]) -> None:
         """The header of a run over so many cases, that looks for these classes."""
@@ -300,15 +298,6 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                     f"{SCHEMA}; choose another output folder"
                 )
             yield content
-
-
-def _is_torn(path: Path) -> bool:
-    """Whether the last line has no end: the machine went down while it was written."""
-    if not path.exists() or not path.stat().st_size:
-        return False
-    with path.open("rb") as stream:
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1) != b"\n"
 
 
 def _owner(file: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from openvista.distributed import Ranks
 from openvista.errors import InputError, OutputError
 from openvista.evaluate.score import CaseRecord
-from openvista.io.atomic import make_folder, write_text
+from openvista.io.atomic import drop_torn_line, make_folder, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class EvaluationFolder:
         else:
             self._wait_for_beginning()
         self._own_file = path / f"cases-{ranks.rank}.jsonl"
-        _drop_torn_line(self._own_file)
+        drop_torn_line(self._own_file)
 
     def finished(self) -> set[str]:
         """Names of the cases that are done, by whichever process."""
@@ -207,14 +207,3 @@ def _read_lines(file: Path) -> list[CaseRecord]:
         return [CaseRecord.from_json(json.loads(line)) for line in lines]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file} is damaged ({error!r}); remove it and evaluate its cases again") from None
-
-
-def _drop_torn_line(file: Path) -> None:
-    """Cut off what an interrupted process left unfinished."""
-    if not file.exists():
-        return
-    content = file.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with file.open("r+b") as handle:
-            handle.truncate(whole)

@@ -28,6 +28,8 @@ _TEMPORARY = re.compile(r"^(\.[0-9a-f]{8}-)+")
 """Before the name of a file that is being written, by :func:`replacing`."""
 
 _LOCK_FILE = "in-use"
+_CHUNK = 1 << 16
+"""Bytes that are read together."""
 
 
 @contextmanager
@@ -47,6 +49,22 @@ def replacing(target: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut off a last line without an end, where there is one: whoever wrote it was killed, or the disk was full."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        end = start = file.seek(0, os.SEEK_END)
+        tail = b""
+        while start and b"\n" not in tail:
+            start = max(start - _CHUNK, 0)
+            file.seek(start)
+            tail = file.read(_CHUNK)
+        whole = start + tail.rfind(b"\n") + 1
+        if whole < end:
+            file.truncate(whole)
 
 
 def remove_unfinished(folder: Path, beginning: str) -> None:

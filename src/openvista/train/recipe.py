@@ -141,6 +141,7 @@ class Recipe(Stage):
         name: name of the model that comes out; the stage's, if the recipe gives none.
         preset: network size, spacing and window ("starter", "vista3d").
         spacing: mm per voxel along X, Y, Z instead of the preset's.
+        hu_window: HU that become 0 and 1 instead of the preset's; for runs from random weights.
         window: voxels of a patch along X, Y, Z instead of the preset's.
         start_from: name or folder of the model whose weights the run starts from; ``None`` starts from random ones.
         start_share: how much of that model's weights is in what is trained; the rest is random weights ("shrink and
@@ -193,6 +194,7 @@ class Recipe(Stage):
     name: str
     preset: str = "starter"
     spacing: Float3 | None = None
+    hu_window: tuple[float, float] | None = None
     window: Axis3 | None = None
     start_from: str | None = None
     start_share: float = Field(default=1.0, ge=0, le=1)
@@ -329,6 +331,8 @@ class Recipe(Stage):
         if self.steps is None and self.epochs is None:
             raise ValueError("neither steps nor epochs say when to stop: give one of them")
         multiple = self.network_preset.window_multiple
+        if self.hu_window is not None and not self.hu_window[0] < self.hu_window[1]:
+            raise ValueError(f"hu_window {self.hu_window}: the first must be below the second")
         if self.window is not None and any(side % multiple or side < multiple for side in self.window):
             raise ValueError(f"window {self.window} must be multiples of {multiple}")
         if self.window == (multiple, multiple, multiple):  # one voxel is left inside, which cannot be normalised
@@ -346,9 +350,10 @@ class Recipe(Stage):
 
     @property
     def network_preset(self) -> Preset:
-        """The preset with this recipe's spacing and window, and all branches."""
+        """The preset with this recipe's spacing, HU window and window, and all branches."""
         preset = PRESETS[self.preset]
-        return replace(preset, spacing=self.spacing or preset.spacing, window=self.window or preset.window)
+        own = {key: getattr(self, key) for key in ("spacing", "hu_window", "window")}
+        return replace(preset, **{key: value for key, value in own.items() if value is not None})
 
     def steps_for(self, cases: int, processes: int) -> int:
         """Steps of the whole run: as given, or so many that each case gives its patches per epoch on average."""
