@@ -103,6 +103,7 @@ def test_a_segmentation_records_what_it_takes_to_make_it_again(model):
         "skip_air": False,
         "padding": "replicate",
         "drop_strays": False,
+        "everywhere": True,
         "precision": "cpu, float32 network, float32 storage",
         "version": openvista.__version__,
         "prompts": {"classes": [1, 133]},

@@ -221,6 +221,7 @@ class Model:
             "skip_air": profile.skip_air,
             "padding": profile.padding,
             "drop_strays": profile.drop_strays,
+            "everywhere": profile.everywhere,
             "precision": str(self.network.compute),
             "version": __version__,
             "prompts": {"classes": list(ids)},

@@ -22,6 +22,7 @@ def test_profiles_differ_in_named_choices_only():
         "drop_strays",
         "orient_first",
         "placement",
+        "everywhere",
     }
     assert difference(BEST, FAST) == {"name", "overlap"}
     assert not BUNDLE.grow

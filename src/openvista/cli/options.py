@@ -70,7 +70,9 @@ def three_numbers(
     return x, y, z
 
 
-def chosen_profile(profile: str, fast: bool, mode: str | None, overlap: float | None) -> Profile:
+def chosen_profile(
+    profile: str, fast: bool, mode: str | None, overlap: float | None, everywhere: bool = False
+) -> Profile:
     """What the options about windows say together.
 
     Raises:
@@ -78,7 +80,7 @@ def chosen_profile(profile: str, fast: bool, mode: str | None, overlap: float | 
     """
     if fast and profile != "best":
         raise InputError(f"--fast is a profile, as is {profile}: give one of them")
-    return find_profile("fast" if fast else profile).override(mode=mode, overlap=overlap)
+    return find_profile("fast" if fast else profile).override(mode=mode, overlap=overlap, everywhere=everywhere or None)
 
 
 def dicom_options(formats: list[str] | None, seg_type: str, keyhole: bool, keep_identifiers: bool) -> DicomOptions:
@@ -114,6 +116,14 @@ WayBack = Annotated[
 WindowOverlap = Annotated[
     float | None,
     typer.Option("--overlap", help="Share of a window covered again by the next, 0..1.", rich_help_panel=MODEL),
+]
+Everywhere = Annotated[
+    bool,
+    typer.Option(
+        "--everywhere",
+        help="For few classes, too, all windows; not only those near what was found.",
+        rich_help_panel=MODEL,
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse scans that do not look like CT.")]
 Output = Annotated[

@@ -25,6 +25,7 @@ from openvista.cli.options import (
     Device,
     DicomSeries,
     DropUnlikely,
+    Everywhere,
     Fast,
     FillGaps,
     Formats,
@@ -87,6 +88,7 @@ def segment(
     fast: Fast = False,
     mode: WayBack = None,
     overlap: WindowOverlap = None,
+    everywhere: Everywhere = False,
     recursive: Annotated[bool, typer.Option("--recursive", help="Also scans in folders of a folder.")] = False,
     root: Root = None,
     spacing: result_grid.Spacing = None,
@@ -178,7 +180,7 @@ def segment(
       torchrun --nproc-per-node 2 -m openvista segment dataset.json -o out/
     """
     set_up_logging(verbose, quiet)
-    choices = chosen_profile(profile, fast, mode, overlap)
+    choices = chosen_profile(profile, fast, mode, overlap, everywhere)
     if probabilities and logits:
         raise InputError("--probabilities and --logits are two answers: give one of them")
     if names not in ("openvista", "totalsegmentator"):

@@ -1,6 +1,7 @@
 """Automatic segmentation of a whole scan: from Hounsfield units to class ids on the scan's own grid.
 
-The path, in order: prepare (model grid, 0..1) → body (crop) → windows that the target needs → encode and stitch, slab
+The path, in order: prepare (model grid, 0..1) → body (crop) → windows that the target needs, and of those where
+few classes are → encode and stitch, slab
 by slab → decide and bring back, slab by slab → drop strays. Nothing here has one value per class and voxel of the scan.
 """
 
@@ -21,11 +22,13 @@ from openvista.inference.device import plan_slab_rows, plan_storage
 from openvista.inference.labelling import Decision, ExactLabels, SmoothLabels, label_table
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Progress, Report, silent
+from openvista.inference.search import first_windows, search, search_bytes
 from openvista.inference.stitching import Encode, Storage, stitch
 from openvista.inference.strays import remove_strays
 from openvista.inference.target import Target
 from openvista.inference.window_network import WindowNetwork
 from openvista.inference.windows import Windowed, cut_windows
+from openvista.memory import free_memory
 from openvista.prepare import Prepared, prepare
 from openvista.scan import ClassMaps, Scan
 
@@ -115,8 +118,13 @@ def segment_scan(
     dtype = network.compute.storage_dtype
     device = plan_storage(network.compute, windowed.slab_bytes(question.channels, dtype))
 
+    only_near = maps is None and may_search(windowed, question, one_piece_ids, device)
+
     def label(where: torch.device) -> NDArray[np.unsignedinteger]:
-        return label_windowed(windowed, question, Storage(where, dtype), progress, maps)
+        storage, chosen = Storage(where, dtype), windowed
+        if only_near:
+            chosen = search(windowed, question.encode, question.decision, question.channels, storage, progress)
+        return label_windowed(chosen, question, storage, progress, maps)
 
     labels = target.pasted(with_room_on_host(label, device))
     if profile.drop_strays:
@@ -124,6 +132,24 @@ def segment_scan(
         labels_XYZ = labels.transpose(axes)[tuple(slice(None, None, sign) for sign in signs)]
         remove_strays(labels_XYZ, [target.grid.spacing[axis] for axis in axes], one_piece_ids)
     return labels
+
+
+def may_search(
+    windowed: Windowed, question: WindowQuestion, one_piece_ids: Collection[int], device: torch.device
+) -> bool:
+    """Whether windows that lie where none of the classes is may be left out.
+
+    Only where the profile says so, for few classes (their logits are stitched) that are one connected thing each and
+    whose strays are dropped: of others, a piece far from the rest counts. And only if it may save a window, and what
+    windows say has room in a quarter of the free memory.
+    """
+    plan, profile = windowed.plan, windowed.profile
+    if profile.everywhere or not profile.drop_strays or not set(question.class_ids) <= set(one_piece_ids):
+        return False
+    if question.decision.embeddings_KC is not None or len(first_windows(plan)) == len(plan.starts):
+        return False
+    free = free_memory(device)
+    return free is None or search_bytes(plan, question.channels) <= free // 4
 
 
 def prepare_scan(
@@ -164,7 +190,8 @@ def label_windowed(
             del part
         progress(Progress("label", slab.first + slab.values_XYZC.shape[axis], plan.volume[axis]))
         del slab  # or it would live on while the next one is filled
-    _tell_saved(len(plan.starts), windowed.left_out, time.monotonic() - began)
+    if not windowed.encoded:
+        _tell_saved(len(plan.starts), windowed.left_out, time.monotonic() - began)
     return labels.result()
 
 

@@ -45,6 +45,8 @@ class Profile:
             otherwise after, as in the official bundle (:func:`openvista.prepare.model_grid`).
         placement: ``"official"``: windows follow each other by the same step, and the last is shifted back to end with
             the scan; ``"even"``: as many, spread evenly (:func:`openvista.inference.windows.axis_starts`).
+        everywhere: class prompts look at every window; otherwise, for few classes that are in one piece each, only
+            near what some of the windows found (:mod:`openvista.inference.search`).
 
     Raises:
         InputError: a value that does not exist.
@@ -63,6 +65,7 @@ class Profile:
     enforce_clicks: bool = False  # so that session files from before this choice stay what they were
     orient_first: bool = True
     placement: str = "official"  # as of all session files from before there was a choice
+    everywhere: bool = True  # so do these
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
@@ -102,6 +105,7 @@ BEST = Profile(
     padding="replicate",
     enforce_clicks=True,
     placement="even",
+    everywhere=False,
 )
 """Ours. Most voxels are seen by eight windows. Spread evenly, windows that overlap by 0.4 or more do what those of the
 official placement do at 0.5, at 0.56 of the time (benchmarks/profile_speed.py). Edges are decided on the scan's own
@@ -125,6 +129,7 @@ BUNDLE = replace(
     enforce_clicks=False,
     drop_strays=False,
     orient_first=False,
+    everywhere=True,
 )
 """What the official bundle's configuration says (overlap 0.3, Gaussian, replicate padding since 0.5.7; paper facts
 §5) and not what its code does: there the automatic path falls back to overlap 0.25 with constant weights. We also

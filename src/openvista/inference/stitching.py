@@ -64,10 +64,10 @@ def stitch(
 
     Args:
         windowed: the scan and its windows.
-        encode: the network.
+        encode: the network; not asked for windows that are encoded already.
         channels: C of what ``encode`` returns.
         storage: where to keep sums.
-        progress: called after every window.
+        progress: called after every window that is encoded.
     """
     plan, importance_XYZ = windowed.plan, windowed.importance(storage.device)
     axis = plan.streaming_axis
@@ -86,10 +86,14 @@ def stitch(
                     active[segment[0]] = _empty_slab(plan, axis, *segment, channels, storage)
             weights_XYZ = importance_XYZ / total_XYZ[plan.slices(start)].to(importance_XYZ.device)
             slabs = [active[segment[0]] for segment in covered]
-            _add_window(slabs, plan, axis, start, encode(windowed.image_XYZ[plan.slices(start)]), weights_XYZ)
+            known_XYZC = windowed.encoded.get(start)
+            values_XYZC = encode(windowed.image_XYZ[plan.slices(start)]) if known_XYZC is None else known_XYZC
+            _add_window(slabs, plan, axis, start, values_XYZC, weights_XYZ)
             slabs.clear()
+            del values_XYZC
             done += 1
-            progress(Progress("encode", done, len(plan.starts)))
+            if known_XYZC is None:
+                progress(Progress("encode", done, len(plan.starts)))
         if first not in active:
             active[first] = _empty_slab(plan, axis, first, stop, channels, storage)
         yield _without_padding(active.pop(first), plan)  # no name keeps it here: it is freed once the caller is done

@@ -6,7 +6,8 @@ compared window by window.
 
 import logging
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import torch
@@ -176,6 +177,7 @@ class Windowed:
         plan: the windows on that part.
         image_XYZ: 0..1, that part with its padding.
         left_out: windows that hold nothing of what is asked for.
+        encoded: channels [X, Y, Z, C] of windows that were encoded before, by their start.
     """
 
     prepared: Prepared
@@ -184,6 +186,7 @@ class Windowed:
     plan: WindowPlan
     image_XYZ: Tensor
     left_out: int = 0
+    encoded: Mapping[Axis3, Tensor] = field(default_factory=dict)
 
     def importance(self, device: torch.device | str = "cpu") -> Tensor:
         """Weight of each voxel of a window, see :func:`importance_map`."""
