@@ -78,7 +78,10 @@ def main() -> None:
         for structure in classes:
             rows[structure].append(row := measured(model, scan, structure))
             if row.dice < 1:
-                print(f"{case.name}, {structure}: Dice {row.dice:.4f}, {row.differing} of {row.voxels} voxels differ")
+                print(
+                    f"{case.name}, {structure}: Dice {row.dice:.4f}, {row.differing} of {row.voxels} voxels differ",
+                    flush=True,
+                )
     print(f"{len(cases)} scans")
     print("| class | scans with it | windows, of all | processor seconds, ratio | scans that differ | lowest Dice |")
     print("|---|---|---|---|---|---|")

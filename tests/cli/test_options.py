@@ -5,7 +5,8 @@ import typer
 from typer.testing import CliRunner
 
 from openvista.cli.main import COMMANDS, app
-from openvista.cli.options import joined
+from openvista.cli.options import chosen_profile, joined
+from openvista.inference.profiles import BEST, BUNDLE
 
 HIDDEN_LETTERS = {("serve", "-p")}
 """Letters of before that are still understood, but listed nowhere: ``serve -p`` was the port, ``-p`` is the profile."""
@@ -51,6 +52,15 @@ def test_the_port_may_still_be_given_by_its_letter(monkeypatch):
     for words, port in (["-p", "9000"], 9000), (["--port", "9001"], 9001), ([], None):
         CliRunner().invoke(app, ["serve", *words])
         assert asked["port"] == port
+
+
+def test_everywhere_is_laid_over_any_profile():
+    assert chosen_profile("best", False, None, None) is BEST
+    assert chosen_profile("best", False, None, None, everywhere=True) == BEST.override(everywhere=True) != BEST
+    assert chosen_profile("bundle", False, None, None, everywhere=True) is BUNDLE
+    commands = all_commands()
+    for words in ("segment", "batch run"):
+        assert "--everywhere" in {name for one in commands[words].params for name in one.opts}
 
 
 def test_all_commands_are_walked():

@@ -190,3 +190,4 @@ def test_settings_that_change_the_result_have_another_sha256(plan):
     assert changed.keys() <= asdict(plan).keys()
     sums = {replace(plan, **{key: value}).sha256() for key, value in changed.items()}
     assert len({plan.sha256(), *sums}) == 11
+    assert replace(plan, profile=replace(BEST, everywhere=True)).sha256() not in {plan.sha256(), *sums}
