@@ -1,8 +1,8 @@
 """Automatic segmentation of a whole scan: from Hounsfield units to class ids on the scan's own grid.
 
-The path, in order: prepare (model grid, 0..1) → body (crop) → windows that the target needs, and of those where
-few classes are → encode and stitch, slab
-by slab → decide and bring back, slab by slab → drop strays. Nothing here has one value per class and voxel of the scan.
+The path, in order: prepare (model grid, 0..1) → body (crop) → windows that the target needs (for few classes, only
+those near what is found) → encode and stitch, slab by slab → decide and bring back, slab by slab → drop strays. Nothing
+here has one value per class and voxel of the scan.
 """
 
 import logging
