@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := demo-output
 CT := examples/data/head_neck_ct.nii.gz
 
-.PHONY: help demo demo-dicom test test-slow test-services lint format clean web test-e2e serve-demo fuzz kills
+.PHONY: release-check help demo demo-dicom test test-slow test-services lint format clean web test-e2e serve-demo fuzz kills
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ format: $(VENV)/dev-installed  ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+release-check: $(VENV)/release-installed  ## build, install into clean environments, run there; licences and SBOM in dist/
+	$(BIN)/python packaging/release_check.py
+
 clean:  ## remove what was installed and made
 	rm -rf $(VENV) $(DEMO) build dist
 
@@ -101,6 +104,10 @@ $(VENV)/services-installed: pyproject.toml $(VENV)/torch-installed
 
 $(VENV)/e2e-installed: pyproject.toml $(VENV)/torch-installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[e2e]'
+	@touch $@
+
+$(VENV)/release-installed: pyproject.toml $(VENV)/torch-installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[release]'
 	@touch $@
 
 $(VENV)/dev-installed: pyproject.toml $(VENV)/torch-installed
