@@ -96,7 +96,7 @@ def test_what_cannot_be_is_one_line(library, server, tmp_path, opened):
         library.ServedScan(server.url).segment(["liver"], print)
     file = ct_file(tmp_path / "volume.nii.gz", affine=OBLIQUE)
     moved = OBLIQUE + np.diag([0, 0, 0.5, 0])
-    with pytest.raises(ServiceError, match="places it 0.5 mm away"):
+    with pytest.raises(ServiceError, match=r"places it 0\.5 mm away"):
         library.ServedScan(server.url).open(file, moved.tolist())
 
 

@@ -34,4 +34,4 @@ class SegmentEditorOpenVISTATest(ScriptedLoadableModuleTest):
         import slicer
 
         names = slicer.qSlicerSegmentEditorEffectFactory.instance().registeredEffects()
-        self.assertIn("OpenVISTA", [effect.name for effect in names])
+        assert "OpenVISTA" in [effect.name for effect in names]

@@ -1,6 +1,6 @@
 """A scan of Slicer on an OpenVISTA server. Nothing here needs Slicer, Qt, VTK or PyTorch.
 
-Places are RAS in mm, as Slicer has them in the world; arrays are [K, J, I], as ``slicer.util.arrayFromVolume`` has them.
+Places are RAS in mm, as in Slicer's world; arrays are [K, J, I], as ``slicer.util.arrayFromVolume`` has them.
 """
 
 from collections.abc import Callable, Sequence
