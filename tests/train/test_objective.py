@@ -223,19 +223,39 @@ def test_classes_that_exclude_each_other_compete():
             losses.append(-math.log(powers.get(right, 1.0) / (1 + sum(powers.values()))))
         return losses
 
+    def dice(*voxels, known=(0, 1, 2)):
+        """Mean over the first and the second."""
+        lost = []
+        for asked in (0, 1):
+            shares = [math.exp(-expected((place, asked), known=known)[0]) for place, _ in voxels]
+            inside = [right == asked for _, right in voxels]
+            overlap = sum(share for share, there in zip(shares, inside, strict=True) if there)
+            lost.append(1 - (2 * overlap + 1) / (sum(inside) + sum(shares) + 1))
+        return sum(lost) / 2
+
+    def loss(**terms):
+        return pytest.approx(float(exclusive_loss(logits, target, known, LossTerms(**terms))), rel=1e-5)
+
     every = [((x, y, z), 0 if x == 0 else 1 if y == 0 else None) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
     plain = expected(*every)
-    assert float(exclusive_loss(logits, target, known, LossTerms())) == pytest.approx(sum(plain) / 8, rel=1e-5)
+    assert sum(plain) / 8 + dice(*every) == loss()
     weights = [2**0.5] * 4 + [4**0.5] * 4
-    wanted = sum(weight * loss for weight, loss in zip(weights, plain, strict=True)) / sum(weights)
-    assert float(exclusive_loss(logits, target, known, LossTerms(balance=0.5))) == pytest.approx(wanted, rel=1e-5)
+    weighted = sum(weight * loss for weight, loss in zip(weights, plain, strict=True)) / sum(weights)
+    assert weighted + dice(*every) == loss(balance=0.5)
 
     known[2] = False
-    wanted = sum(expected(*every, known=(0, 1))) / 8
-    assert float(exclusive_loss(logits, target, known, LossTerms())) == pytest.approx(wanted, rel=1e-5)
+    assert sum(expected(*every, known=(0, 1))) / 8 + dice(*every, known=(0, 1)) == loss()
     target[1, 0, 0, 0] = True  # belongs to two: it has no part
-    wanted = sum(expected(*every[1:], known=(0, 1))) / 7
-    assert float(exclusive_loss(logits, target, known, LossTerms())) == pytest.approx(wanted, rel=1e-5)
+    assert sum(expected(*every[1:], known=(0, 1))) / 7 + dice(*every[1:], known=(0, 1)) == loss()
+
+
+def test_where_nothing_is_there_the_softmax_says_none():
+    logits = torch.full((2, 3, 3, 3), 2.0, requires_grad=True)
+    nothing = torch.zeros(2, 3, 3, 3, dtype=torch.bool)
+    loss = exclusive_loss(logits, nothing, ~nothing, LossTerms())
+    assert float(loss.detach()) == pytest.approx(math.log(1 + 2 * math.exp(2)), rel=1e-5)
+    loss.backward()
+    assert (logits.grad > 0).all()
 
 
 def test_the_recipe_says_what_the_loss_is_made_of(data, tiny_list):
@@ -245,3 +265,5 @@ def test_the_recipe_says_what_the_loss_is_made_of(data, tiny_list):
     assert twice == pytest.approx(2 * once)
     with_term = recipe.model_copy(update={"loss": LossTerms(exclusive=0.5)})
     assert float(Objective(network, with_term)(samples[:2]).loss) > once
+    alone = recipe.model_copy(update={"loss": LossTerms(dice=0, cross_entropy=0, exclusive=1.0)})
+    assert float(Objective(network, alone)(samples[:2]).loss) > 0

@@ -105,10 +105,12 @@ class Objective(nn.Module):
     def _class_loss(self, prompts: ClassPrompts, features_1CXYZ: Tensor) -> Tensor:
         logits_KXYZ = self._class_logits(prompts.ids_K, features_1CXYZ)
         truth = [one.to(logits_KXYZ.device) for one in (prompts.targets_KXYZ, prompts.known_KXYZ, prompts.weights_K)]
-        loss = dice_bce_loss(logits_KXYZ, truth[0], truth[1], truth[2], self.recipe.loss)
-        if self.recipe.loss.exclusive > 0:
-            loss = loss + self.recipe.loss.exclusive * exclusive_loss(logits_KXYZ, truth[0], truth[1], self.recipe.loss)
-        return loss
+        terms, losses = self.recipe.loss, []
+        if terms.dice > 0 or terms.cross_entropy > 0:
+            losses.append(dice_bce_loss(logits_KXYZ, truth[0], truth[1], truth[2], terms))
+        if terms.exclusive > 0:
+            losses.append(terms.exclusive * exclusive_loss(logits_KXYZ, truth[0], truth[1], terms))
+        return torch.stack(losses).sum()
 
     def _click_losses(
         self, samples: Sequence[Sample], pyramid: list[Tensor], mapped: Sequence[Tensor | None]
@@ -210,7 +212,7 @@ def dice_bce_loss(
 
 
 def exclusive_loss(logits_KXYZ: Tensor, target_KXYZ: Tensor, known_KXYZ: Tensor, terms: LossTerms) -> Tensor:
-    """Mean cross-entropy of a softmax over K prompts and "none", whose logit is 0.
+    """Mean cross-entropy of a softmax over K prompts and "none", whose logit is 0, plus Dice loss of what is there.
 
     A prompt whose truth is unknown in a voxel does not compete there; a voxel that belongs to several has no part.
 
@@ -224,10 +226,15 @@ def exclusive_loss(logits_KXYZ: Tensor, target_KXYZ: Tensor, known_KXYZ: Tensor,
     alone = target.sum(0) < 2
     numbers = torch.arange(1, len(target) + 1, device=target.device)
     right = (target * alone * numbers[:, None]).sum(0)
-    entropy = functional.cross_entropy(torch.cat([torch.zeros_like(logits[:1]), logits]).T, right, reduction="none")
+    log_shares = functional.log_softmax(torch.cat([torch.zeros_like(logits[:1]), logits]), 0)
+    of_right = log_shares.gather(0, right[None])[0]
     counts = torch.bincount(right, alone.float(), len(target) + 1)
     weight = alone * (counts.sum() / counts.clamp(min=1)).clamp(1, MOST_RARE)[right] ** terms.balance
-    return (entropy * weight).sum() / weight.sum().clamp(min=1)
+    entropy = -(of_right * weight).sum() / weight.sum().clamp(min=1)
+    overlap = torch.zeros_like(counts).index_add(0, right, of_right.exp() * alone)
+    dice = 1 - (2 * overlap + 1) / (counts + log_shares.exp() @ alone.float() + 1)
+    there = counts[1:] > 0
+    return entropy + (dice[1:][there].mean() if there.any() else 0)
 
 
 def blended(of_class_BXYZ: Tensor, of_clicks_BXYZ: Tensor, clicks: Clicks, class_ids_B: Tensor) -> Tensor:

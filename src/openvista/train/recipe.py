@@ -39,8 +39,8 @@ class LossTerms:
         smooth: is added to that denominator.
         balance: voxels inside a structure count this power of (voxels outside / inside) in the cross-entropy; 0: all
             alike. Above 0 a network says "nowhere" of small structures for fewer steps, and may make them too thick.
-        exclusive: weight of one more term: the cross-entropy of a softmax over the classes asked for and "none", as
-            labels are decided at the end. For classes that share no voxel; 0: without it.
+        exclusive: weight of one more term: cross-entropy of a softmax over the classes asked for and "none", as labels
+            are decided at the end, and Dice loss of those that are there. For classes that share no voxel; 0: without.
 
     Raises:
         RecipeError: a number is negative, or nothing is left of the loss.
@@ -58,8 +58,8 @@ class LossTerms:
         for one in fields(self):
             if getattr(self, one.name) < 0:
                 raise RecipeError(f"loss: {one.name} is {getattr(self, one.name):g}: give 0 or more")
-        if self.dice == 0 and self.cross_entropy == 0:
-            raise RecipeError("loss: dice and cross_entropy are both 0: nothing would be learnt")
+        if self.dice == self.cross_entropy == self.exclusive == 0:
+            raise RecipeError("loss: dice, cross_entropy and exclusive are all 0: nothing would be learnt")
         if self.smooth == 0:
             raise RecipeError("loss: smooth is 0: an absent class would be divided by nothing")
 
@@ -322,6 +322,8 @@ class Recipe(Stage):
                 raise ValueError(f"'{part}' is in trained, but {key} is 0: nothing would train it")
         if self.class_probability + self.click_probability == 0:
             raise ValueError("nothing is asked: class_probability and click_probability are both 0")
+        if self.click_probability > 0 and self.loss.dice == self.loss.cross_entropy == 0:
+            raise ValueError("loss: dice and cross_entropy are both 0: nothing would be learnt from clicks")
         if self.class_probability > 0 and self.most_present + self.most_absent == 0:
             raise ValueError("most_present and most_absent are both 0: no class would be asked")
         if self.start_share < 1 and self.start_from is None:
