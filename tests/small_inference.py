@@ -1,5 +1,7 @@
 """Small networks and scans that every test of inference shares."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
@@ -21,6 +23,7 @@ TINY = Preset(
     class_rows=140,
     branches=("automatic",),
 )
+TINY_CTMR = replace(TINY, name="tiny-ctmr", class_rows=346, family="ctmr")
 FLOAT32 = Compute(torch.device("cpu"), torch.float32, torch.float32)
 HALF_STORAGE = Compute(torch.device("cpu"), torch.float32, torch.float16)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import openvista
+from openvista.anatomy.ctmr import card_classes
 from openvista.errors import AnatomyError, DeviceError, InputError, ModelError
 from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
@@ -21,7 +22,7 @@ from openvista.network import build
 from openvista.scan import Scan
 from openvista.weights import ModelCard, find_model
 from openvista.weights.store import load_network, save_model
-from small_inference import DENSER_THAN_ANYTHING, FLOAT32, TINY, make_scan
+from small_inference import DENSER_THAN_ANYTHING, FLOAT32, TINY, TINY_CTMR, make_scan
 
 CARD = ModelCard.from_preset(TINY, classes=(1, 5, 14, 121), extra_classes={133: "brainstem"})
 DEMO_CT = Path(__file__).parents[1] / "examples/data/head_neck_ct.nii.gz"
@@ -121,6 +122,66 @@ def test_ids_above_255_fit():
     labels = Model(build(wide, seed=1), card, FLOAT32).segment(make_scan((20, 20, 8), AFFINE)).labels
     assert labels.dtype == np.uint16
     assert set(np.unique(labels)) == {0, 299}
+
+
+@pytest.fixture(scope="module")
+def ctmr_folder(tmp_path_factory) -> Path:
+    network = build(TINY_CTMR, seed=3)
+    with torch.no_grad():
+        network.class_head.linear2.weight *= 5
+    card = ModelCard.from_preset(TINY_CTMR, **card_classes(TINY_CTMR.class_rows))
+    return save_model(network, card, tmp_path_factory.mktemp("models") / "tiny-ctmr").path
+
+
+def mr_scan() -> Scan:
+    scan = make_scan((20, 20, 8), AFFINE)
+    return replace(scan, voxels=scan.voxels + 900)
+
+
+@pytest.mark.parametrize(("modality", "count"), [("CT_BODY", 117), ("mri_body", 50), ("MRI_BRAIN", 132)])
+def test_a_model_for_ct_and_mr_finds_what_the_modality_has(ctmr_folder, modality, count):
+    model = load_model(ctmr_folder, "cpu", "float32", modality=modality)
+    result = model.segment(mr_scan())
+    assert len(result.names) == count
+    assert set(np.unique(result.labels)) - {0} <= set(result.names)
+    assert len(np.unique(result.labels)) > 5
+    assert result.labels.dtype == np.uint16
+    assert result.provenance["modality"] == model.modality == modality.upper()
+    assert model.unseen_warning(result.names) is None
+    assert model.region_warning(result.names, [replace(row, voxels=0) for row in result.table()]).startswith("nothing")
+
+
+def test_without_a_modality_a_model_for_ct_and_mr_wants_names(ctmr_folder):
+    model = load_model(ctmr_folder, "cpu", "float32")
+    with pytest.raises(AnatomyError, match="what 'all' is depends on the image"):
+        model.segment(mr_scan())
+    result = model.segment(mr_scan(), "liver, brain stem")
+    assert (list(result.names), result.labels.dtype) == ([1, 220], np.uint16)
+    assert (result.provenance["modality"], model.modality) == (None, None)
+    assert model.unseen_warning([18]) is None
+    assert model.region_warning([1], []) is None
+
+
+def test_modalities_that_do_not_fit(ctmr_folder):
+    with pytest.raises(InputError, match="no modality 'PET'"):
+        load_model(ctmr_folder, modality="PET")
+    with pytest.raises(ModelError, match="model 'starter' knows CT alone"):
+        load_model("starter", modality="MRI_BODY")
+    model = load_model(ctmr_folder, "cpu", "float32", modality="MRI_BODY")
+    assert model.unseen_warning([1, 18, 23, 24, 28]) == (
+        "no MRI of the training had rectum, lung tumor, pancreatic tumor and 1 more: do not expect much"
+    )
+
+
+def test_a_session_of_a_model_for_ct_and_mr_takes_no_clicks(ctmr_folder):
+    """Its automatic results are those of the model itself."""
+    model, scan = load_model(ctmr_folder, "cpu", "float32"), mr_scan()
+    session = model.open(scan)
+    with pytest.raises(ModelError, match="answers class prompts only, not clicks") as caught:
+        session.click((9, 9, 4), object=session.new_object("lesion"))
+    assert "\n" not in str(caught.value)
+    session.segment("brain stem")
+    assert np.array_equal(session.mask("Brain-Stem"), model.segment(scan, "brain stem").mask(220))
 
 
 @pytest.mark.parametrize(

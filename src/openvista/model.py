@@ -5,9 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from openvista._version import __version__
+from openvista.anatomy.ctmr import FAMILY, known_modality, unseen
 from openvista.anatomy.vocabulary import ClassItem
 from openvista.errors import ModelError
 from openvista.geometry.box import Box
@@ -41,15 +43,18 @@ class Model:
         network: with its weights, float32; it is taken over and may be converted in place.
         card: what it knows.
         compute: device and precision, from :func:`openvista.inference.device.plan_compute`.
+        modality: what "all" is for, of a model for CT and MR, see :func:`load_model`.
 
     Attributes:
         card: name, classes, licence, origin.
         vocabulary: the classes it knows, by any of their names.
+        modality: of the images that it is asked about: "CT", or as given; ``None`` where nobody said.
     """
 
-    def __init__(self, network: Vista3D, card: ModelCard, compute: Compute) -> None:
+    def __init__(self, network: Vista3D, card: ModelCard, compute: Compute, modality: str | None = None) -> None:
         self.card = card
-        self.vocabulary = card.vocabulary()
+        self.vocabulary = card.vocabulary(modality)
+        self.modality = "CT" if card.family != FAMILY else modality and known_modality(modality)
         self.network = _ready(network, card, compute)
 
     @property
@@ -91,7 +96,7 @@ class Model:
 
         Returns:
             Ids on the grid, with names, colours, and what it takes to make it again. A class that is not there has no
-            voxels.
+            voxels. Ids are uint8 if they fit, else uint16; always uint16 from a model for CT and MR.
 
         Raises:
             AnatomyError: a class that nobody, or this model, knows.
@@ -115,7 +120,7 @@ class Model:
         looked_at = None if target.box == Box.whole(seen.grid.shape) else target.box
         judge = self.card.plausibility
         result = Segmentation(
-            labels=labels,
+            labels=labels.astype(np.uint16, copy=False) if self.card.family == FAMILY else labels,
             grid=seen.grid,
             names=names,
             colours={class_id: self.vocabulary.colour(class_id) for class_id in ids},
@@ -157,10 +162,25 @@ class Model:
         if judge is not None:
             unlikely = {row.id for row in found if row.unlikely}
             shown = judge.shows({row.id: row.volume_ml for row in found}, unlikely)
-        if shown or not set(self.vocabulary.expand(None)) <= set(asked):
+        everything = set(self.vocabulary.everything)
+        if shown or not everything or not everything <= set(asked):
             return None
         what = "nothing was found that looks as in training" if found else "nothing was found"
         return f"{what}: does the scan show the part of the body that model {self.card.name!r} knows?"
+
+    def unseen_warning(self, asked: Iterable[int]) -> str | None:
+        """One line if no image of this modality had some of the classes in training; ``None`` else, and for CT models.
+
+        Args:
+            asked: class ids that will be looked for.
+        """
+        if self.card.family != FAMILY or self.modality is None:
+            return None
+        names = [self.vocabulary.name(class_id) for class_id in unseen(asked, self.modality)]
+        if not names:
+            return None
+        kind, more = self.modality.partition("_")[0], f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return f"no {kind} of the training had {', '.join(names[:3])}{more}: do not expect much"
 
     def open(
         self,
@@ -223,12 +243,15 @@ class Model:
             "drop_strays": profile.drop_strays,
             "everywhere": profile.everywhere,
             "precision": str(self.network.compute),
+            **({} if self.modality == "CT" else {"modality": self.modality}),
             "version": __version__,
             "prompts": {"classes": list(ids)},
         }
 
 
-def load_model(name_or_path: str | Path = "starter", device: str = "auto", precision: str = "auto") -> Model:
+def load_model(
+    name_or_path: str | Path = "starter", device: str = "auto", precision: str = "auto", modality: str | None = None
+) -> Model:
     """A model by name or by the path of its folder, with its weights loaded.
 
     Args:
@@ -237,6 +260,8 @@ def load_model(name_or_path: str | Path = "starter", device: str = "auto", preci
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
         precision: ``"auto"``, ``"float32"`` (compute and store), ``"bfloat16"``, ``"float16"``, or ``"int8"`` where
             somebody has calibrated the model (``openvista models calibrate``).
+        modality: for a model of family "ctmr", which images it will see: "CT_BODY", "MRI_BODY" or "MRI_BRAIN". It says
+            what "all" is; named classes do without.
 
     On a CPU this also makes the process keep freed memory (:func:`openvista.memory.retain_heap`).
 
@@ -244,12 +269,14 @@ def load_model(name_or_path: str | Path = "starter", device: str = "auto", preci
         ModelError: there is no such model; the message says how to get it.
         WeightsError: its weights are damaged.
         DeviceError: this machine has no such device or precision.
+        InputError: there is no such modality.
     """
     compute = plan_compute(device, precision)  # first: a wrong device should not cost reading the weights
     if compute.device.type == "cpu":
         retain_heap()
     folder = find_model(name_or_path)
-    return Model(load_network(folder), folder.card, compute)
+    folder.card.vocabulary(modality)  # refuses a modality before the weights are read
+    return Model(load_network(folder), folder.card, compute, modality)
 
 
 def _ready(network: Vista3D, card: ModelCard, compute: Compute) -> WindowNetwork:

@@ -2,6 +2,7 @@
 
 One order in training and evaluation: orient to RAS, resample (linear), scale HU to 0..1. (Profile ``bundle`` resamples
 first, as the official bundle does: then voxels lie elsewhere by less than one, where the file's axes run against RAS.)
+Models for MR have no HU: there the foreground is found after resampling, and its percentiles scale the image.
 Orientation and spacing are one step here, because from the scan's own voxels to the model grid each axis only
 moves, flips and stretches: the map is one line per axis, so it is exact, cheap and has an exact inverse.
 """
@@ -15,9 +16,11 @@ import torch
 from torch import Tensor
 
 from openvista.errors import GridError
+from openvista.geometry.box import Box
 from openvista.geometry.grid import Float3, Grid, triple
 from openvista.geometry.resample import bytes_to_resample, resample_linear
 from openvista.memory import free_memory
+from openvista.network.presets import ForegroundPercentiles, Scaling
 from openvista.scan import Scan
 
 MOST_VOXELS = 2**31
@@ -28,6 +31,19 @@ def scale_hu(volume: Tensor, hu_window: tuple[float, float], out: Tensor | None 
     """Clip HU to the window and scale it linearly to 0..1; into ``out``, which may be the volume, if it is given."""
     low, high = hu_window
     return torch.sub(volume, low, out=out).div_(high - low).clamp_(0, 1)
+
+
+def foreground_of(volume_XYZ: Tensor, margin: int) -> Box:
+    """The box around the voxels above 0 and a margin of voxels; all of a volume without any."""
+    box = Box.around((volume_XYZ > 0).cpu().numpy(), margin)
+    return Box.whole(volume_XYZ.shape) if box is None else box
+
+
+def percentile_window(volume_XYZ: Tensor, box: Box, scaling: ForegroundPercentiles) -> tuple[float, float]:
+    """The values at the percentiles of a part of a volume, 1 apart where they are the same."""
+    values = volume_XYZ[box.slices()].cpu().numpy()
+    low, high = np.percentile(values, (scaling.lower, scaling.upper)).tolist()
+    return low, high if high > low else low + 1
 
 
 def model_grid(scan_grid: Grid, spacing: Float3 | None, orient_first: bool = True) -> Grid:
@@ -109,11 +125,13 @@ class Prepared:
         image_XYZ: float32, 0..1, axes R A S.
         grid: the model grid the image lies on.
         scan_grid: the grid of the scan it came from: the way back.
+        foreground: what of the grid is looked at, where the scaling looked at no more; ``None`` for all.
     """
 
     image_XYZ: Tensor
     grid: Grid
     scan_grid: Grid
+    foreground: Box | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +150,7 @@ class PreparedScan:
 def prepare(
     scan: Scan,
     spacing: Float3 | None,
-    hu_window: tuple[float, float],
+    scaling: Scaling,
     device: torch.device | str = "cpu",
     between: Callable[[], None] = lambda: None,
     orient_first: bool = True,
@@ -140,9 +158,9 @@ def prepare(
     """Scan to network input.
 
     Args:
-        scan: HU on its own grid.
+        scan: HU, or the values of MR, on its own grid.
         spacing: mm of the model grid (R, A, S), or ``None`` to keep the scan's.
-        hu_window: HU that become 0 and 1.
+        scaling: HU that become 0 and 1; or percentiles of the foreground, and then nothing else is looked at.
         device: where to do it and to leave the result.
         between: called between the steps; what it raises ends the work.
         orient_first: see :func:`model_grid`.
@@ -154,7 +172,11 @@ def prepare(
     voxels = scan.voxels if min(scan.voxels.strides) > 0 else np.ascontiguousarray(scan.voxels)  # as torch wants them
     volume = torch.as_tensor(voxels).to(device)
     image_XYZ = resample_linear(volume, scan.grid, grid, between)
-    return Prepared(scale_hu(image_XYZ, hu_window, out=image_XYZ), grid, scan.grid)
+    foreground, window = None, scaling
+    if isinstance(window, ForegroundPercentiles):
+        foreground = foreground_of(image_XYZ, window.margin)
+        window = percentile_window(image_XYZ, foreground, window)
+    return Prepared(scale_hu(image_XYZ, window, out=image_XYZ), grid, scan.grid, foreground)
 
 
 def _shown(values: tuple[float, ...]) -> str:

@@ -47,6 +47,31 @@ def test_values_that_are_no_hu(change, code: str) -> None:  # type: ignore[no-un
 
 
 @pytest.mark.parametrize(
+    ("change", "modality", "expected"),
+    [
+        (lambda v: v, "CT_BODY", []),
+        (lambda v: v, None, []),
+        (lambda v: v, "MRI_BODY", ["values-hu"]),
+        (lambda v: v, "MRI_BRAIN", ["values-hu"]),
+        (lambda v: np.abs(v) / 2, "MRI_BODY", []),
+        (lambda v: v / 1000 + 0.5, "MRI_BODY", []),  # normalised, with negative values
+        (lambda v: (v + 1010) / 2210, "MRI_BRAIN", []),
+        (lambda v: v + 1024, "MRI_BODY", []),
+        (lambda v: np.abs(v) / 2, None, []),
+        (lambda v: np.abs(v) / 2, "CT_BODY", ["values-mr"]),
+        (lambda v: (v + 1010) / 2210, "CT_BODY", ["values-mr"]),
+        (lambda v: v * 0 + 7, "MRI_BODY", ["values-constant"]),
+    ],
+)
+def test_values_of_another_modality(change, modality: str | None, expected: list[str]) -> None:  # type: ignore[no-untyped-def]
+    """What a model for CT and MR is told about the image has to fit its values."""
+    voxels = np.asarray(change(body().astype(np.float32)))
+    found = check_scan(Scan(voxels, Grid(voxels.shape, np.diag([3.0, 3, 3, 1]))), modality)
+    assert [warning.code for warning in found] == expected
+    assert all("\n" not in warning.message for warning in found)
+
+
+@pytest.mark.parametrize(
     ("shape", "spacing", "expected"),
     [
         ((40, 40, 40), (0.003, 0.003, 0.003), ["spacing-odd", "size-extent"]),

@@ -155,9 +155,11 @@ def test_ids_above_255_never_wrap_even_when_only_named(tmp_path: Path) -> None:
     assert nib.load(seg.save(tmp_path / "seg.nii")).get_data_dtype() == np.uint16
 
 
-def test_small_ids_in_uint16_become_uint8(tmp_path: Path) -> None:
-    seg = Segmentation(np.ones((3, 3, 3), np.uint16), Grid((3, 3, 3), np.eye(4)), {1: "a"})
-    assert nib.load(seg.save(tmp_path / "seg.nii")).get_data_dtype() == np.uint8
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_small_ids_keep_the_type_of_the_labels(tmp_path: Path, dtype: type) -> None:
+    """Files of a model whose ids pass 255 are all of one type, whatever was asked for."""
+    seg = Segmentation(np.ones((3, 3, 3), dtype), Grid((3, 3, 3), np.eye(4)), {1: "a"})
+    assert nib.load(seg.save(tmp_path / "seg.nii")).get_data_dtype() == dtype
 
 
 def test_json_says_how_it_was_made(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openvista.errors import ModelError, OutputError
-from openvista.network import PRESETS, Preset
+from openvista.anatomy.ctmr import card_classes
+from openvista.errors import AnatomyError, InputError, ModelError, OutputError
+from openvista.network import CTMR, PRESETS, VISTA3D, Preset
 from openvista.plausibility import ClassRanges, Plausibility, SeenRange
 from openvista.weights import ModelCard, read_card, write_card
 from openvista.weights.card import check_name
@@ -67,6 +68,21 @@ def test_a_card_says_which_classes_are_in_one_piece(card: ModelCard) -> None:
     assert 58 not in card.one_piece_ids
 
 
+def test_a_modality_says_what_all_is() -> None:
+    mine = ModelCard.from_preset(CTMR, **card_classes(CTMR.class_rows))
+    assert ModelCard.from_json(mine.to_json()) == mine
+    assert len(mine.class_ids) == 330
+    for modality, count in (("CT_BODY", 117), ("mri-body", 50), ("MRI_BRAIN", 132)):
+        assert len(mine.vocabulary(modality).expand("all")) == count
+    with pytest.raises(AnatomyError, match=r"what 'all' is depends on the image: .*CT_BODY, MRI_BODY, MRI_BRAIN"):
+        mine.vocabulary().expand(None)
+    assert mine.vocabulary().expand("liver, left hippocampus") == [1, 230]
+    with pytest.raises(InputError, match="no modality 'PET': there is CT_BODY, MRI_BODY, MRI_BRAIN"):
+        mine.vocabulary("PET")
+    with pytest.raises(ModelError, match="knows CT alone: leave the modality 'MRI_BODY' out"):
+        ModelCard.from_preset(VISTA3D, classes=(1,)).vocabulary("MRI_BODY")
+
+
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
 def test_the_preset_survives(preset: Preset) -> None:
     assert ModelCard.from_json(ModelCard.from_preset(preset).to_json()).preset() == preset
@@ -84,6 +100,8 @@ def test_the_preset_survives(preset: Preset) -> None:
         ({"hu_window": [100, -100]}, "hu_window"),
         ({"branches": []}, "branches"),
         ({"branches": ["psychic"]}, "branches"),
+        ({"family": "pet"}, "family of a model card must be one of ct, ctmr, not 'pet'"),
+        ({"family": "ctmr"}, "branches .* automatic alone"),
         ({"classes": [133]}, "classes"),
         ({"extra_classes": {"12": "mine"}}, "extra_classes"),
         ({"extra_classes": {"140": "no row for it"}}, "extra_classes"),

@@ -54,6 +54,16 @@ def test_import_refuses_to_overwrite_unless_asked(official_file: Path, home: Pat
     assert [path.name for path in first.path.parent.iterdir()] == ["mine"]
 
 
+def test_import_as_another_family(official_file: Path, home: Path) -> None:
+    """The user's word counts; the way back to other namings keeps what the file had, clicks and all."""
+    card = import_checkpoint(official_file, "mine", home, family="ctmr").card
+    assert (card.family, card.window, card.branches) == ("ctmr", (192, 192, 128), ("automatic",))
+    assert card.extra_classes == {134: "intervertebral discs", 135: "left lung", 136: "right lung"}
+    assert not verify_model(find_model("mine", home)).problems
+    with pytest.raises(ModelError, match="no family 'mr' of models: there is ct and ctmr"):
+        import_checkpoint(official_file, "other", home, family="mr")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["starter", "../up", ""])
 def test_import_refuses_names(official_file: Path, home: Path, name: str) -> None:
     with pytest.raises(ModelError):

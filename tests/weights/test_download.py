@@ -162,8 +162,6 @@ def test_the_licence_text_says_that_the_sources_contradict() -> None:
         assert word in text
 
 
-def test_unknown_and_refused_names(home: Path) -> None:
-    with pytest.raises(ModelError, match=r"no official model 'starter' .* there is vista3d"):
+def test_unknown_names(home: Path) -> None:
+    with pytest.raises(ModelError, match=r"no official model 'starter' .* there is vista3d, vista3d-ctmr"):
         download_model("starter", accept_licence=True, home=home)
-    with pytest.raises(ModelError, match="CTMR weights"):
-        download_model("vista3d-ctmr", accept_licence=True, home=home)

@@ -12,7 +12,16 @@ from openvista.weights import find_model
 from openvista.weights.card import sha256_of
 from openvista.weights.files import write_file
 from openvista.weights.naming import UNREAD
-from openvista.weights.official import NAMINGS, Checkpoint, Naming, adapt, checkpoint_card, read_checkpoint, to_naming
+from openvista.weights.official import (
+    NAMINGS,
+    Checkpoint,
+    Naming,
+    adapt,
+    checkpoint_card,
+    family_of,
+    read_checkpoint,
+    to_naming,
+)
 from openvista.weights.store import load_network
 
 Tensors = dict[str, Tensor]
@@ -170,16 +179,43 @@ def test_strangers_are_told_apart(names: list[str], looks_like: str) -> None:
         adapt({name: torch.ones(1) for name in names})
 
 
-@pytest.mark.parametrize("where", ["file", "folder", "sidecar"])
-def test_ctmr_is_refused_with_the_reason(official: Tensors, tmp_path: Path, where: str) -> None:
-    folder = tmp_path / ("models--nvidia--NV-Segment-CTMR" if where == "folder" else "download") / "weights"
-    folder.mkdir(parents=True)
-    path = folder / ("ctmr.safetensors" if where == "file" else "model.safetensors")
-    write_file(official, path)
-    if where == "sidecar":
-        (folder / "config.json").write_text('{"_name_or_path": "nvidia/NV-Segment-CTMR"}')
-    with pytest.raises(WeightsError, match=r"CTMR weights .* are not supported: they need another intensity"):
-        read_checkpoint(path)
+@pytest.mark.parametrize(
+    ("file", "sidecar", "family"),
+    [
+        ("download/weights/model.pt", "", "ct"),
+        ("download/weights/CTMR.pt", "", "ctmr"),
+        ("models--nvidia--NV-Segment-CTMR/snapshots/4fb8/vista3d_pretrained_model/model.pt", "", "ctmr"),
+        ("NV-Segment-CTMR/NV-Segment-CTMR/models/model.pt", "", "ctmr"),
+        ("NV-Segment-CTMR/NV-Segment-CT/models/model.pt", "", "ct"),
+        ("download/weights/model.pt", '{"_name_or_path": "nvidia/NV-Segment-CTMR"}', "ctmr"),
+        ("download/weights/model.pt", '{"_name_or_path": "nvidia/NV-Segment-CT"}', "ct"),
+    ],
+)
+def test_what_lies_around_a_file_tells_its_family(tmp_path: Path, file: str, sidecar: str, family: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    if sidecar:
+        (path.parent / "config.json").write_text(sidecar)
+    assert family_of(path) == family
+
+
+@pytest.mark.parametrize("naming", ["monai-1.4", "hf"])
+def test_files_for_ct_and_mr_are_checked_whole_and_run_without_clicks(
+    official: Tensors, tmp_path: Path, naming: Naming
+) -> None:
+    """With and without ``network.`` before the names, nothing may be missing, also of what is not used."""
+    file = tmp_path / "ctmr.pt"
+    torch.save(to_naming(adapt(official), naming), file)
+    card = checkpoint_card(file)
+    assert (card.family, card.branches, card.window) == ("ctmr", ("automatic",), (192, 192, 128))
+    assert (card.class_rows, card.class_ids[-5:]) == (140, (128, 132, 134, 135, 136))
+    network = load_network(find_model(file))
+    used = {name: one for name, one in adapt(official).tensors.items() if not name.startswith(("point_", UNREAD))}
+    assert identical(dict(network.state_dict()), used)
+    for name in ("point_head.mask_tokens.weight", "class_head.class_embeddings.weight"):
+        torch.save(changed(official, **{name: None}), file)
+        with pytest.raises(WeightsError, match="1 missing"):
+            find_model(file)
 
 
 @pytest.mark.parametrize("naming", NAMINGS)

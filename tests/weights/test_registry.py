@@ -59,8 +59,8 @@ def test_unknown_names_list_what_exists(model: ModelFolder, home: Path) -> None:
 def test_official_names_say_how_to_get_them(home: Path) -> None:
     with pytest.raises(ModelError, match=r"not on this machine.*models download vista3d.*models import"):
         find_model("vista3d", home)
-    with pytest.raises(ModelError, match=r"CTMR.*not supported"):
-        find_model("NV-Segment-CTMR", home)
+    with pytest.raises(ModelError, match=r"not on this machine.*models download vista3d-ctmr.*models import"):
+        find_model("vista3d-ctmr", home)
 
 
 def test_a_damaged_model_does_not_hide_the_others(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from openvista.weights.sources import OFFICIAL, REFUSED, HubModel
+from openvista.weights.sources import OFFICIAL, HubModel
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
@@ -24,15 +24,6 @@ def test_the_page_is_that_of_the_repository():
     assert source.page == "https://huggingface.co/some-one/a.model"
 
 
-def test_names_are_usable_as_folders_and_none_is_offered_and_refused():
+def test_names_are_usable_as_folders():
     for name in OFFICIAL:
         assert re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name)
-        assert name not in REFUSED
-    assert not {source.repository.lower() for source in OFFICIAL.values()} & REFUSED.keys()
-
-
-def test_refused_names_are_found_in_any_case_and_the_reason_offers_another():
-    for name, reason in REFUSED.items():
-        assert name == name.lower(), "names are looked up in lower case"
-        assert "\n" not in reason
-        assert re.search(r"models download (\S+?)`", reason)[1] in OFFICIAL

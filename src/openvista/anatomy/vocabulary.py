@@ -10,6 +10,7 @@ from typing import SupportsIndex
 from openvista.anatomy.catalogue import CATALOGUE, EVERYTHING_IDS, GROUPS, LAST_OFFICIAL_ID, SUPPORTED_IDS, AnatomyClass
 from openvista.anatomy.codes import structure_code
 from openvista.anatomy.colours import Colour, colour_for, right_of
+from openvista.anatomy.ctmr import MODALITIES
 from openvista.anatomy.sides import mirrored_pairs
 from openvista.anatomy.spelling import NameIndex, labels_of, nearest, stems
 from openvista.errors import AnatomyError
@@ -38,6 +39,11 @@ class Vocabulary:
         extra: the model's own classes: {id above 132: name}.
         extra_aliases: further names, {id: names}, of any id the model knows.
         model_name: for hints in messages, as in ``openvista classes --model NAME``.
+        everything: ids that "all" stands for; those that the model does not know are left out. By default the official
+            "everything" and the model's own; none (an empty one) where nobody can say, and "all" is refused.
+
+    Attributes:
+        everything: ids that "all" stands for, in their order.
 
     Raises:
         AnatomyError: an id without a name, an own id below 133, an unusable name, or one name for two classes.
@@ -50,9 +56,15 @@ class Vocabulary:
         extra_aliases: Mapping[int, Sequence[str]] | None = None,
         *,
         model_name: str | None = None,
+        everything: Iterable[int] | None = None,
     ) -> None:
         self._model_name = model_name
         self._known = known_classes(set(ids), extra or {}, extra_aliases or {})
+        if everything is None:
+            usual = tuple(i for i in self._known if i in EVERYTHING_IDS or i > LAST_OFFICIAL_ID)
+            self.everything = usual or tuple(self._known)
+        else:
+            self.everything = tuple(i for i in everything if i in self._known)
         groups = {i: CATALOGUE[i] for i in GROUPS if i not in self._known and self._parts(i)}
         self._nameable = self._known | groups
         self._names = NameIndex(self._nameable.values())
@@ -110,7 +122,7 @@ class Vocabulary:
                 none of these, such as one for lesions only, gives all it knows.)
 
         Raises:
-            AnatomyError: as :meth:`resolve`; or nothing is asked for.
+            AnatomyError: as :meth:`resolve`; or nothing is asked for; or "all", where nobody can say what that is.
         """
         if items is None:
             return self._everything()
@@ -138,8 +150,11 @@ class Vocabulary:
         return [self._known[class_id] for class_id in best_first or nearest(query, _labels(self._known))]
 
     def _everything(self) -> list[int]:
-        wanted = [i for i in self._known if i in EVERYTHING_IDS or i > LAST_OFFICIAL_ID]
-        return wanted or list(self._known)
+        if not self.everything:
+            raise AnatomyError(
+                f"what 'all' is depends on the image: name the classes, or the modality ({', '.join(MODALITIES)})"
+            )
+        return list(self.everything)
 
     def _parts(self, class_id: int) -> list[int]:
         return [part for part in GROUPS.get(class_id, ()) if part in self._known]
@@ -168,7 +183,7 @@ class Vocabulary:
     def _no_such_id(self, class_id: int) -> str:
         if class_id == 0:
             return f"0 is the background, not a class; {self._hint()}"
-        own = "".join(f", {i}" for i in self._known if i > LAST_OFFICIAL_ID)
+        own = "".join(f", {some}" for some in _ranges([i for i in self._known if i > LAST_OFFICIAL_ID]))
         return f"no class has id {class_id}: ids are 1 to {LAST_OFFICIAL_ID}{own}; {self._hint()}"
 
     def _nearest(self, asked: str) -> str:
@@ -198,13 +213,14 @@ def known_classes(
     Raises:
         AnatomyError: an id without a name, an own id below 133, or a name that could not be asked for.
     """
-    own = {class_id: _own_class(class_id, name, extra) for class_id, name in sorted(extra.items())}
+    left_of = dict(mirrored_pairs(extra))
+    own = {class_id: _own_class(class_id, name, left_of.get(class_id)) for class_id, name in sorted(extra.items())}
     for class_id in sorted(ids - own.keys()):
         if class_id not in CATALOGUE:
             raise AnatomyError(
                 f"class id {class_id} has no name: the catalogue ends at {LAST_OFFICIAL_ID}, name it as the model's own"
             )
-    known = {class_id: CATALOGUE[class_id] for class_id in sorted(ids - own.keys())} | own
+    known = {class_id: _supported(CATALOGUE[class_id]) for class_id in sorted(ids - own.keys())} | own
     for class_id, aliases in extra_aliases.items():
         if class_id not in known:
             raise AnatomyError(f"aliases for class id {class_id}, which the model does not know: {', '.join(aliases)}")
@@ -212,7 +228,13 @@ def known_classes(
     return known
 
 
-def _own_class(class_id: int, name: str, extra: Mapping[int, str]) -> AnatomyClass:
+def _supported(item: AnatomyClass) -> AnatomyClass:
+    """A class as a model knows it that was trained on it, whatever the official models are."""
+    return item if item.supported else replace(item, supported=True)
+
+
+def _own_class(class_id: int, name: str, left_id: int | None) -> AnatomyClass:
+    """A model's own class; a right structure takes a darker shade of its left twin, as in the catalogue."""
     if class_id <= LAST_OFFICIAL_ID:
         raise AnatomyError(
             f"own class '{name}' has id {class_id}: ids up to {LAST_OFFICIAL_ID} are official, take a higher one"
@@ -225,7 +247,7 @@ def _own_class(class_id: int, name: str, extra: Mapping[int, str]) -> AnatomyCla
         special=False,
         group=None,
         aliases=(),
-        colour=_own_colour(class_id, extra),
+        colour=colour_for(class_id) if left_id is None else right_of(colour_for(left_id)),
         snomed=structure_code(name),
     )
 
@@ -243,12 +265,6 @@ def _check_askable(class_id: int, name: str) -> None:
         raise AnatomyError(
             f"class {class_id} cannot be called {name!r}: a name has no comma, is no number and not 'all'"
         )
-
-
-def _own_colour(class_id: int, extra: Mapping[int, str]) -> Colour:
-    """The computed colour; a right structure takes a darker shade of its left twin, as in the catalogue."""
-    left = dict(mirrored_pairs(extra)).get(class_id)
-    return colour_for(class_id) if left is None else right_of(colour_for(left))
 
 
 def _whole_number(item: SupportsIndex) -> int:
@@ -270,6 +286,13 @@ def _single_items(items: ClassItem | Iterable[ClassItem]) -> Iterator[ClassItem]
             yield from _single_items(item) if isinstance(item, str) else (item,)
     else:
         yield items
+
+
+def _ranges(ids: Sequence[int]) -> list[str]:
+    """Rising ids, those that follow each other as "214 to 345"."""
+    starts = [i for i in ids if i - 1 not in ids]
+    stops = [i for i in ids if i + 1 not in ids]
+    return [str(a) if a == b else f"{a} to {b}" for a, b in zip(starts, stops, strict=True)]
 
 
 def _labels(classes: Mapping[int, AnatomyClass]) -> dict[int, tuple[str, ...]]:

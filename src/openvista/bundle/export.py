@@ -16,7 +16,7 @@ from openvista.bundle.training_configs import (
     train,
     train_continual,
 )
-from openvista.errors import OutputError
+from openvista.errors import ModelError, OutputError
 from openvista.weights import ModelCard, ModelFolder, find_model, write_card
 from openvista.weights.convert import convert_checkpoint
 
@@ -32,10 +32,14 @@ def export_bundle(model: str | Path, folder: Path) -> Path:
         The folder.
 
     Raises:
-        ModelError: there is no such model, or its weights are damaged.
+        ModelError: there is no such model, it is none for CT, or its weights are damaged.
         OutputError: the folder exists, or cannot be written.
     """
     found = find_model(model)
+    if found.card.family != "ct":
+        raise ModelError(
+            f"model {found.card.name!r} is none for CT in HU, which our bundles are for; export another one"
+        )
     if folder.exists():
         raise OutputError(f"{folder}: exists already; choose a folder that does not")
     staging = folder.absolute().with_name(f".{folder.name}-{secrets.token_hex(4)}")

@@ -26,6 +26,7 @@ from openvista.cli.options import (
     InPipeline,
     KeepIdentifiers,
     Keyhole,
+    Modality,
     ModelName,
     PerClass,
     Precision,
@@ -85,6 +86,7 @@ def batch(
         typer.Option("-c", "--classes", "--class", metavar="CLASS", help="Name or id; repeatable. Default: all."),
     ] = None,
     model: ModelName = "starter",
+    modality: Modality = None,
     device: Device = "auto",
     precision: Precision = "auto",
     profile: ProfileName = "best",
@@ -162,7 +164,7 @@ def batch(
     place = ResultGrid.of_options(spacing)
     place.check_formats([*(format or ()), *(["dicom-seg"] if store else [])])
     found = find_model(model)
-    vocabulary = found.card.vocabulary()
+    vocabulary = found.card.vocabulary(modality)
     ids = vocabulary.expand("all" if classes is None else joined(classes))
     wholes = combinations(combine or (), vocabulary, ids)
     if store is not None:
@@ -185,6 +187,7 @@ def batch(
         spacing=place.spacing,
         overlaps=pipeline,
         drop_unlikely=drop_unlikely,
+        modality=modality,
     )
     plan = CohortPlan(
         cases=tuple(find_cases(inputs, output, series)),

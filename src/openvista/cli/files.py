@@ -231,14 +231,18 @@ def in_steps(items: Sequence[Item], steps: Steps[Item, Loaded, Computed], failur
         raise InputError(f"{failed} of {len(items)} {failure}; the others are done")
 
 
-def read_checked(path: Path, strict: bool, series: str | None = None, fill_gaps: bool = False) -> Scan:
+def read_checked(
+    path: Path, strict: bool, series: str | None = None, fill_gaps: bool = False, modality: str | None = "CT"
+) -> Scan:
     """A scan, see :func:`openvista.io.read_scan`; what looks odd about it is said, or refused if strict.
+
+    ``modality`` is as for :func:`openvista.io.check_scan`.
 
     Raises:
         ScanError: it cannot be read, or looks odd.
     """
     scan = read_scan(path, series=series, fill_gaps=fill_gaps, apart=True)
-    warnings = tuple(check_scan(scan))
+    warnings = tuple(check_scan(scan, modality))
     if warnings and strict:
         raise ScanError(f"{path}: {'; '.join(warning.message for warning in warnings)}")
     for warning in warnings:

@@ -88,7 +88,11 @@ def import_model(
         str | None, typer.Option(metavar="X,Y,Z", help="Voxel size in mm that it was trained at. Default: 1.5,1.5,1.5.")
     ] = None,
     window: Annotated[
-        str | None, typer.Option(metavar="X,Y,Z", help="Voxels of its patches. Default: 128,128,128.")
+        str | None, typer.Option(metavar="X,Y,Z", help="Voxels of its patches. Default: that of its family.")
+    ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(help="ct, or ctmr (NV-Segment-CTMR). Default: what the names around the file say, else ct."),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -97,7 +101,8 @@ def import_model(
 
     sampling: dict[str, object] = {} if spacing is None else {"spacing": three_numbers(spacing, "--spacing", float)}
     sampling |= {} if window is None else {"window": three_numbers(window, "--window", int)}
-    _announce(import_checkpoint(checkpoint, name or checkpoint.stem, overwrite=overwrite, sampling=sampling))
+    chosen = name or checkpoint.stem
+    _announce(import_checkpoint(checkpoint, chosen, overwrite=overwrite, sampling=sampling, family=family))  # type: ignore[arg-type]
 
 
 @app.command()
@@ -186,4 +191,5 @@ def ranges(
 
 
 def _announce(folder: ModelFolder) -> None:
-    print(f"{folder.card.name} is ready: openvista segment CT.nii.gz --model {folder.card.name}")
+    example = "CT.nii.gz" if folder.card.family == "ct" else "MR.nii.gz --modality MRI_BODY"
+    print(f"{folder.card.name} is ready: openvista segment {example} --model {folder.card.name}")

@@ -105,6 +105,12 @@ def dicom_options(formats: list[str] | None, seg_type: str, keyhole: bool, keep_
 ModelName = Annotated[str, model_option("Name, folder or checkpoint file; see 'openvista models'.")]
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=MODEL)]
 Precision = Annotated[str, PRECISION]
+Modality = Annotated[
+    str | None,
+    typer.Option(
+        help="Of models for CT and MR: CT_BODY, MRI_BODY or MRI_BRAIN; says what 'all' is.", rich_help_panel=MODEL
+    ),
+]
 ProfileName = Annotated[
     str, typer.Option("-p", "--profile", help="best, fast, bundle or research.", rich_help_panel=MODEL)
 ]

@@ -32,6 +32,7 @@ from openvista.cli.options import (
     InPipeline,
     KeepIdentifiers,
     Keyhole,
+    Modality,
     ModelName,
     Output,
     PerClass,
@@ -82,6 +83,7 @@ def segment(
         ),
     ] = None,
     model: ModelName = "starter",
+    modality: Modality = None,
     device: Device = "auto",
     precision: Precision = "auto",
     profile: ProfileName = "best",
@@ -175,6 +177,8 @@ def segment(
 
       openvista segment ct.nii.gz --roi 40:200,:,10:60
 
+      openvista segment mr.nii.gz --model vista3d-ctmr --modality MRI_BODY
+
       openvista segment https://pacs.example/dicom-web/studies/1.2.3/series/4.5.6 --store https://pacs.example/dicom-web
 
       torchrun --nproc-per-node 2 -m openvista segment dataset.json -o out/
@@ -208,14 +212,16 @@ def segment(
         place.check_formats(format for target in targets for format in target.by_format)
 
         def begin(ranks: "Ranks") -> Steps[Path, Any, Any]:
-            engine = openvista.load_model(model, ranks.own_device(device), precision)
+            engine = openvista.load_model(model, ranks.own_device(device), precision, modality)
             ids = engine.vocabulary.expand(asked)  # an unknown name should not cost reading the scan
+            if unseen := engine.unseen_warning(ids):
+                say("warning", unseen)
             wholes = combinations(combine or (), engine.vocabulary, ids)
             around = place.classes(engine.vocabulary, ids)
 
             def read(path: Path, room: "Room") -> tuple[Any, ...]:
                 room.wait(bytes_to_read(path))
-                scan = read_checked(path, strict, series, fill_gaps)
+                scan = read_checked(path, strict, series, fill_gaps, engine.modality)
                 for target in (files.get(path), results):
                     if target is not None:
                         target.check(scan)

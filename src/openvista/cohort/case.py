@@ -186,6 +186,7 @@ class Segmenter:
         table: write the table of structures of each scan.
         spacing: mm of the results along the scan's own axes; ``None`` for the scan's voxels.
         drop_unlikely: leave out what is unlike the cases of training.
+        modality: of the scans, as for :func:`openvista.load_model`.
         threads: of a worker on a CPU; ``None`` for as many as torch takes.
         overlaps: see :class:`Work`.
     """
@@ -206,6 +207,7 @@ class Segmenter:
     table: bool = False
     spacing: Float3 | None = None
     drop_unlikely: bool = False
+    modality: str | None = None
     threads: int | None = None
     overlaps: bool = True
 
@@ -219,11 +221,11 @@ class Segmenter:
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        return case_work(_load(self.model, self.device, self.precision), self)
+        return case_work(_load(self), self)
 
     def sha256(self) -> str:
         """Of all that decides about the content of the results, but for the weights, which have their own."""
-        elsewhere = ("output", "model", "device", "profile", "strict", "threads", "overlaps")
+        elsewhere = ("output", "model", "device", "profile", "strict", "modality", "threads", "overlaps")
         content = {key: value for key, value in asdict(self).items() if key not in elsewhere}
         text = json.dumps(content | {"profile": self.profile.stored()}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -259,10 +261,10 @@ class _Case:
         self.result = replace(self.result, seconds=spent, ended=time.time())
 
 
-def _load(name: str, device: str, precision: str) -> "Model":
+def _load(plan: Segmenter) -> "Model":
     from openvista.model import load_model  # with torch, which the driver can do without
 
-    return load_model(name, device, precision)
+    return load_model(plan.model, plan.device, plan.precision, plan.modality)
 
 
 def _read(model: "Model", plan: Segmenter, attempt: Attempt, room: Room) -> _Case:
@@ -270,7 +272,7 @@ def _read(model: "Model", plan: Segmenter, attempt: Attempt, room: Room) -> _Cas
     with case.step(), fetched(attempt.case.uri, attempt.case.series) as path:
         room.wait(bytes_to_read(path))
         scan = read_scan(path, series=attempt.case.series, fill_gaps=plan.fill_gaps)
-        case.result = replace(case.result, warnings=_warnings(scan, plan.strict))
+        case.result = replace(case.result, warnings=_warnings(scan, plan.strict, model.modality))
         for format in (*plan.formats, *(stored_formats(plan.formats) if plan.store else ())):
             check_dicom_source(scan, format)
         case.grid = None if plan.spacing is None else scan.grid.with_spacing(plan.spacing)
@@ -283,7 +285,7 @@ def _compute(model: "Model", plan: Segmenter, case: _Case) -> _Case:
     if scan is not None:
         with case.step():
             if case.result.attempt.small and model.device.type != "cpu":
-                model = _load(plan.model, "cpu", "auto")
+                model = _load(replace(plan, device="cpu", precision="auto"))
             case.result = replace(case.result, device=str(model.device))
             found = _judged(model, plan, case, model.segment(scan, plan.classes, profile=plan.profile, grid=case.grid))
             for whole in plan.wholes:
@@ -318,8 +320,8 @@ def _write(plan: Segmenter, case: _Case) -> CaseResult:
     return case.result
 
 
-def _warnings(scan: Scan, strict: bool) -> tuple[str, ...]:
-    messages = tuple(warning.message for warning in check_scan(scan))
+def _warnings(scan: Scan, strict: bool, modality: str | None) -> tuple[str, ...]:
+    messages = tuple(warning.message for warning in check_scan(scan, modality))
     if messages and strict:
         raise ScanError("; ".join(messages))
     return messages

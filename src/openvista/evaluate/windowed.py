@@ -68,7 +68,7 @@ class WindowedScan:
     def __init__(self, model: Model, labelled: LabelledScan, profile: str) -> None:
         preset, self.profile = model.network.network.preset, find_profile(profile)
         self.scan_grid = labelled.scan.grid
-        prepared = prepare(labelled.scan, preset.spacing, preset.hu_window)
+        prepared = prepare(labelled.scan, preset.spacing, preset.scaling)
         self.grid = prepared.grid
         self.windowed = cut_windows(prepared, preset, self.profile)
         self.plan = self.windowed.plan

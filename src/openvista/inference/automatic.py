@@ -161,7 +161,7 @@ def prepare_scan(
         GridError: the scan is too large for this machine at the model's spacing.
     """
     preset = network.network.preset
-    return prepare(scan, preset.spacing, preset.hu_window, between=between, orient_first=profile.orient_first)
+    return prepare(scan, preset.spacing, preset.scaling, between=between, orient_first=profile.orient_first)
 
 
 def label_windowed(

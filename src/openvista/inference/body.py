@@ -31,10 +31,15 @@ class Body:
     cells_XYZ: Tensor
 
     @classmethod
+    def filled(cls, box: Box) -> "Body":
+        """All of a box."""
+        cells = [-(-length // CELL) for length in box.shape]
+        return cls(box, torch.ones(1, 1, 1, dtype=torch.bool).expand(cells))
+
+    @classmethod
     def whole(cls, shape: Sequence[int]) -> "Body":
         """All of a volume of this shape."""
-        cells = [-(-length // CELL) for length in shape]
-        return cls(Box.whole(shape), torch.ones(1, 1, 1, dtype=torch.bool).expand(cells))
+        return cls.filled(Box.whole(shape))
 
 
 def find_body(image_XYZ: Tensor, spacing: Float3, hu_window: tuple[float, float], window: Axis3) -> Body:

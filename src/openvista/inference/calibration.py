@@ -69,7 +69,7 @@ def calibrate_model(model: ModelFolder, scans: Iterable[Scan], per_scan: int, ho
 
 def some_windows(scan: Scan, preset: Preset, count: int) -> list[Tensor]:
     """Windows [X, Y, Z], 0..1, evenly from among those that profile ``best`` looks at."""
-    windowed = cut_windows(prepare(scan, preset.spacing, preset.hu_window, orient_first=True), preset, BEST)
+    windowed = cut_windows(prepare(scan, preset.spacing, preset.scaling, orient_first=True), preset, BEST)
     starts = windowed.plan.starts
     chosen = torch.linspace(0, len(starts) - 1, min(count, len(starts))).long().unique()
     return [windowed.image_XYZ[windowed.plan.slices(starts[index])].contiguous() for index in chosen]

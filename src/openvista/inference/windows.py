@@ -202,13 +202,17 @@ class Windowed:
 def cut_windows(prepared: Prepared, preset: Preset, profile: Profile, needed: Box | None = None) -> Windowed:
     """Cut a prepared scan into windows of the preset's size; where the profile says so, only what holds the body.
 
+    A foreground that the scaling found is all that is looked at, in every profile.
+
     Args:
         prepared, preset, profile: the scan, and how.
         needed: the voxels of the model grid that are asked for; ``None`` for all. Without a window on them the box is
             empty.
     """
     image_XYZ = prepared.image_XYZ
-    if profile.skip_air:
+    if prepared.foreground is not None:
+        body = Body.filled(prepared.foreground)
+    elif profile.skip_air:
         body = find_body(image_XYZ, prepared.grid.spacing, preset.hu_window, preset.window)
     else:
         body = Body.whole(image_XYZ.shape)

@@ -1,7 +1,11 @@
-"""Does a scan look like a CT? Warnings that help before a network answers nonsense. And can it take DICOM results?"""
+"""Does a scan look like a CT, or as MR does? Warnings that help before a network answers nonsense.
+
+And can it take DICOM results?
+"""
 
 import numpy as np
 
+from openvista.anatomy.ctmr import CT_BODY, MRI_BODY, MRI_BRAIN
 from openvista.dicom_slices import DicomSlices
 from openvista.errors import FormatError
 from openvista.io.paths import DICOM_FORMATS
@@ -14,14 +18,20 @@ _TISSUE_HU = (-200, 300)  # fat, water, organs, muscle, blood with contrast agen
 _LEAST_TISSUE = 0.01
 _HU_LIMITS = (-4096, 32767)  # 12 bits below zero; metal in extended-range CT stays below 16 bits
 _SAMPLE_VOXELS = 2_000_000
+_SOME_AIR = -500  # below lung and fat of every CT; MR has no such values, but around 0 after bias correction
 
 
-def check_scan(scan: Scan) -> list[ScanWarning]:
+def check_scan(scan: Scan, modality: str | None = "CT") -> list[ScanWarning]:
     """What its file left unclear, and everything about a scan that does not look like a CT; empty when all is well.
 
     The caller prints the messages or, when strict, raises ``ScanError`` with them.
+
+    Args:
+        scan: as read.
+        modality: "CT", or what the user of a model for CT and MR called it ("CT_BODY", "MRI_BODY", "MRI_BRAIN");
+            ``None`` where it may be either.
     """
-    return [*scan.warnings, *_check_values(scan), *_check_spacing(scan), *_check_size(scan)]
+    return [*scan.warnings, *_check_values(scan, modality), *_check_spacing(scan), *_check_size(scan)]
 
 
 def check_dicom_source(scan: Scan | None, format: str) -> None:
@@ -51,12 +61,21 @@ def not_from_dicom(name: str, format: str) -> FormatError:
     return FormatError(f"{name}: {format} needs a scan that was read from DICOM; {remedy}")
 
 
-def _check_values(scan: Scan) -> list[ScanWarning]:
+def _check_values(scan: Scan, modality: str | None) -> list[ScanWarning]:
     """At most one warning about values: the most telling one."""
     low, high = float(scan.voxels.min()), float(scan.voxels.max())
     seen = f"values {low:g} to {high:g}"
     if low == high:
         return [ScanWarning("values-constant", f"every voxel is {low:g}: the image is empty; export the scan again")]
+    if modality in (MRI_BODY, MRI_BRAIN):
+        is_hu = _HU_LIMITS[0] <= low < _SOME_AIR and _tissue_share(scan) >= _LEAST_TISSUE
+        message = f"{seen} look like HU of a CT, but the modality is {modality}; for a CT it is {CT_BODY}"
+        return [ScanWarning("values-hu", message)] if is_hu else []
+    if modality is None:
+        return []
+    if modality == CT_BODY and low >= 0:
+        message = f"{seen}, none below 0 HU, look like MR, but the modality is {modality}; for MR it is {MRI_BODY}"
+        return [ScanWarning("values-mr", f"{message} or {MRI_BRAIN}; if the file holds HU + 1024, subtract 1024")]
     if high - low <= 20:
         return [ScanWarning("values-normalised", f"{seen} look rescaled, not HU; give the scan as the scanner made it")]
     if low >= 0 and high <= 255:

@@ -66,8 +66,8 @@ def write_segmentation(
     as DICOM object, or as surfaces.
 
     Args:
-        segmentation: stored as uint8 when the highest id is at most 255, else as uint16. Several of one scan, whose
-            structures may overlap, make one DICOM object; other formats take one.
+        segmentation: stored as its labels are, uint8 or uint16; as uint16 where an id is above 255. Several of one
+            scan, whose structures may overlap, make one DICOM object; other formats take one.
         path: ends as the format does: ``.nii.gz``, ``.nii``, ``.seg.nrrd``, ``.nrrd``, ``.mha``, ``.dcm``, ``.stl``,
             ``.obj`` or ``.glb``; or an existing folder, for ``<scan>_seg.nii.gz`` in it.
         format: one of :data:`openvista.io.paths.FORMATS`; by default what the ending says.
@@ -191,11 +191,12 @@ def _check_packages(format: str) -> None:
 
 
 def as_stored(segmentation: Segmentation) -> Segmentation:
-    """Every id present has a name, and the dtype is the smallest that holds the highest id."""
+    """Every id present has a name, and the dtype is that of the labels, or the larger one where an id asks for it."""
     present = present_ids(segmentation.labels)
     names = {key: f"label {key}" for key in present} | segmentation.names
-    dtype = np.uint8 if max([*names, 0]) <= np.iinfo(np.uint8).max else np.uint16
-    return dataclasses.replace(segmentation, labels=segmentation.labels.astype(dtype, copy=False), names=names)
+    fits = max([*names, 0]) <= np.iinfo(np.uint8).max
+    labels = segmentation.labels if fits else segmentation.labels.astype(np.uint16, copy=False)
+    return dataclasses.replace(segmentation, labels=labels, names=names)
 
 
 def write_format(path: Path, segmentation: Segmentation, format: str) -> None:

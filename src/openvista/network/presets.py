@@ -1,9 +1,31 @@
 """How large a network is, and what its input looks like. One constant, one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Family = Literal["ct", "ctmr"]
+"""Which published training of this network a model follows: for CT in HU, or for CT and MR (NV-Segment-CTMR)."""
 
 HU_WINDOW = (-963.8247715525971, 1053.678477684517)
 """Lower and upper HU that become 0 and 1: intensity percentiles of VISTA3D's training scans (paper facts §2)."""
+
+
+@dataclass(frozen=True)
+class ForegroundPercentiles:
+    """Scaling of images whose values have no unit, as those of MR: by what the image itself holds.
+
+    Attributes:
+        lower, upper: percentiles, 0..100, of the values in the foreground that become 0 and 1.
+        margin: voxels around the voxels above 0 that belong to the foreground, too.
+    """
+
+    lower: float = 1.0
+    upper: float = 99.0
+    margin: int = 10
+
+
+Scaling = tuple[float, float] | ForegroundPercentiles
+"""How values become 0..1: lower and upper HU, or percentiles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +42,7 @@ class Preset:
         class_rows: rows of the embedding table.
         last_supported_class: ids above it are unseen (zero-shot) for the point head.
         branches: which of "automatic" and "point" the network has.
+        family: "ct", or "ctmr", whose images are scaled by percentiles, not by ``hu_window`` (ctmr facts §4).
     """
 
     name: str
@@ -31,6 +54,12 @@ class Preset:
     class_rows: int = 512
     last_supported_class: int = 132
     branches: tuple[str, ...] = ("automatic", "point")
+    family: Family = "ct"
+
+    @property
+    def scaling(self) -> Scaling:
+        """How the values of an image become 0..1."""
+        return self.hu_window if self.family == "ct" else ForegroundPercentiles()
 
     @property
     def window_multiple(self) -> int:
@@ -46,6 +75,9 @@ VISTA3D = Preset(
     spacing=(1.5, 1.5, 1.5),
 )
 """The published network (paper facts §3): 217.96 M parameters."""
+
+CTMR = replace(VISTA3D, name="vista3d-ctmr", window=(192, 192, 128), branches=("automatic",), family="ctmr")
+"""The same network as NV-Segment-CTMR trained it (ctmr facts §1, §4); nothing here trains another."""
 
 STARTER = Preset(
     name="starter",

@@ -125,7 +125,7 @@ class OpenScan:
             self._prepared = prepare(
                 self.scan,
                 preset.spacing,
-                preset.hu_window,
+                preset.scaling,
                 between=lambda: progress(Progress("prepare", 0, 1)),
                 orient_first=self.profile.orient_first,
             )

@@ -57,7 +57,7 @@ class ModelFeatures:
         network = self.model.network
         preset, dtype = network.network.preset, network.compute.storage_dtype
         progress(Progress("prepare", 0, 1))
-        prepared = prepare(scan, preset.spacing, preset.hu_window)
+        prepared = prepare(scan, preset.spacing, preset.scaling)
         windowed = cut_windows(prepared, preset, PROFILE)
         matrices = grid_weights(prepared.grid, grid)
         weights = [matrix[:, side] for matrix, side in zip(matrices, windowed.box.slices(), strict=True)]

@@ -18,7 +18,7 @@ from openvista.weights.store import load_network
 
 logger = logging.getLogger(__name__)
 
-SIZE_FIELDS = ("filters", "blocks_per_level", "class_rows", "hu_window")
+SIZE_FIELDS = ("filters", "blocks_per_level", "class_rows", "hu_window", "family")
 """Fields in which a model must agree with the recipe's preset to pass its weights on."""
 
 _MODULES = {

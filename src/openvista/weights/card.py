@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from openvista._version import __version__
 from openvista.anatomy.catalogue import LAST_OFFICIAL_ID, ONE_PIECE_IDS
+from openvista.anatomy.ctmr import EVERYTHING, FAMILY, known_modality
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import ModelError, OutputError
 from openvista.plausibility import ClassRanges, Plausibility
 
 if TYPE_CHECKING:
-    from openvista.network.presets import Preset
+    from openvista.network.presets import Family, Preset
 
 CARD_FILE = "card.json"
 PICKLES = (".pt", ".pth", ".ckpt")
 SAFETENSORS = ".safetensors"
 """What weights files are called."""
 _BRANCHES = ("automatic", "point")
+_FAMILIES = ("ct", FAMILY)
+_NEWER: Mapping[str, Any] = {"challenge": {}, "ranges": {}, "family": "ct"}
+"""Fields that a card leaves out where they are as usual, so that versions that do not know them read it."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -32,7 +36,7 @@ class ModelCard:
 
     Attributes:
         name: what users call the model.
-        filters, blocks_per_level, window, spacing, hu_window, class_rows, last_supported_class, branches:
+        filters, blocks_per_level, window, spacing, hu_window, class_rows, last_supported_class, branches, family:
             the preset's fields, see :class:`openvista.network.Preset` (window in voxels, spacing in mm, X Y Z).
         classes: official class ids (1..132) the model was trained on.
         extra_classes: own class ids (above 132) and their names.
@@ -62,6 +66,7 @@ class ModelCard:
     class_rows: int
     last_supported_class: int
     branches: tuple[str, ...]
+    family: "Family" = "ct"
     classes: tuple[int, ...] = ()
     extra_classes: Mapping[int, str] = field(default_factory=dict)
     extra_aliases: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
@@ -87,6 +92,9 @@ class ModelCard:
         _require(rising, "hu_window", self.hu_window, "a lower and a higher HU")
         known = bool(self.branches) and set(self.branches) <= set(_BRANCHES)
         _require(known, "branches", self.branches, f"some of {', '.join(_BRANCHES)}")
+        _require(self.family in _FAMILIES, "family", self.family, f"one of {', '.join(_FAMILIES)}")
+        clicks = self.family == FAMILY and "point" in self.branches
+        _require(not clicks, "branches", self.branches, "automatic alone: its training left clicks out")
         self._check_classes()
         self._check_challenge()
 
@@ -113,13 +121,25 @@ class ModelCard:
         """Every id the model answers to as a class prompt, rising."""
         return tuple(sorted({*self.classes, *self.extra_classes}))
 
-    def vocabulary(self) -> Vocabulary:
+    def vocabulary(self, modality: str | None = None) -> Vocabulary:
         """The classes that the model knows, by any of their names.
+
+        Args:
+            modality: of family "ctmr", what "all" is for: one of :data:`openvista.anatomy.ctmr.MODALITIES`.
 
         Raises:
             AnatomyError: one of its own has an unusable name, or that of another class.
+            ModelError: a modality for a model that knows CT alone.
+            InputError: there is no such modality.
         """
-        return Vocabulary(self.class_ids, self.extra_classes, self.extra_aliases, model_name=self.name)
+        everything: Sequence[int] | None = None
+        if self.family == FAMILY:
+            everything = EVERYTHING[known_modality(modality)] if modality else ()
+        elif modality:
+            raise ModelError(f"model {self.name!r} knows CT alone: leave the modality {modality!r} out")
+        return Vocabulary(
+            self.class_ids, self.extra_classes, self.extra_aliases, model_name=self.name, everything=everything
+        )
 
     @property
     def one_piece_ids(self) -> frozenset[int]:
@@ -150,9 +170,9 @@ class ModelCard:
     def to_json(self) -> str:
         """The text of ``card.json``; :meth:`from_json` gives the same card back."""
         content = asdict(self)
-        for newer in ("challenge", "ranges"):
-            if not content[newer]:
-                del content[newer]  # so that versions that do not know it read the other cards
+        for field_, usual in _NEWER.items():
+            if content[field_] == usual:
+                del content[field_]
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod

@@ -11,12 +11,20 @@ from typing import Any
 
 import torch
 
-from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.errors import ModelError, OutputError, WeightsError
 from openvista.network import PRESETS, Preset
+from openvista.network.presets import Family
 from openvista.weights.card import ModelCard, check_name, sha256_of
 from openvista.weights.files import check_suffix, write_file
-from openvista.weights.official import NAMINGS, Checkpoint, Naming, checkpoint_origin, read_checkpoint, to_naming
+from openvista.weights.official import (
+    NAMINGS,
+    Checkpoint,
+    Naming,
+    checkpoint_origin,
+    family_of,
+    read_checkpoint,
+    to_naming,
+)
 from openvista.weights.registry import EMBEDDED, ModelFolder, models_folder, open_folder
 from openvista.weights.sources import OFFICIAL
 from openvista.weights.store import check_sum, load_network, save_tensors
@@ -33,10 +41,12 @@ def import_checkpoint(
     licence: str | None = None,
     provenance: dict[str, Any] | None = None,
     sampling: Mapping[str, Any] = MappingProxyType({}),
+    family: Family | None = None,
 ) -> ModelFolder:
     """A checkpoint of any known naming to a model in the user's models folder.
 
-    The file says nothing about its classes, window or spacing: the card gets VISTA3D's, unless you know better.
+    The file says nothing about its classes, window or spacing: the card gets those of its family, unless you know
+    better.
 
     Args:
         path: ``.pt``, ``.pth``, ``.ckpt`` or ``.safetensors``. It is not changed.
@@ -46,23 +56,27 @@ def import_checkpoint(
         licence: for the card; for a name of an official model that model's is the default.
         provenance: for the card, besides the file's name, naming and SHA-256.
         sampling: "spacing" (mm, X Y Z) and "window" (voxels) that it was trained at, where they are not VISTA3D's.
+        family: "ct" or "ctmr"; by default what the file's surroundings say, see
+            :func:`openvista.weights.official.family_of`.
 
     Raises:
         WeightsError: the file is not a usable checkpoint.
         ModelError: the name is unusable or taken; a spacing or window that cannot be.
         OutputError: the folder cannot be written.
     """
+    if family not in (None, "ct", "ctmr"):
+        raise ModelError(f"no family {family!r} of models: there is ct and ctmr")
     if check_name(name) == EMBEDDED.name:
         raise ModelError(f"{name!r} is the model that comes with OpenVISTA: choose another name")
     target = models_folder(home) / name
     if target.exists() and not overwrite:
         raise ModelError(f"there is a model {name!r} already in {target}: choose another name or ask to overwrite it")
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path).of_family(family or family_of(path))
     known = OFFICIAL[name].licence if name in OFFICIAL else "not stated"
     card = ModelCard.from_preset(
         replace(checkpoint.preset, **sampling),
         name=name,
-        classes=SUPPORTED_IDS,
+        **checkpoint.card_classes(),
         licence=licence or known,
         provenance={**checkpoint_origin(path, checkpoint), **(provenance or {})},
     )
@@ -139,6 +153,7 @@ def describe(source: Path) -> dict[str, Any]:
     return {
         "file": str(source),
         "naming": checkpoint.naming,
+        "family": family_of(source),
         "size": _size_name(checkpoint.preset),
         "branches": list(checkpoint.preset.branches),
         "parameters": sum(tensor.numel() for tensor in checkpoint.tensors.values()),

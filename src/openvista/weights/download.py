@@ -12,7 +12,7 @@ from typing import Any
 from openvista.errors import ModelError, OutputError, WeightsError, first_line
 from openvista.weights.card import sha256_of
 from openvista.weights.registry import ModelFolder, home_folder, models_folder
-from openvista.weights.sources import OFFICIAL, REFUSED, HubModel
+from openvista.weights.sources import OFFICIAL, HubModel
 
 logger = logging.getLogger(__name__)
 
@@ -23,10 +23,8 @@ def official_source(name: str) -> HubModel:
     """Where an official model comes from, and its licence.
 
     Raises:
-        ModelError: no such official model, or one that is not supported.
+        ModelError: no such official model.
     """
-    if name.lower() in REFUSED:
-        raise ModelError(REFUSED[name.lower()])
     if name not in OFFICIAL:
         raise ModelError(f"no official model {name!r} to download: there is {', '.join(OFFICIAL)}")
     return OFFICIAL[name]
@@ -73,7 +71,13 @@ def download_model(
     from openvista.weights.convert import import_checkpoint  # here, because it needs torch and fetching does not
 
     model = import_checkpoint(
-        path, name, home, overwrite=overwrite, licence=source.licence, provenance={**origin, "page": source.page}
+        path,
+        name,
+        home,
+        overwrite=overwrite,
+        licence=source.licence,
+        provenance={**origin, "page": source.page},
+        family=source.family,
     )
     shutil.rmtree(folder, ignore_errors=True)
     return model

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from openvista.anatomy.catalogue import SUPPORTED_IDS
+from openvista.anatomy.ctmr import FAMILY, card_classes
 from openvista.errors import WeightsError
-from openvista.network import VISTA3D, Preset, build_empty
+from openvista.network import CTMR, VISTA3D, Preset, build_empty
+from openvista.network.presets import Family
 from openvista.weights import naming
 from openvista.weights.card import ModelCard, as_name, sha256_of
 from openvista.weights.files import read_file
-from openvista.weights.sources import CTMR_REFUSAL
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,23 @@ class Checkpoint:
         """Precision of the file, read from its largest tensor."""
         return max(self.tensors.values(), key=torch.numel).dtype
 
+    def of_family(self, family: Family) -> "Checkpoint":
+        """The same as a model of a family runs it: CTMR files hold the tensors for clicks of the CT model that their
+        training began with, and these are left out (ctmr facts §1)."""
+        if family != FAMILY:
+            return self
+        clicks = ("point_decoder.", "point_head.", naming.UNREAD)
+        tensors = {name: tensor for name, tensor in self.tensors.items() if not name.startswith(clicks)}
+        return replace(
+            self,
+            tensors=tensors,
+            preset=replace(self.preset, family=family, window=CTMR.window, branches=CTMR.branches),
+        )
+
+    def card_classes(self) -> dict[str, Any]:
+        """Fields of a card: the classes that a model of this family was trained on."""
+        return card_classes(self.preset.class_rows) if self.preset.family == FAMILY else {"classes": SUPPORTED_IDS}
+
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint of any naming and check it: nothing unknown, nothing missing, every shape right.
@@ -58,7 +76,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         WeightsError: it is corrupt or not a VISTA3D; the message says what it looks like.
     """
-    refuse_ctmr(path)
     return adapt(read_file(path), str(path))
 
 
@@ -103,7 +120,7 @@ def preset_of(tensors: Mapping[str, Tensor], origin: str, unknown: list[str]) ->
     )
     if stem is None or stem.ndim != 5 or sorted(blocks) != list(range(len(blocks))) or not blocks:
         names = [*unknown, *tensors]
-        looks = f"it looks like {family(names)}, with {_some(names)}"
+        looks = f"it looks like {looks_like(names)}, with {_some(names)}"
         raise WeightsError(f"{origin} is no VISTA3D checkpoint: {looks}")
     if stem.shape[1] != 1:
         raise WeightsError(
@@ -162,21 +179,20 @@ def to_naming(checkpoint: Checkpoint, target: Naming) -> dict[str, Tensor]:
     return official
 
 
-def refuse_ctmr(path: Path) -> None:
-    """CTMR and CT weights have the same names and shapes; only what lies around the file tells them apart.
+def family_of(path: Path) -> Family:
+    """CTMR and CT weights have the same names and shapes; only what lies around the file tells them apart: its name,
+    that of the nearest folder that says so (the repository NV-Segment-CTMR holds both), or a sidecar beside it."""
+    for name in (path.name, *(parent.name for parent in path.absolute().parents[:4])):
+        if FAMILY in name.lower():
+            return "ctmr"
+        if "segment-ct" in name.lower():
+            return "ct"
+    sidecars = [path.parent / name for name in _SIDECARS]
+    says = any(one.is_file() and FAMILY in one.read_text("utf-8", errors="replace").lower() for one in sidecars)
+    return "ctmr" if says else "ct"
 
-    Raises:
-        WeightsError: the path, or a sidecar of the repository beside the file, says CTMR.
-    """
-    nearby = [path.name, *(parent.name for parent in path.absolute().parents[:4])]
-    says = any("ctmr" in name.lower() for name in nearby)
-    for sidecar in (path.parent / name for name in _SIDECARS):
-        says = says or (sidecar.is_file() and "ctmr" in sidecar.read_text("utf-8", errors="replace").lower())
-    if says:
-        raise WeightsError(f"{path}: {CTMR_REFUSAL}")
 
-
-def family(names: Sequence[str]) -> str:
+def looks_like(names: Sequence[str]) -> str:
     """What a set of tensor names looks like."""
     if any(name.startswith(("encoder.stem", "encoder.levels", "automatic_decoder", "point_decoder")) for name in names):
         return "OpenVISTA's own naming"
@@ -213,7 +229,7 @@ def _check(
         if found
     ]
     if faults or not preset.branches:
-        looks = f"it looks like {family(names)}, but has {', '.join(faults) or 'no branch'}"
+        looks = f"it looks like {looks_like(names)}, but has {', '.join(faults) or 'no branch'}"
         raise WeightsError(f"{origin} does not fit: {looks}")
 
 
@@ -228,10 +244,10 @@ def checkpoint_card(path: Path) -> ModelCard:
     Raises:
         WeightsError: it is not a usable checkpoint.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path).of_family(family_of(path))
     origin = checkpoint_origin(path, checkpoint)
     card = ModelCard.from_preset(
-        checkpoint.preset, name=as_name(path.stem, "checkpoint"), classes=SUPPORTED_IDS, provenance=origin
+        checkpoint.preset, name=as_name(path.stem, "checkpoint"), **checkpoint.card_classes(), provenance=origin
     )
     return card.with_weights(str(origin["file_sha256"]))
 

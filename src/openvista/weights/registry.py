@@ -9,7 +9,7 @@ import platformdirs
 
 from openvista.errors import ModelError
 from openvista.weights.card import CARD_FILE, PICKLES, SAFETENSORS, ModelCard, read_card
-from openvista.weights.sources import OFFICIAL, REFUSED
+from openvista.weights.sources import OFFICIAL
 
 logger = logging.getLogger(__name__)
 
@@ -116,8 +116,6 @@ def find_model(name_or_path: str | Path, home: Path | None = None) -> ModelFolde
 
 
 def _not_found(name: str, home: Path | None) -> str:
-    if name.lower() in REFUSED:
-        return REFUSED[name.lower()]
     if name in OFFICIAL:
         return (
             f"the weights of {name} are not on this machine: run `openvista models download {name}`, "

@@ -1,6 +1,10 @@
 """Official weights: where they are, and what their licences say. Text and addresses only."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from openvista.network.presets import Family
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,12 +16,14 @@ class HubModel:
         file: weights file inside it.
         licence: short name for the card.
         licence_text: what the user has to accept.
+        family: which training of the network it is, as cards say it.
     """
 
     repository: str
     file: str
     licence: str
     licence_text: str
+    family: "Family" = "ct"
 
     @property
     def page(self) -> str:
@@ -35,6 +41,12 @@ The code of all these repositories is Apache-2.0; that says nothing about the we
 Safe stand: Open Model License as the model card says, after you have checked {page} yourself.
 Research use only: not a medical device."""
 
+_CTMR_LICENCE = """\
+Weights of nvidia/NV-Segment-CTMR (NVIDIA). They are not part of OpenVISTA and not covered by its licence.
+Terms: NVIDIA OneWay Noncommercial License, says https://huggingface.co/nvidia/NV-Segment-CTMR; read them there.
+The code of the repository is Apache-2.0; that says nothing about the weights.
+Research use only: not a medical device."""
+
 OFFICIAL = {
     "vista3d": HubModel(
         repository="nvidia/NV-Segment-CT",
@@ -44,13 +56,12 @@ OFFICIAL = {
             repository="nvidia/NV-Segment-CT", page="https://huggingface.co/nvidia/NV-Segment-CT"
         ),
     ),
+    "vista3d-ctmr": HubModel(
+        repository="nvidia/NV-Segment-CTMR",
+        file="vista3d_pretrained_model/model.safetensors",
+        licence="NVIDIA OneWay Noncommercial License",
+        licence_text=_CTMR_LICENCE,
+        family="ctmr",
+    ),
 }
 """Names of official models that can be downloaded (file names and licences: checkpoints.md §1 and §6)."""
-
-CTMR_REFUSAL = (
-    "the CTMR weights (NV-Segment-CTMR, 345 classes) are not supported: they need another intensity scaling, "
-    "window and class list than CT; use the CT weights: `openvista models download vista3d`"
-)
-
-REFUSED = dict.fromkeys(("vista3d-ctmr", "nv-segment-ctmr", "nvidia/nv-segment-ctmr", "ctmr"), CTMR_REFUSAL)
-"""Names of published models that this version does not run, and why (checkpoints.md §5)."""

@@ -99,7 +99,7 @@ def load_network(model: ModelFolder, device: torch.device | str = "cpu", verify:
         check_sum(model)
     network = build_empty(model.card.preset())
     if model.is_checkpoint:
-        tensors = read_checkpoint(model.path).tensors
+        tensors = read_checkpoint(model.path).of_family(model.card.family).tensors
         floats = {n: one.to(device, torch.float32) for n, one in tensors.items() if not n.startswith(UNREAD)}
         network.load_state_dict(floats, strict=True, assign=True)
         return network.eval()

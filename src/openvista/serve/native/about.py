@@ -1,13 +1,14 @@
 """What the server is and what it knows."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from openvista._version import __version__
-from openvista.anatomy.catalogue import EVERYTHING_IDS, GROUPS, LAST_OFFICIAL_ID, AnatomyClass
+from openvista.anatomy.catalogue import GROUPS, AnatomyClass
 from openvista.anatomy.colours import to_hex
 from openvista.io.paths import IMAGE_SUFFIXES, MESH_FORMATS, OUTPUT_SUFFIXES
 from openvista.model import Model
@@ -55,7 +56,7 @@ def classes(
     found = service.engine.model(model)
     listed = ClassList(
         model=found.card.name,
-        classes=[_class_info(item) for item in found.vocabulary.search(query)],
+        classes=[_class_info(item, found.vocabulary.everything) for item in found.vocabulary.search(query)],
         groups=_groups(found),
     )
     content = listed.model_dump_json().encode()
@@ -63,9 +64,8 @@ def classes(
     return with_etag(request, answer, hashlib.sha256(content).hexdigest()[:32])
 
 
-def _class_info(item: AnatomyClass) -> ClassInfo:
-    everything = item.id in EVERYTHING_IDS or item.id > LAST_OFFICIAL_ID
-    return ClassInfo(**vars(item) | {"colour": to_hex(item.colour), "everything": everything})
+def _class_info(item: AnatomyClass, everything: Sequence[int]) -> ClassInfo:
+    return ClassInfo(**vars(item) | {"colour": to_hex(item.colour), "everything": item.id in everything})
 
 
 def _groups(model: Model) -> list[GroupInfo]:
