@@ -100,6 +100,7 @@ $(VENV)/serve-installed: pyproject.toml $(VENV)/torch-installed
 
 $(VENV)/services-installed: pyproject.toml $(VENV)/torch-installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[services]'
+	$(BIN)/python -m pip install --quiet --target $(VENV)/ants --upgrade antspyx==0.6.3  # apart: it wants an older numpy
 	@touch $@
 
 $(VENV)/e2e-installed: pyproject.toml $(VENV)/torch-installed

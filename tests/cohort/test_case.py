@@ -9,14 +9,18 @@ from serving import ct_file, make_model
 
 import openvista
 from openvista.anatomy.combinations import Combination
+from openvista.anatomy.ctmr import card_classes
 from openvista.cohort.case import Attempt, CaseResult, CohortCase, Segmenter, case_work
 from openvista.inference.profiles import BEST, BUNDLE
 from openvista.io import DicomOptions, read_scan, read_segmentation
 from openvista.model import Model
+from openvista.network import build
 from openvista.pipeline import UNSHARED, Room
 from openvista.prepare import PreparedScan
+from openvista.weights import ModelCard
+from openvista.weights.store import save_model
 from small_dicom import write_series
-from small_inference import DENSER_THAN_ANYTHING, FLOAT32
+from small_inference import DENSER_THAN_ANYTHING, FLOAT32, TINY_CTMR
 
 
 def run_case(model: Model, plan: Segmenter, attempt: Attempt) -> CaseResult:
@@ -191,3 +195,16 @@ def test_settings_that_change_the_result_have_another_sha256(plan):
     sums = {replace(plan, **{key: value}).sha256() for key, value in changed.items()}
     assert len({plan.sha256(), *sums}) == 11
     assert replace(plan, profile=replace(BEST, everywhere=True)).sha256() not in {plan.sha256(), *sums}
+
+
+def test_a_modality_is_for_the_model_and_for_what_looks_odd(plan, tmp_path):
+    """It is no part of what decides about the files: the classes are."""
+    network = build(TINY_CTMR, seed=3)
+    card = ModelCard.from_preset(TINY_CTMR, **card_classes(TINY_CTMR.class_rows))
+    folder = save_model(network, card, tmp_path / "tiny-ctmr").path
+    mr = replace(plan, model=str(folder), modality="MRI_BODY")
+    assert mr.sha256() == replace(mr, modality=None).sha256()
+    model = openvista.load_model(folder, "cpu", "float32", mr.modality)
+    found = run_case(model, mr, attempt_at(ct_file(tmp_path / "ct.nii.gz")))
+    assert found.failure is None
+    assert ["look like HU of a CT" in warning for warning in found.warnings] == [True]

@@ -173,7 +173,7 @@ def click(
     if overlap not in ("order", "logit", "layers"):
         raise InputError(f"no overlap policy {overlap!r}: there is order, logit, layers")
     engine = openvista.load_model(model, device, precision)
-    image = read_checked(scan, False, series, fill_gaps)
+    image = read_checked(scan, False, series, fill_gaps, engine.modality)
     files.check(image)
     from openvista.session import replay as logs
 

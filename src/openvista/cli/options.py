@@ -111,6 +111,14 @@ Modality = Annotated[
         help="Of models for CT and MR: CT_BODY, MRI_BODY or MRI_BRAIN; says what 'all' is.", rich_help_panel=MODEL
     ),
 ]
+Template = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="For MRI_BRAIN: align the brain to this image first (extra brain), and bring the result back.",
+        rich_help_panel=MODEL,
+    ),
+]
 ProfileName = Annotated[
     str, typer.Option("-p", "--profile", help="best, fast, bundle or research.", rich_help_panel=MODEL)
 ]

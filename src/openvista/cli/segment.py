@@ -12,6 +12,7 @@ import typer
 
 import openvista
 from openvista.anatomy.combinations import combinations
+from openvista.anatomy.ctmr import MRI_BRAIN, known_modality
 from openvista.anatomy.spelling import totalsegmentator_name
 from openvista.cli import pacs_addresses, result_grid
 from openvista.cli.console import progress_bar, say, set_up_logging
@@ -43,6 +44,7 @@ from openvista.cli.options import (
     Root,
     SegType,
     Strict,
+    Template,
     Verbose,
     WayBack,
     WindowOverlap,
@@ -51,12 +53,13 @@ from openvista.cli.options import (
     joined,
 )
 from openvista.errors import InputError
-from openvista.io import bytes_to_read
+from openvista.io import bytes_to_read, read_scan
 from openvista.plausibility import in_words
-from openvista.scan import Segmentation
+from openvista.scan import Scan, Segmentation
 
 if TYPE_CHECKING:
     from openvista.distributed import Ranks
+    from openvista.inference.template import OnTemplate
     from openvista.model import Model
     from openvista.pipeline import Room
 
@@ -84,6 +87,7 @@ def segment(
     ] = None,
     model: ModelName = "starter",
     modality: Modality = None,
+    template: Template = None,
     device: Device = "auto",
     precision: Precision = "auto",
     profile: ProfileName = "best",
@@ -194,6 +198,7 @@ def segment(
     asked = "all" if classes is None else joined(classes)
     place = result_grid.ResultGrid.of_options(spacing, like, crop_to, margin, roi)
     place.check_formats([*(format or ()), *(["dicom-seg"] if store else [])])
+    onto = None if template is None else _template(template, modality, place, maps)
     write = partial(
         write_result,
         table=table,
@@ -225,15 +230,18 @@ def segment(
                 for target in (files.get(path), results):
                     if target is not None:
                         target.check(scan)
-                return path, scan.name, engine.prepare(scan, choices, room), place.grid(scan), place.region(scan)
+                moved = None if onto is None else onto(scan)
+                seen = engine.prepare(moved.scan if moved else scan, choices, room)
+                return path, scan.name, seen, place.grid(scan), place.region(scan), moved
 
             def compute(found: tuple[Any, ...]) -> tuple[Path, Segmentation]:
-                path, name, scan, grid, region = found
+                path, name, scan, grid, region, moved = found
                 began = time.monotonic()
                 with progress_bar(name, quiet or not ranks.is_first) as progress:
                     result = engine.segment(
                         scan, asked, profile=choices, class_maps=maps, grid=grid, region=region, progress=progress
                     )
+                result = moved.back(result) if moved else result
                 result = place.cropped(_judged(engine, result, path, drop_unlikely), around)
                 for whole in wholes:
                     result = result.combined(whole.parts, whole.id, whole.name)
@@ -257,6 +265,25 @@ def segment(
             return Steps(read, compute, write_all)
 
         _share_out(images, begin, pipeline)
+
+
+def _template(
+    file: Path, modality: str | None, place: result_grid.ResultGrid, maps: str | None
+) -> "Callable[[Scan], OnTemplate]":
+    """What aligns a scan to the template in a file.
+
+    Raises:
+        InputError: the modality, or other options, do not go with that.
+        ScanError: the file cannot be read.
+    """
+    from openvista.inference.template import onto_template  # needs torch
+
+    if modality is None or known_modality(modality) != MRI_BRAIN:
+        raise InputError(f"--template {file}: is for --modality {MRI_BRAIN}")
+    if place != result_grid.ResultGrid() or maps:
+        options = "--spacing, --like, --crop-to, --roi, --probabilities and --logits"
+        raise InputError(f"--template {file}: results come back to the scan's own voxels: leave {options} out")
+    return partial(onto_template, template=read_scan(file, apart=True))
 
 
 def _judged(model: "Model", result: Segmentation, path: Path, drop: bool) -> Segmentation:

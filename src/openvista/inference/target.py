@@ -135,7 +135,7 @@ def nearest_on(result: Segmentation, grid: Grid) -> Segmentation:
         raise GridError(f"{result.scan.name if result.scan else 'scan'}: the grid of the result lies outside the scan")
     scan, maps = result.scan, result.class_maps
     if scan is not None:
-        scan = replace(scan, voxels=where.linear(scan.voxels, AIR_HU), grid=grid, geometry=None, dicom=None)
+        scan = scan_on(scan, grid)
     if maps is not None:
         # first axis fastest, as files have it
         values_KXYZ = scratch_array((len(maps.names), *reversed(grid.shape)), maps.values_KXYZ.dtype)
@@ -144,6 +144,12 @@ def nearest_on(result: Segmentation, grid: Grid) -> Segmentation:
             target_XYZ[:] = where.nearest(values_XYZ, UNSEEN_LOGIT if maps.kind == "logits" else 0)
         maps = replace(maps, values_KXYZ=values_KXYZ, grid=grid, scan=scan)
     return replace(result, labels=labels, grid=grid, scan=scan, class_maps=maps, looked_at=None)
+
+
+def scan_on(scan: Scan, grid: Grid, fill: float = AIR_HU) -> Scan:
+    """A scan interpolated on a grid whose axes run in any direction, ``fill`` beyond its ends."""
+    voxels = _Voxels(scan.grid, grid).linear(scan.voxels, fill)
+    return replace(scan, voxels=voxels, grid=grid, geometry=None, dicom=None)
 
 
 class _Voxels:

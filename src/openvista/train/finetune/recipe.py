@@ -120,6 +120,10 @@ def preset_of_size(base: ModelFolder) -> str:
         RecipeError: there is none.
     """
     card = base.card
+    if card.family != "ct":
+        raise RecipeError(
+            f"model {card.name!r} is of family {card.family}, which nothing here trains: start from another"
+        )
     for name, preset in PRESETS.items():
         if all(getattr(card, key) == getattr(preset, key) for key in SIZE_FIELDS):
             return name

@@ -1,0 +1,129 @@
+"""A model for CT and MR from its checkpoint to results, as a user meets it; small random weights, official naming.
+
+``docs/ctmr.md`` has the same commands.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from serving import ct_file
+from typer.testing import CliRunner
+
+from openvista.cli.main import app
+from openvista.io import read_segmentation
+from openvista.network import Preset, build
+from openvista.weights import find_model
+from openvista.weights.official import adapt, to_naming
+from small_inference import TINY_CTMR
+
+DEMO = Path(__file__).parents[2] / "examples/data/head_neck_labels.nii.gz"
+BRAIN = ("segment", "--model", "mr", "--modality", "mri_brain", "--template", DEMO)
+PRESET = Preset(name="small", filters=4, blocks_per_level=(1, 1), window=(16, 16, 16), spacing=(2.0, 2.0, 2.0))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """The user's models, with one that was imported."""
+    folder = tmp_path_factory.mktemp("home")
+    network = build(PRESET, seed=3)
+    with torch.no_grad():
+        network.class_head.linear2.weight *= 5
+    torch.save(to_naming(adapt(network.state_dict()), "monai-1.4"), folder / "model.pt")
+    words = ["models", "import", folder / "model.pt", "--name", "mr", "--family", "ctmr"]
+    words += ["--spacing", "2,2,2", "--window", "16,16,16"]
+    ended = CliRunner().invoke(app, list(map(str, words)), env={"OPENVISTA_HOME": str(folder)})
+    assert ended.output == "mr is ready: openvista segment MR.nii.gz --modality MRI_BODY --model mr\n", ended.exception
+    return folder
+
+
+@pytest.fixture
+def here(openvista_here, home, monkeypatch):
+    monkeypatch.setenv("OPENVISTA_HOME", str(home))
+    return openvista_here
+
+
+def mr_file(path: Path) -> Path:
+    image = nib.load(ct_file(path))
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj) + 900, image.affine), path)
+    return path
+
+
+def test_what_was_imported(home):
+    card = find_model("mr", home).card
+    assert (card.family, card.branches, card.class_rows, len(card.class_ids)) == ("ctmr", ("automatic",), 512, 330)
+    assert card.preset().scaling == TINY_CTMR.scaling
+
+
+@pytest.mark.parametrize(("modality", "count"), [("MRI_BODY", 50), ("mri-brain", 132), ("CT_BODY", 117)])
+def test_all_of_a_modality(here, tmp_path, modality, count):
+    image = ct_file(tmp_path / "in.nii.gz") if modality == "CT_BODY" else mr_file(tmp_path / "in.nii.gz")
+    ended = here("segment", image, "-o", tmp_path / "out", "--model", "mr", "--modality", modality, "-q")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    found = read_segmentation(tmp_path / "out" / "in_seg.nii.gz")
+    assert len(found.names) == count
+    assert len(np.unique(found.labels)) > 5
+    assert nib.load(tmp_path / "out" / "in_seg.nii.gz").get_data_dtype() == np.uint16
+
+
+def test_ids_that_fit_a_byte_are_stored_as_the_others(here, tmp_path):
+    image = mr_file(tmp_path / "mr.nii.gz")
+    ended = here("segment", image, "-o", tmp_path / "mr_seg.nii.gz", "--model", "mr", "-c", "liver,spleen", "-q")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert nib.load(tmp_path / "mr_seg.nii.gz").get_data_dtype() == np.uint16
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "said"),
+    [
+        (ct_file, ("--modality", "MRI_BODY"), "look like HU of a CT, but the modality is MRI_BODY; for a CT it is"),
+        (mr_file, ("--modality", "CT_BODY"), "look like MR, but the modality is CT_BODY; for MR it is MRI_BODY or"),
+        (mr_file, ("--modality", "MRI_BODY", "-c", "rectum"), "no MRI of the training had rectum"),
+    ],
+)
+def test_an_image_that_does_not_fit_is_one_warning(here, tmp_path, file, words, said):
+    image = file(tmp_path / "in.nii.gz")
+    ended = here("segment", image, "-o", tmp_path / "out", "--model", "mr", *words, "--no-pipeline", "-q")
+    warnings = [line for line in ended.stderr.splitlines() if "warning" in line]
+    assert ended.returncode == 0
+    assert len(warnings) == 1
+    assert said in warnings[0]
+    if "-c" not in words:
+        ended = here("segment", image, "-o", tmp_path / "none", "--model", "mr", *words, "--strict", "-q")
+        assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
+        assert said in ended.stderr
+        assert not list((tmp_path / "none").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("segment", "--model", "mr"),
+            "what 'all' is depends on the image: name the classes, or the modality (CT_BODY",
+        ),
+        (("segment", "--model", "mr", "--modality", "T1"), "no modality 'T1': there is CT_BODY, MRI_BODY, MRI_BRAIN"),
+        (("segment", "--modality", "MRI_BODY"), "model 'starter' knows CT alone: leave the modality 'MRI_BODY' out"),
+        (("segment", "--model", "mr", "-c", "fibula"), "no class is called 'fibula'"),
+        (("segment", "--model", "mr", "--template", "t.nii"), "--template t.nii: is for --modality MRI_BRAIN"),
+        ((*BRAIN, "--spacing", "2"), "results come back to the scan's own voxels: leave --spacing, --like"),
+        pytest.param(
+            BRAIN,
+            "ants is needed to align a brain to a template: pip install 'openvista[brain]'",
+            marks=pytest.mark.skipif(find_spec("ants") is not None, reason="it is installed"),
+        ),
+        (("click", "--model", "mr", "--at", "8,7,6"), "model 'mr' answers class prompts only, not clicks"),
+        (("finetune", "--model", "mr", "--map", "1=liver"), "is of family ctmr, which nothing here trains"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(here, tmp_path, words, said):
+    command, *rest = words
+    image = mr_file(tmp_path / "mr.nii.gz")
+    ended = here(command, image, "-o", tmp_path / "out", *rest)
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert not list((tmp_path / "out").glob("*"))
