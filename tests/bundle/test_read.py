@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import openvista
+from openvista.bundle.export import export_bundle
 from openvista.bundle.read import import_bundle
 from openvista.errors import InputError, ModelError, WeightsError
 from openvista.weights.store import load_network
@@ -48,6 +49,18 @@ def test_known_ids_of_a_foreign_bundle(foreign: Path, tmp_path: Path) -> None:
         (1.0, 1.0, 2.0),
         (-500.0, 900.0),
     )
+
+
+def test_a_bundle_for_ct_and_mr(foreign: Path, tmp_path: Path) -> None:
+    """Its metadata tell the family; it is not exported again, as our bundles scale HU."""
+    configure(foreign, {"patch_size": [64, 64, 32], "preprocessing_transforms": [{"_target_": "CropForegroundd"}]})
+    (foreign / "configs/metadata.json").write_text(json.dumps({"changelog": {"0.0.1": "NV-Segment-CTMR initial"}}))
+    found = import_bundle(foreign, "mr", tmp_path)
+    assert (found.card.family, found.card.window, found.card.branches) == ("ctmr", (64, 64, 32), ("automatic",))
+    assert 18 in found.card.classes
+    with pytest.raises(ModelError, match="'mr' is none for CT in HU, which our bundles are for"):
+        export_bundle(found.path, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 @pytest.mark.parametrize(

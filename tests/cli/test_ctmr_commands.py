@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from pydicom import dcmread
 from serving import ct_file
 from typer.testing import CliRunner
 
@@ -18,6 +19,7 @@ from openvista.io import read_segmentation
 from openvista.network import Preset, build
 from openvista.weights import find_model
 from openvista.weights.official import adapt, to_naming
+from small_dicom import write_series
 from small_inference import TINY_CTMR
 
 DEMO = Path(__file__).parents[2] / "examples/data/head_neck_labels.nii.gz"
@@ -58,6 +60,13 @@ def test_what_was_imported(home):
     assert card.preset().scaling == TINY_CTMR.scaling
 
 
+def test_classes_say_what_they_were_seen_in(here):
+    said = here("classes", "vertebra", "--model", "mr").stdout
+    assert "seen in MRI" in next(line for line in said.splitlines() if "146" in line)
+    assert "seen in CT" in next(line for line in said.splitlines() if "vertebrae L5" in line)
+    assert "seen in CT and MRI" in here("classes", "liver", "--model", "mr").stdout
+
+
 @pytest.mark.parametrize(("modality", "count"), [("MRI_BODY", 50), ("mri-brain", 132), ("CT_BODY", 117)])
 def test_all_of_a_modality(here, tmp_path, modality, count):
     image = ct_file(tmp_path / "in.nii.gz") if modality == "CT_BODY" else mr_file(tmp_path / "in.nii.gz")
@@ -74,6 +83,25 @@ def test_ids_that_fit_a_byte_are_stored_as_the_others(here, tmp_path):
     ended = here("segment", image, "-o", tmp_path / "mr_seg.nii.gz", "--model", "mr", "-c", "liver,spleen", "-q")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert nib.load(tmp_path / "mr_seg.nii.gz").get_data_dtype() == np.uint16
+
+
+def test_a_series_of_mr(here, tmp_path):
+    """In DICOM the header says what it is, so that a series of CT cannot be mistaken; results lie on its slices."""
+    affine = np.diag([-2.0, -2.0, 2.5, 1.0])
+    values = np.random.default_rng(0).integers(0, 900, (16, 15, 13))
+    for kind in ("MR", "CT"):
+        write_series(tmp_path / kind, values, affine, intercept=0, Modality=kind, RescaleType="US")
+    words = ("--model", "mr", "--modality", "MRI_BODY", "-q", "--format", "dicom-seg", "--format", "nii.gz")
+    ended = here("segment", tmp_path / "MR", "-o", tmp_path / "out", *words)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(np.unique(read_segmentation(tmp_path / "out" / "MR_seg.nii.gz").labels)) > 5
+    assert len(dcmread(tmp_path / "out" / "MR_seg.dcm").SegmentSequence) > 5
+    ended = here("segment", tmp_path / "CT", "-o", tmp_path / "none", *words)
+    assert ended.returncode == 2
+    assert "holds no MR that can be segmented" in ended.stderr
+    assert "CT, not MR" in ended.stderr
+    ended = here("segment", tmp_path / "MR", "-o", tmp_path / "none")
+    assert "holds no CT that can be segmented" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from openvista.prepare import prepare
 from small_inference import FLOAT32, TINY, make_scan
 
 PRESET = replace(TINY, window=(16, 24, 8), spacing=CTMR.spacing, class_rows=346, family="ctmr")
-IDS = (*range(1, 60), *range(214, 260))
+IDS = (*range(1, 30), *range(214, 260))
 SHAPE = (46, 41, 31)
 DIRECTIONS = {"RAS": (1, 1, 1), "LPS": (-1, -1, 1), "LPI": (-1, -1, -1)}
 
@@ -101,9 +101,8 @@ def test_the_prepared_image_is_the_same(tmp_path, signs, values):
     np.testing.assert_allclose(ours.grid.part(*ours.foreground).affine[:3, 3], theirs.affine[:3, 3], atol=1e-3)
 
 
-@pytest.mark.parametrize("signs", DIRECTIONS.values(), ids=DIRECTIONS)
-def test_label_maps_are_the_same(tmp_path, network, signs):
-    file = mr_file(tmp_path / "mr.nii.gz", signs, "mr")
+def test_label_maps_are_the_same(tmp_path, network):
+    file = mr_file(tmp_path / "mr.nii.gz", DIRECTIONS["LPI"], "mr")
     ours = segment_scan(WindowNetwork(network, FLOAT32), read_scan(file), IDS, BUNDLE)
     assert len(np.unique(ours)) > 3
     assert (ours == their_labels(network, file)).mean() >= 0.9999

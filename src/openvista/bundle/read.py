@@ -66,6 +66,8 @@ def _sized_as(imported: ModelCard, own: ModelCard) -> Preset:
 def _completed(imported: ModelCard, own: ModelCard | None, found: dict[str, Any]) -> ModelCard:
     """The card of the checkpoint with what the bundle says."""
     if own is None:
+        if imported.family != "ct":  # whose classes and scaling its configurations have to compute
+            found = {key: value for key, value in found.items() if key in ("window", "spacing")}
         return replace(imported, **found)
     return replace(
         own,

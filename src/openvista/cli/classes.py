@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from openvista.anatomy import official_vocabulary
+from openvista.anatomy.ctmr import CTMR, FAMILY
 from openvista.cli.options import model_option
 from openvista.weights import find_model
 
@@ -24,7 +25,9 @@ def classes(
 
       openvista classes --model starter
     """
-    vocabulary = official_vocabulary() if model is None else find_model(model).card.vocabulary()
+    card = None if model is None else find_model(model).card
+    vocabulary = official_vocabulary() if card is None else card.vocabulary()
+    seen_in = {} if card is None or card.family != FAMILY else {id_: item.seen_in for id_, item in CTMR.items()}
     found = vocabulary.search(query) if query else vocabulary.classes()
     if not found:
         vocabulary.resolve(query)  # raises, with the nearest names
@@ -35,5 +38,7 @@ def classes(
         red, green, blue = item.colour
         swatch = Text("██", style=f"rgb({red},{green},{blue})")
         remark = "lesion or vessel: own click type" if item.special else "" if item.supported else "not supported"
+        if seen_in:
+            remark = f"seen in {' and '.join(sorted(seen_in[item.id])) or 'nothing'}"
         table.add_row(str(item.id), swatch, item.name, ", ".join(item.aliases), remark)
     Console().print(table)

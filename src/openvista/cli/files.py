@@ -241,7 +241,7 @@ def read_checked(
     Raises:
         ScanError: it cannot be read, or looks odd.
     """
-    scan = read_scan(path, series=series, fill_gaps=fill_gaps, apart=True)
+    scan = read_scan(path, series=series, fill_gaps=fill_gaps, apart=True, modality=modality)
     warnings = tuple(check_scan(scan, modality))
     if warnings and strict:
         raise ScanError(f"{path}: {'; '.join(warning.message for warning in warnings)}")

@@ -271,8 +271,9 @@ def _read(model: "Model", plan: Segmenter, attempt: Attempt, room: Room) -> _Cas
     case = _Case(CaseResult(attempt, host=socket.gethostname(), pid=os.getpid(), started=time.time()))
     with case.step(), fetched(attempt.case.uri, attempt.case.series) as path:
         room.wait(bytes_to_read(path))
-        scan = read_scan(path, series=attempt.case.series, fill_gaps=plan.fill_gaps)
-        case.result = replace(case.result, warnings=_warnings(scan, plan.strict, model.modality))
+        series, modality = attempt.case.series, model.modality
+        scan = read_scan(path, series=series, fill_gaps=plan.fill_gaps, modality=modality)
+        case.result = replace(case.result, warnings=_warnings(scan, plan.strict, modality))
         for format in (*plan.formats, *(stored_formats(plan.formats) if plan.store else ())):
             check_dicom_source(scan, format)
         case.grid = None if plan.spacing is None else scan.grid.with_spacing(plan.spacing)

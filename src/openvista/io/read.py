@@ -32,8 +32,9 @@ def read_scan(
     fill_gaps: bool = False,
     max_voxels: int = MAX_VOXELS,
     apart: bool = False,
+    modality: str | None = "CT",
 ) -> Scan:
-    """Read a CT.
+    """Read a CT, or MR.
 
     Args:
         path: NIfTI (``.nii``, ``.nii.gz``), or with the extra ``formats`` NRRD and MHA; a folder with one such image;
@@ -43,9 +44,11 @@ def read_scan(
         max_voxels: a larger scan is refused by its header, before its voxels are read.
         apart: read NRRD and MHA in a process of its own, which costs a third of a second: whatever a damaged file does
             to their library, this process goes on.
+        modality: which DICOM images are meant, as for :func:`openvista.io.check_scan`.
 
     Returns:
-        Voxels [X, Y, Z] in HU and in the file's own order: int16 where the file holds whole numbers, else float32.
+        Voxels [X, Y, Z] in HU, or what MR has instead, in the file's own order: int16 where the file holds whole
+        numbers, else float32.
 
     Raises:
         ScanError: missing, unreadable, damaged, not a 3D image of numbers, NaN or infinite values, useless affine.
@@ -56,7 +59,8 @@ def read_scan(
         with needs_extra("pydicom", "dicom", "read DICOM"):
             from openvista.io.dicom.read import read_dicom
 
-        return read_dicom(file, series=series, fill_gaps=fill_gaps, max_voxels=max_voxels)
+        kinds = ("CT", "MR") if modality is None else ("MR",) if modality.startswith("MR") else ("CT",)
+        return read_dicom(file, series=series, fill_gaps=fill_gaps, max_voxels=max_voxels, kinds=kinds)
     raw = _read_raw(file, max_voxels, apart)
     grid = make_grid(file, raw.values.shape, raw.affine)
     voxels, warnings = to_hu(file, raw)

@@ -109,7 +109,7 @@ def _check_kind(file: Path, whole: Dataset) -> None:
 def _padding(whole: Dataset) -> tuple[int, int] | None:
     """Stored values, first and last, that stand for "no measurement here" (PS3.3 C.7.5.1.1.2)."""
     value, limit = whole.get("PixelPaddingValue"), whole.get("PixelPaddingRangeLimit")
-    if not isinstance(value, int):
+    if not isinstance(value, int) or whole.get("Modality") == "MR":  # there it is a value such as 0, and stays
         return None
     other = limit if isinstance(limit, int) else value
     bits, signed = int(whole.BitsAllocated), bool(whole.get("PixelRepresentation"))

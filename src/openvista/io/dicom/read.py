@@ -2,6 +2,7 @@
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from openvista.io.dicom.file_set import unpacked
 from openvista.io.dicom.gdcm_apart import JpegProcess
 from openvista.io.dicom.instances import ImageFrame
 from openvista.io.dicom.pixels import AIR_HU, drop_pixels, frames_in_hu, open_pixels
-from openvista.io.dicom.series import choose_series, find_series
+from openvista.io.dicom.series import CT, choose_series, find_series
 from openvista.io.dicom.stack import Stack, stack_of
 from openvista.io.paths import scan_name
 from openvista.io.raw import MAX_VOXELS, check_finite, check_header, make_grid
@@ -27,14 +28,22 @@ logger = logging.getLogger(__name__)
 _INT16 = np.iinfo(np.int16)
 
 
-def read_dicom(path: Path, *, series: str | None = None, fill_gaps: bool = False, max_voxels: int = MAX_VOXELS) -> Scan:
-    """Read a CT series.
+def read_dicom(
+    path: Path,
+    *,
+    series: str | None = None,
+    fill_gaps: bool = False,
+    max_voxels: int = MAX_VOXELS,
+    kinds: Sequence[str] = CT,
+) -> Scan:
+    """Read a series of CT, or of MR, whose values have no unit.
 
     Args:
         path: a folder with all below it, a zip, a DICOMDIR, an enhanced multi-frame file, or one file of a series.
         series: UID, its beginning, number or description of the series; ``None`` for the only CT volume.
         fill_gaps: interpolate missing slices instead of refusing them.
         max_voxels: a larger scan is refused by its headers, before its pixels are read.
+        kinds: what Modality of an image may be: "CT", "MR" or both.
 
     Returns:
         Voxels [column, row, slice] in HU, int16 where they are whole numbers that fit, else float32; slices sorted
@@ -45,7 +54,7 @@ def read_dicom(path: Path, *, series: str | None = None, fill_gaps: bool = False
         ScanError: no CT or several, geometry that is no volume, damaged or unknown pixels.
     """
     with unpacked(path, max_bytes=8 * max_voxels) as place:
-        stack, grid = _laid_out(path, place, series, fill_gaps, max_voxels)
+        stack, grid = _laid_out(path, place, series, fill_gaps, max_voxels, kinds)
         voxels, slices = _Volume(stack).filled(path)
     return Scan(voxels, grid, scan_name(path), path, dicom=slices)
 
@@ -57,11 +66,13 @@ def read_dicom_grid(path: Path) -> Grid:
         ScanError: as :func:`read_dicom`.
     """
     with unpacked(path, max_bytes=8 * MAX_VOXELS) as place:
-        return _laid_out(path, place, None, False, MAX_VOXELS)[1]
+        return _laid_out(path, place, None, False, MAX_VOXELS, CT)[1]
 
 
-def _laid_out(path: Path, place: Path, series: str | None, fill_gaps: bool, max_voxels: int) -> tuple[Stack, Grid]:
-    stack = stack_of(choose_series(find_series(place), series, path), fill_gaps, path)
+def _laid_out(
+    path: Path, place: Path, series: str | None, fill_gaps: bool, max_voxels: int, kinds: Sequence[str]
+) -> tuple[Stack, Grid]:
+    stack = stack_of(choose_series(find_series(place, kinds), series, path, kinds), fill_gaps, path)
     check_header(path, stack.shape, np.dtype(np.int16), max_voxels)
     return stack, make_grid(path, stack.shape, stack.affine)
 

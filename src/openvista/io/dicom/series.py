@@ -21,7 +21,8 @@ _SAME_DIRECTION = 1e-3  # 0.5 mm at the end of 500 mm: rounding in a header, not
 _LISTED_DESCRIPTION = 64
 _NO_POSITION = "no position in the patient"
 _NO_IMAGE = "no image"
-_NOT_CT = ", not CT"
+CT = ("CT",)
+"""What Modality of an image says that may be read."""
 _HU = ("", "HU", "HU_MOD", "US")  # Rescale Type (PS3.3 C.11.1.1.2); US is "unspecified"
 
 
@@ -89,10 +90,14 @@ class Series:
         return ", ".join([*parts, self.key or "no UID"]) + (f" ({self.left_out})" if self.left_out else "")
 
 
-def find_series(path: Path) -> list[Series]:
+def find_series(path: Path, kinds: Sequence[str] = CT) -> list[Series]:
     """What a folder and all below it, a DICOMDIR or a file holds; a zip is first ``file_set.unpacked``.
 
     One file of a classic series means the series: the files of that series in the same folder.
+
+    Args:
+        path: where.
+        kinds: what Modality of an image may be, "CT", "MR" or both; others are left out.
 
     Raises:
         ScanError: nothing there is DICOM, or it cannot be read.
@@ -100,22 +105,23 @@ def find_series(path: Path) -> list[Series]:
     files = files_at(path)
     instances = [instance for file in files if (instance := read_instance(file)) is not None]
     if not instances:
-        raise ScanError(f"{path}: no DICOM image is there; give the folder of a CT series")
+        raise ScanError(f"{path}: no DICOM image is there; give the folder of a {kinds[0]} series")
     if len(files) > len(instances):
         logger.info("%s: %d files that are no DICOM are left out", path, len(files) - len(instances))
     if files == [path]:
         instances = _with_neighbours(instances[0])
-    found = _grouped(instances)
+    found = _grouped(instances, kinds)
     return sorted(found, key=lambda one: (int(one.number) if one.number.isdecimal() else 10**9, one.uid, one.part))
 
 
-def choose_series(found: list[Series], wanted: str | None, path: Path) -> Series:
+def choose_series(found: list[Series], wanted: str | None, path: Path, kinds: Sequence[str] = CT) -> Series:
     """The series that is meant, or the only one that is a volume.
 
     Args:
         found: all there are.
-        wanted: UID, its beginning, the series' number or its description; ``None`` for the only CT volume.
+        wanted: UID, its beginning, the series' number or its description; ``None`` for the only volume.
         path: for messages.
+        kinds: that were looked for, for messages.
 
     Raises:
         SeveralSeriesError: several could be meant, or the one that is wanted is not among those there are.
@@ -128,7 +134,7 @@ def choose_series(found: list[Series], wanted: str | None, path: Path) -> Series
         volumes = [one for one in usable if one.is_volume]
         chosen = volumes if len(usable) > 1 and volumes else usable
     if len(chosen) != 1:
-        message = f"{path}: {_why_not_one(found, chosen, wanted)}; there is {_listed(found)}"
+        message = f"{path}: {_why_not_one(chosen, wanted, ' or '.join(kinds))}; there is {_listed(found)}"
         choices = {one.key: one.describe() for one in chosen or found if not one.left_out}
         raise SeveralSeriesError(message, choices) if choices else ScanError(message)
     if chosen[0].left_out:
@@ -136,25 +142,25 @@ def choose_series(found: list[Series], wanted: str | None, path: Path) -> Series
     for one in found:
         if one is not chosen[0]:
             level = logging.WARNING if one.uid == chosen[0].uid and _may_be_slices(one) else logging.INFO
-            logger.log(level, "%s: left out: %s, %s", path, one.name, one.left_out or "another CT")
+            logger.log(level, "%s: left out: %s, %s", path, one.name, one.left_out or f"another {one.modality}")
     return chosen[0]
 
 
 def _may_be_slices(one: Series) -> bool:
     """Whether what is left out may be slices that the volume lacks: cut short, or with a damaged header."""
     if one.left_out:  # a series has one modality, says PS3.3 C.7.3.1
-        return one.left_out in (_NO_POSITION, _NO_IMAGE) or one.left_out.endswith(_NOT_CT)
+        return one.left_out in (_NO_POSITION, _NO_IMAGE) or one.left_out.startswith(_not_a(one.modality, ()))
     return not one.is_volume
 
 
-def _why_not_one(found: list[Series], chosen: list[Series], wanted: str | None) -> str:
+def _why_not_one(chosen: list[Series], wanted: str | None, kinds: str) -> str:
     if chosen and wanted is not None:
         return f"--series {wanted} means {len(chosen)} of its series; give more of the UID"
     if chosen:
-        return f"holds {len(chosen)} CT series; choose one by --series UID"
+        return f"holds {len(chosen)} {kinds} series; choose one by --series UID"
     if wanted is not None:
         return f"no series {wanted} is there"
-    return "holds no CT that can be segmented"
+    return f"holds no {kinds} that can be segmented"
 
 
 def _listed(found: list[Series], most: int = 20) -> str:
@@ -196,26 +202,26 @@ def _with_neighbours(instance: Instance) -> list[Instance]:
     return sorted(series, key=lambda one: one.file)
 
 
-def _grouped(instances: list[Instance]) -> list[Series]:
+def _grouped(instances: list[Instance], kinds: Sequence[str]) -> list[Series]:
     by_series: dict[tuple[str, str], list[Instance]] = defaultdict(list)
     for instance in instances:
         by_series[instance.series, instance.modality].append(instance)
     found = []
     for same in by_series.values():
-        volumes = [volume for volume in _volumes_of(same) for volume in _acquisitions_of(volume)]
+        volumes = [volume for volume in _volumes_of(same, kinds) for volume in _acquisitions_of(volume)]
         part = 0 if len(volumes) == 1 else 1
         found += [replace(volume, part=part and index) for index, volume in enumerate(volumes, start=1)]
     return found
 
 
-def _volumes_of(instances: list[Instance]) -> list[Series]:
+def _volumes_of(instances: list[Instance], kinds: Sequence[str]) -> list[Series]:
     """Frames of one series by what a volume must share."""
     groups: list[tuple[Instance, ImageFrame, str, list[ImageFrame]]] = []
     for instance in instances:
         if not instance.frames:
-            groups.append((instance, _NO_FRAME, _left_out(instance, None), []))
+            groups.append((instance, _NO_FRAME, _left_out(instance, None, kinds), []))
         for frame in instance.frames:
-            reason = _left_out(instance, frame)
+            reason = _left_out(instance, frame, kinds)
             for other, first, why, members in groups:
                 if why == reason and _share_a_volume(instance, frame, other, first):
                     members.append(frame)
@@ -254,23 +260,27 @@ def _close(some: Sequence[float] | None, others: Sequence[float] | None) -> bool
     return some == others or bool(np.allclose(some, others, rtol=_SAME_DIRECTION, atol=_SAME_DIRECTION))
 
 
-def _left_out(instance: Instance, frame: ImageFrame | None) -> str:
-    """Why an image cannot be part of a CT volume; "" if it can."""
+def _left_out(instance: Instance, frame: ImageFrame | None, kinds: Sequence[str]) -> str:
+    """Why an image cannot be part of a volume of one of these kinds; "" if it can."""
     if instance.sop_class.startswith(SECONDARY_CAPTURES) and instance.sop_class[25:26] in ("", "."):
         return "secondary capture"
     if frame is None:
         return _NO_IMAGE
-    if instance.modality != "CT":
-        return (instance.modality or "no modality") + _NOT_CT
+    if instance.modality not in kinds:
+        return _not_a(instance.modality, kinds)
     if instance.colour:
         return "a picture in colour"
-    if frame.unit not in _HU:
+    if instance.modality == "CT" and frame.unit not in _HU:
         return f"values are {frame.unit}, not HU"
     if "LOCALIZER" in frame.image_type:
         return "localizer"
     if frame.position is None or frame.orientation is None or frame.spacing is None:
         return _NO_POSITION
     return ""
+
+
+def _not_a(modality: str, kinds: Sequence[str]) -> str:
+    return f"{modality or 'no modality'}, not {' or '.join(kinds)}"
 
 
 def _acquisitions_of(volume: Series) -> list[Series]:
