@@ -1,8 +1,6 @@
-"""A model for CT and MR from its checkpoint to results, as a user meets it; small random weights, official naming.
+"""A model for CT and MR from its checkpoint to results, as a user meets it; small random weights, official naming."""
 
-``docs/ctmr.md`` has the same commands.
-"""
-
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,8 +20,10 @@ from openvista.weights.official import adapt, to_naming
 from small_dicom import write_series
 from small_inference import TINY_CTMR
 
+NAME = "vista3d-ctmr"
+PAGE = Path(__file__).parents[2] / "docs/ctmr.md"
 DEMO = Path(__file__).parents[2] / "examples/data/head_neck_labels.nii.gz"
-BRAIN = ("segment", "--model", "mr", "--modality", "mri_brain", "--template", DEMO)
+BRAIN = ("segment", "--model", NAME, "--modality", "mri_brain", "--template", DEMO)
 PRESET = Preset(name="small", filters=4, blocks_per_level=(1, 1), window=(16, 16, 16), spacing=(2.0, 2.0, 2.0))
 
 
@@ -35,10 +35,11 @@ def home(tmp_path_factory) -> Path:
     with torch.no_grad():
         network.class_head.linear2.weight *= 5
     torch.save(to_naming(adapt(network.state_dict()), "monai-1.4"), folder / "model.pt")
-    words = ["models", "import", folder / "model.pt", "--name", "mr", "--family", "ctmr"]
+    words = ["models", "import", folder / "model.pt", "--name", NAME, "--family", "ctmr"]
     words += ["--spacing", "2,2,2", "--window", "16,16,16"]
     ended = CliRunner().invoke(app, list(map(str, words)), env={"OPENVISTA_HOME": str(folder)})
-    assert ended.output == "mr is ready: openvista segment MR.nii.gz --modality MRI_BODY --model mr\n", ended.exception
+    ready = f"{NAME} is ready: openvista segment MR.nii.gz --modality MRI_BODY --model {NAME}\n"
+    assert ended.output == ready, ended.exception
     return folder
 
 
@@ -55,22 +56,22 @@ def mr_file(path: Path) -> Path:
 
 
 def test_what_was_imported(home):
-    card = find_model("mr", home).card
+    card = find_model(NAME, home).card
     assert (card.family, card.branches, card.class_rows, len(card.class_ids)) == ("ctmr", ("automatic",), 512, 330)
     assert card.preset().scaling == TINY_CTMR.scaling
 
 
 def test_classes_say_what_they_were_seen_in(here):
-    said = here("classes", "vertebra", "--model", "mr").stdout
+    said = here("classes", "vertebra", "--model", NAME).stdout
     assert "seen in MRI" in next(line for line in said.splitlines() if "146" in line)
     assert "seen in CT" in next(line for line in said.splitlines() if "vertebrae L5" in line)
-    assert "seen in CT and MRI" in here("classes", "liver", "--model", "mr").stdout
+    assert "seen in CT and MRI" in here("classes", "liver", "--model", NAME).stdout
 
 
 @pytest.mark.parametrize(("modality", "count"), [("MRI_BODY", 50), ("mri-brain", 132), ("CT_BODY", 117)])
 def test_all_of_a_modality(here, tmp_path, modality, count):
     image = ct_file(tmp_path / "in.nii.gz") if modality == "CT_BODY" else mr_file(tmp_path / "in.nii.gz")
-    ended = here("segment", image, "-o", tmp_path / "out", "--model", "mr", "--modality", modality, "-q")
+    ended = here("segment", image, "-o", tmp_path / "out", "--model", NAME, "--modality", modality, "-q")
     assert (ended.returncode, ended.stderr) == (0, "")
     found = read_segmentation(tmp_path / "out" / "in_seg.nii.gz")
     assert len(found.names) == count
@@ -80,7 +81,7 @@ def test_all_of_a_modality(here, tmp_path, modality, count):
 
 def test_ids_that_fit_a_byte_are_stored_as_the_others(here, tmp_path):
     image = mr_file(tmp_path / "mr.nii.gz")
-    ended = here("segment", image, "-o", tmp_path / "mr_seg.nii.gz", "--model", "mr", "-c", "liver,spleen", "-q")
+    ended = here("segment", image, "-o", tmp_path / "mr_seg.nii.gz", "--model", NAME, "-c", "liver,spleen", "-q")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert nib.load(tmp_path / "mr_seg.nii.gz").get_data_dtype() == np.uint16
 
@@ -91,7 +92,7 @@ def test_a_series_of_mr(here, tmp_path):
     values = np.random.default_rng(0).integers(0, 900, (16, 15, 13))
     for kind in ("MR", "CT"):
         write_series(tmp_path / kind, values, affine, intercept=0, Modality=kind, RescaleType="US")
-    words = ("--model", "mr", "--modality", "MRI_BODY", "-q", "--format", "dicom-seg", "--format", "nii.gz")
+    words = ("--model", NAME, "--modality", "MRI_BODY", "-q", "--format", "dicom-seg", "--format", "nii.gz")
     ended = here("segment", tmp_path / "MR", "-o", tmp_path / "out", *words)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len(np.unique(read_segmentation(tmp_path / "out" / "MR_seg.nii.gz").labels)) > 5
@@ -114,13 +115,13 @@ def test_a_series_of_mr(here, tmp_path):
 )
 def test_an_image_that_does_not_fit_is_one_warning(here, tmp_path, file, words, said):
     image = file(tmp_path / "in.nii.gz")
-    ended = here("segment", image, "-o", tmp_path / "out", "--model", "mr", *words, "--no-pipeline", "-q")
+    ended = here("segment", image, "-o", tmp_path / "out", "--model", NAME, *words, "--no-pipeline", "-q")
     warnings = [line for line in ended.stderr.splitlines() if "warning" in line]
     assert ended.returncode == 0
     assert len(warnings) == 1
     assert said in warnings[0]
     if "-c" not in words:
-        ended = here("segment", image, "-o", tmp_path / "none", "--model", "mr", *words, "--strict", "-q")
+        ended = here("segment", image, "-o", tmp_path / "none", "--model", NAME, *words, "--strict", "-q")
         assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
         assert said in ended.stderr
         assert not list((tmp_path / "none").iterdir())
@@ -130,21 +131,21 @@ def test_an_image_that_does_not_fit_is_one_warning(here, tmp_path, file, words, 
     ("words", "said"),
     [
         (
-            ("segment", "--model", "mr"),
+            ("segment", "--model", NAME),
             "what 'all' is depends on the image: name the classes, or the modality (CT_BODY",
         ),
-        (("segment", "--model", "mr", "--modality", "T1"), "no modality 'T1': there is CT_BODY, MRI_BODY, MRI_BRAIN"),
+        (("segment", "--model", NAME, "--modality", "T1"), "no modality 'T1': there is CT_BODY, MRI_BODY, MRI_BRAIN"),
         (("segment", "--modality", "MRI_BODY"), "model 'starter' knows CT alone: leave the modality 'MRI_BODY' out"),
-        (("segment", "--model", "mr", "-c", "fibula"), "no class is called 'fibula'"),
-        (("segment", "--model", "mr", "--template", "t.nii"), "--template t.nii: is for --modality MRI_BRAIN"),
+        (("segment", "--model", NAME, "-c", "fibula"), "no class is called 'fibula'"),
+        (("segment", "--model", NAME, "--template", "t.nii"), "--template t.nii: is for --modality MRI_BRAIN"),
         ((*BRAIN, "--spacing", "2"), "results come back to the scan's own voxels: leave --spacing, --like"),
         pytest.param(
             BRAIN,
             "ants is needed to align a brain to a template: pip install 'openvista[brain]'",
             marks=pytest.mark.skipif(find_spec("ants") is not None, reason="it is installed"),
         ),
-        (("click", "--model", "mr", "--at", "8,7,6"), "model 'mr' answers class prompts only, not clicks"),
-        (("finetune", "--model", "mr", "--map", "1=liver"), "is of family ctmr, which nothing here trains"),
+        (("click", "--model", NAME, "--at", "8,7,6"), "model 'vista3d-ctmr' answers class prompts only, not clicks"),
+        (("finetune", "--model", NAME, "--map", "1=liver"), "is of family ctmr, which nothing here trains"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(here, tmp_path, words, said):
@@ -155,3 +156,26 @@ def test_what_cannot_be_is_said_in_one_line(here, tmp_path, words, said):
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert not list((tmp_path / "out").glob("*"))
+
+
+LINES = [
+    line.split("  ")[0]
+    for line in PAGE.read_text().splitlines()
+    if line.startswith(("openvista segment ", "openvista classes "))
+]
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if "--template" not in line])
+def test_the_lines_of_the_page_run(here, tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mr.nii.gz", "t1.nii.gz"):
+        mr_file(tmp_path / name)
+    for name in ("ct", "mr"):
+        values = np.random.default_rng(0).integers(-900, 900, (16, 15, 13)) + (900 if name == "mr" else 0)
+        write_series(tmp_path / name, values, np.diag([-2.0, -2.0, 2.5, 1.0]), Modality=name.upper())
+    ended = here(*shlex.split(line)[1:])
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_page_has_lines():
+    assert len(LINES) == 6
