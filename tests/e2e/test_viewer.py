@@ -297,6 +297,34 @@ def test_a_brush_paints_what_is_seen_erases_and_is_undone(viewer, small_ct):
     assert sum(viewer.labels_on_screen().values()) == 0
 
 
+def test_a_scribble_is_a_prompt_for_or_against(viewer, small_ct):
+    if not viewer.can_click():
+        pytest.skip("the served model answers classes only")
+    viewer.open(small_ct)
+    page = viewer.page
+    page.click("#new-object")
+    page.wait_for_selector("[data-object='object 1']")
+    page.keyboard.press("s")
+    stroke(viewer, [viewer.point("axial", right, 10) for right in (-30, 30)])
+    first = viewer.mask("object 1")
+    clicks = viewer.objects()["object 1"]["clicks"]
+    assert len(clicks) > 1
+    assert all(click["positive"] and click["drawn"] for click in clicks)
+    assert page.locator(".mark, .scribble").count() == 0, "marks of clicks that nobody made"
+    assert viewer.shows(first)
+
+    page.keyboard.press("s")
+    page.keyboard.press("x")
+    stroke(viewer, [viewer.point("axial", right, 60) for right in (-20, 20)])
+    assert {click["positive"] for click in viewer.objects()["object 1"]["clicks"]} == {True, False}
+    page.keyboard.press("Control+z")
+    viewer.wait_until_idle()
+    assert np.array_equal(viewer.mask("object 1"), first)
+    page.keyboard.press("Control+z")
+    viewer.wait_until_idle()
+    assert sum(viewer.labels_on_screen().values()) == 0
+
+
 def test_a_brush_for_some_hu_only_and_objects_combined(viewer, small_ct):
     viewer.open(small_ct)
     page, hu = viewer.page, np.asanyarray(nib.load(small_ct).dataobj)

@@ -9,6 +9,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from matplotlib import image as png
+from scipy import ndimage
 
 PLANES = {"axial": (0.25, 0.25), "render": (0.75, 0.25), "coronal": (0.25, 0.75), "sagittal": (0.75, 0.75)}
 """Middle of each tile of the picture, as fractions of its width and height."""
@@ -60,8 +61,8 @@ class Viewer:
         self.page.mouse.move(5, 795)
         return png.imread(io.BytesIO(self.page.locator(".picture").screenshot()))[FRAME:-FRAME, FRAME:-FRAME, :3]
 
-    def labels_on_screen(self) -> dict[str, int]:
-        """Pixels of each tile that change when the labels are hidden."""
+    def changed_by_labels(self) -> np.ndarray:
+        """Pixels of the picture that change when the labels are hidden, bool."""
         self.page.locator(".layer").focus()
         shown = self.picture()
         self.page.keyboard.press("h")
@@ -69,10 +70,37 @@ class Viewer:
         hidden = self.picture()
         self.page.keyboard.press("h")
         self.wait_until_idle()
-        changed = np.abs(shown - hidden).max(axis=2) > 0.1
+        return np.abs(shown - hidden).max(axis=2) > 0.1
+
+    def labels_on_screen(self) -> dict[str, int]:
+        """Pixels of each tile that change when the labels are hidden."""
+        changed = self.changed_by_labels()
         rows, columns = (size // 2 for size in changed.shape)
         tiles = {"axial": (0, 0), "render": (0, columns), "coronal": (rows, 0), "sagittal": (rows, columns)}
         return {name: int(changed[r : r + rows, c : c + columns].sum()) for name, (r, c) in tiles.items()}
+
+    def shows(self, mask: np.ndarray, reach: int = 60) -> bool:
+        """Whether the axial plane, around its middle, shows a mask and nothing else, but for a voxel at its edges."""
+        self.page.keyboard.press("n")
+        voxels = []
+        for right, down in ((reach, 0), (0, reach), (0, 0)):
+            self.page.mouse.click(*self.point("axial", right, down))
+            self.wait_until_idle()
+            voxels.append(np.array(self.place()[0]))
+        changed = self.changed_by_labels()
+        frame = self.page.locator(".picture").bounding_box()
+        x, y = self.point("axial")
+        row, column = round(y - frame["y"]) - FRAME, round(x - frame["x"]) - FRAME
+        offsets = np.arange(-reach, reach + 1)
+        steps = [(voxel - voxels[2]) / reach for voxel in voxels[:2]]
+        down, right = np.meshgrid(offsets, offsets, indexing="ij")
+        places = np.rint(voxels[2] + right[..., None] * steps[0] + down[..., None] * steps[1]).astype(int)
+        around = np.ones((3, 3, 1), bool)
+        sure = [ndimage.binary_erosion(mask, around), ~ndimage.binary_dilation(mask, around)]
+        inside, outside = (part[tuple(np.moveaxis(places, -1, 0))] for part in sure)
+        seen = changed[row - reach : row + reach + 1, column - reach : column + reach + 1]
+        # the crosshair hides some
+        return bool(inside.any() and seen[inside].mean() > 0.9 and not seen[outside].any())
 
     def place(self) -> tuple[tuple[int, int, int], int, str]:
         """What the status line says of the crosshair: voxel, HU, object."""

@@ -30,6 +30,7 @@ import { ClickTool } from './tools/click.ts';
 import { LassoTool } from './tools/lasso.ts';
 import { NavigateTool } from './tools/navigate.ts';
 import { Pointer } from './tools/pointer.ts';
+import { ScribbleTool } from './tools/scribble.ts';
 import { View } from './view/view.ts';
 
 function buildApp(): App {
@@ -53,6 +54,7 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
     navigate: new NavigateTool(view),
     click: new ClickTool(view, prompts),
     box: new BoxTool(view, store, prompts),
+    scribble: new ScribbleTool(view, store, prompts),
     lasso: new LassoTool(view, store, prompts),
     brush: new BrushTool(view, store, prompts),
   });

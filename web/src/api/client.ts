@@ -3,7 +3,7 @@
 import { json, readBytes, request, upload, withBody } from './http.ts';
 import type {
   Box, Change, ClassList, Click, Edit, JobInfo, Lasso, ObjectChange, ScanInfo, SeriesChoice, ServerInfo, SessionInfo,
-  Table,
+  Table, Vec3,
 } from './types.ts';
 
 const ROOT = 'api/v1';
@@ -63,6 +63,8 @@ export const api = {
     json<Change>(at(session, 'clicks'), withBody('POST', { object, clicks })),
   box: (session: string, object: number, box: Box, positive: boolean) =>
     json<Change>(at(session, 'boxes'), withBody('POST', { object, box, positive })),
+  scribble: (session: string, object: number, points: Vec3[], positive: boolean) =>
+    json<Change>(at(session, 'scribbles'), withBody('POST', { object, points, positive })),
   edit: (session: string, object: number, edit: Edit) =>
     json<Change>(at(session, 'edits'), withBody('POST', { object, edit })),
   lasso: (session: string, lasso: Lasso) => json<Change>(at(session, 'lassos'), withBody('POST', lasso)),

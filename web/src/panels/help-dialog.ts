@@ -7,7 +7,7 @@ import { icon } from '../icons.ts';
 const KEYS: [string, string][] = [
   ['O', 'Open a CT'],
   ['/', 'Search classes; Enter segments the first'],
-  ['N  C  B  L  P', 'Navigate, click, box, lasso, paint'],
+  ['N  C  B  S  L  P', 'Navigate, click, box, scribble, lasso, paint'],
   ['X', 'Add or take away; painting: erase'],
   ['+  −', 'Larger, smaller brush'],
   ['Ctrl Z', 'Undo'],
@@ -24,8 +24,8 @@ const KEYS: [string, string][] = [
 ];
 
 const MOUSE: [string, string][] = [
-  ['Left', 'The tool: move the crosshair, click, box, lasso, paint'],
-  ['Right, or Shift left', 'Click, box (Shift) and lasso: take away; paint: erase'],
+  ['Left', 'The tool: move the crosshair, click, box, scribble, lasso, paint'],
+  ['Right, or Shift left', 'Click, box (Shift), scribble and lasso: take away; paint: erase'],
   ['Right drag', 'Window: width across, level up and down'],
   ['Wheel', 'Slices; with Ctrl: zoom'],
   ['Middle drag, Ctrl drag', 'Shift the picture'],

@@ -11,6 +11,7 @@ const TOOLS: { name: ToolName; label: string; key: string; hint: string }[] = [
   { name: 'navigate', label: 'Navigate', key: 'N', hint: 'Left: crosshair · right drag: window · wheel: slices' },
   { name: 'click', label: 'Click', key: 'C', hint: 'left click is inside · right or Shift click is not' },
   { name: 'box', label: 'Box', key: 'B', hint: 'drag a box, pull its edges in any plane, Enter' },
+  { name: 'scribble', label: 'Scribble', key: 'S', hint: 'left line is inside · right or Shift line is not' },
   { name: 'lasso', label: 'Lasso', key: 'L', hint: 'left drag adds · right or Shift drag takes away' },
   { name: 'brush', label: 'Paint', key: 'P', hint: 'left paints · right erases' },
 ];

@@ -1,4 +1,4 @@
-// What a user asks of the session: classes, clicks, boxes, lassos, edits; objects and their properties; undo, redo, export.
+// What a user asks of the session: classes, clicks, boxes, scribbles, lassos, edits; objects and their properties; undo, redo, export.
 
 import { api } from '../api/client.ts';
 import type { Box, Change, ClassInfo, Edit, ObjectChange, ObjectInfo, Vec3 } from '../api/types.ts';
@@ -59,6 +59,14 @@ export class Prompts {
     if (object === null) return;
     await this.sync.change(positive ? 'Adding' : 'Taking away', (session) =>
       api.lasso(session.id, { object, axis, slice, points, positive }));
+  }
+
+  /** A line through what belongs to the active object, or does not. */
+  async scribble(points: Vec3[], positive: boolean): Promise<void> {
+    const object = await this.target(positive);
+    if (object === null) return;
+    await this.sync.change(positive ? 'Adding' : 'Taking away', (session) =>
+      api.scribble(session.id, object, points, positive));
   }
 
   /** What the user draws is so, whatever the model says. */

@@ -3,7 +3,7 @@
 import type { ClassList, Row, ScanInfo, ServerInfo, SessionInfo, Vec3 } from '../api/types.ts';
 import { fromLevel, type HuWindow } from '../view/windows.ts';
 
-export type ToolName = 'navigate' | 'click' | 'box' | 'lasso' | 'brush';
+export type ToolName = 'navigate' | 'click' | 'box' | 'scribble' | 'lasso' | 'brush';
 export type Layout = 'all' | 'axial' | 'coronal' | 'sagittal' | 'render';
 
 /** Where the crosshair is. */

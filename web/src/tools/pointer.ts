@@ -12,7 +12,7 @@ const HU_PER_PIXEL = 3;
 const ZOOM_STEP = 1.15;
 
 /** Tools that the right button draws with, too. */
-const DRAWING: ToolName[] = ['lasso', 'brush'];
+const DRAWING: ToolName[] = ['scribble', 'lasso', 'brush'];
 
 type Gesture = 'tool' | 'window' | 'shift' | 'rotate';
 
