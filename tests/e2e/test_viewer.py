@@ -366,6 +366,47 @@ def test_a_brush_for_some_hu_only_and_objects_combined(viewer, small_ct):
     assert (two & ~one).any()
 
 
+def test_objects_are_outlined_faint_alone_and_on_top(viewer, small_ct):
+    viewer.open(small_ct)
+    page = viewer.page
+    for number, rights in enumerate([(-40, 0), (0, 40)], 1):  # they share the middle
+        page.click("#new-object")
+        page.wait_for_selector(f"[data-object='object {number}']")
+        page.keyboard.press("p")
+        stroke(viewer, [viewer.point("axial", right, 10) for right in rights])
+    one, two = (viewer.mask(f"object {number}") for number in (1, 2))
+    filled = viewer.labels_on_screen()["axial"]
+    assert viewer.shows(one | two)
+
+    page.keyboard.press("i")
+    viewer.wait_until_idle()
+    assert viewer.shows(two)
+    page.keyboard.press(".")
+    viewer.wait_until_idle()
+    assert page.locator(".object.active").get_attribute("data-object") == "object 1"
+    assert viewer.shows(one & ~two), "what lies under object 2 stays there"
+    page.keyboard.press("i")
+
+    page.keyboard.press("f")
+    viewer.wait_until_idle()
+    outlined = viewer.labels_on_screen()["axial"]
+    assert 0 < outlined < filled
+    page.keyboard.press("f")
+    page.locator(".look input").fill("0")
+    viewer.wait_until_idle()
+    assert viewer.shows(two)
+    page.locator(".look input").fill("1")
+
+    page.locator("[data-object='object 1']").drag_to(page.locator("[data-object='object 2']"))
+    viewer.wait_until_idle()
+    assert list(viewer.objects()) == ["object 2", "object 1"]
+    labels = np.asanyarray(viewer.segmentation().dataobj)
+    assert (labels[one & two] == viewer.objects()["object 1"]["id"]).all()
+    page.click("#undo")
+    viewer.wait_until_idle()
+    assert list(viewer.objects()) == ["object 1", "object 2"]
+
+
 def test_a_lasso_is_the_region_and_a_box_leaves_no_marks(viewer, small_ct):
     viewer.open(small_ct)
     viewer.page.click("#new-object")

@@ -61,8 +61,8 @@ class Viewer:
         self.page.mouse.move(5, 795)
         return png.imread(io.BytesIO(self.page.locator(".picture").screenshot()))[FRAME:-FRAME, FRAME:-FRAME, :3]
 
-    def changed_by_labels(self) -> np.ndarray:
-        """Pixels of the picture that change when the labels are hidden, bool."""
+    def changed_by_labels(self, least: float = 0.1) -> np.ndarray:
+        """Pixels of the picture that change by some part of full brightness when the labels are hidden, bool."""
         self.page.locator(".layer").focus()
         shown = self.picture()
         self.page.keyboard.press("h")
@@ -70,7 +70,7 @@ class Viewer:
         hidden = self.picture()
         self.page.keyboard.press("h")
         self.wait_until_idle()
-        return np.abs(shown - hidden).max(axis=2) > 0.1
+        return np.abs(shown - hidden).max(axis=2) > least
 
     def labels_on_screen(self) -> dict[str, int]:
         """Pixels of each tile that change when the labels are hidden."""
@@ -87,7 +87,7 @@ class Viewer:
             self.page.mouse.click(*self.point("axial", right, down))
             self.wait_until_idle()
             voxels.append(np.array(self.place()[0]))
-        changed = self.changed_by_labels()
+        changed = self.changed_by_labels(0.01)
         frame = self.page.locator(".picture").bounding_box()
         x, y = self.point("axial")
         row, column = round(y - frame["y"]) - FRAME, round(x - frame["x"]) - FRAME
@@ -99,8 +99,8 @@ class Viewer:
         sure = [ndimage.binary_erosion(mask, around), ~ndimage.binary_dilation(mask, around)]
         inside, outside = (part[tuple(np.moveaxis(places, -1, 0))] for part in sure)
         seen = changed[row - reach : row + reach + 1, column - reach : column + reach + 1]
-        # the crosshair hides some
-        return bool(inside.any() and seen[inside].mean() > 0.9 and not seen[outside].any())
+        clear = (np.abs(right) > 4) & (np.abs(down) > 4)  # of the crosshair
+        return bool((inside & clear).any() and seen[inside & clear].all() and not seen[outside].any())
 
     def place(self) -> tuple[tuple[int, int, int], int, str]:
         """What the status line says of the crosshair: voxel, HU, object."""

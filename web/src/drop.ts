@@ -6,7 +6,7 @@ const MOST_FILES = 20_000;
 export function listenToDrops(take: (files: File[], folder: string) => void): void {
   document.addEventListener('dragover', (event) => {
     event.preventDefault();
-    document.body.classList.add('dropping');
+    if (event.dataTransfer?.types.includes('Files')) document.body.classList.add('dropping');
   });
   document.addEventListener('dragleave', (event) => {
     if (!event.relatedTarget) document.body.classList.remove('dropping');

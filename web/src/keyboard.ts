@@ -3,6 +3,7 @@
 import type { App } from './app.ts';
 import { LEAST_BRUSH_MM, MOST_BRUSH_MM, toolAllowed } from './panels/toolbar.ts';
 import { nextPreset } from './panels/window-level.ts';
+import { changeLook, lookOf } from './session/looks.ts';
 import type { Layout, ToolName } from './session/state.ts';
 import type { Pointer } from './tools/pointer.ts';
 
@@ -52,6 +53,8 @@ function switches(app: App, event: KeyboardEvent): boolean {
     if (toolAllowed(tool, store.state)) store.set({ tool });
   } else if (layout) store.set({ layout });
   else if (key === 'x') store.set({ negative: !store.state.negative });
+  else if (key === 'i') store.set({ solo: !store.state.solo });
+  else if (key === 'f') turnOutline(app);
   else if (key === 'h') store.set({ overlay: !store.state.overlay });
   else if (key === '[' || key === ']') changeOpacity(app, key === ']' ? OPACITY_STEP : -OPACITY_STEP);
   else if (key === 'w') nextPreset(app);
@@ -93,6 +96,12 @@ function largerBrush(mm: number, by: number): number {
 function changeOpacity(app: App, by: number): void {
   const opacity = Math.min(1, Math.max(0, app.store.state.opacity + by));
   app.store.set({ opacity: Math.round(opacity * 100) / 100 });
+}
+
+/** The active object: filled, or its edge only. */
+function turnOutline({ store }: App): void {
+  const { active, looks } = store.state;
+  if (active !== null) changeLook(store, active, { outline: !lookOf(looks, active).outline });
 }
 
 function nextObject(app: App, by: number): void {

@@ -19,6 +19,7 @@ import { statusBar } from './panels/status.ts';
 import { tablePanel } from './panels/table.ts';
 import { boxActions, toolbar, underline } from './panels/toolbar.ts';
 import { Jobs } from './session/jobs.ts';
+import { isShown, lookOf } from './session/looks.ts';
 import { Opening } from './session/opening.ts';
 import { Prompts } from './session/prompts.ts';
 import { Store } from './session/state.ts';
@@ -84,7 +85,12 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
 function bindView({ store, view }: App): void {
   store.watch(['opacity', 'overlay'], ({ opacity, overlay }) => view.setOpacity(overlay ? opacity : 0));
   store.watch(['ctIn3D'], ({ ctIn3D }) => view.setCtIn3D(ctIn3D));
-  store.watch(['session'], ({ session }) => session && view.setObjects(session.objects));
+  store.watch(['session', 'active', 'solo', 'looks'], (state) => {
+    view.setObjects((state.session?.objects ?? []).map((object) => {
+      const { opacity, outline } = lookOf(state.looks, object.id);
+      return { id: object.id, colour: object.colour, outline, opacity: isShown(object, state) ? opacity : 0 };
+    }));
+  });
   view.onLocation = ({ display, mm, hu }) => {
     if (!view.axes || !view.labels) return;
     const voxel: Vec3 = view.axes.toFile(display);

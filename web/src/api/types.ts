@@ -144,6 +144,8 @@ export interface ObjectChange {
   colour?: string;
   locked?: boolean;
   visible?: boolean;
+  /** 0 lies lowest. */
+  position?: number;
 }
 
 export interface Lasso {

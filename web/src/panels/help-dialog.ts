@@ -16,6 +16,7 @@ const KEYS: [string, string][] = [
   ['1  2  3  4  0', 'Axial, coronal, sagittal, 3D, all'],
   ['W', 'Next window preset'],
   ['H', 'Hide or show all labels'],
+  ['F  I', 'The active object: outline or filled; alone'],
   ['[  ]', 'Labels fainter, stronger'],
   [',  .', 'Previous, next object'],
   ['R', 'Reset zoom and position'],

@@ -4,6 +4,10 @@ import type { App } from '../app.ts';
 import type { ObjectInfo } from '../api/types.ts';
 import { h, refill } from '../dom.ts';
 import { icon, type IconName } from '../icons.ts';
+import { objectLook } from './object-look.ts';
+
+/** A row being dragged; files dropped on the page are something else. */
+const DRAGGED = 'application/x-openvista-object';
 
 export function objectPanel(app: App): HTMLElement {
   const add = h('button', { class: 'with-icon', id: 'new-object', onclick: () => app.prompts.addObject() },
@@ -17,11 +21,12 @@ export function objectPanel(app: App): HTMLElement {
     labels.value = '';
     if (file) void app.prompts.importLabels(file);
   });
+  const look = objectLook(app);
   const list = h('div', { class: 'scroll', role: 'list', 'aria-label': 'Objects' });
   app.store.watch(['session', 'active'], ({ session, active }) => {
     add.disabled = load.disabled = !session;
     const objects = [...(session?.objects ?? [])].reverse(); // later ones lie on top
-    refill(list, ...objects.map((object) => row(app, object, object.id === active)), !objects.length && hint(app));
+    refill(list, ...objects.map((object) => row(app, object, object.id === active ? look : null)), !objects.length && hint(app));
   });
   return h('section', { class: 'panel objects', 'aria-labelledby': 'objects-title' },
     h('div', { class: 'panel-head' }, h('h2', { id: 'objects-title' }, 'Objects'), load, add, labels),
@@ -35,7 +40,8 @@ function hint(app: App): HTMLElement {
   return h('p', { class: 'hint' }, text);
 }
 
-function row(app: App, object: ObjectInfo, active: boolean): HTMLElement {
+function row(app: App, object: ObjectInfo, look: HTMLElement | null): HTMLElement {
+  const active = look !== null;
   const { id, name, visible, locked } = object;
   const change = app.prompts.changeObject.bind(app.prompts, id);
   const line = h('div', { class: `object${active ? ' active' : ''}${visible ? '' : ' off'}`, role: 'listitem', 'data-object': name });
@@ -64,8 +70,25 @@ function row(app: App, object: ObjectInfo, active: boolean): HTMLElement {
       () => change({ locked: !locked }), locked),
     tool(`remove-${id}`, 'remove', `Remove ${name}`, () => app.prompts.removeObject(id)),
     ...doubt,
+    ...(look ? [look] : []),
   );
+  listenToOrder(app, object, line);
   return line;
+}
+
+/** A row that is dropped on another one takes its place in the order; higher rows lie on top. */
+function listenToOrder(app: App, { id, name }: ObjectInfo, line: HTMLElement): void {
+  line.draggable = true;
+  line.title = `${name}: drag to change what lies on top`;
+  line.addEventListener('dragstart', (event) => event.dataTransfer?.setData(DRAGGED, String(id)));
+  line.addEventListener('dragover', (event) => event.dataTransfer?.types.includes(DRAGGED) && line.classList.add('target'));
+  line.addEventListener('dragleave', () => line.classList.remove('target'));
+  line.addEventListener('drop', (event) => {
+    line.classList.remove('target');
+    const moved = Number(event.dataTransfer?.getData(DRAGGED));
+    const position = app.store.state.session?.objects.findIndex((object) => object.id === id) ?? -1;
+    if (moved && moved !== id && position >= 0) void app.prompts.changeObject(moved, { position });
+  });
 }
 
 function tool(key: string, name: IconName, label: string, act: () => unknown, on = false): HTMLElement {

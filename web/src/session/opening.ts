@@ -7,6 +7,7 @@ import type { Notices } from '../notices.ts';
 import { chooseSeries, offerFilling } from '../panels/series-dialog.ts';
 import type { View } from '../view/view.ts';
 import type { Jobs } from './jobs.ts';
+import { keptLooks } from './looks.ts';
 import type { Store } from './state.ts';
 import type { Sync } from './sync.ts';
 
@@ -113,7 +114,7 @@ export class Opening {
     const session = given ?? (await api.openSession(scan.id));
     this.store.set({ session: null, scan: null, rows: [], active: null, cursor: null });
     await this.view.load(image, this.store.state.window);
-    this.store.set({ scan });
+    this.store.set({ scan, looks: keptLooks(session.id), solo: false });
     await this.sync.begin(session);
     this.jobs.follow(session.id);
     history.replaceState(null, '', `#session=${encodeURIComponent(session.id)}`);

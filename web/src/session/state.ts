@@ -2,6 +2,7 @@
 
 import type { ClassList, Row, ScanInfo, ServerInfo, SessionInfo, Vec3 } from '../api/types.ts';
 import { fromLevel, type HuWindow } from '../view/windows.ts';
+import type { Looks } from './looks.ts';
 
 export type ToolName = 'navigate' | 'click' | 'box' | 'scribble' | 'lasso' | 'brush';
 export type Layout = 'all' | 'axial' | 'coronal' | 'sagittal' | 'render';
@@ -44,6 +45,9 @@ export interface State {
   window: HuWindow;
   opacity: number;
   overlay: boolean;
+  looks: Looks;
+  /** Only the active object is drawn. */
+  solo: boolean;
   /** How much of the CT itself the 3D view shows. */
   ctIn3D: number;
   cursor: Cursor | null;
@@ -71,6 +75,8 @@ const START: State = {
   window: fromLevel(40, 400),
   opacity: 0.5,
   overlay: true,
+  looks: {},
+  solo: false,
   ctIn3D: 0.35,
   cursor: null,
   work: null,

@@ -1,6 +1,7 @@
 // Labels on the graphics card: the table of colours, and boxes of voxels.
 
-import type { Box, ObjectInfo } from '../api/types.ts';
+import type { Box } from '../api/types.ts';
+import type { Style } from './label-shader.ts';
 import type { LabelVolume } from './label-volume.ts';
 
 const TEXTURE_UNIT = 7; // niivue's for drawings
@@ -15,12 +16,11 @@ export function emptyTable(): ColourTable {
   return { lut: new Uint8ClampedArray(TABLE_SIZE * 4), labels: new Array<string>(TABLE_SIZE).fill('') };
 }
 
-/** Colours of the objects; hidden ones are transparent. */
-export function tableOf(objects: ObjectInfo[], labels: LabelVolume): ColourTable {
+/** Colours by slot; an opacity of 0 hides. It counts in 3D: the planes have a program of their own. */
+export function tableOf(styles: (Style & { colour: string })[]): ColourTable {
   const table = emptyTable();
-  for (const object of objects) {
-    const [red, green, blue] = channels(object.colour);
-    table.lut.set([red, green, blue, object.visible ? 255 : 0], labels.slotOf(object.id) * 4);
+  for (const { slot, colour, opacity } of styles) {
+    table.lut.set([...channels(colour), Math.round(255 * opacity)], slot * 4);
   }
   return table;
 }

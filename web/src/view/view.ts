@@ -1,9 +1,10 @@
 // The picture: niivue behind words of the field. Positions are display voxels (see axes.ts) and CSS pixels of the canvas.
 
 import { Niivue, NVImage, SLICE_TYPE } from '@niivue/niivue';
-import type { Box, ObjectInfo, Vec3 } from '../api/types.ts';
+import type { Box, Vec3 } from '../api/types.ts';
 import type { Layout } from '../session/state.ts';
 import { AxisOrder } from './axes.ts';
+import { LabelShader, type Style } from './label-shader.ts';
 import { LabelVolume } from './label-volume.ts';
 import { PLANES, type Plane, planeOfTile, RENDER_TILE } from './planes.ts';
 import { emptyTable, tableOf, uploadBox } from './label-texture.ts';
@@ -42,6 +43,7 @@ export class View {
   onDraw: () => void = () => {};
   onLocation: (location: Location) => void = () => {};
   private readonly nv: Niivue;
+  private readonly labelShader: LabelShader;
   private ctIn3D = 1;
   private windowPending = false;
 
@@ -62,6 +64,7 @@ export class View {
       loadingText: '',
       logLevel: 'error',
     });
+    this.labelShader = new LabelShader(this.nv);
     this.nv.drawLut = emptyTable();
     this.nv.drawRimOpacity = 1;
     const draw = this.nv.drawScene.bind(this.nv);
@@ -80,6 +83,7 @@ export class View {
       throw new Error('This browser has no WebGL 2, which the viewer draws with. Switch hardware acceleration on.');
     }
     await this.nv.attachToCanvas(canvas, true);
+    this.labelShader.install();
   }
 
   /** Shows a CT (NIfTI, gzip or not) with an empty label map. */
@@ -150,9 +154,13 @@ export class View {
     this.nv.setDrawOpacity(opacity);
   }
 
-  setObjects(objects: ObjectInfo[]): void {
+  /** How each object is drawn, by its id. */
+  setObjects(looks: (Omit<Style, 'slot'> & { id: number; colour: string })[]): void {
     if (!this.labels) return;
-    this.nv.drawLut = tableOf(objects, this.labels);
+    const { labels } = this;
+    const styles = looks.map(({ id, ...look }) => ({ ...look, slot: labels.slotOf(id) }));
+    this.labelShader.set(styles);
+    this.nv.drawLut = tableOf(styles);
     this.nv.refreshColormaps();
     this.nv.drawScene();
   }

@@ -1,0 +1,32 @@
+// Under the active object: how strongly it is drawn, filled or as an outline, alone or among the others.
+
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { icon } from '../icons.ts';
+import { changeLook, lookOf } from '../session/looks.ts';
+
+/** One for all rows, so that its slider can be pulled while rows are drawn anew. */
+export function objectLook({ store }: App): HTMLElement {
+  const change = (what: Parameters<typeof changeLook>[2]) => {
+    if (store.state.active !== null) changeLook(store, store.state.active, what);
+  };
+  const strength = h('input', {
+    type: 'range', min: 0, max: 1, step: 0.05, 'data-key': 'look-opacity', 'aria-label': 'Opacity of the active object',
+    title: 'Opacity of this object, times that of all labels', oninput: () => change({ opacity: Number(strength.value) }),
+  });
+  const outline = h('button', {
+    class: 'small', 'data-key': 'look-outline', title: 'Its edge only (F)',
+    onclick: () => change({ outline: outline.getAttribute('aria-pressed') !== 'true' }),
+  }, 'Outline');
+  const solo = h('button', {
+    class: 'small', 'data-key': 'look-solo', title: 'The active object alone (I)',
+    onclick: () => store.set({ solo: !store.state.solo }),
+  }, 'Solo');
+  store.watch(['active', 'looks', 'solo'], ({ active, looks, solo: alone }) => {
+    const look = lookOf(looks, active ?? 0);
+    strength.value = String(look.opacity);
+    outline.setAttribute('aria-pressed', String(look.outline));
+    solo.setAttribute('aria-pressed', String(alone));
+  });
+  return h('div', { class: 'look' }, icon('contrast'), strength, outline, solo);
+}
