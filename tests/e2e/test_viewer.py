@@ -224,6 +224,8 @@ def test_keys_change_window_plane_and_slice(viewer, example_ct):
     page.locator(".layer").focus()
     page.keyboard.press("w")
     assert page.locator("#window-preset").evaluate("choice => choice.selectedOptions[0].text") == "Lung"
+    page.keyboard.press("Shift+Digit3")
+    assert page.locator("#window-preset").evaluate("choice => choice.selectedOptions[0].text") == "Bone"
     page.keyboard.press("1")
     assert page.locator("[aria-label='Axial (1)']").get_attribute("aria-pressed") == "true"
     (_, _, z), _, _ = viewer.place()
@@ -232,6 +234,47 @@ def test_keys_change_window_plane_and_slice(viewer, example_ct):
     assert viewer.place()[0][2] == z - 9
     page.keyboard.press("?")
     assert page.locator(".help-dialog").is_visible()
+
+
+def test_slices_turn_by_slider_and_wheel_and_a_bar_tells_mm(viewer, example_ct):
+    viewer.open(example_ct)
+    page, scan = viewer.page, viewer.scan()
+    slider = page.locator("[aria-label='Axial slice']")
+    slider.fill("31")
+    (x, y, z), _, _ = viewer.place()
+    assert z == 30  # its file runs from the feet to the head
+    mm = np.array(scan["affine"]) @ [x, y, z, 1]
+    *told, shown_mm, _ = page.locator(".slice-bar.axial output").inner_text().split()
+    assert told == ["Axial", "31/125", "I" if mm[2] < 0 else "S"]
+    assert float(shown_mm) == pytest.approx(abs(mm[2]), abs=0.06)
+
+    page.mouse.move(*viewer.point("axial"))
+
+    def turned(*rolls, shift=False):
+        before = viewer.place()[0][2]
+        if shift:
+            page.keyboard.down("Shift")
+        for roll in rolls:
+            page.mouse.wheel(0, roll)
+        page.wait_for_timeout(200)
+        page.keyboard.up("Shift")
+        viewer.wait_until_idle()
+        return viewer.place()[0][2] - before
+
+    assert turned(-120) == 1
+    assert turned(-120, -120, 120) == 1
+    assert turned(-120, shift=True) == 5
+    assert turned(*[10] * 10) == -2, "a touchpad's steps add up"
+
+    bar = page.locator(".scale-bar").first
+    length = bar.locator("path").evaluate("path => path.getBBox().width")
+    start = viewer.point("axial", -length / 2)
+    ends = []
+    for right in (0, length):
+        page.mouse.click(start[0] + right, start[1])
+        viewer.wait_until_idle()
+        ends.append(viewer.place()[0][0])
+    assert abs(ends[1] - ends[0]) * scan["spacing"][0] == pytest.approx(int(bar.get_attribute("data-mm")), abs=4)
 
 
 def test_search_finds_a_class_by_another_name_and_enter_asks_for_it(viewer, small_ct):

@@ -2,7 +2,7 @@
 
 import type { App } from './app.ts';
 import { LEAST_BRUSH_MM, MOST_BRUSH_MM, toolAllowed } from './panels/toolbar.ts';
-import { nextPreset } from './panels/window-level.ts';
+import { nextPreset, setPreset } from './panels/window-level.ts';
 import { changeLook, lookOf } from './session/looks.ts';
 import type { Layout, ToolName } from './session/state.ts';
 import type { Pointer } from './tools/pointer.ts';
@@ -49,7 +49,9 @@ function switches(app: App, event: KeyboardEvent): boolean {
   const key = event.key.toLowerCase();
   const tool = TOOL_KEYS[key];
   const layout = LAYOUT_KEYS[event.key];
-  if (tool) {
+  const preset = event.shiftKey ? Number(event.code.match(/^Digit([1-9])$/)?.[1] ?? 0) : 0;
+  if (preset) setPreset(app, preset - 1);
+  else if (tool) {
     if (toolAllowed(tool, store.state)) store.set({ tool });
   } else if (layout) store.set({ layout });
   else if (key === 'x') store.set({ negative: !store.state.negative });

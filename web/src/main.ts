@@ -15,6 +15,7 @@ import { header } from './panels/header.ts';
 import { helpDialog } from './panels/help-dialog.ts';
 import { objectPanel } from './panels/objects.ts';
 import { openDialog } from './panels/open-dialog.ts';
+import { sliceBars } from './panels/slice-bars.ts';
 import { statusBar } from './panels/status.ts';
 import { tablePanel } from './panels/table.ts';
 import { boxActions, toolbar, underline } from './panels/toolbar.ts';
@@ -69,7 +70,7 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
     classPanel(app),
     h('main', {},
       toolbar(app),
-      h('div', { class: 'picture' }, canvas, layer, boxActions(app, () => pointer.tool)),
+      h('div', { class: 'picture' }, canvas, layer, sliceBars(app), boxActions(app, () => pointer.tool)),
       underline(app)),
     h('aside', {}, objectPanel(app), tablePanel(app)),
     statusBar(app), open, help, app.notices.element,

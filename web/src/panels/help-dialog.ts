@@ -14,7 +14,7 @@ const KEYS: [string, string][] = [
   ['Ctrl Shift Z, Ctrl Y', 'Redo'],
   ['↑ ↓, Page Up Page Down', 'Next, previous slice of the plane under the pointer; Shift: ten'],
   ['1  2  3  4  0', 'Axial, coronal, sagittal, 3D, all'],
-  ['W', 'Next window preset'],
+  ['W, Shift 1 … 6', 'Next window preset; soft tissue, lung, bone, brain, liver, mediastinum'],
   ['H', 'Hide or show all labels'],
   ['F  I', 'The active object: outline or filled; alone'],
   ['[  ]', 'Labels fainter, stronger'],
@@ -28,7 +28,7 @@ const MOUSE: [string, string][] = [
   ['Left', 'The tool: move the crosshair, click, box, scribble, lasso, paint'],
   ['Right, or Shift left', 'Click, box (Shift), scribble and lasso: take away; paint: erase'],
   ['Right drag', 'Window: width across, level up and down'],
-  ['Wheel', 'Slices; with Ctrl: zoom'],
+  ['Wheel', 'Slices, one for a notch; with Shift: five; with Ctrl: zoom'],
   ['Middle drag, Ctrl drag', 'Shift the picture'],
   ['In 3D', 'Drag turns, wheel zooms'],
 ];

@@ -28,9 +28,14 @@ export function statusBar(app: App): HTMLElement {
   return h('footer', { class: 'status' }, place, work);
 }
 
+/** Such as S 12.5. */
+export function towards(mm: number, axis: number): string {
+  return `${DIRECTIONS[axis]?.[mm < 0 ? 0 : 1]} ${Math.abs(mm).toFixed(1)}`;
+}
+
 function describe({ voxel, mm, hu }: Cursor, name?: string): string {
   const voxels = voxel.map(Math.round).join(', ');
-  const places = mm.map((value, axis) => `${DIRECTIONS[axis]?.[value < 0 ? 0 : 1]} ${Math.abs(value).toFixed(1)}`);
+  const places = mm.map(towards);
   const parts = [`voxel ${voxels}`, `${places.join('  ')} mm`, `${String(Math.round(hu)).replace('-', '−')} HU`];
   return [...parts, ...(name ? [name] : [])].join('   ·   ');
 }

@@ -6,14 +6,13 @@ import { fromLevel, levelOf, presetOf, WINDOW_PRESETS, widthOf } from '../view/w
 
 export function windowControls(app: App): HTMLElement {
   const own = h('option', { value: '' }, 'Own window');
-  const choice = h('select', { 'aria-label': 'Window preset', title: 'Window preset (W: next)', id: 'window-preset' },
-    ...WINDOW_PRESETS.map(({ name }, index) => h('option', { value: index }, name)), own);
+  const choice = h('select', { 'aria-label': 'Window preset', title: 'Window preset (W: next; Shift 1 to 6)', id: 'window-preset' },
+    ...WINDOW_PRESETS.map(({ name }, index) => h('option', { value: index, title: `Shift ${index + 1}` }, name)), own);
   const level = h('input', { type: 'number', step: 10, 'aria-label': 'Window level in HU', title: 'Level (HU)' });
   const width = h('input', { type: 'number', step: 10, min: 2, 'aria-label': 'Window width in HU', title: 'Width (HU)' });
 
   choice.addEventListener('change', () => {
-    const preset = choice.value === '' ? undefined : WINDOW_PRESETS[Number(choice.value)];
-    if (preset) app.store.set({ window: fromLevel(preset.level, preset.width) });
+    if (choice.value !== '') setPreset(app, Number(choice.value));
   });
   const typed = () => {
     const [newLevel, newWidth] = [level.valueAsNumber, width.valueAsNumber];
@@ -32,9 +31,14 @@ export function windowControls(app: App): HTMLElement {
     choice, h('label', {}, 'L', level), h('label', {}, 'W', width));
 }
 
+/** By its place in the list; nothing where there is none. */
+export function setPreset(app: App, index: number): void {
+  const preset = WINDOW_PRESETS[index];
+  if (preset) app.store.set({ window: fromLevel(preset.level, preset.width) });
+}
+
 /** The preset after the one in use. */
 export function nextPreset(app: App): void {
   const current = presetOf(app.store.state.window);
-  const next = WINDOW_PRESETS[(current ? WINDOW_PRESETS.indexOf(current) + 1 : 0) % WINDOW_PRESETS.length];
-  if (next) app.store.set({ window: fromLevel(next.level, next.width) });
+  setPreset(app, (current ? WINDOW_PRESETS.indexOf(current) + 1 : 0) % WINDOW_PRESETS.length);
 }

@@ -31,10 +31,6 @@ export class BrushTool extends StrokeTool {
 
   /** Of the brush, in CSS pixels. */
   private radius(plane: Plane): number {
-    const { scan, brushMm } = this.store.state;
-    const { axes } = this.view;
-    if (!scan || !axes) return 0;
-    const { across } = PLANES[plane];
-    return (brushMm / scan.spacing[axes.fileAxis(across)]) * this.view.pixelsPerVoxel(plane);
+    return this.store.state.brushMm * (this.view.scaleOf(plane)?.pixelsPerMm ?? 0);
   }
 }

@@ -3,6 +3,7 @@
 import type { Store, ToolName } from '../session/state.ts';
 import { markObject } from '../view/marks.ts';
 import type { Plane } from '../view/planes.ts';
+import { scaleBars } from '../view/scale-bar.ts';
 import type { View } from '../view/view.ts';
 import type { At, Tool } from './tool.ts';
 
@@ -10,6 +11,9 @@ import type { At, Tool } from './tool.ts';
 const SLACK = 4;
 const HU_PER_PIXEL = 3;
 const ZOOM_STEP = 1.15;
+/** What a wheel says at a notch, at least; a touchpad says less at a time, which adds up to slices. */
+const NOTCH = 50;
+const MANY_SLICES = 5;
 
 /** Tools that the right button draws with, too. */
 const DRAWING: ToolName[] = ['scribble', 'lasso', 'brush'];
@@ -36,6 +40,7 @@ export class Pointer {
   private readonly store: Store;
   private readonly tools: Record<ToolName, Tool>;
   private press: Press | null = null;
+  private rolled = 0;
 
   constructor(layer: SVGSVGElement, view: View, store: Store, tools: Record<ToolName, Tool>) {
     this.layer = layer;
@@ -148,12 +153,25 @@ export class Pointer {
   private wheel(event: WheelEvent): void {
     const [x, y] = this.position(event);
     const hit = this.view.hit(x, y);
-    if (!hit || event.deltaY === 0) return;
+    const delta = event.deltaY || event.deltaX; // with Shift some browsers turn it sideways
+    if (!hit || delta === 0) return;
     event.preventDefault();
-    const factor = event.deltaY < 0 ? ZOOM_STEP : 1 / ZOOM_STEP;
+    const factor = delta < 0 ? ZOOM_STEP : 1 / ZOOM_STEP;
     if (hit.plane === 'render') this.view.zoom3D(factor);
     else if (event.ctrlKey || event.metaKey) this.view.zoom(factor);
-    else this.view.step(hit.plane, event.deltaY < 0 ? 1 : -1);
+    else this.view.step(hit.plane, this.notches(event, delta) * (event.shiftKey ? MANY_SLICES : 1));
+  }
+
+  /** One slice for a notch of a wheel; up is towards the head, the front, the left. */
+  private notches(event: WheelEvent, delta: number): number {
+    if (event.deltaMode !== WheelEvent.DOM_DELTA_PIXEL || Math.abs(delta) >= NOTCH) {
+      this.rolled = 0;
+      return -Math.sign(delta);
+    }
+    this.rolled += delta;
+    const slices = Math.trunc(this.rolled / NOTCH);
+    this.rolled -= slices * NOTCH;
+    return slices ? -slices : 0;
   }
 
   private position(event: MouseEvent): [number, number] {
@@ -164,6 +182,10 @@ export class Pointer {
   private draw(): void {
     const { session, active, scan } = this.store.state;
     const object = scan ? session?.objects.find(({ id }) => id === active) : undefined;
-    this.layer.replaceChildren(...(object ? markObject(this.view, object) : []), ...this.tool.shapes());
+    this.layer.replaceChildren(
+      ...(scan ? scaleBars(this.view) : []),
+      ...(object ? markObject(this.view, object) : []),
+      ...this.tool.shapes(),
+    );
   }
 }

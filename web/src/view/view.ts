@@ -187,6 +187,7 @@ export class View {
   }
 
   step(plane: Plane, slices: number): void {
+    if (!slices) return;
     const at = this.crosshair.map(Math.round) as Vec3;
     at[PLANES[plane].normal] += slices;
     this.moveTo(at);
@@ -267,6 +268,13 @@ export class View {
     const map = this.mapOf(plane);
     const size = this.axes?.displayShape[PLANES[plane].across] ?? 1;
     return map ? Math.abs(1 / (map.perPixel[0] * size)) : 0;
+  }
+
+  /** CSS pixels that a mm takes in a plane, and where its tile is; null when it is not shown. */
+  scaleOf(plane: Plane): { pixelsPerMm: number; rectangle: [number, number, number, number] } | null {
+    const map = this.mapOf(plane);
+    const spacing = this.nv.volumes[0]?.pixDimsRAS?.[PLANES[plane].across + 1];
+    return map && spacing ? { pixelsPerMm: this.pixelsPerVoxel(plane) / spacing, rectangle: map.rectangle } : null;
   }
 
   private voxelOf(fraction: ArrayLike<number>): Vec3 {

@@ -1,0 +1,35 @@
+// At the foot of each plane: a slider through its slices, the slice's number, and where it lies in mm.
+
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { PLANE_NAMES, PLANES, type Plane } from '../view/planes.ts';
+import { towards } from './status.ts';
+
+const NAMES: Record<Plane, string> = { axial: 'Axial', coronal: 'Coronal', sagittal: 'Sagittal' };
+
+export function sliceBars(app: App): HTMLElement {
+  const bars = PLANE_NAMES.map((plane) => sliceBar(app, plane));
+  const element = h('div', { class: 'slice-bars' }, ...bars);
+  app.store.watch(['layout'], ({ layout }) => element.setAttribute('data-layout', layout));
+  app.store.watch(['scan'], ({ scan }) => {
+    element.hidden = !scan;
+  });
+  return element;
+}
+
+function sliceBar({ store, view }: App, plane: Plane): HTMLElement {
+  const { normal } = PLANES[plane];
+  const slider = h('input', { type: 'range', min: 1, step: 1, 'aria-label': `${NAMES[plane]} slice` });
+  const place = h('output', {});
+  slider.addEventListener('input', () => view.step(plane, Number(slider.value) - 1 - Math.round(view.crosshair[normal])));
+  store.watch(['cursor', 'scan'], ({ cursor }) => {
+    if (!cursor || !view.axes) return;
+    const slices = view.axes.displayShape[normal];
+    const number = Math.round(view.crosshair[normal]) + 1;
+    slider.max = String(slices);
+    slider.value = String(number);
+    slider.setAttribute('aria-valuetext', `${number} of ${slices}`);
+    place.textContent = `${NAMES[plane]} ${number}/${slices}  ${towards(cursor.mm[normal], normal)} mm`;
+  });
+  return h('label', { class: `slice-bar ${plane}` }, place, slider);
+}
