@@ -450,6 +450,92 @@ def test_objects_are_outlined_faint_alone_and_on_top(viewer, small_ct):
     assert list(viewer.objects()) == ["object 1", "object 2"]
 
 
+def test_lengths_angles_and_hu_are_measured_listed_and_deleted(viewer, small_ct):
+    viewer.open(small_ct)
+    page, hu, scan = viewer.page, np.asanyarray(nib.load(small_ct).dataobj), viewer.scan()
+    places = {}
+    for right, down in [(-40, 10), (40, 10), (0, 50)]:
+        page.mouse.click(*viewer.point("axial", right, down))
+        viewer.wait_until_idle()
+        places[right, down] = viewer.place()[0]
+    page.keyboard.press("m")
+    stroke(viewer, [viewer.point("axial", right, 10) for right in (-40, 40)])
+    page.wait_for_selector("[data-measure='ruler']")
+    page.keyboard.press("a")
+    for place in places:
+        page.mouse.click(*viewer.point("axial", *place))
+    page.wait_for_selector("[data-measure='angle']")
+    page.keyboard.press("e")
+    stroke(viewer, [viewer.point("axial", -40, -20), viewer.point("axial", 40, 50)])
+    page.wait_for_selector("[data-measure='ellipse']")
+    ruler, angle, ellipse = (one["measured"] for one in viewer.api("/measurements").json()["measurements"])
+
+    spacing = np.array(scan["spacing"])
+    a, b, c = (np.array(voxel) * spacing for voxel in places.values())
+    assert ruler["length_mm"] == pytest.approx(np.linalg.norm(b - a), abs=spacing[0] * 1.5)
+    cosine = (a - b) @ (c - b) / np.linalg.norm(a - b) / np.linalg.norm(c - b)
+    assert angle["degrees"] == pytest.approx(np.degrees(np.arccos(cosine)), abs=8)
+    assert ellipse["area_mm2"] == pytest.approx(np.pi / 4 * ruler["length_mm"] ** 2 * 70 / 80, rel=0.03)
+    drawn = viewer.api("/measurements").json()["measurements"][2]["drawn"]["points"]
+    slice_hu = hu[:, :, round(drawn[0][2])]
+    middle, radii = np.mean(drawn, axis=0)[:2], np.abs(np.subtract(*drawn))[:2] / 2
+    inside = (((np.stack(np.indices(slice_hu.shape), -1) - middle) / radii) ** 2).sum(-1) <= 1
+    assert ellipse["mean_hu"] == pytest.approx(slice_hu[inside].mean(), abs=0.01)
+
+    texts = page.locator(".measured .values").all_inner_texts()
+    assert texts[0] == f"{ruler['length_mm']:.1f} mm"
+    assert f"± {ellipse['sd_hu']:.0f} HU" in texts[2]
+    assert page.locator(".measure").count() == 3
+    page.mouse.move(*viewer.point("axial"))
+    page.keyboard.press("PageUp")
+    viewer.wait_until_idle()
+    assert page.locator(".measure").count() == 0, "they lie on the slice below"
+    page.locator(".measured input").first.fill("short axis")
+    page.locator(".measured input").first.press("Enter")
+    page.click("[aria-label='Delete angle 2']")
+    page.wait_for_selector("[data-measure='angle']", state="detached")
+    page.reload()
+    viewer.wait_for_picture()
+    page.click("#tab-measurements")
+    kept = viewer.api("/measurements").json()["measurements"]
+    assert [(one["drawn"]["kind"], one["drawn"]["name"]) for one in kept] == [("ruler", "short axis"), ("ellipse", "")]
+    page.click("[data-measure='ruler']")
+    viewer.wait_until_idle()
+    assert page.locator(".measure ellipse").count() == 1
+    assert page.locator(".measure path").count() == 2, "the line lies in the coronal plane, too"
+    page.screenshot(path="/tmp/s1.png")
+    assert not viewer.api().json()["can_undo"], "measuring changes no object"
+
+
+def test_a_list_of_steps_goes_back_and_forth(viewer, small_ct):
+    viewer.open(small_ct)
+    page = viewer.page
+    page.click("#new-object")
+    page.wait_for_selector("[data-object='object 1']")
+    page.keyboard.press("p")
+    masks = []
+    for down in (-20, 20):
+        stroke(viewer, [viewer.point("axial", right, down) for right in (-30, 30)])
+        masks.append(viewer.mask("object 1"))
+    stroke(viewer, [viewer.point("axial", right, 0) for right in (-10, 10)], "right")
+    page.click("#tab-history")
+    page.wait_for_selector("[data-step='4']")
+    assert page.locator("[data-step] b").all_inner_texts() == ["Erase", "Paint", "Paint", "New object", "Beginning"]
+
+    def go(step):
+        page.click(f"[data-step='{step}']")
+        page.wait_for_selector(f"[data-step='{step}'][aria-current='step']")
+        viewer.wait_until_idle()
+        return viewer.mask("object 1")
+
+    assert np.array_equal(go(2), masks[0])
+    assert np.array_equal(go(3), masks[1])
+    assert np.array_equal(go(2), masks[0])
+    stroke(viewer, [viewer.point("axial", right, 40) for right in (-30, 30)])
+    page.wait_for_selector("[data-step='4']", state="detached")
+    assert page.locator("[data-step] b").all_inner_texts() == ["Paint", "Paint", "New object", "Beginning"]
+
+
 def test_a_lasso_is_the_region_and_a_box_leaves_no_marks(viewer, small_ct):
     viewer.open(small_ct)
     viewer.page.click("#new-object")

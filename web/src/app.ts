@@ -2,6 +2,7 @@
 
 import type { Notices } from './notices.ts';
 import type { Jobs } from './session/jobs.ts';
+import type { Measurements } from './session/measurements.ts';
 import type { Opening } from './session/opening.ts';
 import type { Prompts } from './session/prompts.ts';
 import type { Store } from './session/state.ts';
@@ -12,6 +13,7 @@ export interface App {
   view: View;
   notices: Notices;
   jobs: Jobs;
+  measurements: Measurements;
   opening: Opening;
   prompts: Prompts;
 }

@@ -15,12 +15,13 @@ import { header } from './panels/header.ts';
 import { helpDialog } from './panels/help-dialog.ts';
 import { objectPanel } from './panels/objects.ts';
 import { openDialog } from './panels/open-dialog.ts';
+import { resultPanel } from './panels/results.ts';
 import { sliceBars } from './panels/slice-bars.ts';
 import { statusBar } from './panels/status.ts';
-import { tablePanel } from './panels/table.ts';
 import { boxActions, toolbar, underline } from './panels/toolbar.ts';
 import { Jobs } from './session/jobs.ts';
 import { isShown, lookOf } from './session/looks.ts';
+import { Measurements } from './session/measurements.ts';
 import { Opening } from './session/opening.ts';
 import { Prompts } from './session/prompts.ts';
 import { Store } from './session/state.ts';
@@ -30,6 +31,7 @@ import { BoxTool } from './tools/box.ts';
 import { BrushTool } from './tools/brush.ts';
 import { ClickTool } from './tools/click.ts';
 import { LassoTool } from './tools/lasso.ts';
+import { MeasureTool } from './tools/measure.ts';
 import { NavigateTool } from './tools/navigate.ts';
 import { Pointer } from './tools/pointer.ts';
 import { ScribbleTool } from './tools/scribble.ts';
@@ -43,12 +45,13 @@ function buildApp(): App {
   const jobs = new Jobs(store);
   jobs.onChange = (revision) => void sync.catchUp(revision);
   const prompts = new Prompts(store, view, sync, jobs, notices);
-  const opening = new Opening(store, view, sync, jobs, notices);
-  return { store, view, notices, jobs, opening, prompts };
+  const measurements = new Measurements(store, notices);
+  const opening = new Opening(store, view, sync, jobs, measurements, notices);
+  return { store, view, notices, jobs, measurements, opening, prompts };
 }
 
 function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void } {
-  const { store, view, prompts } = app;
+  const { store, view, prompts, measurements } = app;
   const layer = svg('svg', {
     class: 'layer', tabindex: 0, role: 'application', 'aria-label': 'CT: three planes and 3D',
   }) as SVGSVGElement;
@@ -59,6 +62,9 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
     scribble: new ScribbleTool(view, store, prompts),
     lasso: new LassoTool(view, store, prompts),
     brush: new BrushTool(view, store, prompts),
+    ruler: new MeasureTool('ruler', view, store, measurements),
+    angle: new MeasureTool('angle', view, store, measurements),
+    ellipse: new MeasureTool('ellipse', view, store, measurements),
   });
   const open = openDialog(app);
   const help = helpDialog(app);
@@ -72,7 +78,7 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
       toolbar(app),
       h('div', { class: 'picture' }, canvas, layer, sliceBars(app), boxActions(app, () => pointer.tool)),
       underline(app)),
-    h('aside', {}, objectPanel(app), tablePanel(app)),
+    h('aside', {}, objectPanel(app), resultPanel(app)),
     statusBar(app), open, help, app.notices.element,
   );
   listenToKeys(app, pointer, layer, dialogs);

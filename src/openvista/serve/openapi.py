@@ -45,8 +45,13 @@ _EXAMPLES: dict[str, Any] = {
     "Interpolate": {"kind": "interpolate", "axis": 2},
     "CopySlice": {"kind": "copy_slice", "axis": 2, "slice": 40, "by": 1},
     "Combine": {"kind": "combine", "operation": "subtract", "other": "spinal cord"},
+    "SetMeasurements": {"measurements": [{"kind": "ruler", "points": [[104, 75, 40], [118, 84, 40]]}]},
+    "Ruler": {"kind": "ruler", "name": "short axis", "points": [[104, 75, 40], [118, 84, 40]]},
+    "Angle": {"kind": "angle", "points": [[104, 75, 40], [110, 80, 40], [118, 75, 40]]},
+    "Ellipse": {"kind": "ellipse", "axis": 2, "points": [[104, 75, 40], [118, 84, 40]]},
     "NewObject": {"name": "lesion", "colour": "#ff8800"},
     "ChangeObject": {"locked": True},
+    "ChangeScan": {"state": "done"},
 }
 """Of bodies, by the name of their schema."""
 

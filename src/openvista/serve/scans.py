@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from openvista.dicom_slices import DicomSlices
 from openvista.errors import needs_extra
 from openvista.geometry.grid import Grid
-from openvista.io import write_scan
+from openvista.io import replacing, write_scan
 from openvista.scan import NiftiGeometry, Scan
 from openvista.serve.ids import find_owned, list_owned, new_id, no_such, require_room
 from openvista.serve.sandbox_child import SLICES_FILE, VOXELS_FILE
@@ -42,6 +42,7 @@ class ScanRecord:
         warnings: what does not look like CT, as code and message.
         geometry: how a NIfTI source says where voxels lie: {field: (dtype, values)}.
         from_dicom: whether its slices are kept, so that it can be exported as DICOM.
+        state: ``"open"``, ``"review"`` or ``"done"``, in its owner's work list.
     """
 
     id: str
@@ -57,6 +58,7 @@ class ScanRecord:
     warnings: list[dict[str, str]] = field(default_factory=list)
     geometry: dict[str, list[Any]] | None = None
     from_dicom: bool = False
+    state: str = "open"
 
     @property
     def grid(self) -> Grid:
@@ -127,10 +129,30 @@ class ScanStore:
         shutil.move(str(parsed / VOXELS_FILE), folder / VOXELS_FILE)
         if record.from_dicom:
             shutil.move(str(parsed / SLICES_FILE), folder / SLICES_FILE)
-        (folder / _RECORD_FILE).write_text(json.dumps(asdict(record), default=str), encoding="utf-8")
+        self._write(record)
         with self._lock:
             self._records[record.id] = record
             self._used[record.id] = now
+        return record
+
+    def _write(self, record: ScanRecord) -> None:
+        with replacing(self._folder / record.id / _RECORD_FILE) as temporary:
+            temporary.write_text(json.dumps(asdict(record), default=str), encoding="utf-8")
+
+    def change(self, scan_id: str, **parts: str) -> ScanRecord:
+        """Another ``name`` or ``state``.
+
+        Raises:
+            ServiceError: 404, there is none.
+            OutputError: it cannot be written.
+        """
+        self.of_session(scan_id)
+        with self._lock:
+            if scan_id not in self._records:
+                raise no_such("scan")
+            record = replace(self._records[scan_id], **parts)  # type: ignore[arg-type]  # mypy knows no field by name
+            self._write(record)
+            self._records[scan_id] = record
         return record
 
     def get(self, scan_id: str, owner: str | None) -> ScanRecord:

@@ -146,6 +146,17 @@ class ScanWarning(BaseModel):
     message: str
 
 
+ScanState = Literal["open", "review", "done"]
+"""What its owner has to do with a scan: work on it, look at it again, nothing."""
+
+
+class ChangeScan(Request):
+    """Only what is given changes."""
+
+    name: ObjectName | None = None
+    state: ScanState | None = None
+
+
 class ScanInfo(BaseModel):
     id: str
     name: str
@@ -158,6 +169,7 @@ class ScanInfo(BaseModel):
     sha256: str = Field(description="of the voxels, their grid and type")
     warnings: list[ScanWarning] = Field(description="why it may not be a CT in HU")
     from_dicom: bool = Field(False, description="it came as DICOM, and can be exported as DICOM")
+    state: ScanState = Field("open", description="in its owner's work list")
 
 
 class ScanList(BaseModel):

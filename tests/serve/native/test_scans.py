@@ -30,6 +30,17 @@ def test_the_image_is_not_sent_twice(server, ct):
     assert again.content == b""
 
 
+def test_a_scan_has_a_state_and_a_name_that_its_owner_changes(server, ct):
+    info = server.upload(ct)
+    address = f"/api/v1/scans/{info['id']}"
+    assert info["state"] == "open"
+    assert server.http.patch(address, json={"state": "review"}).json() == {**info, "state": "review"}
+    assert server.http.patch(address, json={"name": "case 7"}).json()["state"] == "review"
+    assert server.http.get(address).json() == {**info, "state": "review", "name": "case 7"}
+    assert server.http.patch(address, json={"state": "lost"}).status_code == 422
+    assert server.http.patch("/api/v1/scans/none", json={"state": "done"}).status_code == 404
+
+
 def test_equal_scans_have_equal_digests_and_others_have_not(server, ct, tmp_path):
     first, second = server.upload(ct), server.upload(ct)
     assert first["sha256"] == second["sha256"]

@@ -2,8 +2,8 @@
 
 import { json, readBytes, request, upload, withBody } from './http.ts';
 import type {
-  Box, Change, ClassList, Click, Edit, JobInfo, Lasso, ObjectChange, ScanInfo, SeriesChoice, ServerInfo, SessionInfo,
-  Table, Vec3,
+  Box, Change, ClassList, Click, Edit, HistoryEvent, JobInfo, KeptMeasurement, Lasso, Measurement, ObjectChange, ScanInfo,
+  SeriesChoice, ServerInfo, SessionInfo, Table, Vec3,
 } from './types.ts';
 
 const ROOT = 'api/v1';
@@ -79,6 +79,11 @@ export const api = {
   redo: (session: string) => json<Change>(at(session, 'redo'), withBody('POST')),
   changes: (session: string, since: number) => json<Change>(at(session, `changes?since=${since}`)),
   table: (session: string) => json<Table>(at(session, 'table')),
+
+  history: (session: string) => json<{ events: HistoryEvent[] }>(at(session, 'history')),
+  measurements: (session: string) => json<{ measurements: KeptMeasurement[] }>(at(session, 'measurements')),
+  setMeasurements: (session: string, measurements: Measurement[]) =>
+    json<{ measurements: KeptMeasurement[] }>(at(session, 'measurements'), withBody('PUT', { measurements })),
 
   async exported(session: string, format: string): Promise<{ blob: Blob; name: string }> {
     const answer = await request(at(session, `export?format=${encodeURIComponent(format)}`));

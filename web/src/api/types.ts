@@ -139,6 +139,35 @@ export interface Table {
   rows: Row[];
 }
 
+/** Points are voxels; an ellipse fills the rectangle between its two. */
+export type Measurement = { name: string; points: Vec3[] } & ({ kind: 'ruler' | 'angle' } | { kind: 'ellipse'; axis: number });
+
+/** `null` for what its kind does not measure. */
+export interface MeasuredValues {
+  length_mm: number | null;
+  degrees: number | null;
+  area_mm2: number | null;
+  voxels: number | null;
+  mean_hu: number | null;
+  sd_hu: number | null;
+  min_hu: number | null;
+  max_hu: number | null;
+}
+
+export interface KeptMeasurement {
+  drawn: Measurement;
+  measured: MeasuredValues;
+}
+
+export interface HistoryEvent {
+  revision: number;
+  time: string;
+  kind: string;
+  object: string | null;
+  prompt: Record<string, unknown>;
+  undone: boolean;
+}
+
 export interface ObjectChange {
   name?: string;
   colour?: string;

@@ -8,6 +8,7 @@ const KEYS: [string, string][] = [
   ['O', 'Open a CT'],
   ['/', 'Search classes; Enter segments the first'],
   ['N  C  B  S  L  P', 'Navigate, click, box, scribble, lasso, paint'],
+  ['M  A  E', 'Measure: ruler, angle, ellipse'],
   ['X', 'Add or take away; painting: erase'],
   ['+  −', 'Larger, smaller brush'],
   ['Ctrl Z', 'Undo'],

@@ -7,7 +7,7 @@ import { icon } from '../icons.ts';
 
 const TOUCHES = 'It touches the border of the scan: the volume is a lower bound.';
 
-export function tablePanel(app: App): HTMLElement {
+export function volumeTable(app: App): { element: HTMLElement; copy: HTMLElement } {
   const body = h('tbody');
   const copy = h('button', { class: 'plain tool', 'aria-label': 'Copy the table', title: 'Copy as a table for spreadsheets' }, icon('copy'));
   copy.addEventListener('click', () => copyRows(app));
@@ -22,9 +22,7 @@ export function tablePanel(app: App): HTMLElement {
     copy.disabled = !rows.length;
     refill(body, ...rows.map((one) => line(app, one, one.id === active)));
   });
-  return h('section', { class: 'panel table', 'aria-labelledby': 'table-title' },
-    h('div', { class: 'panel-head' }, h('h2', { id: 'table-title' }, 'Measurements'), copy),
-    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Measurements' }, table));
+  return { element: h('div', { class: 'scroll', tabindex: '0' }, table), copy };
 }
 
 function line(app: App, row: Row, active: boolean): HTMLElement {

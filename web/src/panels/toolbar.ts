@@ -7,7 +7,14 @@ import type { Layout, State, ToolName } from '../session/state.ts';
 import type { Tool } from '../tools/tool.ts';
 import { changeMenu } from './change-menu.ts';
 
-const TOOLS: { name: ToolName; label: string; key: string; hint: string }[] = [
+interface ToolText {
+  name: ToolName;
+  label: string;
+  key: string;
+  hint: string;
+}
+
+const TOOLS: ToolText[] = [
   { name: 'navigate', label: 'Navigate', key: 'N', hint: 'Left: crosshair · right drag: window · wheel: slices' },
   { name: 'click', label: 'Click', key: 'C', hint: 'left click is inside · right or Shift click is not' },
   { name: 'box', label: 'Box', key: 'B', hint: 'drag a box, pull its edges in any plane, Enter' },
@@ -15,8 +22,15 @@ const TOOLS: { name: ToolName; label: string; key: string; hint: string }[] = [
   { name: 'lasso', label: 'Lasso', key: 'L', hint: 'left drag adds · right or Shift drag takes away' },
   { name: 'brush', label: 'Paint', key: 'P', hint: 'left paints · right erases' },
 ];
+const MEASURES: ToolText[] = [
+  { name: 'ruler', label: 'Ruler', key: 'M', hint: 'drag a line: its length in mm' },
+  { name: 'angle', label: 'Angle', key: 'A', hint: 'three clicks: the angle at the second one' },
+  { name: 'ellipse', label: 'Ellipse', key: 'E', hint: 'drag an ellipse: mean and SD of HU, area' },
+];
 /** These change the mask itself, so no model is asked. */
-const BY_HAND: ToolName[] = ['navigate', 'lasso', 'brush'];
+const BY_HAND: ToolName[] = ['navigate', 'lasso', 'brush', 'ruler', 'angle', 'ellipse'];
+/** These change no object. */
+const LOOKING: ToolName[] = ['navigate', 'ruler', 'angle', 'ellipse'];
 export const LEAST_BRUSH_MM = 1;
 export const MOST_BRUSH_MM = 30;
 /** What the brush's range begins as: soft tissue. */
@@ -34,6 +48,7 @@ export function toolbar(app: App): HTMLElement {
   return h('div', { class: 'toolbar', role: 'toolbar', 'aria-label': 'Tools' },
     toolGroup(app),
     signSwitch(app),
+    measureGroup(app),
     changeMenu(app),
     historyGroup(app),
     layoutGroup(app));
@@ -52,10 +67,10 @@ export function underline(app: App): HTMLElement {
 function toolHint(app: App): HTMLElement {
   const line = h('p', { class: 'tool-hint' });
   app.store.watch(['tool', 'active', 'session'], (state) => {
-    const tool = TOOLS.find(({ name }) => name === state.tool);
+    const tool = [...TOOLS, ...MEASURES].find(({ name }) => name === state.tool);
     const object = state.session?.objects.find(({ id }) => id === state.active);
     const about = object ? `${object.name}: ` : 'a new object: ';
-    line.textContent = state.tool === 'navigate' ? (tool?.hint ?? '') : about + (tool?.hint ?? '');
+    line.textContent = LOOKING.includes(state.tool) ? (tool?.hint ?? '') : about + (tool?.hint ?? '');
   });
   return line;
 }
@@ -83,6 +98,21 @@ function toolGroup(app: App): HTMLElement {
   return h('div', { class: 'group', role: 'group', 'aria-label': 'Tool' }, ...buttons);
 }
 
+function measureGroup(app: App): HTMLElement {
+  const buttons = MEASURES.map(({ name, label, key }) =>
+    h('button', {
+      class: 'plain tool', 'data-tool': name, 'aria-label': label, title: `${label} (${key})`, onclick: () => app.store.set({ tool: name }),
+    }, icon(name as IconName)));
+  app.store.watch(['tool', 'session', 'info'], (state) => {
+    buttons.forEach((button, index) => {
+      const name = MEASURES[index]?.name as ToolName;
+      button.setAttribute('aria-pressed', String(state.tool === name));
+      button.disabled = !toolAllowed(name, state);
+    });
+  });
+  return h('div', { class: 'group', role: 'group', 'aria-label': 'Measure' }, ...buttons);
+}
+
 function signSwitch(app: App): HTMLElement {
   const choices = [false, true].map((negative) =>
     h('button', {
@@ -91,7 +121,7 @@ function signSwitch(app: App): HTMLElement {
     }, icon(negative ? 'minus' : 'add')));
   const group = h('div', { class: 'group', role: 'group', 'aria-label': 'Add or take away' }, ...choices);
   app.store.watch(['negative', 'tool'], ({ negative, tool }) => {
-    group.hidden = tool === 'navigate';
+    group.hidden = LOOKING.includes(tool);
     choices.forEach((choice, index) => choice.setAttribute('aria-pressed', String(negative === Boolean(index))));
   });
   return group;

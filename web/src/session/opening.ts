@@ -8,6 +8,7 @@ import { chooseSeries, offerFilling } from '../panels/series-dialog.ts';
 import type { View } from '../view/view.ts';
 import type { Jobs } from './jobs.ts';
 import { keptLooks } from './looks.ts';
+import type { Measurements } from './measurements.ts';
 import type { Store } from './state.ts';
 import type { Sync } from './sync.ts';
 
@@ -41,14 +42,16 @@ export class Opening {
   private readonly view: View;
   private readonly sync: Sync;
   private readonly jobs: Jobs;
+  private readonly measurements: Measurements;
   private readonly notices: Notices;
   private running = false;
 
-  constructor(store: Store, view: View, sync: Sync, jobs: Jobs, notices: Notices) {
+  constructor(store: Store, view: View, sync: Sync, jobs: Jobs, measurements: Measurements, notices: Notices) {
     this.store = store;
     this.view = view;
     this.sync = sync;
     this.jobs = jobs;
+    this.measurements = measurements;
     this.notices = notices;
   }
 
@@ -112,10 +115,11 @@ export class Opening {
     this.tell(`Loading ${scan.name}`, null);
     const image = await api.image(scan.id, (fraction) => this.tell(`Loading ${scan.name}`, fraction));
     const session = given ?? (await api.openSession(scan.id));
-    this.store.set({ session: null, scan: null, rows: [], active: null, cursor: null });
+    this.store.set({ session: null, scan: null, rows: [], measurements: [], active: null, cursor: null });
     await this.view.load(image, this.store.state.window);
     this.store.set({ scan, looks: keptLooks(session.id), solo: false });
     await this.sync.begin(session);
+    await this.measurements.load(session.id);
     this.jobs.follow(session.id);
     history.replaceState(null, '', `#session=${encodeURIComponent(session.id)}`);
     for (const warning of scan.warnings) this.notices.warn(warning.message);

@@ -109,6 +109,13 @@ export class Prompts {
     return this.sync.change('Redoing', (session) => api.redo(session.id));
   }
 
+  /** So many steps forth in the history, or back where below 0. */
+  async travel(steps: number): Promise<void> {
+    for (let left = Math.abs(steps); left > 0; left--) {
+      if (!(await (steps < 0 ? this.undo() : this.redo()))) return;
+    }
+  }
+
   async cancel(): Promise<void> {
     const session = this.store.state.session;
     if (session) await api.cancel(session.id).catch((error: unknown) => this.notices.error(error));

@@ -1,10 +1,11 @@
 // Everything the page knows, in one place; panels listen to the parts they show.
 
-import type { ClassList, Row, ScanInfo, ServerInfo, SessionInfo, Vec3 } from '../api/types.ts';
+import type { ClassList, KeptMeasurement, Measurement, Row, ScanInfo, ServerInfo, SessionInfo, Vec3 } from '../api/types.ts';
 import { fromLevel, type HuWindow } from '../view/windows.ts';
 import type { Looks } from './looks.ts';
 
-export type ToolName = 'navigate' | 'click' | 'box' | 'scribble' | 'lasso' | 'brush';
+export type ToolName = 'navigate' | 'click' | 'box' | 'scribble' | 'lasso' | 'brush' | MeasureName;
+export type MeasureName = Measurement['kind'];
 export type Layout = 'all' | 'axial' | 'coronal' | 'sagittal' | 'render';
 
 /** Where the crosshair is. */
@@ -28,6 +29,7 @@ export interface State {
   scan: ScanInfo | null;
   session: SessionInfo | null;
   rows: Row[];
+  measurements: KeptMeasurement[];
   active: number | null;
   tool: ToolName;
   /** The next click, box, lasso or stroke takes away instead of adding. */
@@ -63,6 +65,7 @@ const START: State = {
   scan: null,
   session: null,
   rows: [],
+  measurements: [],
   active: null,
   tool: 'navigate',
   negative: false,

@@ -31,6 +31,6 @@ export class BrushTool extends StrokeTool {
 
   /** Of the brush, in CSS pixels. */
   private radius(plane: Plane): number {
-    return this.store.state.brushMm * (this.view.scaleOf(plane)?.pixelsPerMm ?? 0);
+    return this.store.state.brushMm * this.view.pixelsPerMm(plane);
   }
 }

@@ -1,7 +1,9 @@
 // The mouse on the picture. Left: the tool. Right: the tool's opposite, or window and level when dragged. Middle: shift.
 
+import { inWords } from '../session/measurements.ts';
 import type { Store, ToolName } from '../session/state.ts';
 import { markObject } from '../view/marks.ts';
+import { drawMeasurement } from '../view/measured-marks.ts';
 import type { Plane } from '../view/planes.ts';
 import { scaleBars } from '../view/scale-bar.ts';
 import type { View } from '../view/view.ts';
@@ -15,6 +17,8 @@ const ZOOM_STEP = 1.15;
 const NOTCH = 50;
 const MANY_SLICES = 5;
 
+/** Tools whose opposite the right button is; with the others it is the window's. */
+const AGAINST: ToolName[] = ['click', 'scribble', 'lasso', 'brush'];
 /** Tools that the right button draws with, too. */
 const DRAWING: ToolName[] = ['scribble', 'lasso', 'brush'];
 
@@ -54,7 +58,7 @@ export class Pointer {
     layer.addEventListener('contextmenu', (event) => event.preventDefault());
     layer.addEventListener('wheel', (event) => this.wheel(event), { passive: false });
     view.onDraw = () => this.draw();
-    store.watch(['active', 'session'], () => this.draw());
+    store.watch(['active', 'session', 'measurements'], () => this.draw());
     store.watch(['tool'], () => {
       for (const tool of Object.values(tools)) tool.cancel();
     });
@@ -134,7 +138,7 @@ export class Pointer {
   private gestureOf(event: PointerEvent, plane: Plane | 'render'): Gesture {
     if (plane === 'render') return event.button === 0 ? 'rotate' : 'window';
     if (event.button === 1 || (event.button === 0 && (event.ctrlKey || event.metaKey))) return 'shift';
-    if (event.button === 2 && ['navigate', 'box'].includes(this.store.state.tool)) return 'window';
+    if (event.button === 2 && !AGAINST.includes(this.store.state.tool)) return 'window';
     return 'tool';
   }
 
@@ -180,10 +184,11 @@ export class Pointer {
   }
 
   private draw(): void {
-    const { session, active, scan } = this.store.state;
+    const { session, active, scan, measurements } = this.store.state;
     const object = scan ? session?.objects.find(({ id }) => id === active) : undefined;
     this.layer.replaceChildren(
       ...(scan ? scaleBars(this.view) : []),
+      ...measurements.flatMap(({ drawn, measured }) => drawMeasurement(this.view, drawn, inWords(measured))),
       ...(object ? markObject(this.view, object) : []),
       ...this.tool.shapes(),
     );

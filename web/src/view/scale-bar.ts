@@ -14,11 +14,10 @@ export function scaleBars(view: View): SVGElement[] {
 }
 
 function scaleBar(view: View, plane: Plane): SVGElement[] {
-  const scale = view.scaleOf(plane);
-  const mm = scale && LENGTHS_MM.find((length) => length * scale.pixelsPerMm <= LONGEST);
-  if (!scale || !mm) return [];
-  const [left, top, , height] = scale.rectangle;
-  const [x, y, length] = [left + FROM_LEFT, top + height - FROM_FOOT, mm * scale.pixelsPerMm];
+  const [corner, pixelsPerMm] = [view.cornerOf(plane), view.pixelsPerMm(plane)];
+  const mm = pixelsPerMm && LENGTHS_MM.find((length) => length * pixelsPerMm <= LONGEST);
+  if (!corner || !mm) return [];
+  const [x, y, length] = [corner[0] + FROM_LEFT, corner[1] - FROM_FOOT, mm * pixelsPerMm];
   const text = svg('text', { x: x + length / 2, y: y - TICK - 3 });
   text.textContent = mm >= 10 ? `${mm / 10} cm` : `${mm} mm`;
   const d = `M${x} ${y - TICK}V${y}H${x + length}V${y - TICK}`;

@@ -44,6 +44,7 @@ export class View {
   onLocation: (location: Location) => void = () => {};
   private readonly nv: Niivue;
   private readonly labelShader: LabelShader;
+  private layout: Layout = 'all';
   private ctIn3D = 1;
   private windowPending = false;
 
@@ -122,6 +123,7 @@ export class View {
   }
 
   setLayout(layout: Layout): void {
+    this.layout = layout;
     this.nv.setCustomLayout(LAYOUTS[layout]);
   }
 
@@ -270,11 +272,17 @@ export class View {
     return map ? Math.abs(1 / (map.perPixel[0] * size)) : 0;
   }
 
-  /** CSS pixels that a mm takes in a plane, and where its tile is; null when it is not shown. */
-  scaleOf(plane: Plane): { pixelsPerMm: number; rectangle: [number, number, number, number] } | null {
-    const map = this.mapOf(plane);
+  /** CSS pixels that a mm takes in a plane; 0 when it is not shown. */
+  pixelsPerMm(plane: Plane): number {
     const spacing = this.nv.volumes[0]?.pixDimsRAS?.[PLANES[plane].across + 1];
-    return map && spacing ? { pixelsPerMm: this.pixelsPerVoxel(plane) / spacing, rectangle: map.rectangle } : null;
+    return spacing ? this.pixelsPerVoxel(plane) / spacing : 0;
+  }
+
+  /** The lower left corner of a plane's part of the picture, in CSS pixels; null when the plane is not shown. */
+  cornerOf(plane: Plane): [number, number] | null {
+    const place = LAYOUTS[this.layout].find(({ sliceType }) => sliceType === PLANES[plane].tile)?.position;
+    const { clientWidth, clientHeight } = this.nv.gl.canvas as HTMLCanvasElement;
+    return place ? [place[0] * clientWidth, (place[1] + place[3]) * clientHeight] : null;
   }
 
   private voxelOf(fraction: ArrayLike<number>): Vec3 {

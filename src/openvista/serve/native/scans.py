@@ -8,7 +8,7 @@ from openvista.serve.headers import with_etag
 from openvista.serve.problems import body, form, problems
 from openvista.serve.sandbox import SeriesChoice
 from openvista.serve.scans import ScanRecord
-from openvista.serve.schemas import FromPath, FromSeries, FromUrl, ScanInfo, ScanList
+from openvista.serve.schemas import ChangeScan, FromPath, FromSeries, FromUrl, ScanInfo, ScanList
 from openvista.serve.service import Owner, TheService
 from openvista.serve.uploads import scan_from_form, scan_from_path, scan_from_url
 
@@ -68,6 +68,14 @@ async def image(scan_id: str, request: Request, service: TheService, owner: Owne
     path = await run_in_threadpool(service.scans.image_file, record)
     answer = FileResponse(path, media_type="application/gzip", filename=f"{record.name}.nii.gz")
     return with_etag(request, answer, record.digest[:32])
+
+
+@router.patch("/{scan_id}", responses=problems(404, 422, 507))
+async def change(scan_id: str, asked: ChangeScan, service: TheService, owner: Owner) -> ScanInfo:
+    """Rename a scan, or say in the work list whether it is open, done, or to be reviewed."""
+    service.scans.get(scan_id, owner)
+    given = asked.model_dump(exclude_none=True)
+    return scan_info(await run_in_threadpool(service.scans.change, scan_id, **given))
 
 
 @router.delete("/{scan_id}", status_code=204, responses=problems(404))

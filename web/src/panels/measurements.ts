@@ -1,0 +1,39 @@
+// What was measured with ruler, angle and ellipse: values, names, a way back to the place.
+
+import type { App } from '../app.ts';
+import type { KeptMeasurement, Vec3 } from '../api/types.ts';
+import { h, refill } from '../dom.ts';
+import { icon } from '../icons.ts';
+import { inWords, KIND_NAMES } from '../session/measurements.ts';
+
+export function measurementList(app: App): HTMLElement {
+  const list = h('div', { class: 'scroll', role: 'list', 'aria-label': 'Measurements' });
+  app.store.watch(['measurements'], ({ measurements }) => {
+    refill(list, ...measurements.map((one, index) => row(app, one, index)),
+      !measurements.length && h('p', { class: 'hint' }, 'Drag a ruler (M) or an ellipse (E), click an angle (A).'));
+  });
+  return list;
+}
+
+function row(app: App, { drawn, measured }: KeptMeasurement, index: number): HTMLElement {
+  const kind = KIND_NAMES[drawn.kind];
+  const name = h('input', {
+    class: 'name', value: drawn.name, placeholder: kind, maxlength: 120, 'aria-label': `Name of ${kind.toLowerCase()} ${index + 1}`,
+    'data-key': `measure-${index}`, onchange: () => app.measurements.rename(index, name.value.trim()),
+  });
+  const values = h('button', {
+    class: 'plain values', title: 'Show it', 'data-measure': drawn.kind, onclick: () => show(app, drawn.points),
+  }, inWords(measured).join(' · '));
+  const remove = h('button', {
+    class: 'plain tool', 'aria-label': `Delete ${kind.toLowerCase()} ${index + 1}`, title: 'Delete',
+    onclick: () => app.measurements.remove(index),
+  }, icon('remove'));
+  return h('div', { class: 'measured', role: 'listitem' }, icon(drawn.kind), name, values, remove);
+}
+
+function show({ view }: App, points: Vec3[]): void {
+  const { axes } = view;
+  if (!axes || !points.length) return;
+  const mean = (axis: 0 | 1 | 2) => points.reduce((sum, point) => sum + point[axis], 0) / points.length;
+  view.moveTo(axes.toDisplay([mean(0), mean(1), mean(2)]).map(Math.round) as Vec3);
+}
