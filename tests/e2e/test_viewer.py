@@ -1,5 +1,7 @@
 """From a CT file to an exported label map, in a browser."""
 
+import csv
+import io
 from pathlib import Path
 
 import nibabel as nib
@@ -27,9 +29,8 @@ def test_a_class_is_segmented_seen_measured_and_exported(viewer, example_ct):
     assert f"{row['volume_ml']:.1f}" in viewer.page.locator("[data-row='spinal cord']").inner_text()
 
     with viewer.page.expect_download() as download:
-        viewer.page.click("#export summary")
-        assert viewer.page.is_visible("[data-format='glb']")
-        assert not viewer.page.is_visible("[data-format='dicom-seg']")  # the scan has no slices to lie on
+        viewer.page.click("#export")
+        assert viewer.page.is_disabled("[data-format='dicom-seg']")  # the scan has no slices to lie on
         viewer.page.click("[data-format='nii.gz']")
     exported = read_nifti(Path(download.value.path()).read_bytes())
     expected = viewer.segmentation()
@@ -52,8 +53,52 @@ def test_a_dicom_folder_is_opened(viewer, small_ct, tmp_path):
     kept = viewer.scan()
     assert (kept["name"], kept["shape"]) == ("study", list(hu.shape))
     assert abs(value - hu[voxel]) <= 1
-    viewer.page.click("#export summary")
-    assert viewer.page.is_visible("[data-format='dicom-seg']")
+    viewer.page.click("#export")
+    assert viewer.page.is_enabled("[data-format='dicom-seg']")
+
+
+def test_one_dialog_exports_everything_the_server_has_and_tables_and_a_report(viewer, small_ct, tmp_path):
+    image = nib.load(small_ct)
+    write_series(tmp_path / "neck", np.asarray(image.dataobj).astype(np.int16), image.affine)
+    viewer.page.wait_for_selector("dialog[open]")
+    viewer.page.set_input_files("#open-folder", str(tmp_path / "neck"))
+    viewer.wait_for_picture()
+    page = viewer.page
+    viewer.segment("mandible")
+    page.wait_for_selector("[data-row='mandible']")
+    page.keyboard.press("m")
+    stroke(viewer, [viewer.point("axial", right, 10) for right in (-40, 40)])
+    page.wait_for_selector("[data-measure='ruler']")
+    page.locator(".measured input").fill('=long, "axis"')
+    page.locator(".measured input").press("Enter")
+    page.wait_for_function("document.querySelector('.measured input').value.startsWith('=long')")
+    viewer.wait_until_idle()
+    page.locator(".layer").focus()
+    page.keyboard.press("Control+s")
+    offered = {row.get_attribute("data-format") for row in page.locator("[data-format]").all()}
+    served = page.request.get(f"{viewer.api().url.split('/api')[0]}/openapi.json").json()
+    assert set(served["components"]["schemas"]["ExportFormat"]["enum"]) <= offered
+    files = {}
+    for format in sorted(offered):
+        with page.expect_download() as download:
+            page.click(f"[data-format='{format}']")
+        files[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
+    assert len(files) == len(offered)
+    assert all(files.values())
+    row = viewer.api("/table").json()["rows"][0]
+    volumes = list(csv.DictReader(io.StringIO(files["neck_volumes.csv"].decode())))
+    assert (volumes[0]["structure"], float(volumes[0]["volume_ml"])) == ("mandible", row["volume_ml"])
+    measured = next(csv.DictReader(io.StringIO(files["neck_measurements.csv"].decode())))
+    length = viewer.api("/measurements").json()["measurements"][0]["measured"]["length_mm"]
+    assert (measured["name"], float(measured["length_mm"])) == ("'=long, \"axis\"", length)
+    (tmp_path / "report.html").write_bytes(files["neck_report.html"])
+    report = page.context.new_page()
+    report.goto(f"file://{tmp_path / 'report.html'}")
+    assert {"neck", "mandible", f"{row['volume_ml']:.2f}", f"{length:.1f} mm"} <= set(
+        report.locator("h1, td").all_inner_texts()
+    )
+    assert report.evaluate("document.images[0].naturalWidth") > 300
+    assert report.locator("figure .measure").count() >= 1
 
 
 def test_contours_of_a_planning_system_become_objects(viewer, small_ct, tmp_path):
@@ -69,6 +114,39 @@ def test_contours_of_a_planning_system_become_objects(viewer, small_ct, tmp_path
     viewer.page.set_input_files("#labels-file", str(tmp_path / "contours.dcm"))
     viewer.page.wait_for_selector("[data-object='parotid']")
     assert np.count_nonzero(viewer.segmentation().dataobj) == np.count_nonzero(labels)
+
+
+def test_a_work_list_keeps_states_and_leads_from_scan_to_scan(viewer, small_ct, tmp_path):
+    page = viewer.page
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.nii.gz").write_bytes(small_ct.read_bytes())
+        viewer.open(tmp_path / f"{name}.nii.gz")
+        page.keyboard.press("o")
+    page.wait_for_selector(".known-scan[data-scan='second']")
+    assert page.locator(".known-scan b").all_inner_texts() == ["second", "first"]
+    page.select_option("[aria-label='State of first']", "done")
+    page.wait_for_selector("[aria-label='State of first'][data-state='done']")
+    page.keyboard.press("Escape")
+    assert page.input_value("#scan-state") == "open"
+    page.select_option("#scan-state", "review")
+    page.wait_for_selector("#scan-state[data-state='review']")
+
+    def name():
+        page.wait_for_selector("#work", state="hidden")
+        return page.inner_text(".scan-name").split()[0]
+
+    page.locator(".layer").focus()
+    page.keyboard.press("k")
+    page.wait_for_selector("#scan-state[data-state='done']")
+    assert (name(), page.inner_text(".place-in-list")) == ("first", "1/2")
+    assert page.is_disabled("[aria-label='Previous scan']")
+    page.click("[aria-label='Next scan']")
+    page.wait_for_selector("#scan-state[data-state='review']")
+    assert name() == "second"
+    page.reload()
+    viewer.wait_for_picture()
+    page.wait_for_selector("#scan-state[data-state='review']")
+    assert [viewer.scan()[key] for key in ("name", "state")] == ["second", "review"]
 
 
 def test_one_of_several_series_is_chosen(viewer, small_ct, tmp_path):
@@ -503,7 +581,6 @@ def test_lengths_angles_and_hu_are_measured_listed_and_deleted(viewer, small_ct)
     viewer.wait_until_idle()
     assert page.locator(".measure ellipse").count() == 1
     assert page.locator(".measure path").count() == 2, "the line lies in the coronal plane, too"
-    page.screenshot(path="/tmp/s1.png")
     assert not viewer.api().json()["can_undo"], "measuring changes no object"
 
 

@@ -66,5 +66,5 @@ def test_what_holds_no_voxel_has_no_hu(scan):
     ],
 )
 def test_what_cannot_be_measured_is_explained(scan, drawn):
-    with pytest.raises(PromptError, match="one slice|three different points"):
+    with pytest.raises(PromptError, match=r"one slice|three different points"):
         measure(scan, drawn)

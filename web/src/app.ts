@@ -6,6 +6,7 @@ import type { Measurements } from './session/measurements.ts';
 import type { Opening } from './session/opening.ts';
 import type { Prompts } from './session/prompts.ts';
 import type { Store } from './session/state.ts';
+import type { WorkList } from './session/work-list.ts';
 import type { View } from './view/view.ts';
 
 export interface App {
@@ -16,4 +17,5 @@ export interface App {
   measurements: Measurements;
   opening: Opening;
   prompts: Prompts;
+  workList: WorkList;
 }

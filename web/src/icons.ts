@@ -21,6 +21,8 @@ const PATHS = {
   unlocked: 'M6 11h12v9H6zM8 11V7a4 4 0 0 1 7.500-2',
   remove: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10.500 11v5M13.500 11v5',
   rename: 'M4 20l1-5L16 4l4 4L9 19zM14 6l4 4',
+  next: 'M9 5l7 7-7 7',
+  previous: 'M15 5l-7 7 7 7',
   add: 'M12 5v14M5 12h14',
   minus: 'M5 12h14',
   save: 'M12 3v12M7 10l5 5 5-5M4 20h16',

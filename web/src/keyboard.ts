@@ -16,20 +16,22 @@ const BRUSH_KEYS: Record<string, number> = { '+': 1, '=': 1, '-': -1 };
 
 export interface Dialogs {
   open: () => void;
+  save: () => void;
   help: () => void;
 }
 
 export function listenToKeys(app: App, pointer: Pointer, picture: Element, dialogs: Dialogs): void {
   document.addEventListener('keydown', (event) => {
     if (document.querySelector('dialog[open]') || isField(event.target)) return;
-    const taken = event.ctrlKey || event.metaKey ? withControl(app, event) : alone(app, pointer, picture, dialogs, event);
+    const taken = event.ctrlKey || event.metaKey ? withControl(app, dialogs, event) : alone(app, pointer, picture, dialogs, event);
     if (taken) event.preventDefault();
   });
 }
 
-function withControl(app: App, event: KeyboardEvent): boolean {
+function withControl(app: App, dialogs: Dialogs, event: KeyboardEvent): boolean {
   const key = event.key.toLowerCase();
   if (key === 'z' && !event.shiftKey) void app.prompts.undo();
+  else if (key === 's') dialogs.save();
   else if (key === 'y' || key === 'z') void app.prompts.redo();
   else return false;
   return true;
@@ -77,6 +79,7 @@ function commands(app: App, pointer: Pointer, dialogs: Dialogs, key: string): bo
   if (key === 'o') dialogs.open();
   else if (key === '?') dialogs.help();
   else if (key === '/') document.getElementById('class-search')?.focus();
+  else if (key === 'j' || key === 'k') void app.workList.step(key === 'j' ? 1 : -1);
   else if (key === 'r') app.view.reset();
   else if (key === ',' || key === '.') nextObject(app, key === '.' ? 1 : -1);
   else if (key === 'Enter' && app.store.state.boxDrawn) pointer.tool.confirm?.();

@@ -11,6 +11,7 @@ import { listenToDrops } from './drop.ts';
 import { listenToKeys } from './keyboard.ts';
 import { Notices } from './notices.ts';
 import { classPanel } from './panels/classes.ts';
+import { exportDialog } from './panels/export-dialog.ts';
 import { header } from './panels/header.ts';
 import { helpDialog } from './panels/help-dialog.ts';
 import { objectPanel } from './panels/objects.ts';
@@ -26,6 +27,7 @@ import { Opening } from './session/opening.ts';
 import { Prompts } from './session/prompts.ts';
 import { Store } from './session/state.ts';
 import { Sync } from './session/sync.ts';
+import { WorkList } from './session/work-list.ts';
 import { applyTheme } from './theme.ts';
 import { BoxTool } from './tools/box.ts';
 import { BrushTool } from './tools/brush.ts';
@@ -47,7 +49,8 @@ function buildApp(): App {
   const prompts = new Prompts(store, view, sync, jobs, notices);
   const measurements = new Measurements(store, notices);
   const opening = new Opening(store, view, sync, jobs, measurements, notices);
-  return { store, view, notices, jobs, measurements, opening, prompts };
+  const workList = new WorkList(store, opening, notices);
+  return { store, view, notices, jobs, measurements, opening, prompts, workList };
 }
 
 function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void } {
@@ -68,18 +71,23 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
   });
   const open = openDialog(app);
   const help = helpDialog(app);
-  const dialogs = { open: () => open.present(), help: () => help.showModal() };
+  const saving = exportDialog(app, layer);
+  const dialogs = {
+    open: () => open.present(),
+    save: () => store.state.session && saving.showModal(),
+    help: () => help.showModal(),
+  };
   store.watch(['tool'], ({ tool }) => layer.setAttribute('data-tool', tool));
   store.watch(['layout'], ({ layout }) => layer.setAttribute('data-layout', layout));
   document.body.append(
-    header(app, dialogs.open, dialogs.help),
+    header(app, dialogs.open, dialogs.save, dialogs.help),
     classPanel(app),
     h('main', {},
       toolbar(app),
       h('div', { class: 'picture' }, canvas, layer, sliceBars(app), boxActions(app, () => pointer.tool)),
       underline(app)),
     h('aside', {}, objectPanel(app), resultPanel(app)),
-    statusBar(app), open, help, app.notices.element,
+    statusBar(app), open, saving, help, app.notices.element,
   );
   listenToKeys(app, pointer, layer, dialogs);
   listenToDrops((files, folder) => {

@@ -98,10 +98,8 @@ def _measure_ellipse(scan: Scan, axis: int, points_23: NDArray[np.float64]) -> M
     shape = scan.grid.shape
     first, second = np.rint(points_23[:, axis]).astype(int).tolist()
     if first != second or not 0 <= first < shape[axis]:
-        message = (
-            f"an ellipse lies on one slice of axis {axis}, 0 to {shape[axis] - 1}; these corners on {first}, {second}"
-        )
-        raise PromptError(message)
+        there = f"0 to {shape[axis] - 1}, not on {first} and {second}"
+        raise PromptError(f"an ellipse lies on one slice of axis {axis}: {there}")
     u, v = (other for other in range(3) if other != axis)
     middle_2, radii_2 = points_23[:, [u, v]].mean(axis=0), np.abs(np.diff(points_23[:, [u, v]], axis=0)[0]) / 2
     voxel_mm2 = np.linalg.norm(np.cross(scan.grid.affine[:3, u], scan.grid.affine[:3, v]))

@@ -2,8 +2,8 @@
 
 import { json, readBytes, request, upload, withBody } from './http.ts';
 import type {
-  Box, Change, ClassList, Click, Edit, HistoryEvent, JobInfo, KeptMeasurement, Lasso, Measurement, ObjectChange, ScanInfo,
-  SeriesChoice, ServerInfo, SessionInfo, Table, Vec3,
+  Box, Change, ClassList, Click, Edit, ExportOptions, HistoryEvent, JobInfo, KeptMeasurement, Lasso, Measurement, ObjectChange,
+  ScanInfo, ScanState, SeriesChoice, ServerInfo, SessionInfo, Table, Vec3,
 } from './types.ts';
 
 const ROOT = 'api/v1';
@@ -18,6 +18,8 @@ export const api = {
   scans: async () => (await json<{ scans: ScanInfo[] }>(`${ROOT}/scans`)).scans,
   scan: (id: string) => json<ScanInfo>(`${ROOT}/scans/${encodeURIComponent(id)}`),
   removeScan: (id: string) => request(`${ROOT}/scans/${encodeURIComponent(id)}`, { method: 'DELETE' }),
+  changeScan: (id: string, change: { name?: string; state?: ScanState }) =>
+    json<ScanInfo>(`${ROOT}/scans/${encodeURIComponent(id)}`, withBody('PATCH', change)),
   scanFromPath: (path: string, choice: SeriesChoice) =>
     json<ScanInfo>(`${ROOT}/scans/from-path`, withBody('POST', { path, ...choice })),
   scanFromUrl: (url: string, choice: SeriesChoice) =>
@@ -85,8 +87,8 @@ export const api = {
   setMeasurements: (session: string, measurements: Measurement[]) =>
     json<{ measurements: KeptMeasurement[] }>(at(session, 'measurements'), withBody('PUT', { measurements })),
 
-  async exported(session: string, format: string): Promise<{ blob: Blob; name: string }> {
-    const answer = await request(at(session, `export?format=${encodeURIComponent(format)}`));
+  async exported(session: string, format: string, { labelmap, keyhole }: ExportOptions): Promise<{ blob: Blob; name: string }> {
+    const answer = await request(at(session, `export?format=${encodeURIComponent(format)}&labelmap=${labelmap}&keyhole=${keyhole}`));
     const name = fileName(answer.headers.get('Content-Disposition')) ?? `segmentation.${format}`;
     return { blob: await answer.blob(), name };
   },

@@ -53,6 +53,9 @@ export interface SeriesChoice {
   fill_gaps: boolean;
 }
 
+/** In the work list of its owner. */
+export type ScanState = 'open' | 'review' | 'done';
+
 export interface ScanInfo {
   id: string;
   name: string;
@@ -62,8 +65,11 @@ export interface ScanInfo {
   affine: number[][];
   axis_codes: string;
   hu_range: [number, number];
+  /** Of the voxels, their grid and type. */
+  sha256: string;
   warnings: { code: string; message: string }[];
   from_dicom: boolean;
+  state: ScanState;
 }
 
 export interface Click {
@@ -83,6 +89,8 @@ export interface ObjectInfo {
   visible: boolean;
   voxels: number;
   clicks: Click[];
+  /** Kinds of the edits by hand, oldest first. */
+  edits: string[];
   /** What of an automatic result is unlike the cases of training: volume, HU, elongation, place. */
   unlikely: string[];
 }
@@ -157,6 +165,12 @@ export interface MeasuredValues {
 export interface KeptMeasurement {
   drawn: Measurement;
   measured: MeasuredValues;
+}
+
+/** DICOM only: a Label Map Segmentation; contours that go round holes through a channel. */
+export interface ExportOptions {
+  labelmap: boolean;
+  keyhole: boolean;
 }
 
 export interface HistoryEvent {

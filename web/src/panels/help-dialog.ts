@@ -6,6 +6,8 @@ import { icon } from '../icons.ts';
 
 const KEYS: [string, string][] = [
   ['O', 'Open a CT'],
+  ['J  K', 'Next, previous scan of the work list'],
+  ['Ctrl S', 'Export'],
   ['/', 'Search classes; Enter segments the first'],
   ['N  C  B  S  L  P', 'Navigate, click, box, scribble, lasso, paint'],
   ['M  A  E', 'Measure: ruler, angle, ellipse'],

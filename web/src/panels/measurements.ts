@@ -23,7 +23,7 @@ function row(app: App, { drawn, measured }: KeptMeasurement, index: number): HTM
   });
   const values = h('button', {
     class: 'plain values', title: 'Show it', 'data-measure': drawn.kind, onclick: () => show(app, drawn.points),
-  }, inWords(measured).join(' · '));
+  }, ...inWords(measured).map((line) => h('span', {}, line)));
   const remove = h('button', {
     class: 'plain tool', 'aria-label': `Delete ${kind.toLowerCase()} ${index + 1}`, title: 'Delete',
     onclick: () => app.measurements.remove(index),

@@ -1,15 +1,13 @@
 // Where a CT comes from: a file, a folder, a path or address the server can read, or what it already has.
 
-import { api } from '../api/client.ts';
 import type { App } from '../app.ts';
-import type { ScanInfo } from '../api/types.ts';
-import { h, refill } from '../dom.ts';
+import { h } from '../dom.ts';
 import { icon } from '../icons.ts';
+import { workListRows } from './work-list.ts';
 
 export function openDialog(app: App): HTMLDialogElement & { present: () => void } {
   const file = h('input', { type: 'file', id: 'open-file', hidden: true });
   const folder = h('input', { type: 'file', id: 'open-folder', hidden: true, webkitdirectory: true });
-  const known = h('div', { class: 'known' });
   const dialog = h('dialog', { class: 'open-dialog', 'aria-labelledby': 'open-title' },
     h('div', { class: 'dialog-head' }, h('h2', { id: 'open-title' }, 'Open a CT'), closer()),
     h('p', { class: 'drop' },
@@ -19,14 +17,14 @@ export function openDialog(app: App): HTMLDialogElement & { present: () => void 
     file, folder,
     h('p', { class: 'hint' }, 'NIfTI, NRRD, MHA, or DICOM as a folder or zip. The scan goes to the server this page came from, and nowhere else.'),
     elsewhere(app, () => dialog.close()),
-    known);
+    workListRows(app, () => dialog.close()));
 
   file.addEventListener('change', () => void take(app, dialog, file));
   folder.addEventListener('change', () => void take(app, dialog, folder));
   return Object.assign(dialog, {
     present() {
       if (!dialog.open) dialog.showModal();
-      void listKnown(app, dialog, known);
+      void app.workList.refresh();
     },
   });
 }
@@ -60,30 +58,4 @@ function elsewhere(app: App, done: () => void): HTMLElement {
     field.placeholder = [paths && 'path on the server', urls && 'https://…'].filter(Boolean).join(' or ');
   });
   return form;
-}
-
-async function listKnown(app: App, dialog: HTMLDialogElement, list: HTMLElement): Promise<void> {
-  let scans: ScanInfo[] = [];
-  try {
-    scans = await api.scans();
-  } catch (error) {
-    app.notices.error(error);
-  }
-  scans.sort((a, b) => b.created.localeCompare(a.created));
-  const rows = scans.map((scan) => {
-    const remove = h('button', { class: 'plain tool', 'aria-label': `Delete ${scan.name}`, title: 'Delete from the server, with its sessions' }, icon('remove'));
-    remove.addEventListener('click', async () => {
-      await api.removeScan(scan.id).catch((error: unknown) => app.notices.error(error));
-      await listKnown(app, dialog, list);
-    });
-    const open = () => {
-      dialog.close();
-      void app.opening.scan(scan);
-    };
-    return h('div', { class: 'known-scan' },
-      h('button', { class: 'plain name', onclick: open },
-        h('b', {}, scan.name), h('small', {}, `${scan.shape.join(' × ')} · ${new Date(scan.created).toLocaleString()}`)),
-      scan.id !== app.store.state.scan?.id && remove);
-  });
-  refill(list, rows.length > 0 && h('h3', {}, 'On the server'), ...rows);
 }

@@ -1,10 +1,11 @@
 // What a user asks of the session: classes, clicks, boxes, scribbles, lassos, edits; objects and their properties; undo, redo, export.
 
 import { api } from '../api/client.ts';
-import type { Box, Change, ClassInfo, Edit, ObjectChange, ObjectInfo, Vec3 } from '../api/types.ts';
+import type { Box, Change, ClassInfo, Edit, ExportOptions, ObjectChange, ObjectInfo, Vec3 } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
 import type { View } from '../view/view.ts';
 import type { Jobs } from './jobs.ts';
+import { saveFile } from './saving.ts';
 import type { Store } from './state.ts';
 import type { Sync } from './sync.ts';
 
@@ -121,14 +122,9 @@ export class Prompts {
     if (session) await api.cancel(session.id).catch((error: unknown) => this.notices.error(error));
   }
 
-  async save(format: string): Promise<void> {
-    const file = await this.sync.run('Writing the file', (session) => api.exported(session.id, format));
-    if (!file) return;
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(file.blob);
-    link.download = file.name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  async save(format: string, options: ExportOptions): Promise<void> {
+    const file = await this.sync.run('Writing the file', (session) => api.exported(session.id, format, options));
+    if (file) saveFile(file.blob, file.name);
   }
 
   /** Makes an object the one that clicks are about; `bringUp` moves the crosshair to it. */

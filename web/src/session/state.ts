@@ -26,6 +26,8 @@ export interface Work {
 export interface State {
   info: ServerInfo | null;
   classes: ClassList | null;
+  /** All of this user, in the order they came. */
+  scans: ScanInfo[];
   scan: ScanInfo | null;
   session: SessionInfo | null;
   rows: Row[];
@@ -62,6 +64,7 @@ type Listener = (state: State) => void;
 const START: State = {
   info: null,
   classes: null,
+  scans: [],
   scan: null,
   session: null,
   rows: [],

@@ -21,7 +21,7 @@ export function drawMeasurement(view: View, drawn: Measurement, words: string[],
       return at ? [at] : [];
     });
     if (points.length < places.length) return [];
-    return [svg('g', { class: `measure ${state}` }, ...shapesOf(drawn.kind, points), text(points, words))];
+    return [svg('g', { class: `measure ${state}` }, ...shapesOf(drawn.kind, points), text(drawn.kind, points, words))];
   });
 }
 
@@ -39,10 +39,11 @@ function shapesOf(kind: Measurement['kind'], points: Point[]): SVGElement[] {
   ];
 }
 
-/** To the right of everything. */
-function text(points: Point[], words: string[]): SVGElement {
+/** To the right of everything; that of an ellipse higher up, where a line through it does not cross it. */
+function text(kind: Measurement['kind'], points: Point[], words: string[]): SVGElement {
   const right = Math.max(...points.map(([x]) => x)) + BESIDE;
-  const middle = points.reduce((sum, [, y]) => sum + y, 0) / points.length;
+  const heights = points.map(([, y]) => y);
+  const middle = kind === 'ellipse' ? Math.min(...heights) : heights.reduce((sum, y) => sum + y, 0) / heights.length;
   const lines = words.map((word, number) => {
     const line = svg('tspan', { x: right, y: middle + 4 + (number - (words.length - 1) / 2) * LINE });
     line.textContent = word;

@@ -175,6 +175,12 @@ export class View {
     this.nv.createOnLocationChange();
   }
 
+  /** The picture as a data address. Drawn now: between frames the browser may forget it. */
+  pixels(): string {
+    this.nv.drawScene();
+    return (this.nv.gl.canvas as HTMLCanvasElement).toDataURL();
+  }
+
   get crosshair(): Vec3 {
     return this.voxelOf(this.nv.scene.crosshairPos);
   }
