@@ -13,6 +13,7 @@ from openvista.geometry.grid import Grid
 from openvista.io import read_scan
 from openvista.io.dicom.read_seg import read_seg
 from openvista.io.dicom.seg import write_seg
+from openvista.scan import Segmentation
 from small_dicom import phantom, tilted, write_series
 from small_dicom_results import MARK, SHAPE, STRUCTURES, affine_of, centre_of, dice, labelled, small_scan
 
@@ -31,6 +32,16 @@ def test_what_we_write_comes_back(result, tmp_path, labelmap):
     assert read.grid.matches(result.grid)
     for key in STRUCTURES:
         assert np.abs(np.subtract(read.colours[key], result.colours[key])).max() <= 1
+
+
+def test_frames_whose_pixels_fill_no_whole_bytes_come_back(tmp_path):
+    shape = (13, 7, 9)
+    write_series(tmp_path / "ct", np.zeros(shape, np.int16), np.diag([1.0, 1, 2, 1]))
+    scan = read_scan(tmp_path / "ct")
+    labels = np.random.default_rng(0).integers(0, 4, shape).astype(np.uint8)
+    names = {key: f"piece {key}" for key in (1, 2, 3)}
+    write_seg(tmp_path / "seg.dcm", Segmentation(labels, scan.grid, names, scan=scan))
+    assert np.array_equal(read_seg(tmp_path / "seg.dcm", scan.grid).labels, labels)
 
 
 def test_without_a_grid_it_is_as_large_as_its_frames(result, tmp_path):

@@ -1,11 +1,13 @@
 """DICOM Segmentation objects as label maps: binary, fractional and label map, with frames left out and overlaps."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import highdicom as hd
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.pixels import iter_pixels
 
@@ -79,7 +81,7 @@ def _paint_label_map(painting: Painting, whole: Dataset, planes: list[Plane], se
     id_of = np.zeros(np.iinfo(np.uint16).max + 1, dtype=painting.labels_XYZ.dtype)  # without a segment: background
     for one in segments:
         id_of[one.number] = one.label_id
-    for plane, pixels in zip(planes, iter_pixels(whole), strict=True):
+    for plane, pixels in zip(planes, _frames(whole, range(len(planes))), strict=True):
         voxels, ids = voxels_of(plane, id_of[pixels], painting.grid)
         painting.labels_XYZ[voxels] = ids
 
@@ -92,11 +94,29 @@ def _paint_bits(painting: Painting, whole: Dataset, planes: list[Plane], segment
         frames_of[_segment_number(whole, index)].append(index)
     sizes: Counter[int] = Counter()
     for number, indices in frames_of.items():
-        sizes[number] = sum(int((pixels >= least).sum()) for pixels in iter_pixels(whole, indices=indices))
+        sizes[number] = sum(int((pixels >= least).sum()) for pixels in _frames(whole, indices))
     for one in sorted(segments, key=lambda segment: -sizes[segment.number]):
         indices = frames_of[one.number]
-        for index, pixels in zip(indices, iter_pixels(whole, indices=indices) if indices else (), strict=True):
+        for index, pixels in zip(indices, _frames(whole, indices), strict=True):
             painting.put(voxels_of(planes[index], pixels >= least, painting.grid)[0], one.label_id)
+
+
+def _frames(whole: Dataset, indices: Sequence[int]) -> Iterator[NDArray[np.generic]]:
+    """[row, column] of some frames, in this order.
+
+    Frames of bits follow each other without a gap (PS3.5 8.1.1), so most begin within a byte where their pixels are no
+    multiple of 8; pydicom 3.0.2 loses pixels of some of those.
+    """
+    if int(whole.BitsAllocated) > 1 or whole.file_meta.TransferSyntaxUID.is_encapsulated:
+        yield from iter_pixels(whole, indices=list(indices)) if indices else ()
+        return
+    shape = int(whole.Rows), int(whole.Columns)
+    size = shape[0] * shape[1]
+    packed = np.frombuffer(whole.PixelData, dtype=np.uint8)
+    for index in indices:
+        first, last = index * size, (index + 1) * size
+        bits = np.unpackbits(packed[first // 8 : -(-last // 8)], bitorder="little")
+        yield bits[first % 8 :][:size].reshape(shape)
 
 
 def _segments(whole: Dataset) -> list[_Segment]:
