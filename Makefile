@@ -32,9 +32,9 @@ test-slow: $(VENV)/test-installed  ## run what takes minutes: long lines of docs
 	OMP_NUM_THREADS=2 OPENVISTA_SLOW=1 $(BIN)/python -m pytest -q tests/test_moving_over.py \
 	    tests/bench/test_gpu_check.py tests/bundle/test_command.py tests/bundle/test_official_parts.py tests/session/test_parity_monai.py
 
-test-services: $(VENV)/services-installed  ## test against a PACS, DICOM validators, nginx (apt installs what is missing)
+test-services: $(VENV)/services-installed  ## test against a PACS, DICOM validators, nginx, a case in a browser (apt installs what is missing)
 	tests/services/install-debian-packages
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/services
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/services tests/e2e/test_whole_case.py
 
 serve-demo: $(VENV)/serve-installed  ## serve the viewer with the CT in examples/data
 	@echo "The CT of the example: add #open=$(abspath $(CT)) to the address below"

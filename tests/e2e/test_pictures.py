@@ -20,3 +20,45 @@ def test_pictures_in_dark_and_light(viewer, example_ct):
         page.emulate_media(color_scheme=theme)
         page.mouse.move(5, 795)
         page.screenshot(path=str(Path(FOLDER or "") / f"viewer-{theme}.png"))
+
+
+@pytest.mark.skipif(FOLDER is None, reason="OPENVISTA_PICTURES names no folder")
+def test_picture_of_a_case_in_work(viewer, example_ct):
+    """docs/viewer.md: axial plane, one object as an outline, measurements, steps."""
+    viewer.open(example_ct)
+    page = viewer.page
+    page.click("button:has-text('Everything')")
+    page.wait_for_selector("[data-row='mandible']")
+    page.click("[data-object='left parotid'] .name")
+    viewer.wait_until_idle()
+    page.keyboard.press("1")
+    page.mouse.move(*viewer.point("axial"))
+    page.keyboard.down("Control")
+    for _ in range(9):
+        page.mouse.wheel(0, -120)
+    page.keyboard.up("Control")
+    page.keyboard.press("f")
+
+    def drag(key, *points):
+        page.keyboard.press(key)
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1:]:
+            page.mouse.move(*point, steps=5)
+        page.mouse.up()
+        viewer.wait_until_idle()
+
+    def at(right, down):
+        x, y = viewer.point("axial")
+        frame = page.locator(".layer").bounding_box()
+        return x + frame["width"] / 4 + right, y + frame["height"] / 4 + down
+
+    drag("m", at(-240, -130), at(20, -130))
+    drag("e", at(-75, 90), at(5, 150))
+    page.wait_for_selector("[data-measure='ellipse']")
+    drag("p", at(80, -60), at(95, -20), at(95, 30))
+    page.select_option("#scan-state", "review")
+    page.keyboard.press("n")
+    page.mouse.move(5, 795)
+    viewer.wait_until_idle()
+    page.screenshot(path=str(Path(FOLDER or "") / "viewer-case.png"))

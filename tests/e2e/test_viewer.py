@@ -90,7 +90,7 @@ def test_one_dialog_exports_everything_the_server_has_and_tables_and_a_report(vi
     assert (volumes[0]["structure"], float(volumes[0]["volume_ml"])) == ("mandible", row["volume_ml"])
     measured = next(csv.DictReader(io.StringIO(files["neck_measurements.csv"].decode())))
     length = viewer.api("/measurements").json()["measurements"][0]["measured"]["length_mm"]
-    assert (measured["name"], float(measured["length_mm"])) == ("'=long, \"axis\"", length)
+    assert (measured["name"], float(measured["length_mm"])) == ('\'=long, "axis"', length)
     (tmp_path / "report.html").write_bytes(files["neck_report.html"])
     report = page.context.new_page()
     report.goto(f"file://{tmp_path / 'report.html'}")

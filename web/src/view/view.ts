@@ -12,6 +12,8 @@ import type { HuWindow } from './windows.ts';
 
 const BACKGROUND = [0, 0, 0, 1];
 const CROSSHAIR = [0.98, 0.78, 0.25, 0.85];
+/** Per cent of the scan's width, and mm, before zooming. */
+const [CROSSHAIR_WIDTH, CROSSHAIR_GAP] = [0.25, 6];
 const NARROWEST_ZOOM = 0.5;
 const WIDEST_ZOOM = 20;
 
@@ -54,9 +56,9 @@ export class View {
       dragAndDropEnabled: false,
       backColor: BACKGROUND,
       crosshairColor: CROSSHAIR,
-      crosshairWidth: 0.25,
+      crosshairWidth: CROSSHAIR_WIDTH,
       crosshairWidthUnit: 'percent',
-      crosshairGap: 6,
+      crosshairGap: CROSSHAIR_GAP,
       isRadiologicalConvention: true, // the patient's right on the left of the screen, as on every CT console
       sagittalNoseLeft: true,
       showAllOrientationMarkers: true,
@@ -115,6 +117,7 @@ export class View {
 
   reset(): void {
     this.nv.scene.pan2Dxyzmm = [0, 0, 0, 1];
+    this.thinCrosshair();
     this.nv.scene.volScaleMultiplier = 1.1;
     this.nv.scene.crosshairPos = [0.5, 0.5, 0.5];
     this.nv.setRenderAzimuthElevation(150, 12);
@@ -209,7 +212,14 @@ export class View {
     const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
     for (const axis of [0, 1, 2]) pan[axis] = (pan[axis] ?? 0) + (mm[axis] ?? 0) * (before - after);
     pan[3] = after;
-    this.nv.drawScene();
+    this.thinCrosshair();
+  }
+
+  /** As thin on the screen, however large the picture is. */
+  private thinCrosshair(): void {
+    const zoom = this.nv.scene.pan2Dxyzmm[3];
+    this.nv.opts.crosshairGap = CROSSHAIR_GAP / zoom;
+    this.nv.setCrosshairWidth(CROSSHAIR_WIDTH / zoom);
   }
 
   /** Shifts the picture by so many CSS pixels of a plane. */
