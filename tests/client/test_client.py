@@ -15,6 +15,7 @@ from serving import AFFINE, SHAPE, Running, ct_file, make_model, running
 from openvista.client import Client
 from openvista.errors import OutputError, PromptError, ScanError, ServiceError
 from openvista.io import read_segmentation
+from openvista.session.edits import Voxels
 from small_dicom import FAR, phantom, write_series
 
 
@@ -50,6 +51,9 @@ def test_a_session_from_upload_to_file(client, server, ct, tmp_path):
     lesion = session.new_object("lesion", "#ff0080")
     session.click((8, 7, 6), lesion)
     session.click((3, 3, 3), "liver", positive=False)
+    assert [dict(click) for item in session.objects for click in item.clicks if item.name == "lesion"] == [
+        {"voxel": [8, 7, 6], "positive": True, "drawn": False}
+    ]
     assert {item.name for item in session.objects} == {"liver", "spinal cord", "lesion"}
     session.save(tmp_path / "out.nii.gz")
     assert np.array_equal(read_segmentation(tmp_path / "out.nii.gz").labels, session.labels)
@@ -95,6 +99,8 @@ def test_edits_change_the_same_voxels_here_and_on_the_server(client, ct, tmp_pat
     session.keep_piece(lesion, (12, 12, 9))
     session.remove(other)
     assert np.argwhere(shown()).tolist() == [[12, 12, 9]]
+    session.edit(Voxels(box=((12, 14), (12, 13), (9, 10)), runs=(1, 1)), lesion)
+    assert np.argwhere(shown()).tolist() == [[12, 12, 9], [13, 12, 9]]
     session.margin(30, lesion)
     session.smooth(1, "lesion")
     session.margin(-3, lesion)

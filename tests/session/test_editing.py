@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openvista.errors import PromptError, SessionError
+from openvista.geometry.box import Box, Crop
 from openvista.io.session_file import read_session
 from openvista.serve.label_map import LabelMap
 from openvista.session.edits import (
@@ -21,6 +22,7 @@ from openvista.session.edits import (
     Margin,
     Polygon,
     Smooth,
+    Voxels,
     log_edit,
     parse_edit,
 )
@@ -43,6 +45,8 @@ EDITS = st.one_of(
     st.builds(Polygon, axis=st.integers(0, 2), slice=st.integers(10, 18), points=st.just(SQUARE), add=st.booleans()),
     st.sampled_from(
         [
+            Voxels.of(Crop((9, 11, 13), np.arange(60).reshape(4, 5, 3) % 7 < 3)),
+            Voxels.of(Crop((28, 24, 10), np.arange(64).reshape(4, 4, 4) % 5 > 1), add=False),
             FillHoles(),
             FillHoles(axis=1),
             KeepPiece(),
@@ -221,6 +225,28 @@ def test_a_click_that_contradicts_an_edit_is_told():
     assert not session.mask("a")[10, 12, 14]
 
 
+@settings(max_examples=20)
+@given(st.lists(PLACES, min_size=1, max_size=30), st.booleans())
+def test_voxels_of_a_mask_are_decided_and_no_other(drawn, add):
+    mask_XYZ = np.zeros((40, 40, 30), dtype=bool)
+    mask_XYZ[tuple(np.transpose(drawn))] = True
+    session = bright_session(SCAN)
+    session.new_object("a")
+    session.edit(Polygon(axis=2, slice=14, points=SQUARE), "a")
+    before = session.mask("a")
+    box = Box.around(mask_XYZ)
+    assert box is not None
+    session.edit(Voxels.of(Crop(box.start, mask_XYZ[box.slices()]), add), "a")
+    assert np.array_equal(session.mask("a"), before | mask_XYZ if add else before & ~mask_XYZ)
+
+
+def test_a_mask_of_no_voxel_or_too_many_pieces_is_no_edit():
+    with pytest.raises(PromptError, match="0 voxels"):
+        Voxels.of(Crop((0, 0, 0), np.zeros((2, 2, 2), dtype=bool)))
+    with pytest.raises(PromptError, match="many in parts"):
+        Voxels.of(Crop((0, 0, 0), np.indices((60, 60, 60)).sum(axis=0) % 2 == 0))
+
+
 def test_a_class_may_be_painted_from_nothing_and_locks_hold():
     session = bright_session(SCAN)
     session.edit(Polygon(axis=2, slice=14, points=SQUARE), "liver")
@@ -237,6 +263,10 @@ def test_a_class_may_be_painted_from_nothing_and_locks_hold():
         (Brush(points=((99, 0, 0),), radius_mm=2), "touches no voxel of the scan"),
         (Polygon(axis=2, slice=99, points=SQUARE), "no slice 99"),
         (Polygon(axis=2, slice=9, points=((1.1, 1.1), (1.2, 1.1), (1.2, 1.2))), "no centre of a voxel"),
+        (Voxels(box=((39, 41), (0, 1), (0, 1)), runs=(0, 2)), "not all in the scan"),
+        (Voxels(box=((3, 1), (0, 1), (0, 1)), runs=(0, 2)), "not all in the scan"),
+        (Voxels(box=((0, 2), (0, 1), (0, 1)), runs=(0, 3)), "runs of 3 voxels, 3 drawn, do not fit a box of 2"),
+        (Voxels(box=((0, 2), (0, 1), (0, 1)), runs=(2, 0)), "0 drawn"),
         (Smooth(mm=1), "object 'empty' has no voxel yet"),
         (Combine(operation="union", other="nobody"), "no object 'nobody'"),
         (Combine(operation="union", other="empty"), "with itself"),

@@ -3,7 +3,7 @@
 import base64
 import gzip
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class RemoteObject:
         name, class_id, colour, locked, visible: as the server has them.
         voxels: of its own mask, before others cover it.
         unlikely: what of an automatic result is unlike the cases of training.
+        clicks: oldest first: ``voxel``, ``positive``, and ``drawn`` where it stands for a box or a stroke.
     """
 
     id: int
@@ -40,6 +41,7 @@ class RemoteObject:
     visible: bool
     voxels: int
     unlikely: Sequence[str] = ()
+    clicks: Sequence[Mapping[str, Any]] = ()
 
 
 ObjectRef = RemoteObject | int | str
@@ -177,6 +179,11 @@ class RemoteSession:
         names = RemoteObject.__dataclass_fields__
         given = ({"unlikely": ()} | item for item in self._info["objects"])  # older servers do not judge
         return [RemoteObject(**{name: item[name] for name in names}) for item in given]
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change, undo and redo."""
+        return self._revision
 
     def new_object(self, name: str, colour: str | None = None) -> RemoteObject:
         """An empty object that no class describes."""

@@ -38,6 +38,7 @@ _EXAMPLES: dict[str, Any] = {
     },
     "Brush": {"kind": "brush", "points": [[104, 75, 40]], "radius_mm": 4, "axis": 2, "hu": [-50, 150], "add": False},
     "Polygon": {"kind": "polygon", "axis": 2, "slice": 40, "points": [[100, 70], [130, 70], [115, 95]]},
+    "Voxels": {"kind": "voxels", "box": [[104, 107], [75, 77], [40, 41]], "runs": [0, 2, 1, 3]},
     "FillHoles": {"kind": "fill_holes", "axis": 2},
     "KeepPiece": {"kind": "keep_piece", "voxel": [104, 75, 40]},
     "Smooth": {"kind": "smooth", "mm": 1.5},

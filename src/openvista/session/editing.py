@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from openvista.errors import PromptError
 from openvista.geometry.box import Box, Crop
-from openvista.geometry.grid import Axis3
+from openvista.geometry.grid import Axis3, triple
 from openvista.prompts import Click, voxel_of
 from openvista.session.decided import Decided
 from openvista.session.edits import (
@@ -22,9 +22,10 @@ from openvista.session.edits import (
     Margin,
     Polygon,
     Smooth,
+    Voxels,
 )
 from openvista.session.open_scan import OpenScan
-from openvista.session.regions import brush_region, contour_region
+from openvista.session.regions import brush_region, contour_region, runs_region
 from openvista.session.reshape import (
     combined,
     interpolated,
@@ -93,7 +94,7 @@ def apply_edit(
 
 def _decide(open_scan: OpenScan, state: SessionState, item: ObjectState, edit: Edit) -> Decided:
     """The voxels that an edit decides."""
-    if isinstance(edit, Brush | Polygon):
+    if isinstance(edit, Brush | Polygon | Voxels):
         drawn, nothing = _drawn(open_scan, edit), Crop.nothing(bool)
         return Decided.of(drawn, nothing) if edit.add else Decided.of(nothing, drawn)
     before = open_scan.shown_mask(item)
@@ -102,8 +103,11 @@ def _decide(open_scan: OpenScan, state: SessionState, item: ObjectState, edit: E
     return Decided.between(before, _reshaped(open_scan, state, item, before, edit))
 
 
-def _drawn(open_scan: OpenScan, edit: Brush | Polygon) -> Crop:
+def _drawn(open_scan: OpenScan, edit: Brush | Polygon | Voxels) -> Crop:
     grid = open_scan.scan.grid
+    if isinstance(edit, Voxels):
+        box = Box(triple(first for first, _ in edit.box), triple(stop for _, stop in edit.box))
+        return runs_region(box, edit.runs, grid.shape)
     if isinstance(edit, Polygon):
         region = contour_region(edit.points, edit.axis, edit.slice, grid.shape)
         if not region.values_XYZ.any():

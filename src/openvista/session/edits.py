@@ -1,22 +1,27 @@
 """Edits of a mask, as plain values: what was asked for, in voxels and mm of the scan. Needs no torch.
 
 An edit decides voxels of an object: inside or not. What it decides is certain, like a click: later clicks change other
-voxels only, later edits win. What was drawn (:class:`Brush`, :class:`Polygon`) decides all voxels of its region; the
-others decide those that they change. :mod:`openvista.session.editing` carries them out.
+voxels only, later edits win. What was drawn (:class:`Brush`, :class:`Polygon`, :class:`Voxels`) decides all voxels of
+its region; the others decide those that they change. :mod:`openvista.session.editing` carries them out.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from openvista.errors import PromptError
+from openvista.geometry.box import Crop
+from openvista.geometry.grid import triple
 
 MAX_POINTS = 4096
 """Of one stroke or polygon."""
 MAX_RADIUS_MM = 100.0
 MAX_MM = 50.0
 """Of smoothing, growing and shrinking."""
+MAX_RUNS = 100_000
+"""Of one set of voxels; a larger one comes in parts."""
 
 _Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 _Voxel = Annotated[
@@ -24,6 +29,7 @@ _Voxel = Annotated[
 ]
 _Axis = Annotated[int, Field(ge=0, le=2, description="array axis that the slice is perpendicular to")]
 _Slice = Annotated[int, Field(ge=0, description="index along that axis")]
+_Interval = Annotated[tuple[int, int], Field(description="first voxel, and the one after the last")]
 _Add = Annotated[bool, Field(description="true: what is drawn belongs to the object; false: it does not")]
 
 
@@ -61,6 +67,40 @@ class Polygon(_Edit):
         Field(min_length=3, max_length=MAX_POINTS, description="in the two other axes, in rising order of axis"),
     ]
     add: _Add = True
+
+
+class Voxels(_Edit):
+    """Add the voxels of a mask that another program drew, or clear them with ``add`` false."""
+
+    kind: Literal["voxels"] = "voxels"
+    box: Annotated[
+        tuple[_Interval, _Interval, _Interval], Field(description="half-open intervals along x, y, z that hold them")
+    ]
+    runs: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...],
+        Field(
+            min_length=2,
+            max_length=MAX_RUNS,
+            description="how many voxels of the box are not drawn, drawn, not drawn, ..., with x fastest; all of them",
+        ),
+    ]
+    add: _Add = True
+
+    @classmethod
+    def of(cls, drawn: Crop, add: bool = True) -> "Voxels":
+        """From the True voxels of a crop [X, Y, Z].
+
+        Raises:
+            PromptError: it has no voxel that is True, or more than :data:`MAX_RUNS` runs.
+        """
+        drawn = drawn.cropped(drawn.values_XYZ)
+        flat = drawn.values_XYZ.ravel(order="F")
+        starts = np.flatnonzero(np.diff(flat, prepend=False))
+        if not 0 < len(starts) < MAX_RUNS:
+            raise PromptError(f"{int(flat.sum())} voxels in {len(starts)} runs: draw some, and many in parts")
+        runs = np.diff(starts, prepend=0, append=flat.size)
+        sides = zip(drawn.box.start, drawn.box.stop, strict=True)
+        return cls(box=triple(sides), runs=tuple(runs.tolist()), add=add)
 
 
 class FillHoles(_Edit):
@@ -122,7 +162,7 @@ class Combine(_Edit):
 
 
 Edit = Annotated[
-    Brush | Polygon | FillHoles | KeepPiece | Smooth | Margin | Interpolate | CopySlice | Combine,
+    Brush | Polygon | Voxels | FillHoles | KeepPiece | Smooth | Margin | Interpolate | CopySlice | Combine,
     Field(discriminator="kind"),
 ]
 """Any of them; as JSON an object with its ``kind``."""

@@ -107,3 +107,23 @@ def brush_region(points: Points, radius_mm: float, axis: int | None, shape: Axis
     if not region.values_XYZ.any():
         raise PromptError(f"the brush touches no voxel of the scan of shape {shape}: check its points")
     return region
+
+
+def runs_region(box: Box, runs: Sequence[int], shape: Axis3) -> Crop:
+    """The voxels of a box that were drawn, from how many in turn are not drawn and drawn.
+
+    Args:
+        box: of the scan.
+        runs: not drawn, drawn, not drawn, ...; x fastest.
+        shape: of the scan.
+
+    Raises:
+        PromptError: the box leaves the scan, the runs are not as long as the box, or nothing is drawn.
+    """
+    if box.intersect(Box.whole(shape)) != box:
+        raise PromptError(f"the voxels of {box.start} to {box.stop} are not all in the scan of shape {shape}")
+    count = int(np.prod(box.shape))
+    if sum(runs) != count or not sum(runs[1::2]):
+        raise PromptError(f"runs of {sum(runs)} voxels, {sum(runs[1::2])} drawn, do not fit a box of {count}: give all")
+    drawn = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return Crop(box.start, drawn.reshape(box.shape, order="F"))
