@@ -14,7 +14,7 @@ from napari.layers.base import ActionType
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_openvista.drawn import DrawnEdit, drawn_edits
+from napari_openvista.drawn import DrawnEdit, drawn_edits, write_stroke
 from napari_openvista.engine import Engine, EngineSession, Object, SessionItem
 from napari_openvista.layers import names_and_colours, scan_of, segmentation_of
 from napari_openvista.placing import KEY, Placing
@@ -372,9 +372,11 @@ class Controller:
         """A stroke of napari's brush, eraser, bucket or polygon becomes edits of the objects that it changes."""
         if self.labels is None or self._placing is None or self._shown_ZYX is None:
             return
-        data = np.asarray(self.labels.data)
+        data = np.array(self.labels.data)
+        for change in event.value:  # napari tells of a stroke of the mouse once it is in the array, of others before
+            write_stroke(data, change)
         edits = drawn_edits(self._placing.to_scan(self._shown_ZYX), self._placing.to_scan(data))
-        self._shown_ZYX = data.copy()
+        self._shown_ZYX = data
         named = self.object if isinstance(self.object, str) else None
 
         def work(progress: Report) -> Answered | None:

@@ -40,6 +40,22 @@ def drawn_edits(before_XYZ: NDArray[Any], after_XYZ: NDArray[Any]) -> list[Drawn
     return edits
 
 
+def write_stroke(data: NDArray[Any], change: Any) -> None:
+    """Write into the array of a labels layer what its event ``paint`` tells, one of the changes of a stroke.
+
+    Args:
+        data: the array.
+        change: of napari: a box, a mask of it (``None`` for all), old values and a new one; or indices, old values and
+            new ones.
+    """
+    if hasattr(change, "slice_key"):
+        region = data[change.slice_key]
+        region[... if change.mask is None else change.mask] = change.new_value
+    else:
+        indices, _, values = change
+        data[indices] = values
+
+
 def _voxels(drawn: Crop, add: bool) -> Iterator[Voxels]:
     """Edits of at most so many runs as one may have."""
     drawn = drawn.cropped(drawn.values_XYZ)

@@ -25,6 +25,9 @@ from openvista.weights import available_models, find_model
 if TYPE_CHECKING:
     from openvista.session.session import Session
 
+PATIENCE_SECONDS = 3.0
+"""That a server may be away before the user is told."""
+
 Object = int | str
 """Id of an object of a session; or a class by name, which becomes an object."""
 Voxel = Sequence[float]
@@ -83,7 +86,7 @@ class Engine:
         return ServerSession(client, sent, client.open(sent, model=self.model or None))
 
     def _client(self) -> Client:
-        return Client(self.server or "", self.token or None)
+        return Client(self.server or "", self.token or None, patience=PATIENCE_SECONDS)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def scan_layer(scan: Scan, series: str | None = None) -> LayerData:
     """
     placing = Placing.of(scan.grid)
     source = None if scan.source is None else str(scan.source.absolute())
-    choices = placing.layer_choices(source=source, series=series, name=scan.name)
+    choices = placing.layer_choices(source=source, series=series, scan=scan.name)
     look = {"name": scan.name, "colormap": "gray", "contrast_limits": SOFT_TISSUE_HU}
     return placing.to_layer(scan.voxels), look | choices, "image"
 
@@ -92,7 +92,7 @@ def scan_of(layer: Image) -> Scan:
     voxels = placing.to_scan(np.asarray(layer.data))
     if voxels.dtype != np.int16:
         voxels = voxels.astype(np.float32)
-    return Scan(voxels, placing.grid, layer.metadata.get(KEY, {}).get("name") or layer.name)
+    return Scan(voxels, placing.grid, layer.metadata.get(KEY, {}).get("scan") or layer.name)
 
 
 def with_dicom(segmentation: Segmentation, layer: Layer) -> Segmentation:
