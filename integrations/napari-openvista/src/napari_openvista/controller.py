@@ -301,6 +301,7 @@ class Controller:
             self.labels = self.viewer.add_labels(data, name=f"{image.name} labels", **choices)
             self._shown_ZYX = data.copy()
             self.labels.events.paint.connect(self._painted)
+            # napari's own undo would put back voxels of which the session knows nothing
             self.labels.bind_key("Control-Z", lambda layer: self.undo(), overwrite=True)
             self.labels.bind_key("Control-Shift-Z", lambda layer: self.redo(), overwrite=True)
         if self.boxes is None or self.boxes not in self.viewer.layers:
@@ -323,7 +324,6 @@ class Controller:
         self._shown_ZYX = data
         if not np.array_equal(data, self.labels.data):
             self.labels.data = data.copy()
-        self.labels._reset_history()  # napari's own undo would put strokes back that the session has
 
     def _show_clicks(self) -> None:
         """The clicks of all objects, and no box."""

@@ -84,9 +84,10 @@ class OpenVistaWidget(QWidget):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
-        self.viewer = napari_viewer
+        # plugins get the viewer in a wrapper, whose layers are never the same object twice
+        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.worker = Worker(self)
-        self.controller = Controller(napari_viewer, self.worker.run)
+        self.controller = Controller(self.viewer, self.worker.run)
         self._build()
         self.controller.changed.connect(self.refresh)
         self.controller.noted.connect(self._note)
