@@ -12,15 +12,15 @@ from pathlib import Path
 
 import napari
 import numpy as np
-from napari_openvista.controller import show_plane
-from napari_openvista.engine import Engine, LocalSession
-from napari_openvista.layers import scan_layer, segmentation_of
-from napari_openvista.placing import Placing
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from scipy.spatial.transform import Rotation
 
+from napari_openvista.controller import show_plane
+from napari_openvista.engine import Engine, LocalSession
+from napari_openvista.layers import scan_layer, segmentation_of
+from napari_openvista.placing import Placing
 from small_sessions import bright_scan, bright_session
 
 SECONDS = float(os.environ.get("OPENVISTA_TEST_SECONDS", "300"))
@@ -110,40 +110,44 @@ def oblique(viewer: napari.Viewer, widget) -> dict:
 
 
 def starter(viewer: napari.Viewer, widget, ct: Path, folder: Path) -> dict:
-    """Open a CT with the reader, segment two classes of the list, click by mouse; a picture of it all."""
+    """Open a CT with the reader, find a class, segment all, click with both signs, look from the front, save."""
     del widget.engine
     viewer.open(ct, plugin="napari-openvista")
-    image = viewer.layers[0]
+    image, controller = viewer.layers[0], widget.controller
     widget.search.setText("cord")
-    shown = [widget.classes.item(row).text() for row in range(widget.classes.count()) if not widget.classes.item(row).isHidden()]
-    widget.search.setText("")
-    for name in ("spinal cord", "brain", "skull", "thyroid gland", "trachea"):
-        for item in widget.classes.findItems(name, Qt.MatchFlag.MatchExactly):
-            item.setSelected(True)
-    widget.segment.click()
-    controller = widget.controller
+    rows = [widget.classes.item(row) for row in range(widget.classes.count())]
+    found = [row.text() for row in rows if not row.isHidden()]
+    widget.search.clear()
+    widget.everything.click()
     wait(lambda: controller.waiting == 0 and bool(controller.items))
-    segmentation = segmentation_of(controller.labels)
-    id_ = segmentation.id_of("spinal cord")
-    where = np.median(np.argwhere(segmentation.labels == id_), axis=0)
-    world = image.data_to_world(Placing.of_layer(image).layer_places(where)[0])
+    before = segmentation_of(controller.labels)
+    cord = before.id_of("spinal cord")
+    middle = np.median(np.argwhere(before.labels == cord), axis=0)
+    world = image.data_to_world(Placing.of_layer(image).layer_places(middle)[0])
     viewer.dims.point = world
-    controller.choose(id_)
+    controller.choose(cord)
     widget.tools[0].click()
-    widget.minus.click()
-    click(viewer, world)
-    wait(lambda: controller.waiting == 0 and any(item.clicks for item in controller.items))
-    viewer.layers["boxes"].visible = False
-    QApplication.processEvents()
-    viewer.window.screenshot(str(folder / "window.png"), flash=False, canvas_only=False)
+    for number, button in enumerate((widget.plus, widget.minus), start=1):
+        button.click()
+        click(viewer, np.array(world) + (0, 0, 40.0 * (number - 1)))
+        wait(lambda number=number: controller.waiting == 0 and len(controller.clicks.data) == number)
+    signs = [sign for item in controller.items if item.id == cord for _, sign in item.clicks]
+    viewer.window.screenshot(str(folder / "axial.png"), flash=False, canvas_only=False)
     viewer.screenshot(str(folder / "canvas.png"), flash=False)
     show_plane(viewer, "coronal")
-    viewer.dims.point = world
     QApplication.processEvents()
     viewer.window.screenshot(str(folder / "coronal.png"), flash=False, canvas_only=False)
     (path,) = controller.labels.save(str(folder / "labels.seg.nrrd"), plugin="napari-openvista")
-    colours = {item.name: item.colour for item in controller.items}
-    return {"found": shown, "file": path, "colours": colours, "message": widget.message.text(), "objects": widget.objects.count()}
+    after = segmentation_of(controller.labels)
+    shown = after.labels[:, :, int(middle[2])]
+    return {
+        "found": found,
+        "signs": signs,
+        "file": path,
+        "names": list(after.names.values()),
+        "colours": [after.colours[int(key)] for key in np.unique(shown[shown > 0])],
+        "rows": widget.objects.count(),
+    }
 
 
 def main(ct: str, folder: str) -> None:

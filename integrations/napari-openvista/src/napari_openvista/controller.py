@@ -29,7 +29,7 @@ Run = Callable[[Work[Any], Callable[[Any], None], Callable[[OpenVistaError], Non
 
 POSITIVE, NEGATIVE = "#2bd158", "#ff3b30"
 """Colours of clicks: it is there, it is not."""
-POINT_SIZE = 5
+POINT_MM = 6.0
 
 
 def run_here(
@@ -97,6 +97,7 @@ class Controller:
         self._image: Image | None = None
         self._placing: Placing | None = None
         self._session: EngineSession | None = None
+        viewer.dims.events.order.connect(lambda event: set_upright(viewer))
         self._shown_ZYX: NDArray[Any] | None = None
         self._done: list[int] = []
         self._undone: list[int] = []
@@ -309,7 +310,8 @@ class Controller:
             self.boxes = self.viewer.add_shapes(None, **look | choices)
             self.boxes.events.data.connect(self._boxed)
         if self.clicks is None or self.clicks not in self.viewer.layers:
-            self.clicks = self.viewer.add_points(None, name="clicks", ndim=3, size=POINT_SIZE, **choices)
+            size = POINT_MM / float(np.mean(image.scale))
+            self.clicks = self.viewer.add_points(None, name="clicks", ndim=3, size=size, **choices)
             self.clicks.events.data.connect(self._clicked)
             self.clicks.bind_key("x", lambda layer: self.choose(self.object, not self.positive), overwrite=True)
 
@@ -423,11 +425,18 @@ def _apply(session: EngineSession, edits: Sequence[DrawnEdit], named: str | None
 
 
 def show_plane(viewer: ViewerModel, plane: str) -> None:
-    """Show ``"axial"``, ``"coronal"`` or ``"sagittal"`` slices as radiologists see them: head or front up."""
+    """Show ``"axial"``, ``"coronal"`` or ``"sagittal"`` slices."""
     across = {"axial": 0, "coronal": 1, "sagittal": 2}[plane]
     shown = [axis for axis in range(3) if axis != across]
     before = range(viewer.dims.ndim - 3)
     viewer.dims.ndisplay = 2
     viewer.dims.order = (*before, *(len(before) + axis for axis in (across, *shown)))
-    viewer.scene.camera.orientation2d = ("down" if plane == "axial" else "up", "right")
+    set_upright(viewer)
     viewer.reset_view()
+
+
+def set_upright(viewer: ViewerModel) -> None:
+    """Slices as radiologists see them: the head up; in axial ones the front up."""
+    if viewer.dims.ndisplay == 2:
+        head_is_vertical = viewer.dims.displayed[0] == viewer.dims.ndim - 3
+        viewer.scene.camera.orientation2d = ("up" if head_is_vertical else "down", "right")
