@@ -129,7 +129,7 @@ def starter(viewer: napari.Viewer, widget, ct: Path, folder: Path) -> dict:
     widget.tools[0].click()
     for number, button in enumerate((widget.plus, widget.minus), start=1):
         button.click()
-        click(viewer, np.array(world) + (0, 0, 40.0 * (number - 1)))
+        click(viewer, np.add(world, (0, 0, 40.0 * (number - 1))))
         wait(lambda number=number: controller.waiting == 0 and len(controller.clicks.data) == number)
     signs = [sign for item in controller.items if item.id == cord for _, sign in item.clicks]
     viewer.window.screenshot(str(folder / "axial.png"), flash=False, canvas_only=False)

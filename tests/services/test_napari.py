@@ -366,6 +366,31 @@ def test_the_brush_of_napari_edits_the_session_and_shares_its_undo():
     assert shown(controller)[14, 12, 9] == controller.items[-1].id
 
 
+@pytest.mark.parametrize(("axes", "signs"), ORIENTATIONS)
+def test_strokes_of_all_kinds_reach_the_session_in_every_orientation(axes, signs):
+    _, controller = bright_controller((5, 6, 7), affine_of(axes, signs, spacing=(2, 2, 2)))
+    first = controller_object(controller)
+    controller.labels.n_edit_dimensions = 3
+    controller.labels.brush_size = 4
+    controller.labels.paint(place(controller, (3, 11, 2)), first)
+    with controller.labels.block_history():  # as a drag does
+        for x in range(4, 12):
+            controller.labels.paint(place(controller, (x, 4, 9)), first)
+    indices = tuple(place(controller, (15, 14, 12)).astype(int)[:, None])
+    controller.labels.data_setitem(indices, first)
+    controller.labels.n_edit_dimensions = 2
+    controller.labels.fill(place(controller, (1, 1, 1)), first)  # a slice
+    drawn = shown(controller) == first
+    assert drawn[3, 11, 2]
+    assert drawn[4:12, 4, 9].all()
+    assert drawn[15, 14, 12]
+    assert drawn.sum() > 150
+    assert np.array_equal(controller._session.labels() == first, drawn)
+    for _ in range(4):
+        controller.undo()
+    assert not controller._session.labels().any()
+
+
 def test_a_locked_object_is_not_painted_over_and_the_layer_says_so():
     _, controller = bright_controller((5, 6, 7))
     first = controller_object(controller)
@@ -386,7 +411,7 @@ def test_a_locked_object_is_not_painted_over_and_the_layer_says_so():
 def test_label_maps_of_many_pieces_become_edits_that_fit():
     before = np.zeros((70, 70, 70), dtype=np.uint16)
     after = (np.indices(before.shape).sum(axis=0) % 2).astype(np.uint16)
-    edits = drawn_edits(before, after)
+    edits = drawn_edits((0, 0, 0), before, after)
     assert len(edits) > 1
     assert sum(sum(one.edit.runs[1::2]) for one in edits) == after.sum()
 

@@ -14,7 +14,7 @@ from napari.layers.base import ActionType
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_openvista.drawn import DrawnEdit, drawn_edits, write_stroke
+from napari_openvista.drawn import DrawnEdit, drawn_edits, stroke_of
 from napari_openvista.engine import Engine, EngineSession, Object, SessionItem
 from napari_openvista.layers import names_and_colours, scan_of, segmentation_of
 from napari_openvista.placing import KEY, Placing
@@ -29,7 +29,7 @@ Run = Callable[[Work[Any], Callable[[Any], None], Callable[[OpenVistaError], Non
 
 POSITIVE, NEGATIVE = "#2bd158", "#ff3b30"
 """Colours of clicks: it is there, it is not."""
-POINT_MM = 6.0
+POINT_MM = 9.0
 
 
 def run_here(
@@ -374,11 +374,11 @@ class Controller:
         """A stroke of napari's brush, eraser, bucket or polygon becomes edits of the objects that it changes."""
         if self.labels is None or self._placing is None or self._shown_ZYX is None:
             return
-        data = np.array(self.labels.data)
-        for change in event.value:  # napari tells of a stroke of the mouse once it is in the array, of others before
-            write_stroke(data, change)
-        edits = drawn_edits(self._placing.to_scan(self._shown_ZYX), self._placing.to_scan(data))
-        self._shown_ZYX = data
+        stroke = stroke_of(event.value, np.asarray(self.labels.data))
+        known_ZYX, drawn_ZYX = self._shown_ZYX[stroke.slices], stroke.values_XYZ
+        start = self._placing.start_in_scan(stroke.start, drawn_ZYX.shape)
+        edits = drawn_edits(start, self._placing.to_scan(known_ZYX), self._placing.to_scan(drawn_ZYX))
+        known_ZYX[...] = drawn_ZYX
         named = self.object if isinstance(self.object, str) else None
 
         def work(progress: Report) -> Answered | None:

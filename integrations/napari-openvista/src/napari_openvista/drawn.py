@@ -1,13 +1,14 @@
 """What a user drew in a labels layer, as edits of the objects of a session."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.geometry.box import Box, Crop
+from openvista.geometry.box import Box, Crop, plus
+from openvista.geometry.grid import Axis3, triple
 from openvista.session.edits import MAX_RUNS, Voxels
 
 
@@ -24,8 +25,13 @@ class DrawnEdit:
     edit: Voxels
 
 
-def drawn_edits(before_XYZ: NDArray[Any], after_XYZ: NDArray[Any]) -> list[DrawnEdit]:
-    """What to do to the objects of one label map so that another comes out: first clear, then draw."""
+def drawn_edits(start: Axis3, before_XYZ: NDArray[Any], after_XYZ: NDArray[Any]) -> list[DrawnEdit]:
+    """What to do to the objects of a label map so that another comes out: first clear, then draw.
+
+    Args:
+        start: the first voxel of both.
+        before_XYZ, after_XYZ: ids, where they may differ.
+    """
     box = Box.around(before_XYZ != after_XYZ)
     if box is None:
         return []
@@ -35,25 +41,44 @@ def drawn_edits(before_XYZ: NDArray[Any], after_XYZ: NDArray[Any]) -> list[Drawn
     for values, add in ((before, False), (after, True)):
         for value in np.unique(values[differs]).tolist():
             if value:
-                drawn = Crop(box.start, differs & (values == value))
+                drawn = Crop(plus(start, box.start), differs & (values == value))
                 edits += [DrawnEdit(value, edit) for edit in _voxels(drawn, add)]
     return edits
 
 
-def write_stroke(data: NDArray[Any], change: Any) -> None:
-    """Write into the array of a labels layer what its event ``paint`` tells, one of the changes of a stroke.
+def stroke_of(changes: Sequence[Any], data: NDArray[Any]) -> Crop:
+    """What the array of a labels layer holds after a stroke, where the stroke was.
+
+    napari tells of a stroke of the mouse once it is in the array, of others before.
 
     Args:
+        changes: of napari's event ``paint``; each is a box, a mask of it (``None`` for all), old values and a new one;
+            or indices, old values and new ones.
         data: the array.
-        change: of napari: a box, a mask of it (``None`` for all), old values and a new one; or indices, old values and
-            new ones.
     """
+    boxes = [_box_of(change, data.shape) for change in changes]
+    hull = Box.hull(boxes)
+    after = data[hull.slices()].copy()
+    for change, box in zip(changes, boxes, strict=True):
+        if box.empty:
+            continue
+        if hasattr(change, "slice_key"):
+            region = after[box.slices(hull.start)]
+            region[... if change.mask is None else change.mask] = change.new_value
+        else:
+            indices, _, values = change
+            after[tuple(np.asarray(each) - first for each, first in zip(indices, hull.start, strict=True))] = values
+    return Crop(hull.start, after)
+
+
+def _box_of(change: Any, shape: Sequence[int]) -> Box:
     if hasattr(change, "slice_key"):
-        region = data[change.slice_key]
-        region[... if change.mask is None else change.mask] = change.new_value
-    else:
-        indices, _, values = change
-        data[indices] = values
+        sides = [range(length)[part] for part, length in zip(change.slice_key, shape, strict=True)]
+        return Box(triple(side.start for side in sides), triple(side.stop for side in sides))
+    indices = [np.asarray(each) for each in change[0]]
+    if not indices[0].size:
+        return Box((0, 0, 0), (0, 0, 0))
+    return Box(triple(int(each.min()) for each in indices), triple(int(each.max()) + 1 for each in indices))
 
 
 def _voxels(drawn: Crop, add: bool) -> Iterator[Voxels]:

@@ -9,7 +9,7 @@ An oblique scan keeps its own axes. napari shows slices along the world's axes o
 another slice than the one that is seen. Its centre lies where it does in the patient.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,12 @@ class Placing:
     def to_scan(self, values_ZYX: NDArray[Any]) -> NDArray[Any]:
         """The scan's view [X, Y, Z] of a layer's array; no copy."""
         return np.flip(values_ZYX, self._flipped).transpose(np.argsort(self.axes))
+
+    def start_in_scan(self, start: Axis3, shape: Sequence[int]) -> Axis3:
+        """The first voxel of the scan in a box of the layer."""
+        opposite = [whole - first - length for first, length, whole in zip(start, shape, self.shape, strict=True)]
+        corner = [far if flip else near for near, far, flip in zip(start, opposite, self.flips, strict=True)]
+        return triple(corner[axis] for axis in np.argsort(self.axes).tolist())
 
     def layer_places(self, voxels_N3: NDArray[Any]) -> NDArray[np.float64]:
         """From voxels of the scan to places in the layer's array."""

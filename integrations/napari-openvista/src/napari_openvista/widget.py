@@ -132,7 +132,7 @@ class OpenVistaWidget(QWidget):
     def _build_classes(self, outer: QVBoxLayout) -> None:
         self.search = QLineEdit(placeholderText="find a class", clearButtonEnabled=True)
         self.classes = QListWidget(selectionMode=QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.search.textChanged.connect(self._filter)
+        self.search.textChanged.connect(lambda _: self._filter())
         self.classes.itemSelectionChanged.connect(self._choose_class)
         self.segment = self._button("Segment", self._segment, "segment the selected classes")
         self.everything = self._button("Everything", lambda: self._ask(None), "segment all that the model knows")
@@ -313,8 +313,7 @@ class OpenVistaWidget(QWidget):
         return Engine(server=self.engine().server, token=self.engine().token)
 
     def _list_classes(self) -> None:
-        filtered = lambda: self._filter(self.search.text())  # noqa: E731
-        self._guarded(lambda: self._fill(self.classes, self.engine().classes(), filtered))
+        self._guarded(lambda: self._fill(self.classes, self.engine().classes(), self._filter))
 
     def _fill(self, widget: QComboBox | QListWidget, names: list[str], then: Callable[[], None]) -> None:
         widget.blockSignals(True)
@@ -323,8 +322,8 @@ class OpenVistaWidget(QWidget):
         widget.blockSignals(False)
         then()
 
-    def _filter(self, text: str) -> None:
-        words = text.casefold().split()
+    def _filter(self) -> None:
+        words = self.search.text().casefold().split()
         for row in range(self.classes.count()):
             item = self.classes.item(row)
             item.setHidden(not all(word in item.text().casefold() for word in words))
