@@ -98,9 +98,11 @@ $(VENV)/serve-installed: pyproject.toml $(VENV)/torch-installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]'
 	@touch $@
 
-$(VENV)/services-installed: pyproject.toml $(VENV)/torch-installed
+$(VENV)/services-installed: pyproject.toml integrations/napari-openvista/pyproject.toml $(VENV)/torch-installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[services]'
 	$(BIN)/python -m pip install --quiet --target $(VENV)/ants --upgrade antspyx==0.6.3  # apart: it wants an older numpy
+	$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 11))' || \
+	    $(BIN)/python -m pip install --quiet -c constraints.txt -e 'integrations/napari-openvista[test]'
 	@touch $@
 
 $(VENV)/e2e-installed: pyproject.toml $(VENV)/torch-installed
