@@ -28,13 +28,13 @@ LAYERS = [
     {"datalist", "inference", "report", "synthesis"},
     {"session", "train", "client"},
     {"model"},
-    {"supervoxels", "cvpr", "serve", "bundle", "pacs", "cohort", "agents"},
+    {"supervoxels", "cvpr", "serve", "bundle", "pacs", "cohort", "agents", "widgets"},
     {"evaluate", "bench"},
     {"cli", "__main__"},
 ]
 LAYER = {part: index for index, layer in enumerate(LAYERS) for part in layer}
-UPWARD = {("scan", "io")}
-"""``Segmentation.save`` writes itself, so that users need not know ``io``."""
+UPWARD = {("scan", "io"), ("session.session", "widgets")}
+"""``Segmentation.save`` writes itself, so that users need not know ``io``; so does ``Session.view`` show itself."""
 
 FILE_ACCESS = {
     ("inference", "io.scratch"): "features that do not fit into memory go to a temporary file",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from openvista.scan import Scan as Scan
     from openvista.scan import Segmentation as Segmentation
     from openvista.session.session import Session as Session
+    from openvista.widgets import view as view
 
 _HOMES = {
     "Model": "openvista.model",
@@ -23,9 +24,10 @@ _HOMES = {
     "Session": "openvista.session.session",
     "load_model": "openvista.model",
     "read_scan": "openvista.io",
+    "view": "openvista.widgets",
 }
 
-__all__ = ["Model", "Scan", "Segmentation", "Session", "errors", "load_model", "read_scan"]
+__all__ = ["Model", "Scan", "Segmentation", "Session", "errors", "load_model", "read_scan", "view"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from openvista.session.label_maps import import_items, make_layers, make_segment
 from openvista.session.open_scan import OpenScan, SessionModel
 from openvista.session.state import ObjectState, SessionState, class_items, find_object, new_item, renamed
 from openvista.session.store import pack, unpack
+
+if TYPE_CHECKING:
+    from openvista.widgets.clicking import SessionViewer
 
 ObjectRef = SessionObject | int | str
 """An object by handle, id or name; for prompts also a class by any of its names, which makes an object for it."""
@@ -346,6 +349,12 @@ class Session:
     def contents(self) -> SessionContents:
         """What :meth:`save` writes. Masks are not copied, so this is quick."""
         return pack(self.history, self.open_scan)
+
+    def view(self, height: int = 480) -> "SessionViewer":
+        """A widget for notebooks: planes, 3D, clicks, undo, table; ``height`` in pixels. See :func:`openvista.view`."""
+        from openvista.widgets import view_session  # widgets stands above session: loaded only when needed
+
+        return view_session(self, height)
 
     # --- inside -------------------------------------------------------------------------------------------------
 
