@@ -10,8 +10,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pytest
 from matplotlib import image as png
@@ -20,9 +20,9 @@ pytest.importorskip("jupyterlab", reason="pip install 'openvista[e2e]'")
 
 PICTURES = os.environ.get("OPENVISTA_PICTURES")
 CELLS = (
-    "import openvista as ov\nmodel = ov.load_model('starter')\nsession = model.open(ov.read_scan('ct.nii.gz'))\n"
-    "session.segment()\nprint('ready')",
-    "session.view()",
+    "import openvista as ov\nmodel = ov.load_model('starter')\nsession = model.open(ov.read_scan('ct.nii.gz'))",
+    "session.segment('larynx')\nview = session.view()\nview",
+    "session.segment()\nview.refresh()",  # before the browser has loaded what the cell above sends
 )
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -68,35 +68,113 @@ def lab(tmp_path_factory, example_ct: Path) -> Iterator[str]:
         process.wait(60)
 
 
-@pytest.fixture(scope="module")
-def page(browser, lab) -> Iterator:
-    """The notebook with all its cells run, and the widget drawn."""
+@pytest.fixture
+def widget(browser, lab) -> Iterator["Widget"]:
+    """The widget in a notebook whose cells have run, in a browser that has asked nobody else."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    opened = context.new_page()
-    opened.set_default_timeout(300_000)
+    page = context.new_page()
+    page.set_default_timeout(300_000)  # a busy machine without a graphics card
     asked: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.goto(lab)
-    opened.wait_for_selector(".jp-Notebook .jp-Cell")
-    opened.get_by_role("menuitem", name="Run", exact=True).click()
-    opened.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    opened.wait_for_selector(".jp-OutputArea canvas")
-    opened.wait_for_selector("text=mandible")
-    yield opened
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(lab)
+    page.wait_for_selector("text=/Python 3 .* Idle/")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    yield Widget(page)
     context.close()
     here = lab.split("/doc")[0]
     assert [url for url in asked if not url.startswith((here, "blob:", "data:"))] == []
 
 
-def picture(page) -> np.ndarray:
-    """What NiiVue has drawn: float [rows, columns, RGB], 0..1."""
-    page.mouse.move(5, 5)
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    return png.imread(io.BytesIO(page.locator(".jp-OutputArea canvas").first.screenshot()))[..., :3]
+class Widget:
+    """The widget as a user's hands and eyes."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.canvas = page.locator(".jp-OutputArea canvas").first
+        self.wait_until_drawn()
+
+    def wait_until_drawn(self) -> None:
+        """There are labels of all structures, in colours, on every tile."""
+        self.page.wait_for_selector("label:has-text('mandible')")
+        for _ in range(300):
+            picture = self.picture()
+            colourful = (picture.max(axis=2) - picture.min(axis=2)) > 0.2
+            if colourful.mean() > 0.01:
+                return
+            self.page.wait_for_timeout(1000)
+        raise AssertionError("nothing was drawn in five minutes")
+
+    def picture(self) -> np.ndarray:
+        """What NiiVue has drawn: float [rows, columns, RGB], 0..1."""
+        self.page.mouse.move(5, 5)
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        return png.imread(io.BytesIO(self.canvas.screenshot()))[..., :3]
+
+    def volume_ml(self, name: str) -> float:
+        """What the list says of a structure."""
+        return float(self.page.locator(f"label:has-text('{name}')").inner_text().split(" · ")[1].removesuffix(" ml"))
+
+    def pixels_of(self, name: str) -> np.ndarray:
+        """[rows, columns] where the picture changes when a structure is hidden; it is shown again."""
+        shown = self.picture()
+        self.page.locator(f"label:has-text('{name}')").click()
+        hidden = self.settled(shown)
+        self.page.locator(f"label:has-text('{name}')").click()
+        self.settled(hidden)
+        return np.abs(shown - hidden).max(axis=2) > 0.05
+
+    def settled(self, before: np.ndarray) -> np.ndarray:
+        """The picture, once it is another one and stays so."""
+        last = before
+        for _ in range(300):
+            self.page.wait_for_timeout(300)
+            now = self.picture()
+            if np.array_equal(now, last) and not np.array_equal(now, before):
+                return now
+            last = now
+        raise AssertionError("the picture did not change")
+
+    def click(self, row: int, column: int) -> None:
+        """Click on a pixel of the picture."""
+        frame = self.canvas.bounding_box()
+        self.page.mouse.click(frame["x"] + column + 0.5, frame["y"] + row + 0.5)
 
 
-def test_look(page):
-    page.wait_for_timeout(15000)
-    page.screenshot(path="/tmp/nb_lab.png")
-    a = picture(page)
-    print(a.shape, a.mean())
+def test_look_click_undo_and_load_again(widget):
+    page = widget.page
+    rows, columns = (size // 2 for size in widget.picture().shape[:2])
+    seen = widget.pixels_of("larynx")
+    assert all(tile.any() for tile in (seen[:rows, :columns], seen[:rows, columns:], seen[rows:, columns:]))
+    assert widget.pixels_of("mandible")[:rows].any()  # though it came before the browser had loaded
+    places = np.argwhere(seen[:rows, :columns])
+    row, column = places[np.abs(places - places.mean(0)).sum(1).argmin()]
+    widget.click(row, column)
+    page.wait_for_selector("text=/voxel .* HU · larynx/")
+
+    before, volume = widget.picture(), widget.volume_ml("larynx")
+    page.get_by_placeholder("object or class").fill("airway")
+    page.get_by_placeholder("object or class").press("Enter")
+    page.get_by_role("button", name="New object").click()
+    page.wait_for_selector("text=airway: click on it")
+    page.get_by_role("button", name="Click +").click()
+    widget.click(row, column)
+    page.wait_for_selector("text=/airway: .* s/")
+    clicked, airway = widget.settled(before), widget.volume_ml("airway")
+    assert airway > 1
+    assert widget.volume_ml("larynx") < volume
+    if PICTURES:
+        page.locator(".jp-OutputArea-output:has(canvas)").screenshot(path=str(Path(PICTURES) / "notebook.png"))
+
+    page.keyboard.press("Control+s")
+    page.wait_for_selector("text=/voxel .* HU · airway/")
+    page.wait_for_timeout(2000)
+    page.reload()
+    widget.wait_until_drawn()
+    assert widget.volume_ml("airway") == airway
+    again = widget.picture()
+    assert (np.abs(again - clicked).max(axis=2) > 0.05).sum() < 20  # pixels
+    assert (np.abs(again - before).max(axis=2) > 0.05).sum() > 200
+    page.get_by_role("button", name="Undo").click()
+    widget.settled(again)
+    assert (widget.volume_ml("airway"), widget.volume_ml("larynx")) == (0, volume)

@@ -75,10 +75,8 @@ class SessionViewer(Viewer):
 
     def __init__(self, session: ClickSession, height: int) -> None:
         self.session = session
-        self._place_mm: Float3 | None = None
         self.mode = ToggleButtons(options=[LOOK, ADD, TAKE_AWAY], style={"button_width": "70px"})
-        self.object = Combobox(placeholder="object or class", ensure_option=False, continuous_update=False)
-        self.object.layout = Layout(width="200px")
+        self.object = Combobox(placeholder="object or class", continuous_update=False, layout=Layout(width="200px"))
         self.segment_button = self._button("Segment", "find the class; every class if none is named", self._segment)
         self.new_button = self._button("New object", "something that no class describes", self._new_object)
         self.undo_button = self._button("Undo", "take back the last change", self._undo)
@@ -114,13 +112,9 @@ class SessionViewer(Viewer):
         buttons = (self.segment_button, self.new_button, self.undo_button, self.redo_button)
         return [HBox([self.mode, self.object, *buttons], layout=Layout(flex_flow="row wrap")), self.notes]
 
-    def _tell_place(self, place_mm: Float3) -> None:
-        self._place_mm = place_mm
-        super()._tell_place(place_mm)
-
     def _clicked(self) -> None:
-        if self.mode.value != LOOK and self._place_mm is not None:
-            self.click(self._place_mm, self.mode.value == ADD)
+        if self.mode.value != LOOK and self.place_mm is not None:
+            self.click(self.place_mm, self.mode.value == ADD)
 
     def _segment(self) -> list[str]:
         found = self.session.segment(self.object.value.strip() or None, progress=self._tell)

@@ -24,7 +24,7 @@ Labels = NDArray[np.unsignedinteger]
 _NO_LABELS = b"see LabelVolume.get_state"
 
 
-class OneWayVolume(Volume):  # type: ignore[misc]
+class OneWayVolume(Volume):
     """A volume whose voxels the browser does not have to send back: the kernel has them."""
 
     def set_state(self, state: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ WINDOWS = {
 """HU windows by which CTs are read; the viewer in the browser has the same."""
 
 
-class Viewer(VBox):  # type: ignore[misc]
+class Viewer(VBox):
     """What :func:`openvista.view` gives.
 
     Args:
@@ -42,7 +42,8 @@ class Viewer(VBox):  # type: ignore[misc]
         structures: {id: its checkbox} of the list; with its tick goes the structure.
         window, opacity: how it is drawn.
         table: all that is known of the structures, as HTML.
-        place: what lies where the planes cross, as HTML.
+        place_mm: where the planes cross, RAS+, once the browser has said so; ``None`` before.
+        place: what lies there, as HTML.
 
     Raises:
         GridError: the segmentation lies on another grid.
@@ -54,6 +55,7 @@ class Viewer(VBox):  # type: ignore[misc]
             segmentation = Segmentation(np.zeros(scan.grid.shape, np.uint8), scan.grid, {})
         self.segmentation = _of_scan(segmentation, scan)
         self.picture = NiiVuePicture(scan, segmentation.labels, SOFT_TISSUE_WINDOW, height)
+        self.place_mm: Float3 | None = None
         self.structures: dict[int, Checkbox] = {}
         self.window = Dropdown(options=list(WINDOWS.items()), tooltip="HU window", layout=Layout(width="130px"))
         self.opacity = FloatSlider(
@@ -63,8 +65,10 @@ class Viewer(VBox):  # type: ignore[misc]
         self.every, self.no = (Button(description=text, layout=Layout(width="60px")) for text in ("All", "None"))
         self._connect()
         self._fill()
-        side = VBox([HBox([self.window, self.opacity]), HBox([self.every, self.no]), self._list])
-        side.layout = Layout(width="300px", height=f"{height}px", flex="0 0 auto")
+        side = VBox(
+            [HBox([self.window, self.opacity]), HBox([self.every, self.no]), self._list],
+            layout=Layout(width="300px", height=f"{height}px", flex="0 0 auto"),
+        )
         planes = VBox([self.picture.widget], layout=Layout(flex="1 1 auto", min_width="300px"))
         below = Accordion([self.table], titles=("Table",))
         super().__init__([HBox([planes, side]), self.place, *self._tools(), below])
@@ -78,11 +82,13 @@ class Viewer(VBox):  # type: ignore[misc]
         self.segmentation = _of_scan(segmentation, self.scan)
         self.picture.show(segmentation.labels)
         self._fill()
+        self._tell_place()
 
     def close(self) -> None:
         """Free what browser and kernel hold of it; it is not shown any more."""
-        for part in (self.picture.ct, self.picture.labels, *_parts(self)):
-            ipywidgets.Widget.close(part)
+        if hasattr(self, "picture"):  # widgets that were never finished are closed as well, by Python
+            _close(self.picture.ct, self.picture.labels, *self.children, self.layout)
+        super().close()
 
     def _tools(self) -> list[ipywidgets.Widget]:
         """What lies between picture and table."""
@@ -93,14 +99,14 @@ class Viewer(VBox):  # type: ignore[misc]
         self.opacity.observe(lambda change: setattr(self.picture.labels, "opacity", change["new"]), "value")
         self.every.on_click(lambda _: self._tick_all(True))
         self.no.on_click(lambda _: self._tick_all(False))
-        self.picture.on_place(self._tell_place)
+        self.picture.on_place(self._move)
 
     def _fill(self) -> None:
         """List and table say what the segmentation says."""
         rows, before = self.segmentation.table(), self.structures
         self.structures = {row.id: self._structure(row, before.get(row.id)) for row in rows}
         for key in before.keys() - self.structures.keys():
-            before[key].close()
+            _close(before[key])
         self._list.children = tuple(self.structures[row.id] for row in sorted(rows, key=lambda row: row.name))
         self.table.value = _table(self.segmentation, rows)
         self._paint()
@@ -122,8 +128,14 @@ class Viewer(VBox):  # type: ignore[misc]
         for box in self.structures.values():
             box.value = shown
 
-    def _tell_place(self, place_mm: Float3) -> None:
-        voxel = np.rint(self.scan.grid.to_voxel(np.array([place_mm]))[0]).astype(int)
+    def _move(self, place_mm: Float3) -> None:
+        self.place_mm = place_mm
+        self._tell_place()
+
+    def _tell_place(self) -> None:
+        if self.place_mm is None:
+            return
+        voxel = np.rint(self.scan.grid.to_voxel(np.array([self.place_mm]))[0]).astype(int)
         parts = [f"voxel {shown_voxel(voxel.tolist())}"]
         if ((voxel >= 0) & (voxel < self.scan.grid.shape)).all():
             parts.append(f"{self.scan.voxels[tuple(voxel)]:.0f} HU")
@@ -150,7 +162,10 @@ def _hu(value: float | None) -> str:
     return "" if value is None else f"{value:.0f}"
 
 
-def _parts(widget: ipywidgets.Widget) -> list[ipywidgets.Widget]:
-    """A widget with all that lies in it, and their layouts."""
-    inner = [part for child in getattr(widget, "children", ()) for part in _parts(child)]
-    return [*inner, *filter(None, (getattr(widget, "layout", None), getattr(widget, "style", None))), widget]
+def _close(*widgets: ipywidgets.Widget) -> None:
+    """Close widgets with all that lies in them, their layouts and their styles."""
+    for widget in widgets:
+        _close(*getattr(widget, "children", ()))
+        for part in (getattr(widget, "layout", None), getattr(widget, "style", None), widget):
+            if part is not None:
+                part.close()
