@@ -10,6 +10,7 @@ from openvista._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from openvista.io import read_scan as read_scan
+    from openvista.io import read_segmentation as read_segmentation
     from openvista.model import Model as Model
     from openvista.model import load_model as load_model
     from openvista.scan import Scan as Scan
@@ -24,10 +25,11 @@ _HOMES = {
     "Session": "openvista.session.session",
     "load_model": "openvista.model",
     "read_scan": "openvista.io",
+    "read_segmentation": "openvista.io",
     "view": "openvista.widgets",
 }
 
-__all__ = ["Model", "Scan", "Segmentation", "Session", "errors", "load_model", "read_scan", "view"]
+__all__ = ["Model", "Scan", "Segmentation", "Session", "errors", "load_model", "read_scan", "read_segmentation", "view"]
 
 
 def __getattr__(name: str) -> Any:
