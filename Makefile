@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := demo-output
 CT := examples/data/head_neck_ct.nii.gz
 
-.PHONY: release-check help demo demo-dicom test test-slow test-services lint format clean web test-e2e serve-demo fuzz kills
+.PHONY: help demo demo-dicom test test-slow test-services test-e2e lint format clean docs release-check web serve-demo fuzz kills
 
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test-services: $(VENV)/services-installed  ## test against a PACS, DICOM validat
 serve-demo: $(VENV)/serve-installed  ## serve the viewer with the CT in examples/data
 	@echo "The CT of the example: add #open=$(abspath $(CT)) to the address below"
 	$(BIN)/openvista serve --root examples/data
+
+docs: $(VENV)/docs-installed  ## build the site into build/site, strictly: every link leads somewhere; nothing is fetched
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Open build/site/index.html; its search needs a server: $(BIN)/python -m http.server -d build/site"
 
 web:  ## build the viewer from the lockfile (needs node >= 20.19); the result is committed
 	cd web && npm ci --no-audit --no-fund && npm run build
@@ -111,6 +115,10 @@ $(VENV)/e2e-installed: pyproject.toml $(VENV)/torch-installed
 
 $(VENV)/release-installed: pyproject.toml $(VENV)/torch-installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[release]'
+	@touch $@
+
+$(VENV)/docs-installed: pyproject.toml $(VENV)/torch-installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	@touch $@
 
 $(VENV)/dev-installed: pyproject.toml $(VENV)/torch-installed

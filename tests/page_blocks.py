@@ -8,13 +8,24 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 MEASURED = sorted((ROOT / "benchmarks").glob("*.md"))
 """Pages whose commands gave the figures beside them: they take hours, or data that is not here."""
-NEEDS = {"network", "a PACS", "a bucket", "a cluster", "a server", "a GPU", "other weights", "your data"}
+NEEDS = {
+    "network",
+    "a PACS",
+    "a bucket",
+    "a cluster",
+    "a server",
+    "a GPU",
+    "other weights",
+    "some minutes",
+    "your data",
+}
 PROGRAMS = {"openvista", "python", "python3", "pip", "make", "torchrun", "curl", "docker", "OMP_NUM_THREADS"}
 _FENCE = re.compile(r"^(?P<margin> *)```(?P<head>[^`\n]*)\n(?P<text>.*?)^ *```", re.MULTILINE | re.DOTALL)
 _SHELLS = {"sh", "bash"}
@@ -69,7 +80,7 @@ class Block:
                 continue
             waiting = ""
             cuts = [-1, *(i for i, word in enumerate(words) if word in {"&&", "||", "|", ";"}), len(words)]
-            for start, stop in zip(cuts, cuts[1:], strict=False):
+            for start, stop in pairwise(cuts):
                 command = words[start + 1 : stop]
                 while command and re.match(r"[A-Z_]+=", command[0]):
                     command = command[1:]

@@ -43,7 +43,7 @@ def parse(words: list[str]) -> None:
             rest = ["run", *rest]
         if not rest and command.invoke_without_command:
             return
-        assert rest and rest[0] in command.commands, f"{called} has no command {rest[:1]}"
+        assert set(rest[:1]) & command.commands.keys(), f"{called} has no command {rest[:1]}"
         command, called, rest = command.commands[rest[0]], f"{called} {rest[0]}", rest[1:]
         command = command.load() if hasattr(command, "load") else command
     context = command.make_context(called, [], resilient_parsing=True)

@@ -14,7 +14,6 @@ from mkdocs.structure.pages import Page
 _CHART = re.compile(r"^```mermaid\n(?P<chart>.*?)^```", re.MULTILINE | re.DOTALL)
 _HEAD = re.compile(r"^(?P<fence>`{3,}(?P<language>[a-z]+)) (?P<words>[a-zA-Z0-9 ,]+)$", re.MULTILINE)
 _PLACEHOLDER = "@@chart-{}@@"
-_LABELS = {"theme": "neutral"}
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -35,8 +34,9 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
 def _drawn(chart: str, number: int) -> str:
     """A chart as SVG, from top to bottom: a page is a column."""
-    svg = mermaidx.render(re.sub(r"\bLR\b", "TD", chart, count=1), **_LABELS).svg()
-    return svg.replace("my-svg", f"chart-{number}")
+    svg = mermaidx.render(re.sub(r"\bLR\b", "TD", chart, count=1), theme="neutral").svg()
+    width = float(re.search(r'viewBox="\S+ \S+ (\S+)', svg)[1])  # type: ignore[index]
+    return svg.replace("my-svg", f"chart-{number}").replace('width="100%"', f'width="{0.8 * width:.0f}"', 1)
 
 
 def _titled(head: "re.Match[str]") -> str:

@@ -13,16 +13,6 @@ from openvista.cli.main import COMMANDS, app
 PLACE = "reference/commands/"
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """The entry ``Commands`` of the navigation gets a line for each command."""
-    pages = [{name: f"{PLACE}{name}.md"} for name in COMMANDS]
-    for section in config.nav or []:
-        for entry in next(iter(section.values())):
-            if isinstance(entry, dict) and "Commands" in entry:
-                entry["Commands"] = [f"{PLACE}index.md", *pages]
-    return config
-
-
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages."""
     for name, text in pages().items():
@@ -36,8 +26,8 @@ def pages() -> dict[str, str]:
     index = (
         "# Commands\n\nMade from what each command says with `--help`.\n\n"
         f"| command | what it does |\n|---|---|\n{rows}\n"
-        "Exit codes: 0 done, 1 OpenVISTA failed, 2 the input is wrong (one line says what and what to do), 3 some cases of\n"
-        "a cohort have no result, 130 stopped by Ctrl-C.\n"
+        "Exit codes: 0 done, 1 OpenVISTA failed, 2 the input is wrong (one line says what and what to do), 3 some\n"
+        "cases of a cohort have no result, 130 stopped by Ctrl-C.\n"
     )
     found = {"index": index}
     commands = get_command(app).commands  # type: ignore[attr-defined]
@@ -62,7 +52,7 @@ def _page(command: Any, words: str, level: int) -> str:
 def _told(command: Any, context: Any, words: str) -> str:
     """Help text, how it is called, examples."""
     text, examples = _paragraphs(command.help or "")
-    usage = " ".join(re.sub(r"[{}]", "", piece) for piece in command.collect_usage_pieces(context))
+    usage = re.sub(r"[{}]|(?<=\.\.\.)\.\.\.", "", " ".join(command.collect_usage_pieces(context)))
     text += f"```text\n{words} {usage}\n```\n\n"
     if examples:
         text += "**Examples**\n\n```sh\n" + "\n".join(examples) + "\n```\n\n"
@@ -92,7 +82,6 @@ def _tables(command: Any, context: Any) -> str:
         names, told = record
         told, _, more = told.partition("  [")  # such as [default: auto]
         more = "" if getattr(one, "count", False) or not more else f" *{_escaped(more.removesuffix(']'))}*"
-        names = names.replace("|", "\\|")
         panels.setdefault(one.rich_help_panel or kind, []).append(f"| `{names}` | {_escaped(_plain(told))}{more} |\n")
     return "".join(f"**{panel}**\n\n| | |\n|---|---|\n{''.join(rows)}\n" for panel, rows in panels.items())
 
@@ -104,4 +93,5 @@ def _plain(told: str) -> str:
 
 def _escaped(told: str) -> str:
     """As it stands, in Markdown."""
-    return re.sub(r"([|<>*_\[\]])", r"\\\1", told)
+    told = re.sub(r"([|*_\[\]])", r"\\\1", told)
+    return told.replace("<", "&lt;")
