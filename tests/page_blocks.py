@@ -13,8 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-MEASURED = sorted((ROOT / "benchmarks").glob("*.md"))
-"""Pages whose commands gave the figures beside them: they take hours, or data that is not here."""
+PARSED = [*sorted((ROOT / "benchmarks").glob("*.md")), *sorted((ROOT / "skills").glob("**/*.md"))]
+"""Pages whose commands gave the figures beside them, which takes hours or data that is not here; and what agents read."""
 NEEDS = {
     "network",
     "a PACS",
@@ -27,6 +27,21 @@ NEEDS = {
     "your data",
 }
 PROGRAMS = {"openvista", "python", "python3", "pip", "make", "torchrun", "curl", "docker", "OMP_NUM_THREADS"}
+NOT_ON_THE_SITE = {"README.md"}
+"""It says in short what the site's pages say: what is in it is parsed."""
+GO_ON = {"openvista serve", "openvista listen", "openvista mcp"}
+"""Commands that go on until they are stopped."""
+INSTALL = {"pip", "make", "docker", "apt", "npm"}
+RUN_ELSEWHERE = {
+    ("docs/agents.md", "json"): "tests/services/test_mcp.py",
+    ("docs/serving.md", "bash"): "tests/serve/test_serving_docs.py",
+    ("docs/serving.md", "python"): "tests/serve/test_serving_docs.py",
+    ("docs/serving.md", "nginx"): "tests/services/test_proxies.py",
+    ("docs/cohorts.md", "yaml"): "tests/services/test_cohort_examples.py",
+    ("docs/cohorts.md", "python"): "tests/services/test_cohort_examples.py",
+    ("docs/cohorts.md", "groovy"): "tests/services/test_cohort_examples.py",
+}
+"""{page, language: the test that runs these blocks as they stand}."""
 _FENCE = re.compile(r"^(?P<margin> *)```(?P<head>[^`\n]*)\n(?P<text>.*?)^ *```", re.MULTILINE | re.DOTALL)
 _SHELLS = {"sh", "bash"}
 
@@ -66,6 +81,11 @@ class Block:
     @property
     def keeps_running(self) -> bool:
         return self.words == "keeps running"
+
+    @property
+    def shell_commands(self) -> list[list[str]]:
+        """Those of :attr:`commands`, if it is a shell block."""
+        return self.commands if self.is_shell else []
 
     @property
     def commands(self) -> list[list[str]]:

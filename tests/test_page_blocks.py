@@ -1,36 +1,28 @@
 """Every command and every line of Python in our pages can be one; which test runs it is known.
 
 What a block says it needs (``sh needs a PACS``) is parsed only. The others are run by tests/services/test_pages.py, or
-by a test of their own, which :data:`RUN_ELSEWHERE` names.
+by a test of their own, which :data:`page_blocks.RUN_ELSEWHERE` names.
 """
 
 import ast
 import importlib
+import json
 import re
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_command
 
 from openvista.cli.main import app
-from page_blocks import MEASURED, NEEDS, PAGES, ROOT, Block, blocks_of
+from page_blocks import GO_ON, INSTALL, NEEDS, NOT_ON_THE_SITE, PAGES, PARSED, ROOT, RUN_ELSEWHERE, Block, blocks_of
 
 if sys.version_info >= (3, 11):
     import tomllib
 
-RUN_ELSEWHERE = {
-    ("docs/agents.md", "json"): "tests/services/test_mcp.py",
-    ("docs/serving.md", "bash"): "tests/serve/test_serving_docs.py",
-    ("docs/serving.md", "python"): "tests/serve/test_serving_docs.py",
-    ("docs/serving.md", "nginx"): "tests/services/test_proxies.py",
-    ("docs/cohorts.md", "yaml"): "tests/services/test_cohort_examples.py",
-    ("docs/cohorts.md", "python"): "tests/services/test_cohort_examples.py",
-    ("docs/cohorts.md", "groovy"): "tests/services/test_cohort_examples.py",
-}
-"""{page, language: the test that runs these blocks as they stand}."""
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-SHELL = [block for page in [*PAGES, *MEASURED] for block in blocks_of(page) if block.is_shell]
+SHELL = [block for page in [*PAGES, *PARSED] for block in blocks_of(page) if block.is_shell]
 PYTHON = [block for block in BLOCKS if block.language == "python" and block.words != "snakemake"]
 
 
@@ -129,10 +121,18 @@ def test_names_of_a_python_block_exist(block: Block) -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_a_block_says_what_it_needs_in_known_words(block: Block) -> None:
+    """And those that say nothing can be run: they end, and install nothing."""
     assert block.needs <= NEEDS
+    programs = {" ".join(words[:2]) if words[0] == "openvista" else words[0] for words in block.shell_commands}
     if block.keeps_running:
-        started = {words[1] for words in block.commands if words[0] == "openvista"}
-        assert started & {"serve", "listen", "mcp"}
+        assert programs & GO_ON
+    elif not block.needs and block.page not in NOT_ON_THE_SITE and (block.page, block.language) not in RUN_ELSEWHERE:
+        assert programs & (GO_ON | INSTALL) == set()
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in {"json", "yaml"}], ids=str)
+def test_a_file_in_a_page_can_be_read(block: Block) -> None:
+    assert (json.loads if block.language == "json" else yaml.safe_load)(block.text)
 
 
 @pytest.mark.parametrize(("page", "test"), sorted({(page, test) for (page, _), test in RUN_ELSEWHERE.items()}))

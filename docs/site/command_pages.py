@@ -52,7 +52,8 @@ def _page(command: Any, words: str, level: int) -> str:
 def _told(command: Any, context: Any, words: str) -> str:
     """Help text, how it is called, examples."""
     text, examples = _paragraphs(command.help or "")
-    usage = re.sub(r"[{}]|(?<=\.\.\.)\.\.\.", "", " ".join(command.collect_usage_pieces(context)))
+    usage = " ".join(command.collect_usage_pieces(context)).translate({ord("{"): None, ord("}"): None})
+    usage = usage.replace("......", "...")
     text += f"```text\n{words} {usage}\n```\n\n"
     if examples:
         text += "**Examples**\n\n```sh\n" + "\n".join(examples) + "\n```\n\n"

@@ -24,13 +24,10 @@ from openvista.anatomy.catalogue import SUPPORTED_IDS
 from openvista.network import Preset, build
 from openvista.weights import ModelCard
 from openvista.weights.store import save_model
-from page_blocks import PAGES, ROOT, Block, blocks_of
+from page_blocks import NOT_ON_THE_SITE, PAGES, ROOT, RUN_ELSEWHERE, Block, blocks_of
 from small_bundle import write_case
 from small_dicom import write_series
-from test_page_blocks import RUN_ELSEWHERE
 
-NOT_ON_THE_SITE = {"README.md"}
-"""The README says in short what the site's pages say; what is in it is parsed."""
 BLOCKS = [
     block
     for page in PAGES
