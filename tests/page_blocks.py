@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 PARSED = [*sorted((ROOT / "benchmarks").glob("*.md")), *sorted((ROOT / "skills").glob("**/*.md"))]
-"""Pages whose commands gave the figures beside them, which takes hours or data that is not here; and what agents read."""
+"""Pages whose commands gave the figures beside them, which takes hours or data that is not here; and for agents."""
 NEEDS = {
     "network",
     "a PACS",
