@@ -70,7 +70,9 @@ class Browser:
             assert data["content"]["type"] == "buffer_update"
             what = data["content"]["data"]
             assert (what["attr"], what["type"]) == ("img", str(self.voxels[model_id].dtype))
-            places, values = (np.frombuffer(part, kind) for part, kind in zip(buffers, ("uint32", what["type"])))
+            places, values = (
+                np.frombuffer(part, kind) for part, kind in zip(buffers, ("uint32", what["type"]), strict=True)
+            )
             self.voxels[model_id][places] = values
             self.received += places.nbytes + values.nbytes
 

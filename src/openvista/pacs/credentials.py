@@ -71,6 +71,10 @@ def _from_keyring(host: str) -> Credentials:
         token = keyring.get_password(service, _TOKEN_USER) if found is None else None
     except KeyringError:  # no keyring is open here, as on most servers
         return Credentials()
-    if token is not None or (found is not None and found.username == _TOKEN_USER):
-        return Credentials.bearer(token or found.password)
-    return Credentials() if found is None else Credentials.basic(found.username, found.password)
+    if token is not None:
+        return Credentials.bearer(token)
+    if found is None:
+        return Credentials()
+    if found.username == _TOKEN_USER:
+        return Credentials.bearer(found.password)
+    return Credentials.basic(found.username, found.password)

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import highdicom as hd
 import numpy as np
@@ -101,7 +102,7 @@ def _paint_bits(painting: Painting, whole: Dataset, planes: list[Plane], segment
             painting.put(voxels_of(planes[index], pixels >= least, painting.grid)[0], one.label_id)
 
 
-def _frames(whole: Dataset, indices: Sequence[int]) -> Iterator[NDArray[np.generic]]:
+def _frames(whole: Dataset, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
     """[row, column] of some frames, in this order.
 
     Frames of bits follow each other without a gap (PS3.5 8.1.1), so most begin within a byte where their pixels are no
