@@ -91,7 +91,7 @@ def test_a_series_of_mr(here, tmp_path):
     affine = np.diag([-2.0, -2.0, 2.5, 1.0])
     values = np.random.default_rng(0).integers(0, 900, (16, 15, 13))
     for kind in ("MR", "CT"):
-        write_series(tmp_path / kind, values, affine, intercept=0, Modality=kind, RescaleType="US")
+        write_series(tmp_path / kind, values, affine, intercept=0, Modality=kind, RescaleType="normalized")
     words = ("--model", NAME, "--modality", "MRI_BODY", "-q", "--format", "dicom-seg", "--format", "nii.gz")
     ended = here("segment", tmp_path / "MR", "-o", tmp_path / "out", *words)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -54,6 +54,17 @@ def test_padding_that_tissue_has_as_well_stays(tmp_path: Path, caplog: pytest.Lo
     assert "padding value is 0 HU" in caplog.text
 
 
+def test_in_mr_padding_is_a_value_like_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """There is no air of -1024 in it; values have no unit."""
+    outside = np.zeros(SHAPE, bool)
+    outside[:5] = True
+    write_series(tmp_path / "mr", VOLUME, AXIAL, padding=outside, intercept=0, Modality="MR", RescaleType="normalized")
+    found = read_scan(tmp_path / "mr", modality="MRI_BODY")
+    assert np.array_equal(found.voxels, np.where(outside, -2000, VOLUME))
+    assert np.array_equal(read_scan(tmp_path / "mr", modality=None).voxels, found.voxels)
+    assert caplog.text == ""
+
+
 def test_unused_bits_are_no_part_of_a_value(tmp_path: Path) -> None:
     """Old files keep overlays in the bits above Bits Stored."""
     for file in write_series(tmp_path / "ct", VOLUME, AXIAL):
