@@ -70,9 +70,7 @@ class Browser:
             assert data["content"]["type"] == "buffer_update"
             what = data["content"]["data"]
             assert (what["attr"], what["type"]) == ("img", str(self.voxels[model_id].dtype))
-            places, values = (
-                np.frombuffer(part, kind) for part, kind in zip(buffers, ("uint32", what["type"]), strict=True)
-            )
+            places, values = np.frombuffer(buffers[0], "uint32"), np.frombuffer(buffers[1], what["type"])
             self.voxels[model_id][places] = values
             self.received += places.nbytes + values.nbytes
 

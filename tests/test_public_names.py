@@ -22,7 +22,7 @@ def test_other_names_do_not():
 def test_importing_the_package_and_its_choices_needs_no_torch():
     script = (
         "import sys, openvista, openvista.inference.profiles, openvista.inference.progress;"
-        "print(sorted({'torch', 'nibabel', 'matplotlib', 'scipy'} & set(sys.modules)))"
+        "print(sorted({'torch', 'nibabel', 'matplotlib', 'scipy', 'ipyniivue'} & set(sys.modules)))"
     )
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert answer.stdout.strip() == "[]"

@@ -29,11 +29,8 @@ def lut(viewer) -> np.ndarray:
 
 def test_the_list_has_colours_and_volumes(browser):
     viewer = ov.view(SCAN, segmentation())
-    assert [box.description for box in viewer.structures.values()] == [
-        "liver · 0.2 ml",
-        "spleen · 0.0 ml",
-        "<lesion> · 0.1 ml",
-    ]
+    listed = [box.description for box in viewer.structures.values()]
+    assert listed == ["<lesion> · 0.1 ml", "liver · 0.2 ml", "spleen · 0.0 ml"]
     assert viewer.structures[1].layout.border_left == "12px solid #ff0010"
     assert lut(viewer)[1].tolist() == [255, 0, 16, 255]
 
@@ -44,8 +41,11 @@ def test_ticks_hide_and_show(browser):
     assert lut(viewer)[[1, 201], 3].tolist() == [0, 255]
     viewer.show(segmentation())
     assert lut(viewer)[[1, 201], 3].tolist() == [0, 255]  # what is hidden stays so
+    painted = []
+    viewer.picture.labels.observe(painted.append, "colormap_label")
     viewer.no.click()
     assert not lut(viewer).any()
+    assert len(painted) == 1
     viewer.every.click()
     assert lut(viewer)[[1, 201], 3].tolist() == [255, 255]
 
@@ -80,7 +80,7 @@ def test_other_structures_take_the_place_of_those_before(browser):
     viewer = ov.view(SCAN)
     assert viewer.structures == {}
     viewer.show(segmentation())
-    assert list(viewer.structures) == [1, 3, 201]
+    assert list(viewer.structures) == [201, 1, 3]
     browser.load(viewer.picture.widget)
     viewer.show(ov.Segmentation(segmentation().labels, GRID, {1: "liver"}))
     assert list(viewer.structures) == [1]

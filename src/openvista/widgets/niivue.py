@@ -70,7 +70,9 @@ class LabelVolume(OneWayVolume):
         table = np.zeros((max([*colours, 1]) + 1, 4), int)
         for key, colour in colours.items():
             table[key] = (*colour, 255)
-        self.colormap_label = LUT(lut=table.ravel().tolist(), min=0, max=len(table) - 1)
+        lut = table.ravel().tolist()
+        if lut != self.colormap_label.lut:
+            self.colormap_label = LUT(lut=lut, min=0, max=len(table) - 1)
 
 
 class NiiVuePicture:

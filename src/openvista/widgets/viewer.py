@@ -40,6 +40,7 @@ class Viewer(VBox):
         scan, segmentation: what is shown.
         picture: planes and 3D.
         structures: {id: its checkbox} of the list; with its tick goes the structure.
+        every, no: buttons that tick all of them, or none.
         window, opacity: how it is drawn.
         table: all that is known of the structures, as HTML.
         place_mm: where the planes cross, RAS+, once the browser has said so; ``None`` before.
@@ -103,11 +104,12 @@ class Viewer(VBox):
 
     def _fill(self) -> None:
         """List and table say what the segmentation says."""
-        rows, before = self.segmentation.table(), self.structures
+        rows = sorted(self.segmentation.table(), key=lambda row: (row.voxels == 0, row.name))
+        before = self.structures
         self.structures = {row.id: self._structure(row, before.get(row.id)) for row in rows}
         for key in before.keys() - self.structures.keys():
             _close(before[key])
-        self._list.children = tuple(self.structures[row.id] for row in sorted(rows, key=lambda row: row.name))
+        self._list.children = tuple(self.structures.values())
         self.table.value = _table(self.segmentation, rows)
         self._paint()
 
@@ -115,18 +117,21 @@ class Viewer(VBox):
         box = known
         if box is None:
             box = Checkbox(True, indent=False, layout=Layout(width="auto", margin="0 0 2px 0", flex="0 0 auto"))
-            box.observe(lambda _: self._paint(), "value")
+            box.observe(self._paint, "value")
         box.description = f"{row.name} · {row.volume_ml:,.1f} ml"
         box.layout.border_left = f"12px solid {to_hex(self.segmentation.colours[row.id])}"
         return box
 
-    def _paint(self) -> None:
+    def _paint(self, _: object = None) -> None:
         colours = self.segmentation.colours
         self.picture.labels.paint({key: colours[key] for key, box in self.structures.items() if box.value})
 
     def _tick_all(self, shown: bool) -> None:
-        for box in self.structures.values():
+        for box in self.structures.values():  # painted once, not once for each
+            box.unobserve(self._paint, "value")
             box.value = shown
+            box.observe(self._paint, "value")
+        self._paint()
 
     def _move(self, place_mm: Float3) -> None:
         self.place_mm = place_mm
@@ -153,7 +158,7 @@ def _table(segmentation: Segmentation, rows: list[StructureRow]) -> str:
 
     cells = [
         (colour(row), str(row.id), f"{row.volume_ml:,.1f}", _hu(row.mean_hu), _hu(row.sd_hu), escape(remark(row)))
-        for row in sorted(rows, key=lambda row: (row.voxels == 0, row.name))
+        for row in rows
     ]
     return table(("structure", "id", "volume (ml)", "mean HU", "SD (HU)", ""), cells)
 
