@@ -40,6 +40,7 @@ RUN_ELSEWHERE = {
     ("docs/cohorts.md", "yaml"): "tests/services/test_cohort_examples.py",
     ("docs/cohorts.md", "python"): "tests/services/test_cohort_examples.py",
     ("docs/cohorts.md", "groovy"): "tests/services/test_cohort_examples.py",
+    ("docs/notebooks.md", "python"): "tests/services/test_notebooks.py",
 }
 """{page, language: the test that runs these blocks as they stand}."""
 _FENCE = re.compile(r"^(?P<margin> *)```(?P<head>[^`\n]*)\n(?P<text>.*?)^ *```", re.MULTILINE | re.DOTALL)
