@@ -41,6 +41,8 @@ RUN_ELSEWHERE = {
     ("docs/cohorts.md", "python"): "tests/services/test_cohort_examples.py",
     ("docs/cohorts.md", "groovy"): "tests/services/test_cohort_examples.py",
     ("docs/notebooks.md", "python"): "tests/services/test_notebooks.py",
+    ("docs/ctmr.md", "sh"): "tests/cli/test_ctmr_commands.py",
+    ("docs/napari.md", "python"): "tests/services/test_napari_widget.py",
 }
 """{page, language: the test that runs these blocks as they stand}."""
 _FENCE = re.compile(r"^(?P<margin> *)```(?P<head>[^`\n]*)\n(?P<text>.*?)^ *```", re.MULTILINE | re.DOTALL)
