@@ -13,6 +13,7 @@ from pydicom import dcmread
 from openvista.cli.files import distinct_names, result_files, write_result
 from openvista.cli.options import dicom_options
 from openvista.errors import InputError, OutputError, ScanError
+from openvista.geometry.grid import Grid
 from openvista.io import DicomOptions, read_scan
 from openvista.scan import Segmentation
 from small_dicom_results import labelled, small_scan
@@ -80,6 +81,22 @@ def test_a_file_per_structure(ct: Path, tmp_path: Path) -> None:
     assert series.by_format == {"dicom-seg": tmp_path / "series_seg.dcm", "mha": tmp_path / "series_seg"}
     with pytest.raises(OutputError, match="a file per structure needs a folder"):
         result_files([ct], tmp_path / "x.nii.gz", per_class=True)
+
+
+@pytest.mark.parametrize("per_class", [False, True])
+def test_compressed_files_are_smaller_and_hold_the_same(ct: Path, tmp_path: Path, per_class: bool) -> None:
+    noise = np.random.default_rng(0).integers(0, 4, (12, 12, 12)).repeat(4, 0).repeat(3, 1).astype(np.uint8)
+    noisy = Segmentation(noise, Grid(noise.shape, np.eye(4)), {1: "liver", 2: "spleen", 3: "aorta"})
+    written = []
+    for compress in (False, True, True):
+        (files,) = result_files([ct], tmp_path / str(len(written)), ["nii.gz"], per_class)
+        write_result(noisy, files, quiet=True, compress=compress)
+        written.append(sorted((tmp_path / str(len(written))).rglob("*.nii.gz")))
+        assert len(written[-1]) == (3 if per_class else 1)
+    for fast, small, again in zip(*written, strict=True):
+        assert small.stat().st_size < fast.stat().st_size
+        assert small.read_bytes() == again.read_bytes()
+        assert np.array_equal(nib.load(small).dataobj, nib.load(fast).dataobj)
 
 
 def test_statistics(ct: Path, tmp_path: Path) -> None:

@@ -185,9 +185,8 @@ def test_what_cannot_be_stored_is_refused_before_it_is_computed(model, plan, tmp
 
 
 def test_settings_that_change_the_result_have_another_sha256(plan):
-    assert (
-        plan.sha256() == replace(plan, output="b", threads=3, device="cuda", model="elsewhere", overlaps=False).sha256()
-    )
+    elsewhere = {"output": "b", "threads": 3, "device": "cuda", "model": "elsewhere", "overlaps": False}
+    assert plan.sha256() == replace(plan, **elsewhere, compress=True).sha256()
     changed = {"precision": "bfloat16", "profile": BUNDLE, "classes": (1,), "formats": ("nii",), "table": False}
     changed |= {"per_class": True, "wholes": (Combination(1, "both", (1, 5)),), "store": "https://pacs"}
     changed |= {"dicom": DicomOptions(keyhole=True), "spacing": (3.0, 3.0, 3.0)}

@@ -16,6 +16,7 @@ from openvista.anatomy.vocabulary import Vocabulary
 from openvista.cli.console import bars, set_up_logging
 from openvista.cli.options import (
     Combine,
+    Compress,
     Device,
     DicomSeries,
     DropUnlikely,
@@ -101,6 +102,7 @@ def batch(
     format: Formats = None,
     per_class: PerClass = False,
     combine: Combine = None,
+    compress: Compress = False,
     seg_type: SegType = "binary",
     keyhole: Keyhole = False,
     keep_identifiers: KeepIdentifiers = False,
@@ -179,6 +181,7 @@ def batch(
         wholes=tuple(wholes),
         formats=tuple(dict.fromkeys(known_format(each) for each in format or ["nii.gz"])),
         per_class=per_class,
+        compress=compress,
         dicom=dicom_options(format, seg_type, keyhole, keep_identifiers),
         store=store or "",
         fill_gaps=fill_gaps,

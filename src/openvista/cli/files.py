@@ -261,6 +261,7 @@ def write_result(
     report: bool = False,
     quiet: bool = False,
     options: DicomOptions = DicomOptions(),
+    compress: bool = False,
 ) -> None:
     """Write a segmentation in every format, and its table, statistics, picture and report beside it, if wanted.
 
@@ -273,9 +274,9 @@ def write_result(
             options = replace(options, seg=files.by_format.get("dicom-seg"))
         try:
             if format in files.per_class:
-                write_per_class(result, path, format)
+                write_per_class(result, path, format, compress)
             else:
-                write_segmentation(result, path, format, options)
+                write_segmentation(result, path, format, options, compress)
         except InputError as error:
             if not written:
                 raise

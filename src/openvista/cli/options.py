@@ -194,6 +194,10 @@ SegType = Annotated[
         rich_help_panel=DICOM,
     ),
 ]
+Compress = Annotated[
+    bool,
+    typer.Option("--compress", help="Label maps (nii.gz) a third smaller, in more time.", rich_help_panel=FILES),
+]
 Keyhole = Annotated[
     bool,
     typer.Option(

@@ -23,6 +23,7 @@ from openvista.cli.options import (
     CT_HELP,
     FILES,
     Combine,
+    Compress,
     Device,
     DicomSeries,
     DropUnlikely,
@@ -141,6 +142,7 @@ def segment(
             metavar="WHOSE", help="Names of structures: openvista or totalsegmentator.", rich_help_panel=FILES
         ),
     ] = "openvista",
+    compress: Compress = False,
     seg_type: SegType = "binary",
     keyhole: Keyhole = False,
     keep_identifiers: KeepIdentifiers = False,
@@ -207,6 +209,7 @@ def segment(
         report=report,
         quiet=quiet,
         options=options,
+        compress=compress,
     )
     results = None if store is None else pacs_addresses.ResultStore(store, format or (), options)
     with pacs_addresses.fetched(scans, series, quiet) as paths:

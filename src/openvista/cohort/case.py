@@ -179,6 +179,7 @@ class Segmenter:
         wholes: structures that become one.
         formats: of the results, see :data:`openvista.io.paths.FORMATS`.
         per_class: label maps and surfaces become a file per structure.
+        compress: label maps well rather than quickly.
         dicom: how DICOM is written.
         store: DICOMweb address of a PACS that gets the DICOM formats, too, or a segmentation; "" for none.
         fill_gaps: interpolate slices that are missing from a DICOM series.
@@ -200,6 +201,7 @@ class Segmenter:
     wholes: tuple[Combination, ...] = ()
     formats: tuple[str, ...] = ("nii.gz",)
     per_class: bool = False
+    compress: bool = False
     dicom: DicomOptions = field(default_factory=DicomOptions)
     store: str = ""
     fill_gaps: bool = False
@@ -225,7 +227,7 @@ class Segmenter:
 
     def sha256(self) -> str:
         """Of all that decides about the content of the results, but for the weights, which have their own."""
-        elsewhere = ("output", "model", "device", "profile", "strict", "modality", "threads", "overlaps")
+        elsewhere = ("output", "model", "device", "profile", "strict", "modality", "compress", "threads", "overlaps")
         content = {key: value for key, value in asdict(self).items() if key not in elsewhere}
         text = json.dumps(content | {"profile": self.profile.stored()}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -339,10 +341,11 @@ def _written(segmentation: Segmentation, plan: Segmenter, case_id: str, folder: 
         target = folder / f"{name}{FORMATS[format]}"
         if format in apart:
             target = folder / f"{name}_seg"
-            files += write_per_class(segmentation, target, format)
+            files += write_per_class(segmentation, target, format, plan.compress)
             side = target.with_name(f"{target.name}.json")
         else:
-            files.append(write_segmentation(segmentation, target, format, replace(plan.dicom, seg=seg)))
+            dicom = replace(plan.dicom, seg=seg)
+            files.append(write_segmentation(segmentation, target, format, dicom, plan.compress))
             side = sidecar_path(target)
         if f".{format}" in OUTPUT_SUFFIXES and side not in files:
             files.append(side)

@@ -25,6 +25,8 @@ from openvista.scan import ClassMaps, NiftiGeometry, Scan, ScanWarning, Segmenta
 
 GZIP_LEVEL = 2
 """Of 0 to 3: the same size as 3 in half the time; a label map takes half as much again as at zlib's level 6."""
+_SMALL_LEVEL = 6
+"""Of zlib: level 9 takes many times as long for a percent or two."""
 
 # Caret's own code is 30, but nibabel refuses to decode that one; TotalSegmentator writes and reads this XML under 0
 _TABLE_EXTENSION = 0
@@ -76,19 +78,20 @@ def _geometry_of(header: Any) -> NiftiGeometry:
     return fields
 
 
-def write_nifti(path: Path, segmentation: Segmentation) -> None:
+def write_nifti(path: Path, segmentation: Segmentation, compress: bool = False) -> None:
     """Write a label map with its names and colours in a header extension.
 
     Args:
         path: a temporary name; compressed when it ends with ``.gz``.
         segmentation: labels already in the dtype to be stored.
+        compress: well rather than quickly.
     """
     scan = segmentation.scan
     image = _image(segmentation.labels, segmentation.grid, None if scan is None else scan.geometry)
     image.header["intent_code"] = _LABEL_INTENT
     table = LabelTable(segmentation.names, segmentation.colours)
     image.header.extensions.append(nib.nifti1.Nifti1Extension(_TABLE_EXTENSION, to_caret_xml(table)))
-    _write(path, image)
+    _write(path, image, compress)
 
 
 def write_nifti_scan(path: Path, scan: Scan) -> None:
@@ -130,11 +133,12 @@ def _image(voxels: NDArray[Any], grid: Grid, geometry: NiftiGeometry | None) -> 
     return nib.Nifti1Image(voxels, None, header)
 
 
-def _write(path: Path, image: Any) -> None:
+def _write(path: Path, image: Any, compress: bool = False) -> None:
     with path.open("wb") as raw:
         if path.suffix == ".gz":
+            packed, level = (gzip.GzipFile, _SMALL_LEVEL) if compress else (igzip.GzipFile, GZIP_LEVEL)
             # no name and no time in the gzip header: equal results are equal files
-            with igzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as stream:
+            with packed("", "wb", level, raw, mtime=0) as stream:
                 image.to_stream(stream)
         else:
             image.to_stream(raw)

@@ -13,7 +13,7 @@ from openvista.scan import Segmentation
 from openvista.structures import present_ids
 
 
-def write_per_class(segmentation: Segmentation, folder: Path, format: str) -> list[Path]:
+def write_per_class(segmentation: Segmentation, folder: Path, format: str, compress: bool = False) -> list[Path]:
     """Write each structure into a file of its own, ``<folder>/<structure>.<format>``; each whole or not at all.
 
     A mask is 1 where its structure is, and 0 elsewhere; one that was asked for and not found is all 0. Surfaces are
@@ -23,6 +23,7 @@ def write_per_class(segmentation: Segmentation, folder: Path, format: str) -> li
         segmentation: whose structures.
         folder: made if it is not there; what else is in it stays.
         format: of a label map or of surfaces.
+        compress: see :func:`openvista.io.write.write_segmentation`.
 
     Returns:
         The files.
@@ -44,7 +45,7 @@ def write_per_class(segmentation: Segmentation, folder: Path, format: str) -> li
         path = folder / f"{name}.{format}"
         with replacing(path) as temporary:
             one = Segmentation(mask, stored.grid, names, colours, stored.scan, stored.provenance)
-            write_format(temporary, one, format)
+            write_format(temporary, one, format, compress)
         paths.append(path)
     if format not in MESH_FORMATS:
         write_text(folder.with_name(f"{folder.name}.json"), described(stored))
