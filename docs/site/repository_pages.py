@@ -4,9 +4,11 @@
 ``repository/recipes/torso.yaml``, which shows it; Markdown becomes a page like others, a folder a list of its files.
 """
 
+import json
 import posixpath
 import re
 from pathlib import Path
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
@@ -16,6 +18,7 @@ _LINK = re.compile(r"(?P<before>\]\()(?P<path>[^)#\s:]+)(?P<anchor>#[^)\s]*)?\)"
 _FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 _ALWAYS = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE", "benchmarks/README.md")
 _PLACE = "repository/"
+_PNG = "data:image/png;base64,"
 _LANGUAGES = {".py": "python", ".yaml": "yaml", ".conf": "nginx", ".service": "ini", ".json": "json"}
 
 
@@ -35,7 +38,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         done.add(path)
         content = _content(root, path)
         files.append(File.generated(config, _page_of(path), content=content, inclusion=InclusionLevel.NOT_IN_NAV))
-        if path.endswith(".md"):
+        if path.endswith((".md", ".ipynb")):
             waiting += _targets(path, content)
     return files
 
@@ -47,7 +50,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if uri.startswith(_PLACE):
         here = uri.removeprefix(_PLACE)
         if not (Path(config.config_file_path).parent / here).exists():
-            return markdown  # a page that shows a file which is no Markdown: its name is the file's and .md
+            here = here.removesuffix(".md")  # a page that shows a file: its name is the file's and .md
+            if not here.endswith(".ipynb"):
+                return markdown
 
     def there(link: "re.Match[str]") -> str:
         target = _page_of(posixpath.normpath(posixpath.join(posixpath.dirname(here), link["path"])))
@@ -84,4 +89,21 @@ def _content(root: Path, path: str) -> str:
     text = file.read_text(encoding="utf-8")
     if path.endswith(".md"):
         return text
+    if path.endswith(".ipynb"):
+        return head + "\n\n".join(_cell(cell) for cell in json.loads(text)["cells"])
     return f"{head}````{_LANGUAGES.get(file.suffix, 'text')}\n{text.rstrip()}\n````\n"
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    """A cell of a notebook, with what it printed and drew."""
+    source = "".join(cell["source"])
+    if cell["cell_type"] != "code":
+        return re.sub("^#", "##", source, flags=re.MULTILINE)
+    pieces = [f"````python\n{source}\n````"]
+    for output in cell["outputs"]:
+        data = output.get("data", {})
+        told = output.get("text", []) if "image/png" in data else output.get("text", data.get("text/plain", []))
+        printed = "".join(told).rstrip()
+        pieces += [f"````text\n{printed}\n````"] if printed else []
+        pieces += [f"![]({_PNG}{''.join(data['image/png']).strip()})"] if "image/png" in data else []
+    return "\n\n".join(pieces)
