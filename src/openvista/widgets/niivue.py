@@ -41,6 +41,8 @@ class LabelVolume(OneWayVolume):
         opacity: 0..1.
     """
 
+    colormap_label: Any  # ipyniivue's trait, whose type mypy cannot tell
+
     def __init__(self, labels_XYZ: Labels, grid: Grid, opacity: float) -> None:
         self._grid = grid
         self._labels_XYZ = self._sent_XYZ = labels_XYZ
