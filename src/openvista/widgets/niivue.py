@@ -73,8 +73,7 @@ class LabelVolume(OneWayVolume):
         for key, colour in colours.items():
             table[key] = (*colour, 255)
         lut = table.ravel().tolist()
-        traits: Any = self  # whose types their own package does not say
-        if lut != traits.colormap_label.lut:
+        if lut != self.colormap_label.lut:
             self.colormap_label = LUT(lut=lut, min=0, max=len(table) - 1)
 
 
