@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista import load_model, read_scan
-from openvista.errors import GridError
+from openvista.inference.target import nearest_on
 from openvista.io import read_segmentation
 from openvista.metrics.masks import dice
 from openvista.synthesis.maps import read_names
@@ -57,8 +57,8 @@ def main() -> None:
     parser.add_argument("--names", type=Path, help="of the label map, where it has none itself")
     given = parser.parse_args()
     scan, reference = read_scan(given.scan), read_segmentation(given.labels)
-    if not scan.grid.matches(reference.grid, tolerance_mm=0.1):
-        raise GridError(f"{given.labels} is not on the grid of {given.scan}")
+    if not scan.grid.matches(reference.grid, tolerance_mm=0.1):  # such as axes that run the other way
+        reference = nearest_on(reference, scan.grid)
     called = reference.names if given.names is None else read_names(given.names)
     names = {key: identify(name).name for key, name in called.items()}
     found = load_model(given.model).segment(scan)
