@@ -6,10 +6,12 @@ import pytest
 from pydicom import dcmread
 
 from openvista.errors import OutputError
+from openvista.io import read_scan
 from openvista.io.dicom.read_seg import read_seg
 from openvista.io.dicom.seg import write_seg
-from openvista.scan import Scan
-from small_dicom import IDENTIFIERS, orientations, rotation
+from openvista.scan import Scan, Segmentation
+from small_dicom import ACQUISITIONS, IDENTIFIERS, orientations, rotation, write_series
+from small_dicom import affine_of as affine_of_series
 from small_dicom_results import MARK, PROVENANCE, STRUCTURES, affine_of, labelled, small_scan
 
 NUMBERS = {1: 1, 5: 2, 14: 3, 116: 4}
@@ -35,6 +37,18 @@ def test_every_voxel_comes_back_on_its_instance(result, tmp_path, labelmap):
     for label_id, number in NUMBERS.items():
         expected[label_id == result.labels.T] = number
     assert np.array_equal(pixels, expected)
+
+
+@pytest.mark.parametrize("labelmap", [False, True])
+def test_frames_of_an_odd_number_of_pixels(tmp_path, labelmap):
+    """An RLE encoder ended the process at those."""
+    write_series(
+        tmp_path / "ct", np.zeros((9, 7, 3), np.int16), affine_of_series(ACQUISITIONS["axial"], (3.0, 3.0, 3.0))
+    )
+    scan = read_scan(tmp_path / "ct")
+    labels = np.random.default_rng(0).integers(0, 2, scan.grid.shape).astype(np.uint8)
+    write_seg(tmp_path / "seg.dcm", Segmentation(labels, scan.grid, {1: "liver"}, scan=scan), labelmap=labelmap)
+    assert np.array_equal(read_seg(tmp_path / "seg.dcm", scan.grid).labels, labels)
 
 
 def test_segments_say_what_they_are(result, tmp_path):

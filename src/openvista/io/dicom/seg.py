@@ -80,11 +80,13 @@ def make_seg(
         manufacturer_model_name=str(provenance.get("model", MANUFACTURER)),
         software_versions=__version__,
         device_serial_number=weights_of(provenance),
-        transfer_syntax_uid=RLELossless if labelmap else ExplicitVRLittleEndian,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
         content_label="SEGMENTATION",
         content_description="Structures of a CT",
         series_description="Segmentation",
     )
+    if labelmap:  # GDCM, which would be asked first, ends the process at frames of an odd number of bytes
+        result.compress(RLELossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
     described = [item for item in result.SegmentSequence if item.SegmentNumber > 0]  # 0: a label map's background
     for item, structure in zip(described, placed.structures, strict=True):
         _complete(item, structure)
