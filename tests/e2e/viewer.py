@@ -83,7 +83,8 @@ class Viewer:
         """Whether the axial plane, around its middle, shows a mask and nothing else, but for a voxel at its edges."""
         self.page.keyboard.press("n")
         voxels = []
-        for right, down in ((reach, 0), (0, reach), (0, 0)):
+        far = 100  # so that whole voxels tell where parts of them are
+        for right, down in ((far, 0), (-far, 0), (0, far), (0, -far), (0, 0)):
             self.page.mouse.click(*self.point("axial", right, down))
             self.wait_until_idle()
             voxels.append(np.array(self.place()[0]))
@@ -92,9 +93,10 @@ class Viewer:
         x, y = self.point("axial")
         row, column = round(y - frame["y"]) - FRAME, round(x - frame["x"]) - FRAME
         offsets = np.arange(-reach, reach + 1)
-        steps = [(voxel - voxels[2]) / reach for voxel in voxels[:2]]
+        steps = [(voxels[first] - voxels[first + 1]) / (2 * far) for first in (0, 2)]
+        middle = np.mean(voxels[:4], axis=0)
         down, right = np.meshgrid(offsets, offsets, indexing="ij")
-        places = np.rint(voxels[2] + right[..., None] * steps[0] + down[..., None] * steps[1]).astype(int)
+        places = np.rint(middle + right[..., None] * steps[0] + down[..., None] * steps[1]).astype(int)
         around = np.ones((3, 3, 1), bool)
         sure = [ndimage.binary_erosion(mask, around), ~ndimage.binary_dilation(mask, around)]
         inside, outside = (part[tuple(np.moveaxis(places, -1, 0))] for part in sure)
