@@ -44,7 +44,7 @@ def test_who_may_ask_is_described_and_every_body_has_an_example_that_fits(server
 
 
 def test_the_page_at_the_root_says_what_this_is(server):
-    page = server.http.get("/")
+    page = httpx.get(server.url)  # not by the shared client, which would keep the cookie
     assert page.status_code == 200
     assert "OpenVISTA" in page.text
     assert "HttpOnly" in page.headers["set-cookie"]
