@@ -1,6 +1,7 @@
 """Shared by all tests: the example case that lies in the repository, and logging as it was."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,11 @@ settings.register_profile("search", derandomize=False, deadline=None)
 settings.load_profile("repeatable")
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("slow") and "OPENVISTA_SLOW" not in os.environ:
+        pytest.skip("takes long: make test-slow")
 
 
 @pytest.fixture(autouse=True)

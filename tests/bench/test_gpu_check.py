@@ -1,7 +1,6 @@
 """benchmarks/gpu_check.py on a CPU: the same code, small."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ pytest.importorskip("monai")
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu_check.py"
 
 
-@pytest.mark.skipif("OPENVISTA_SLOW" not in os.environ, reason="takes half a minute; set OPENVISTA_SLOW=1")
+@pytest.mark.slow
 def test_the_same_code_on_a_cpu(tmp_path):
     out = tmp_path / "check.json"
     command = [sys.executable, str(SCRIPT), "--device", "cpu", "--rounds", "1", "--parts", "window", "-o", str(out)]

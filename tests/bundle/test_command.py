@@ -68,7 +68,7 @@ def test_tensorrt_on_top_is_refused(in_tiny: Path, tmp_path: Path) -> None:
         pytest.param(
             ["--input_dct", "{'image':'ct.nii.gz'}"],
             "no id 'input_dct'",
-            marks=pytest.mark.skipif("OPENVISTA_SLOW" not in os.environ, reason="as above; set OPENVISTA_SLOW=1"),
+            marks=pytest.mark.slow,
         ),
     ],
 )

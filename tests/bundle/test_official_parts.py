@@ -1,7 +1,6 @@
 """The official override files for fine-tuning and evaluation, laid on top of our configurations as they are."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +170,7 @@ EVALUATED: dict[str, Any] = {
 """What the official evaluate.json overrides, by ids."""
 
 
-@pytest.mark.skipif("OPENVISTA_SLOW" not in os.environ, reason="takes ten seconds; set OPENVISTA_SLOW=1")
+@pytest.mark.slow
 def test_the_official_fine_tune_on_top_trains(
     in_starter: Path, cases: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -184,7 +183,7 @@ def test_the_official_fine_tune_on_top_trains(
     assert warned(caplog) == ["optimizer is Novograd", "train#random_transforms"]
 
 
-@pytest.mark.skipif("OPENVISTA_SLOW" not in os.environ, reason="takes ten seconds; set OPENVISTA_SLOW=1")
+@pytest.mark.slow
 def test_the_official_evaluation_on_top_scores_as_ours(
     in_tiny: Path, cases: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -76,6 +76,7 @@ def test_from_data_list_to_segmentation(folder, tmp_path):
     assert json.loads((tmp_path / "out.json").read_text())["labels"] == {"137": "mandible"}
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_to_the_same_model(folder, tmp_path):
     """Killed once its first checkpoint is there; the weights are those of a run that nobody stopped."""
     listed = write_list(folder, tmp_path / "list.json")

@@ -61,6 +61,7 @@ def test_each_kind_of_failure_has_its_own_end(copying, tmp_path):
     assert (again.kept, again.left_aside, again.failed) == (3, 2, {"input": 1})
 
 
+@pytest.mark.slow
 def test_what_a_death_takes_along_is_done_all_the_same(copying, tmp_path):
     """With the next scan in hand nobody knows who was to blame: both are tried again, each alone."""
     names = ("good 1", "kills", "good 2", "kills once", "good 3", "slow", "good 4", "bug", "good 5")

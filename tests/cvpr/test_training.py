@@ -174,6 +174,7 @@ def final_dsc(model, path):
     return outcome.dsc[-1]
 
 
+@pytest.mark.slow
 def test_turned_and_flipped_copies_of_a_case_score_alike(tmp_path):
     """In all training cases caps lie towards higher rows. Without flips and turns copies differ by 0.06."""
     names = [write_capped_objects(tmp_path / f"{seed}.npz", seed).name for seed in range(3)]

@@ -6,7 +6,6 @@ the same sign where each has as many clicks. Of both, what is connected with a p
 objects without a class, we to all.
 """
 
-import os
 from dataclasses import replace
 from functools import partial
 
@@ -29,7 +28,6 @@ from small_inference import FLOAT32
 nets = pytest.importorskip("monai.networks.nets")
 inferer = pytest.importorskip("monai.apps.vista3d.inferer")
 
-SLOW = pytest.mark.skipif("OPENVISTA_SLOW" not in os.environ, reason="takes minutes; set OPENVISTA_SLOW=1")
 FIRST, LAST = ((0.5, 1.5), (0.5, 2), (1, 3)), ((5.5, 6.5), (3.5, 4.5), (1, 3))
 """In quarters of a window: two clicks in the first window, two in the last, and the two windows overlap."""
 LESION, ORGAN = 24, 3  # pancreatic tumour, which has special embeddings, and spleen
@@ -101,7 +99,7 @@ def clicks_that_hit(mask_of, step):
 
 @pytest.mark.parametrize(
     ("filters", "side", "alike"),
-    [(16, 32, 0.9999), pytest.param(48, 128, 0.999, marks=SLOW)],
+    [(16, 32, 0.9999), pytest.param(48, 128, 0.999, marks=pytest.mark.slow)],
     ids=["small", "published size"],
 )
 def test_masks_of_clicks_are_the_peers(filters, side, alike):

@@ -37,6 +37,7 @@ def losses(folder):
         return {int(row["step"]): float(row["loss"]) for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_with_twice_the_accumulation(tmp_path, tiny_list):
     """And a process that is killed on the way is started anew, and all go on from the last checkpoint."""
     folder = tmp_path / "two"
@@ -83,6 +84,7 @@ def test_a_restart_does_not_go_on_with_another_run(tmp_path, tiny_list):
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["last.pt"]
 
 
+@pytest.mark.slow
 def test_a_fine_tune_goes_on_after_a_death(tmp_path):
     listed = make_list(tmp_path)
     content = json.loads(listed.read_text())

@@ -68,6 +68,7 @@ def write(path, content):
     return path
 
 
+@pytest.mark.slow
 def test_four_stages_on_two_processes(lists):
     """Unlabelled scans take part where the paper has them: by supervoxels in stage 1, by pseudo-labels from 3 on."""
     recipe = write(lists / "recipe.yaml", RECIPE)
