@@ -51,7 +51,11 @@ class Viewer:
         self.wait_until_idle()
 
     def point(self, plane: str, right: float = 0, down: float = 0) -> tuple[float, float]:
-        """Page position in a plane, so many pixels from the middle of its tile."""
+        """Page position in a plane, so many pixels from the middle of its tile.
+
+        A tool's own options make the picture smaller: where its planes are, is known when that has been drawn.
+        """
+        self.wait_until_idle()
         frame = self.page.locator(".layer").bounding_box()
         across, along = PLANES[plane]
         return frame["x"] + frame["width"] * across + right, frame["y"] + frame["height"] * along + down
