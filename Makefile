@@ -86,41 +86,17 @@ $(VENV)/torch-installed: constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	@touch $@
 
-$(VENV)/demo-installed: pyproject.toml $(VENV)/torch-installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[report]'
-	@touch $@
+# an extra of pyproject.toml by its name, or those that EXTRAS gives a name here
+EXTRAS_demo := report
+EXTRAS_dicom := report,dicom
 
-$(VENV)/dicom-installed: pyproject.toml $(VENV)/torch-installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[report,dicom]'
-	@touch $@
-
-$(VENV)/test-installed: pyproject.toml $(VENV)/torch-installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
-	@touch $@
-
-$(VENV)/serve-installed: pyproject.toml $(VENV)/torch-installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]'
+$(VENV)/%-installed: pyproject.toml $(VENV)/torch-installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(or $(EXTRAS_$*),$*)]'
 	@touch $@
 
 $(VENV)/services-installed: pyproject.toml integrations/napari-openvista/pyproject.toml $(VENV)/torch-installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[services]'
 	$(BIN)/python -m pip install --quiet --target $(VENV)/ants --upgrade antspyx==0.6.3  # apart: it wants an older numpy
-	$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 11))' || \
-	    $(BIN)/python -m pip install --quiet -c constraints.txt -e 'integrations/napari-openvista[test]'
-	@touch $@
-
-$(VENV)/e2e-installed: pyproject.toml $(VENV)/torch-installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[e2e]'
-	@touch $@
-
-$(VENV)/release-installed: pyproject.toml $(VENV)/torch-installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[release]'
-	@touch $@
-
-$(VENV)/docs-installed: pyproject.toml $(VENV)/torch-installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
-	@touch $@
-
-$(VENV)/dev-installed: pyproject.toml $(VENV)/torch-installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	    $(BIN)/python -m pip install --quiet -c constraints.txt -e 'integrations/napari-openvista[test]'; fi
 	@touch $@

@@ -30,7 +30,7 @@ STRUCTURES = 7
 """That the starter names in that CT."""
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
-FREE = r"MIT|BSD|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla|LGPL|Lesser General|Unlicense|HPND|Zlib|CC0|0BSD"
+FREE = r"MIT|BSD|BSL|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla|LGPL|Lesser General|Unlicense|HPND|Zlib|CC0|0BSD"
 """Licences of dependencies that a user of the core may rely on: none stronger than LGPL."""
 STRONG = r"(?<!L)GPL|(?<!Lesser )General Public|Affero|Proprietary|NVIDIA"
 
@@ -173,9 +173,12 @@ def check_licences(python: Path, output: Path) -> dict[str, str]:
 
 
 def is_free(licence: str) -> bool:
-    """Whether one of the licences a package may be had under is no stronger than LGPL."""
-    choices = re.split(r"\bOR\b|;", licence)
-    return any(re.search(FREE, one) and not re.search(STRONG, one) for one in choices)
+    """Whether all licences of a package are no stronger than LGPL; of alternatives, those of one."""
+
+    def free(one: str) -> bool:
+        return bool(re.search(FREE, one)) and not re.search(STRONG, one)
+
+    return any(all(map(free, re.split(r"\bAND\b|;", choice))) for choice in re.split(r"\bOR\b", licence))
 
 
 def megabytes(path: Path) -> float:

@@ -25,8 +25,8 @@ OBLIQUE = np.array([[-1.9, 0.3, 0.1, 20], [0.4, -1.8, 0.5, -30], [0.1, 0.4, 2.4,
 
 @pytest.fixture(scope="module")
 def library():
-    """``server.py`` as Slicer imports it."""
-    spec = importlib.util.spec_from_file_location("openvista_for_slicer", LIBRARY / "server.py")
+    """``served_scan.py`` as Slicer imports it."""
+    spec = importlib.util.spec_from_file_location("openvista_for_slicer", LIBRARY / "served_scan.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -83,10 +83,11 @@ def test_a_click_at_a_place_changes_the_voxel_there_and_undo_takes_it_back(opene
 def test_a_box_is_around_its_object(opened):
     corners = [(OBLIQUE @ [*voxel, 1.0])[:3] for voxel in ((11, 4, 6), (3, 10, 6))]
     opened.box(*corners, "lesion 2")
-    for one in opened.segments():
-        inside = np.zeros(SHAPE, bool)
-        inside[3:12, 4:11, 6] = True
-        assert one.mask_KJI.T[inside].any()
+    inside = np.zeros(SHAPE, bool)
+    inside[3:12, 4:11, 6] = True
+    (one,) = opened.segments()
+    assert one.name == "lesion 2"
+    assert one.mask_KJI.T[inside].any()
 
 
 def test_what_cannot_be_is_one_line(library, server, tmp_path, opened):
@@ -121,7 +122,7 @@ def test_every_class_has_a_terminology_that_slicer_can_split(library):
 
 
 def test_the_library_needs_no_torch_and_no_slicer():
-    code = f"import sys; sys.path.insert(0, {str(MODULE)!r}); import SegmentEditorOpenVISTALib.server; " + (
+    code = f"import sys; sys.path.insert(0, {str(MODULE)!r}); import SegmentEditorOpenVISTALib.served_scan; " + (
         "print([name for name in ('torch', 'scipy', 'nibabel', 'slicer', 'vtk') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

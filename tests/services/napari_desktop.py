@@ -17,10 +17,10 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from scipy.spatial.transform import Rotation
 
-from napari_openvista.controller import show_plane
 from napari_openvista.engine import Engine, LocalSession
 from napari_openvista.layers import scan_layer, segmentation_of
 from napari_openvista.placing import Placing
+from napari_openvista.planes import show_plane
 from small_sessions import bright_scan, bright_session
 
 SECONDS = float(os.environ.get("OPENVISTA_TEST_SECONDS", "300"))

@@ -15,11 +15,12 @@ pytest.importorskip("napari")
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 
-from napari_openvista.controller import Controller, run_here, show_plane
+from napari_openvista.controller import Controller, run_here
 from napari_openvista.drawn import drawn_edits
 from napari_openvista.engine import Engine, LocalSession
 from napari_openvista.layers import labels_layer, scan_layer, segmentation_of
 from napari_openvista.placing import Placing
+from napari_openvista.planes import show_plane
 from napari_openvista.reader import get_reader, may_be_labels
 from napari_openvista.writer import write_labels
 from openvista.errors import GridError, OpenVistaError, PromptError

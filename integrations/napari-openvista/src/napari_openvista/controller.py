@@ -14,10 +14,11 @@ from napari.layers.base import ActionType
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_openvista.drawn import DrawnEdit, drawn_edits, stroke_of
+from napari_openvista.drawn import apply_edits, drawn_edits, stroke_of
 from napari_openvista.engine import Engine, EngineSession, Object, SessionItem
 from napari_openvista.layers import names_and_colours, scan_of, segmentation_of
 from napari_openvista.placing import KEY, Placing
+from napari_openvista.planes import set_upright
 from openvista.errors import OpenVistaError, PromptError
 from openvista.inference.progress import Report
 
@@ -382,7 +383,7 @@ class Controller:
         named = self.object if isinstance(self.object, str) else None
 
         def work(progress: Report) -> Answered | None:
-            return None if self._session is None else self._answered(*_apply(self._session, edits, named))
+            return None if self._session is None else self._answered(*apply_edits(self._session, edits, named))
 
         if edits:
             self._submit(work)
@@ -393,50 +394,3 @@ class Controller:
             self.noted.emit("nothing is chosen: choose an object or a class first")
             self._show_clicks()
         return self.object is not None
-
-
-def _apply(session: EngineSession, edits: Sequence[DrawnEdit], named: str | None) -> tuple[list[str], int, int | None]:
-    """Edits of the objects with these ids. Strokes of an id that no object has are on the class that is chosen, or on a
-    new object.
-
-    Returns:
-        What the user should know, how many changes were made, and the object that was drawn last.
-    """
-    steps, known, last = 0, {item.id: item.id for item in session.items}, None
-    for one in edits:
-        if one.id not in known and not one.edit.add:
-            continue
-        before = session.revision
-        try:
-            if one.id not in known:
-                wanted: Object = named or session.new_object("drawn")
-                steps += int(session.revision != before)
-                before = session.revision
-                session.edit(one.edit, wanted)
-                found = [item.id for item in session.items if wanted in (item.id, item.name)]
-                known[one.id] = found[0]
-            else:
-                session.edit(one.edit, known[one.id])
-        except OpenVistaError as error:
-            return [str(error)], steps, last
-        steps += int(session.revision != before)
-        last = known[one.id]
-    return [], steps, last
-
-
-def show_plane(viewer: ViewerModel, plane: str) -> None:
-    """Show ``"axial"``, ``"coronal"`` or ``"sagittal"`` slices."""
-    across = {"axial": 0, "coronal": 1, "sagittal": 2}[plane]
-    shown = [axis for axis in range(3) if axis != across]
-    before = range(viewer.dims.ndim - 3)
-    viewer.dims.ndisplay = 2
-    viewer.dims.order = (*before, *(len(before) + axis for axis in (across, *shown)))
-    set_upright(viewer)
-    viewer.reset_view()
-
-
-def set_upright(viewer: ViewerModel) -> None:
-    """Slices as radiologists see them: the head up; in axial ones the front up."""
-    if viewer.dims.ndisplay == 2:
-        head_is_vertical = viewer.dims.displayed[0] == viewer.dims.ndim - 3
-        viewer.scene.camera.orientation2d = ("up" if head_is_vertical else "down", "right")

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_openvista.engine import EngineSession, Object
+from openvista.errors import OpenVistaError
 from openvista.geometry.box import Box, Crop, plus
 from openvista.geometry.grid import Axis3, triple
 from openvista.session.edits import MAX_RUNS, Voxels
@@ -96,3 +98,34 @@ def _voxels(drawn: Crop, add: bool) -> Iterator[Voxels]:
     parts = np.split(drawn.values_XYZ, [half], axis=longest)
     for corner, part in zip((drawn.start, (start[0], start[1], start[2])), parts, strict=True):
         yield from _voxels(Crop(corner, part), add)
+
+
+def apply_edits(
+    session: EngineSession, edits: Sequence[DrawnEdit], named: str | None
+) -> tuple[list[str], int, int | None]:
+    """Edits of the objects with these ids. Strokes of an id that no object has are on the class that is chosen, or on a
+    new object.
+
+    Returns:
+        What the user should know, how many changes were made, and the object that was drawn last.
+    """
+    steps, known, last = 0, {item.id: item.id for item in session.items}, None
+    for one in edits:
+        if one.id not in known and not one.edit.add:
+            continue
+        before = session.revision
+        try:
+            if one.id not in known:
+                wanted: Object = named or session.new_object("drawn")
+                steps += int(session.revision != before)
+                before = session.revision
+                session.edit(one.edit, wanted)
+                found = [item.id for item in session.items if wanted in (item.id, item.name)]
+                known[one.id] = found[0]
+            else:
+                session.edit(one.edit, known[one.id])
+        except OpenVistaError as error:
+            return [str(error)], steps, last
+        steps += int(session.revision != before)
+        last = known[one.id]
+    return [], steps, last

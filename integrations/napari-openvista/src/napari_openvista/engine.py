@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ PATIENCE_SECONDS = 3.0
 Object = int | str
 """Id of an object of a session; or a class by name, which becomes an object."""
 Voxel = Sequence[float]
+Held = TypeVar("Held", "Session", RemoteSession)
 
 
 class StoppedError(OpenVistaError):
@@ -151,17 +152,30 @@ class EngineSession(Protocol):
         """Nobody needs it any more."""
 
 
-class LocalSession:
-    """A session in this process."""
+class _Held(Generic[Held]):
+    """What a session in this process and one on a server do in the same words."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Held) -> None:
         self._session = session
-        self._stop = threading.Event()
         self.undo, self.redo = session.undo, session.redo
 
     @property
     def revision(self) -> int:
         return self._session.revision
+
+    def edit(self, edit: Edit, object: Object) -> None:
+        self._session.edit(edit, object)
+
+    def new_object(self, name: str) -> int:
+        return self._session.new_object(name).id
+
+
+class LocalSession(_Held["Session"]):
+    """A session in this process."""
+
+    def __init__(self, session: "Session") -> None:
+        super().__init__(session)
+        self._stop = threading.Event()
 
     @property
     def items(self) -> list[SessionItem]:
@@ -188,12 +202,6 @@ class LocalSession:
     def box(self, box: Sequence[tuple[int, int]], positive: bool, object: Object) -> list[str]:
         return self._session.box(box, object, positive).notes
 
-    def edit(self, edit: Edit, object: Object) -> None:
-        self._session.edit(edit, object)
-
-    def new_object(self, name: str) -> int:
-        return self._session.new_object(name).id
-
     def start_from(self, segmentation: Segmentation) -> None:
         self._session.start_from(segmentation)
 
@@ -215,16 +223,12 @@ class LocalSession:
         return report
 
 
-class ServerSession:
+class ServerSession(_Held[RemoteSession]):
     """A session on a server. The scan is removed from there when it is closed."""
 
     def __init__(self, client: Client, scan: RemoteScan, session: RemoteSession) -> None:
-        self._client, self._scan, self._session = client, scan, session
-        self.undo, self.redo = session.undo, session.redo
-
-    @property
-    def revision(self) -> int:
-        return self._session.revision
+        super().__init__(session)
+        self._client, self._scan = client, scan
 
     @property
     def items(self) -> list[SessionItem]:
@@ -252,12 +256,6 @@ class ServerSession:
     def box(self, box: Sequence[tuple[int, int]], positive: bool, object: Object) -> list[str]:
         self._session.box(box, object, positive)
         return self._session.warnings
-
-    def edit(self, edit: Edit, object: Object) -> None:
-        self._session.edit(edit, object)
-
-    def new_object(self, name: str) -> int:
-        return self._session.new_object(name).id
 
     def start_from(self, segmentation: Segmentation) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -26,8 +26,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_openvista.controller import Controller, Work, show_plane
+from napari_openvista.controller import Controller, Work
 from napari_openvista.engine import Engine
+from napari_openvista.planes import show_plane
 from openvista.errors import OpenVistaError
 from openvista.inference.progress import Progress, Report
 

@@ -1,4 +1,4 @@
-"""The effect: a class list, clicks and boxes, undo. What is computed is in ``server.py``."""
+"""The effect: a class list, clicks and boxes, undo. What is computed is in ``served_scan.py``."""
 
 import os
 import tempfile
@@ -59,7 +59,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
     def on_connect(self):
         """Install the client where it is missing, ask the server for its classes, send the volume."""
         self._install_client()
-        from SegmentEditorOpenVISTALib.server import ServedScan
+        from SegmentEditorOpenVISTALib.served_scan import ServedScan
 
         def connect():
             self.served = ServedScan(self.ui.urlLineEdit.text, self.ui.tokenLineEdit.text)
@@ -115,7 +115,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             import openvista.client  # noqa: F401
         except ImportError:
             slicer.util.pip_install("--no-deps openvista")
-            slicer.util.pip_install("httpx pydantic filelock")
+            slicer.util.pip_install("httpx pydantic filelock")  # what the client loads beside numpy
 
     def _do(self, work, sends_volume=True):
         """Work with the server, then show what it has; what goes wrong is one line."""

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -159,11 +160,10 @@ async def set_image(
             raise ServiceError(f"the image has shape {shape}: send one channel and three axes", code="scan")
         grid = (asked.image_properties or ImageProperties()).grid((shape[1], shape[2], shape[3]))
         record = await keep_packed(service, source, folder, grid, lease.owner, leases.scan_life)
-    try:
+    async with AsyncExitStack() as without_session:
+        without_session.push_async_callback(service.remove_scan, record.id)
         kept = await service.sessions.create(service.scans.get(record.id, lease.owner), model, lease.owner)
-    except BaseException:
-        await service.remove_scan(record.id)
-        raise
+        without_session.pop_all()
     await leases.hold(lease, kept, record.shape)
     leases.session_of(lease)
     return {"original_image_shape": list(shape)}
@@ -204,11 +204,15 @@ class Segmenting:
         wait_for_prediction(self.lease, clicks)
         if not run:
             return self._answer(*no_change(ran=False))
-        try:
-            return await self.predict()
-        except BaseException:
-            self.lease.pending[:] = [prompt for prompt in self.lease.pending if prompt is not clicks]
-            raise
+        with ExitStack() as unanswered:
+            unanswered.callback(self._forget, clicks)
+            answer = await self.predict()
+            unanswered.pop_all()
+        return answer
+
+    def _forget(self, clicks: list[Click]) -> None:
+        """A prompt that could not be answered does not wait for the next one."""
+        self.lease.pending[:] = [prompt for prompt in self.lease.pending if prompt is not clicks]
 
     async def predict(self) -> Response:
         """Answer all that wait."""

@@ -15,8 +15,6 @@ from openvista.anatomy.codes import Code, codes_for
 from openvista.client import Client, RemoteScan, RemoteSession
 from openvista.errors import ServiceError
 
-REQUIREMENTS = ("httpx", "pydantic", "filelock")
-"""What the client needs beside what Slicer brings; ``openvista`` itself is installed without PyTorch."""
 _SAME_MM = 1e-3
 _CONTEXT = "Segmentation category and type - DICOM master list"
 _REGIONS = "Anatomic codes - DICOM master list"
