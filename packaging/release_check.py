@@ -30,7 +30,7 @@ STRUCTURES = 7
 """That the starter names in that CT."""
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
-FREE = r"MIT|BSD|BSL|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla|LGPL|Lesser General|Unlicense|HPND|Zlib|CC0|0BSD"
+FREE = r"MIT|BSD|BSL|Apache|ISC|PSF|Python Software Foundation|MPL|Mozilla|LGPL|Lesser General|Unlicense|HPND|Zlib|CC0"
 """Licences of dependencies that a user of the core may rely on: none stronger than LGPL."""
 STRONG = r"(?<!L)GPL|(?<!Lesser )General Public|Affero|Proprietary|NVIDIA"
 

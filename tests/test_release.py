@@ -1,29 +1,20 @@
 """What a release says of itself agrees, and the licence check can fail. ``make release-check`` does the rest."""
 
-import importlib.util
 import re
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 import yaml
 
+from by_path import module_at
 from openvista._version import __version__
 
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {"pytorch": "torch", "huggingface_hub": "huggingface-hub", "python-isal": "isal"}
 
 
-@pytest.fixture(scope="module")
-def release_check():
-    spec = importlib.util.spec_from_file_location("release_check", ROOT / "packaging/release_check.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+release_check = module_at("packaging/release_check.py")
 
 
 def test_citation_and_changelog_name_the_version():
@@ -58,11 +49,11 @@ def test_the_conda_recipe_needs_what_the_package_needs():
         ("LicenseRef-NVIDIA-Proprietary", False),
     ],
 )
-def test_no_licence_is_stronger_than_lgpl(release_check, licence, free):
+def test_no_licence_is_stronger_than_lgpl(licence, free):
     assert release_check.is_free(licence) is free
 
 
-def test_a_version_that_differs_is_not_released(release_check, tmp_path, monkeypatch):
+def test_a_version_that_differs_is_not_released(tmp_path, monkeypatch):
     for name, text in {"CITATION.cff": "version: 9.0\n", "CHANGELOG.md": "## 9.0\n", "_version.py": '"8.0"\n'}.items():
         (tmp_path / name).write_text(text if name != "_version.py" else f"__version__ = {text}")
     with tarfile.open(tmp_path / "source.tar.gz", "w:gz") as archive:

@@ -6,12 +6,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
-from monai.inferers import sliding_window_inference
 from monai.transforms import (
     Compose,
     CropForegroundd,
-    Invertd,
     LoadImaged,
     Orientationd,
     ScaleIntensityRangePercentilesd,
@@ -22,9 +19,10 @@ from openvista.inference.automatic import segment_scan
 from openvista.inference.profiles import BEST, BUNDLE
 from openvista.inference.window_network import WindowNetwork
 from openvista.io import read_scan
-from openvista.network import CTMR, Vista3D, build
+from openvista.network import CTMR, Vista3D
 from openvista.prepare import prepare
 from small_inference import FLOAT32, TINY, make_scan
+from small_monai import monai_labels, smooth_network
 
 PRESET = replace(TINY, window=(16, 24, 8), spacing=CTMR.spacing, class_rows=346, family="ctmr")
 IDS = (*range(1, 30), *range(214, 260))
@@ -59,35 +57,7 @@ def transforms():
 
 @pytest.fixture(scope="module")
 def network() -> Vista3D:
-    """Random weights whose kernels are means: logits change from voxel to voxel as little as a trained network's."""
-    made = build(PRESET, seed=3)
-    with torch.no_grad():
-        for parameter in made.parameters():
-            if parameter.shape[2:] == (3, 3, 3):
-                parameter.copy_(parameter.mean((2, 3, 4), keepdim=True).expand_as(parameter))
-        made.class_head.linear2.weight *= 5
-    return made.eval()
-
-
-def their_labels(network, file):
-    before = transforms()
-    item = before({"image": str(file)})
-    image, ids = item["image"], torch.tensor(IDS)
-    with torch.no_grad():
-        logits = sliding_window_inference(
-            image.as_tensor()[None],
-            PRESET.window,
-            1,
-            lambda window: network.class_logits(window, ids),
-            overlap=BUNDLE.overlap,
-            mode=BUNDLE.weighting,
-            padding_mode=BUNDLE.padding,
-        )[0]
-    best, index = logits.max(0, keepdim=True)
-    labels = torch.where(best > 0, ids[index], 0).float()
-    item["pred"] = MetaTensor(labels, meta=image.meta, applied_operations=image.applied_operations)
-    back = Invertd("pred", transform=before, orig_keys="image", nearest_interp=True, to_tensor=True)
-    return back(item)["pred"][0].numpy()
+    return smooth_network(PRESET)
 
 
 @pytest.mark.parametrize("signs", DIRECTIONS.values(), ids=DIRECTIONS)
@@ -105,7 +75,7 @@ def test_label_maps_are_the_same(tmp_path, network):
     file = mr_file(tmp_path / "mr.nii.gz", DIRECTIONS["LPI"], "mr")
     ours = segment_scan(WindowNetwork(network, FLOAT32), read_scan(file), IDS, BUNDLE)
     assert len(np.unique(ours)) > 3
-    assert (ours == their_labels(network, file)).mean() >= 0.9999
+    assert (ours == monai_labels(network, transforms(), file, IDS, PRESET.window)).mean() >= 0.9999
 
 
 def test_nothing_is_found_outside_the_foreground(tmp_path, network):

@@ -1,7 +1,6 @@
 """The extension for 3D Slicer, as far as it can be tested without Slicer: its logic on a real server, and its files."""
 
 import ast
-import importlib.util
 import json
 import re
 import subprocess
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from serving import SHAPE, ct_file, make_model, running
 
+from by_path import module_at
 from openvista.anatomy.catalogue import CATALOGUE
 from openvista.errors import ServiceError
 
@@ -23,16 +23,7 @@ LIBRARY = MODULE / "SegmentEditorOpenVISTALib"
 OBLIQUE = np.array([[-1.9, 0.3, 0.1, 20], [0.4, -1.8, 0.5, -30], [0.1, 0.4, 2.4, 7], [0, 0, 0, 1]])
 
 
-@pytest.fixture(scope="module")
-def library():
-    """``served_scan.py`` as Slicer imports it."""
-    spec = importlib.util.spec_from_file_location("openvista_for_slicer", LIBRARY / "served_scan.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+library = module_at("integrations/slicer/SegmentEditorOpenVISTA/SegmentEditorOpenVISTALib/served_scan.py")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +34,7 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(library, server, tmp_path):
+def opened(server, tmp_path):
     served = library.ServedScan(server.url)
     file = ct_file(tmp_path / "volume.nii.gz", affine=OBLIQUE)
     served.open(file, nib.load(file).affine.tolist())
@@ -90,7 +81,7 @@ def test_a_box_is_around_its_object(opened):
     assert one.mask_KJI.T[inside].any()
 
 
-def test_what_cannot_be_is_one_line(library, server, tmp_path, opened):
+def test_what_cannot_be_is_one_line(server, tmp_path, opened):
     with pytest.raises(ServiceError, match="outside the volume"):
         opened.click((500, 0, 0), "x", True)
     with pytest.raises(ServiceError, match="no volume is open"):
@@ -109,12 +100,12 @@ def test_what_cannot_be_is_one_line(library, server, tmp_path, opened):
         ("lesion 1", ("SCT^85756007^Tissue~SCT^85756007^Tissue~^^",)),
     ],
 )
-def test_terminology_has_the_codes_of_dicom(library, name, parts):
+def test_terminology_has_the_codes_of_dicom(name, parts):
     text = library.terminology(name)
     assert all(part in text for part in parts), text
 
 
-def test_every_class_has_a_terminology_that_slicer_can_split(library):
+def test_every_class_has_a_terminology_that_slicer_can_split():
     for one in CATALOGUE.values():
         fields = library.terminology(one.name).split("~")
         assert len(fields) == 7

@@ -4,7 +4,6 @@ The script is the one of ``benchmarks/unchanged``. ``OPENVISTA_WRITE_EXCHANGE=1`
 of an interface that is meant.
 """
 
-import importlib.util
 import json
 import os
 from pathlib import Path
@@ -12,20 +11,14 @@ from pathlib import Path
 import pytest
 from serving import ct_file, running
 
+from by_path import module_at
+
 ROOT = Path(__file__).parents[2]
 RECORDED = ROOT / "tests" / "data" / "earlier" / "http.json"
 TOKEN = "a long secret"
 
 
-def load_script():
-    path = ROOT / "benchmarks" / "unchanged" / "exchange.py"
-    spec = importlib.util.spec_from_file_location("recorded_exchange", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-exchange = load_script()
+exchange = module_at("benchmarks/unchanged/exchange.py")
 SCRIPTS = ("native", "nim", "monai_label", "strangers")
 
 
