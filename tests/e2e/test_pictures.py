@@ -41,12 +41,7 @@ def test_picture_of_a_case_in_work(viewer, example_ct):
 
     def drag(key, *points):
         page.keyboard.press(key)
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for point in points[1:]:
-            page.mouse.move(*point, steps=5)
-        page.mouse.up()
-        viewer.wait_until_idle()
+        viewer.stroke(points)
 
     def at(right, down):
         x, y = viewer.point("axial")

@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 from viewer import read_nifti
 
-from openvista.io import read_scan
-from openvista.io.dicom.rtstruct import write_rtstruct
-from openvista.scan import Segmentation
 from small_dicom import write_series
 
 
@@ -40,23 +37,6 @@ def test_a_class_is_segmented_seen_measured_and_exported(viewer, example_ct):
     np.testing.assert_allclose(exported.affine, nib.load(example_ct).affine, atol=1e-3)
 
 
-def test_a_dicom_folder_is_opened(viewer, small_ct, tmp_path):
-    image = nib.load(small_ct)
-    hu = np.asarray(image.dataobj).astype(np.int16)
-    write_series(tmp_path / "study" / "CT", hu, image.affine)
-    (tmp_path / "study" / "DICOMDIR").write_bytes(b"names what is not there")
-    (tmp_path / "study" / "viewer.exe").write_bytes(b"as on a disc from a hospital")
-    viewer.page.wait_for_selector("dialog[open]")
-    viewer.page.set_input_files("#open-folder", str(tmp_path / "study"))
-    viewer.wait_for_picture()
-    voxel, value, _ = viewer.place()
-    kept = viewer.scan()
-    assert (kept["name"], kept["shape"]) == ("study", list(hu.shape))
-    assert abs(value - hu[voxel]) <= 1
-    viewer.page.click("#export")
-    assert viewer.page.is_enabled("[data-format='dicom-seg']")
-
-
 def test_one_dialog_exports_everything_the_server_has_and_tables_and_a_report(viewer, small_ct, tmp_path):
     image = nib.load(small_ct)
     write_series(tmp_path / "neck", np.asarray(image.dataobj).astype(np.int16), image.affine)
@@ -67,7 +47,7 @@ def test_one_dialog_exports_everything_the_server_has_and_tables_and_a_report(vi
     viewer.segment("mandible")
     page.wait_for_selector("[data-row='mandible']")
     page.keyboard.press("m")
-    stroke(viewer, [viewer.point("axial", right, 10) for right in (-40, 40)])
+    viewer.stroke([viewer.point("axial", right, 10) for right in (-40, 40)])
     page.wait_for_selector("[data-measure='ruler']")
     page.locator(".measured input").fill('=long, "axis"')
     page.locator(".measured input").press("Enter")
@@ -99,83 +79,6 @@ def test_one_dialog_exports_everything_the_server_has_and_tables_and_a_report(vi
     )
     assert report.evaluate("document.images[0].naturalWidth") > 300
     assert report.locator("figure .measure").count() >= 1
-
-
-def test_contours_of_a_planning_system_become_objects(viewer, small_ct, tmp_path):
-    image = nib.load(small_ct)
-    write_series(tmp_path / "study", np.asarray(image.dataobj).astype(np.int16), image.affine)
-    scan = read_scan(tmp_path / "study")
-    labels = np.zeros(scan.grid.shape, np.uint8)
-    labels[tuple(slice(length // 3, length // 2) for length in labels.shape)] = 1
-    write_rtstruct(tmp_path / "contours.dcm", Segmentation(labels, scan.grid, {1: "parotid"}, scan=scan))
-    viewer.page.wait_for_selector("dialog[open]")
-    viewer.page.set_input_files("#open-folder", str(tmp_path / "study"))
-    viewer.wait_for_picture()
-    viewer.page.set_input_files("#labels-file", str(tmp_path / "contours.dcm"))
-    viewer.page.wait_for_selector("[data-object='parotid']")
-    assert np.count_nonzero(viewer.segmentation().dataobj) == np.count_nonzero(labels)
-
-
-def test_a_work_list_keeps_states_and_leads_from_scan_to_scan(viewer, small_ct, tmp_path):
-    page = viewer.page
-    for name in ("first", "second"):
-        (tmp_path / f"{name}.nii.gz").write_bytes(small_ct.read_bytes())
-        viewer.open(tmp_path / f"{name}.nii.gz")
-        page.keyboard.press("o")
-    page.wait_for_selector(".known-scan[data-scan='second']")
-    assert page.locator(".known-scan b").all_inner_texts() == ["second", "first"]
-    page.select_option("[aria-label='State of first']", "done")
-    page.wait_for_selector("[aria-label='State of first'][data-state='done']")
-    page.keyboard.press("Escape")
-    assert page.input_value("#scan-state") == "open"
-    page.select_option("#scan-state", "review")
-    page.wait_for_selector("#scan-state[data-state='review']")
-
-    def name():
-        page.wait_for_selector("#work", state="hidden")
-        return page.inner_text(".scan-name").split()[0]
-
-    page.locator(".layer").focus()
-    page.keyboard.press("k")
-    page.wait_for_selector("#scan-state[data-state='done']")
-    assert (name(), page.inner_text(".place-in-list")) == ("first", "1/2")
-    assert page.is_disabled("[aria-label='Previous scan']")
-    page.click("[aria-label='Next scan']")
-    page.wait_for_selector("#scan-state[data-state='review']")
-    assert name() == "second"
-    page.reload()
-    viewer.wait_for_picture()
-    page.wait_for_selector("#scan-state[data-state='review']")
-    assert [viewer.scan()[key] for key in ("name", "state")] == ["second", "review"]
-
-
-def test_one_of_several_series_is_chosen(viewer, small_ct, tmp_path):
-    image = nib.load(small_ct)
-    hu = np.asarray(image.dataobj).astype(np.int16)
-    for number in (4, 7):
-        write_series(tmp_path / "study" / str(number), hu + number, image.affine, SeriesNumber=number)
-    viewer.page.wait_for_selector("dialog[open]")
-    viewer.page.set_input_files("#open-folder", str(tmp_path / "study"))
-    viewer.page.wait_for_selector(".series-dialog[open]")
-    assert viewer.page.locator("[data-series]").count() == 2
-    viewer.page.locator("[data-series]", has_text="7: CT").click()
-    viewer.wait_for_picture()
-    voxel, value, _ = viewer.place()
-    assert abs(value - hu[voxel] - 7) <= 1
-
-
-def test_missing_slices_are_named_and_filled_if_wanted(viewer, small_ct, tmp_path):
-    image = nib.load(small_ct)
-    hu = np.asarray(image.dataobj).astype(np.int16)
-    files = write_series(tmp_path / "study", hu, image.affine)
-    files[len(files) // 2].unlink()
-    viewer.page.wait_for_selector("dialog[open]")
-    viewer.page.set_input_files("#open-folder", str(tmp_path / "study"))
-    viewer.page.wait_for_selector(".gaps-dialog[open]")
-    assert "1 slice is missing, at" in viewer.page.inner_text(".gaps-dialog")
-    viewer.page.click(".gaps-dialog button:has-text('Interpolate')")
-    viewer.wait_for_picture()
-    assert viewer.scan()["shape"] == list(hu.shape)
 
 
 def test_a_click_adds_and_undo_removes(viewer, small_ct):
@@ -213,17 +116,6 @@ def test_a_click_adds_and_undo_removes(viewer, small_ct):
     viewer.page.wait_for_selector(".mark.positive")
     viewer.wait_until_idle()
     assert viewer.objects()["object 1"]["voxels"] == clicked["voxels"]
-
-
-def test_a_bad_file_is_explained(viewer, tmp_path):
-    bad = tmp_path / "notes.nii.gz"
-    bad.write_text("this is no CT")
-    viewer.page.wait_for_selector("dialog[open]")
-    viewer.page.set_input_files("#open-file", str(bad))
-    message = viewer.page.wait_for_selector(".notice.error").inner_text()
-    assert "nii" in message
-    assert "Traceback" not in message
-    assert viewer.page.locator("#work").is_hidden()
 
 
 @pytest.mark.parametrize("axis_codes", ["RAS", "LPS", "SAR", "PIL"])
@@ -265,17 +157,6 @@ def test_labels_lie_where_the_server_says(viewer, small_ct, tmp_path):
     voxel, _, name = viewer.place()
     assert name == "mandible"
     assert labels[voxel]
-
-
-def test_a_page_that_is_loaded_again_carries_on(viewer, small_ct):
-    viewer.open(small_ct)
-    viewer.segment("spinal cord")
-    before = viewer.labels_on_screen()
-    viewer.page.reload()
-    viewer.wait_for_picture()
-    viewer.page.click("[data-object='spinal cord'] .name")
-    viewer.wait_until_idle()
-    assert viewer.labels_on_screen()["render"] == pytest.approx(before["render"], rel=0.2)
 
 
 def test_objects_are_renamed_hidden_and_locked(viewer, small_ct):
@@ -364,129 +245,6 @@ def test_search_finds_a_class_by_another_name_and_enter_asks_for_it(viewer, smal
     viewer.page.wait_for_selector("[data-object='esophagus']")
 
 
-def stroke(viewer, points, button="left"):
-    """Press at the first point, drag through the others, release."""
-    mouse = viewer.page.mouse
-    mouse.move(*points[0])
-    mouse.down(button=button)
-    for point in points[1:]:
-        mouse.move(*point, steps=4)
-    mouse.up(button=button)
-    viewer.wait_until_idle()
-
-
-def test_a_brush_paints_what_is_seen_erases_and_is_undone(viewer, small_ct):
-    viewer.open(small_ct)
-    viewer.page.click("#new-object")
-    viewer.page.wait_for_selector("[data-object='object 1']")
-    viewer.page.keyboard.press("p")
-    viewer.page.keyboard.press("-")
-    line = [viewer.point("axial", right, -10) for right in (-40, 40)]
-    stroke(viewer, line)
-    painted = np.asanyarray(viewer.segmentation().dataobj) > 0
-    found = viewer.objects()["object 1"]
-    assert (found["edits"], found["clicks"], found["voxels"]) == (["brush"], [], painted.sum())
-    assert len(np.unique(np.argwhere(painted)[:, 2])) == 1  # a disk, on the slice that is shown
-    assert viewer.labels_on_screen()["axial"] > 200
-    voxels = []
-    viewer.page.keyboard.press("n")
-    for right in (-40, 0, 40):  # what was painted lies under the stroke
-        viewer.page.mouse.click(*viewer.point("axial", right, -10))
-        viewer.wait_until_idle()
-        voxels.append(viewer.place()[0])
-        assert viewer.place()[2] == "object 1"
-    reach = viewer.objects()["object 1"]["voxels"]
-    spacing = np.array(viewer.scan()["spacing"])
-    first, last = (np.array(voxels[index]) * spacing for index in (0, -1))
-    way = last - first
-    places = np.argwhere(np.ones_like(painted)) * spacing
-    share = ((places - first) @ way / (way @ way)).clip(0, 1)[:, None]
-    distance = np.linalg.norm(places - first - share * way, axis=1).reshape(painted.shape)
-    off_slice = np.arange(painted.shape[2]) != voxels[0][2]
-    distance[:, :, off_slice] = np.inf
-    assert painted[distance <= 4 - spacing.max()].all()  # whole voxels: a little is rounded
-    assert not painted[distance > 4 + spacing.max()].any()
-
-    viewer.page.keyboard.press("p")
-    stroke(viewer, [viewer.point("axial", 0, -10), viewer.point("axial", 1, -10)], "right")
-    assert viewer.objects()["object 1"]["voxels"] < reach
-    viewer.page.keyboard.press("Control+z")
-    viewer.wait_until_idle()
-    assert np.array_equal(np.asanyarray(viewer.segmentation().dataobj) > 0, painted)
-    viewer.page.keyboard.press("Control+z")
-    viewer.wait_until_idle()
-    assert sum(viewer.labels_on_screen().values()) == 0
-
-
-def test_a_scribble_is_a_prompt_for_or_against(viewer, small_ct):
-    if not viewer.can_click():
-        pytest.skip("the served model answers classes only")
-    viewer.open(small_ct)
-    page = viewer.page
-    page.click("#new-object")
-    page.wait_for_selector("[data-object='object 1']")
-    page.keyboard.press("s")
-    stroke(viewer, [viewer.point("axial", right, 10) for right in (-30, 30)])
-    first = viewer.mask("object 1")
-    clicks = viewer.objects()["object 1"]["clicks"]
-    assert len(clicks) > 1
-    assert all(click["positive"] and click["drawn"] for click in clicks)
-    assert page.locator(".mark, .scribble").count() == 0, "marks of clicks that nobody made"
-    assert viewer.shows(first)
-
-    page.keyboard.press("s")
-    page.keyboard.press("x")
-    stroke(viewer, [viewer.point("axial", right, 60) for right in (-20, 20)])
-    assert {click["positive"] for click in viewer.objects()["object 1"]["clicks"]} == {True, False}
-    page.keyboard.press("Control+z")
-    viewer.wait_until_idle()
-    assert np.array_equal(viewer.mask("object 1"), first)
-    page.keyboard.press("Control+z")
-    viewer.wait_until_idle()
-    assert sum(viewer.labels_on_screen().values()) == 0
-
-
-def test_a_brush_for_some_hu_only_and_objects_combined(viewer, small_ct):
-    viewer.open(small_ct)
-    page, hu = viewer.page, np.asanyarray(nib.load(small_ct).dataobj)
-    page.click("#new-object")
-    page.wait_for_selector("[data-object='object 1']")
-    page.keyboard.press("p")
-    stroke(viewer, [viewer.point("axial", right, -10) for right in (-40, 20)])
-    page.click("#new-object")
-    page.wait_for_selector("[data-object='object 2']")
-    page.check("#brush-hu")
-    least, most = page.locator("[aria-label='HU, at least']"), page.locator("[aria-label='HU, at most']")
-    middle = int(np.median(hu[hu > -30]))
-    most.fill(str(middle))
-    least.fill(str(middle + 1))
-    least.press("Tab")
-    assert least.input_value() == "-30", "no range: the last one stands again"
-    least.fill("-29")
-    least.press("Tab")
-    stroke(viewer, [viewer.point("axial", right, -10) for right in (-20, 40)])
-    one, two = (viewer.mask(f"object {number}") for number in (1, 2))
-    assert one.any()
-    assert two.any()
-    assert hu[one].max() > middle >= hu[two].max()
-
-    def change(name):
-        page.click("#change summary")
-        page.select_option("#change-other", label="object 1")
-        page.click(f"#change button:has(b:text-is('{name}'))")
-        viewer.wait_until_idle()
-        now = viewer.mask("object 2")
-        page.keyboard.press("Control+z")
-        viewer.wait_until_idle()
-        return now
-
-    assert np.array_equal(change("Add the other"), one | two)
-    assert np.array_equal(change("Take the other away"), two & ~one)
-    assert np.array_equal(change("Keep what both have"), two & one)
-    assert (two & one).any()
-    assert (two & ~one).any()
-
-
 def test_objects_are_outlined_faint_alone_and_on_top(viewer, small_ct):
     viewer.open(small_ct)
     page = viewer.page
@@ -494,7 +252,7 @@ def test_objects_are_outlined_faint_alone_and_on_top(viewer, small_ct):
         page.click("#new-object")
         page.wait_for_selector(f"[data-object='object {number}']")
         page.keyboard.press("p")
-        stroke(viewer, [viewer.point("axial", right, 10) for right in rights])
+        viewer.stroke([viewer.point("axial", right, 10) for right in rights])
     one, two = (viewer.mask(f"object {number}") for number in (1, 2))
     filled = viewer.labels_on_screen()["axial"]
     assert viewer.shows(one | two)
@@ -537,14 +295,14 @@ def test_lengths_angles_and_hu_are_measured_listed_and_deleted(viewer, small_ct)
         viewer.wait_until_idle()
         places[right, down] = viewer.place()[0]
     page.keyboard.press("m")
-    stroke(viewer, [viewer.point("axial", right, 10) for right in (-40, 40)])
+    viewer.stroke([viewer.point("axial", right, 10) for right in (-40, 40)])
     page.wait_for_selector("[data-measure='ruler']")
     page.keyboard.press("a")
     for place in places:
         page.mouse.click(*viewer.point("axial", *place))
     page.wait_for_selector("[data-measure='angle']")
     page.keyboard.press("e")
-    stroke(viewer, [viewer.point("axial", -40, -20), viewer.point("axial", 40, 50)])
+    viewer.stroke([viewer.point("axial", -40, -20), viewer.point("axial", 40, 50)])
     page.wait_for_selector("[data-measure='ellipse']")
     ruler, angle, ellipse = (one["measured"] for one in viewer.api("/measurements").json()["measurements"])
 
@@ -592,9 +350,9 @@ def test_a_list_of_steps_goes_back_and_forth(viewer, small_ct):
     page.keyboard.press("p")
     masks = []
     for down in (-20, 20):
-        stroke(viewer, [viewer.point("axial", right, down) for right in (-30, 30)])
+        viewer.stroke([viewer.point("axial", right, down) for right in (-30, 30)])
         masks.append(viewer.mask("object 1"))
-    stroke(viewer, [viewer.point("axial", right, 0) for right in (-10, 10)], "right")
+    viewer.stroke([viewer.point("axial", right, 0) for right in (-10, 10)], "right")
     page.click("#tab-history")
     page.wait_for_selector("[data-step='4']")
     assert page.locator("[data-step] b").all_inner_texts() == ["Erase", "Paint", "Paint", "New object", "Beginning"]
@@ -608,61 +366,6 @@ def test_a_list_of_steps_goes_back_and_forth(viewer, small_ct):
     assert np.array_equal(go(2), masks[0])
     assert np.array_equal(go(3), masks[1])
     assert np.array_equal(go(2), masks[0])
-    stroke(viewer, [viewer.point("axial", right, 40) for right in (-30, 30)])
+    viewer.stroke([viewer.point("axial", right, 40) for right in (-30, 30)])
     page.wait_for_selector("[data-step='4']", state="detached")
     assert page.locator("[data-step] b").all_inner_texts() == ["Paint", "Paint", "New object", "Beginning"]
-
-
-def test_a_lasso_is_the_region_and_a_box_leaves_no_marks(viewer, small_ct):
-    viewer.open(small_ct)
-    viewer.page.click("#new-object")
-    viewer.page.wait_for_selector("[data-object='object 1']")
-    viewer.page.keyboard.press("l")
-    corners = [viewer.point("axial", *corner) for corner in ((-40, -40), (40, -40), (40, 40), (-40, 40), (-40, -38))]
-    stroke(viewer, corners)
-    filled = np.asanyarray(viewer.segmentation().dataobj) > 0
-    assert viewer.objects()["object 1"]["edits"] == ["polygon"]
-    voxels = np.argwhere(filled)
-    assert np.ptp(voxels[:, 2]) == 0
-    x, y = np.ptp(voxels[:, :2], axis=0) + 1
-    assert filled.sum() == pytest.approx(x * y, rel=0.05)
-    if not viewer.can_click():
-        return
-    viewer.page.check("#lasso-as-hint")
-    stroke(viewer, corners)
-    viewer.page.keyboard.press("b")
-    stroke(viewer, [viewer.point("axial", -40, -40), viewer.point("axial", 40, 40)])
-    viewer.page.keyboard.press("Enter")
-    viewer.wait_until_idle()
-    assert all(click["drawn"] for click in viewer.objects()["object 1"]["clicks"])
-    assert len(viewer.objects()["object 1"]["clicks"]) > 2
-    assert viewer.page.locator(".mark").count() == 0
-
-
-def test_slices_drawn_apart_are_joined_by_the_menu(viewer, small_ct):
-    viewer.open(small_ct)
-    page = viewer.page
-    page.click("#new-object")
-    page.wait_for_selector("[data-object='object 1']")
-    page.keyboard.press("p")
-    for steps in (0, 4):
-        page.mouse.move(*viewer.point("axial"))
-        for _ in range(steps):
-            page.keyboard.press("PageUp")
-        stroke(viewer, [viewer.point("axial", right) for right in (-10, 10)])
-    one = viewer.objects()["object 1"]["voxels"] / 2
-
-    def change(name, mm=None):
-        page.click("#change summary")
-        if mm is not None:
-            page.fill("#change-mm", str(mm))
-        page.click(f"#change button:has(b:text-is('{name}'))")
-        viewer.wait_until_idle()
-        return viewer.objects()["object 1"]["voxels"] / one
-
-    assert change("Interpolate slices") == 5
-    assert change("Copy slice up") == 6
-    assert change("Grow", mm=6) > 8
-    page.keyboard.press("Control+z")
-    viewer.wait_until_idle()
-    assert change("Keep this piece") == 6

@@ -42,7 +42,7 @@ class Hand:
         self._viewer, self._page = viewer, viewer.page
         ends = self._middle() + np.array([[-150, -100], [150, 100]])
         self._page.keyboard.press("m")
-        self.drag(ends)
+        self._viewer.stroke(ends, steps=1)
         self._page.wait_for_selector("[data-measure='ruler']")
         measured = viewer.api("/measurements").json()["measurements"][-1]
         self.length_mm = measured["measured"]["length_mm"]
@@ -58,17 +58,8 @@ class Hand:
         self._page.locator("[aria-label='Axial slice']").fill(str(slice_index + 1))
         self._page.locator(".layer").focus()
 
-    def drag(self, places: np.ndarray, button: str = "left") -> None:
-        mouse = self._page.mouse
-        mouse.move(*places[0])
-        mouse.down(button=button)
-        for place in places[1:]:
-            mouse.move(*place)
-        mouse.up(button=button)
-        self._viewer.wait_until_idle()
-
     def draw(self, voxels: np.ndarray, button: str = "left") -> None:
-        self.drag(self._origin + np.asarray(voxels) * self._scale, button)
+        self._viewer.stroke(self._origin + np.asarray(voxels) * self._scale, button, steps=1)
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:

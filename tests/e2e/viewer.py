@@ -3,6 +3,7 @@
 import gzip
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,16 @@ class Viewer:
         frame = self.page.locator(".layer").bounding_box()
         across, along = PLANES[plane]
         return frame["x"] + frame["width"] * across + right, frame["y"] + frame["height"] * along + down
+
+    def stroke(self, points: Sequence[tuple[float, float]], button: str = "left", steps: int = 4) -> None:
+        """Press at the first point, drag through the others, each in some steps, release."""
+        mouse = self.page.mouse
+        mouse.move(*points[0])
+        mouse.down(button=button)
+        for point in points[1:]:
+            mouse.move(*point, steps=steps)
+        mouse.up(button=button)
+        self.wait_until_idle()
 
     def picture(self) -> np.ndarray:
         """What is on the screen, without the frame that shows focus: float [rows, columns, RGB], 0..1."""
