@@ -350,7 +350,7 @@ class Session:
         """What :meth:`save` writes. Masks are not copied, so this is quick."""
         return pack(self.history, self.open_scan)
 
-    def view(self, height: int = 480) -> "SessionViewer":
+    def view(self, height: int | None = None) -> "SessionViewer":
         """A widget for notebooks: planes, 3D, clicks, undo, table; ``height`` in pixels. See :func:`openvista.view`."""
         from openvista.widgets import view_session  # widgets stands above session: loaded only when needed
 

@@ -39,7 +39,7 @@ def view(scan: Scan, segmentation: Segmentation | None = None, *, height: int = 
     return Viewer(scan, segmentation, height)
 
 
-def view_session(session: "ClickSession", height: int = HEIGHT) -> "SessionViewer":
+def view_session(session: "ClickSession", height: int | None = None) -> "SessionViewer":
     """The same for a session, with clicks and undo: :meth:`openvista.Session.view`.
 
     Raises:
@@ -48,4 +48,4 @@ def view_session(session: "ClickSession", height: int = HEIGHT) -> "SessionViewe
     with needs_extra("ipyniivue", "notebook", _PURPOSE):
         from openvista.widgets.clicking import SessionViewer
 
-    return SessionViewer(session, height)
+    return SessionViewer(session, height or HEIGHT)
