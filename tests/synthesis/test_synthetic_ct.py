@@ -20,7 +20,7 @@ FRAME = Raster((40, 40, 24), (4.0, 4.0, 4.0))
 def patch(atlas, seed, variety=Variety()):  # noqa: B008
     draws = Draws(9, seed)
     body = draws.below(2)
-    place = random_place(atlas.bodies[body], [[number] for number in atlas.bodies[body].places], 0.8, draws)
+    place = random_place(atlas.bodies[body], [[number] for number in atlas.bodies[body].places], 0.8, FRAME, draws)
     return draw_ct(atlas, Subject(body, place), FRAME, variety, draws)
 
 
@@ -117,8 +117,19 @@ def test_places_lie_on_what_is_wanted(atlas, number_of):
     body = atlas.bodies[0]
     spleen = body.places[number_of["spleen"]]
     for seed in range(20):
-        place = random_place(body, [[number_of["spleen"]]], 1.0, Draws(seed))
+        place = random_place(body, [[number_of["spleen"]]], 1.0, FRAME, Draws(seed))
         assert float((place - spleen.centre_3).norm()) < 3 * float(spleen.axes_33.norm(dim=0).max())
+
+
+def test_other_places_lie_in_the_middle_of_the_trunk_and_most_of_the_frame_in_the_map(atlas):
+    body = atlas.bodies[0]
+    places_N3 = torch.stack([random_place(body, [], 0.5, FRAME, Draws(seed)) for seed in range(40)])
+    shares_N3 = places_N3 / body.extent_3
+    assert bool(((shares_N3[:, :2] >= 0.35) & (shares_N3[:, :2] <= 0.65)).all())
+    half = float(FRAME.extent_3[2]) / 2
+    least = min(float(body.extent_3[2]) / 2, 0.75 * half)
+    assert bool((places_N3[:, 2] >= least - 1e-3).all() & (places_N3[:, 2] <= body.extent_3[2] - least + 1e-3).all())
+    assert float(shares_N3.std(0)[:2].min()) > 0.03
 
 
 def test_textures_have_the_deviation_they_claim():

@@ -64,7 +64,7 @@ class Synthesis(Variety):
     Attributes:
         share: of all patches that are synthetic.
         reuse: so many steps learn from a drawn patch, on average; its intensities change each time.
-        around_structure: share of patches centred on one of the classes' structures.
+        around_structure: share of patches centred on one of the classes' structures; the others on the trunk's middle.
         held_out_drawings: whole synthetic CT to validate on, of each held-out map.
 
     Raises:
@@ -203,7 +203,7 @@ class PatchSource:
         draws = Draws(self.seed, _PATCHES, number, index)
         chosen = draws.weighted([self.files[one].weight for one in self._learned])
         atlas = self._exchangeable
-        place_3 = random_place(atlas.bodies[chosen], self._wanted, self.synthesis.around_structure, draws)
+        place_3 = random_place(atlas.bodies[chosen], self._wanted, self.synthesis.around_structure, self.frame, draws)
         drawing = draw_ct(atlas, Subject(chosen, place_3), self.frame, self.synthesis, draws)
         return self._labelled(drawing, self.annotated[self._learned[chosen]], f"{drawing.body}, patch {number}.{index}")
 

@@ -20,6 +20,12 @@ from openvista.synthesis.warp import Lookup, Raster, draw_places, exchange_organ
 MOST_VOXELS = 50_000_000
 """Of a whole drawing; each takes about 100 bytes while it is drawn."""
 
+OFF_MIDDLE = 0.35
+"""Share of the body's width and depth at each side in which no patch is centred, unless it is on a structure."""
+
+LEAST_INSIDE = 0.75
+"""Share of the frame along the body that lies between the map's ends then."""
+
 FINER = 1.5
 """Voxels of a drawing along each axis for one of the scan's: so edges are as soft as a scanner makes them."""
 
@@ -187,19 +193,23 @@ def _mirrored(atlas: Atlas, hu_XYZ: Tensor, numbers_XYZ: Tensor, pieces_XYZ: Ten
     return hu_XYZ, twins_S[numbers_XYZ.long()], torch.where(labelled, swapped, pieces_XYZ)
 
 
-def random_place(body: Anatomy, wanted: Sequence[Sequence[int]], around: float, draws: Draws) -> Tensor:
-    """A place to centre a patch on, mm: a voxel of one of the structures, or any place in the labelled part.
+def random_place(body: Anatomy, wanted: Sequence[Sequence[int]], around: float, frame: Raster, draws: Draws) -> Tensor:
+    """A place to centre a patch on, mm: a voxel of one of the structures, or a place in the middle of the trunk.
+
+    In the second case most of the frame lies between the map's ends, as a window lies in a scan.
 
     Args:
         body: the one that is drawn.
         wanted: numbers of structures, in groups that are drawn alike; what the body lacks does not count.
         around: share of places on one of them.
+        frame: voxels of the patch.
         draws: source of randomness.
     """
     there = ([number for number in group if number in body.places] for group in wanted)
     present = [group for group in there if group]
     if not present or not draws.chance(around):
-        low = torch.tensor([0.25, 0.25, 0.0])
+        inside = LEAST_INSIDE * float(frame.extent_3[2]) / float(body.extent_3[2])
+        low = torch.tensor([OFF_MIDDLE, OFF_MIDDLE, min(0.5, inside / 2)])
         return (low + torch.rand(3, generator=draws.generator) * (1 - 2 * low)) * body.extent_3
     group = present[draws.below(len(present))]
     place = body.places[group[draws.below(len(group))]]
