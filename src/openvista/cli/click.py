@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import openvista
-from openvista.cli.console import progress_bar, say, set_up_logging
+from openvista.cli.console import load_nibabel, progress_bar, say, set_up_logging
 from openvista.cli.drawn_text import Contour, Points, Ranges, parse_box, parse_lasso, parse_scribble
 from openvista.cli.files import read_checked, result_files, write_layers
 from openvista.cli.options import (
@@ -169,6 +169,7 @@ def click(
     if not prompts and replay is None and not undo and not known:
         raise InputError("nothing is asked: give --at X,Y,Z, another prompt, or --replay LOG")
     options = dicom_options(format, seg_type, keyhole, keep_identifiers)
+    load_nibabel()
     (files,) = result_files([scan], output, format or ())
     if overlap not in ("order", "logit", "layers"):
         raise InputError(f"no overlap policy {overlap!r}: there is order, logit, layers")

@@ -2,9 +2,11 @@
 
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -42,6 +44,31 @@ def silence_pydicom() -> None:
     """It says of every odd value in a header what the value is: nobody's log should hold that."""
     logging.getLogger("pydicom").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pydicom")
+
+
+def load_nibabel() -> None:
+    """nibabel without pydicom, which takes longer to load than all of nibabel.
+
+    It would serve a kind of header extension that none of our files has. For a process of ours only: in others, somebody
+    else may want nibabel whole. Commands that read DICOM load pydicom later.
+    """
+    hidden = _Hidden("pydicom")
+    sys.meta_path.insert(0, hidden)
+    try:
+        import_module("nibabel")
+    finally:
+        sys.meta_path.remove(hidden)
+
+
+class _Hidden:
+    """A package that this thread does not find, as if it were not installed; other threads do."""
+
+    def __init__(self, package: str) -> None:
+        self.package, self.thread = package, threading.get_ident()
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == self.package and threading.get_ident() == self.thread:
+            raise ModuleNotFoundError(f"{name} is not needed here", name=name)
 
 
 def error_console() -> Console:

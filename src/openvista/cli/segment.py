@@ -15,7 +15,7 @@ from openvista.anatomy.combinations import combinations
 from openvista.anatomy.ctmr import MRI_BRAIN, known_modality
 from openvista.anatomy.spelling import totalsegmentator_name
 from openvista.cli import pacs_addresses, result_grid
-from openvista.cli.console import progress_bar, say, set_up_logging
+from openvista.cli.console import load_nibabel, progress_bar, say, set_up_logging
 from openvista.cli.files import Steps, in_steps, read_checked, result_files, write_result
 from openvista.cli.list_options import listed_images, scans_in_folders
 from openvista.cli.options import (
@@ -212,6 +212,7 @@ def segment(
         compress=compress,
     )
     results = None if store is None else pacs_addresses.ResultStore(store, format or (), options)
+    load_nibabel()
     with pacs_addresses.fetched(scans, series, quiet) as paths:
         images = scans_in_folders(listed_images(paths, root), recursive, output)
         in_files = results is None or output is not None
