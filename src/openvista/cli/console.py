@@ -49,8 +49,8 @@ def silence_pydicom() -> None:
 def load_nibabel() -> None:
     """nibabel without pydicom, which takes longer to load than all of nibabel.
 
-    It would serve a kind of header extension that none of our files has. For a process of ours only: in others, somebody
-    else may want nibabel whole. Commands that read DICOM load pydicom later.
+    It would serve a kind of header extension that none of our files has. Only for processes of our own, where nobody
+    else wants nibabel whole. Whatever reads DICOM loads pydicom later.
     """
     hidden = _Hidden("pydicom")
     sys.meta_path.insert(0, hidden)
