@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
@@ -28,8 +29,15 @@ BROWSER_OPTIONS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory) -> Iterator[str]:
     """Where the server is that all tests share."""
+    with serving(tmp_path_factory.mktemp("state")) as found:
+        yield found
+
+
+@contextmanager
+def serving(state: Path) -> Iterator[str]:
+    """Address of a server that keeps its scans in a folder."""
     command = [sys.executable, "-m", "openvista", "serve", "--port", "0", "--no-restart", "--model", MODEL]
-    command += ["--state", str(tmp_path_factory.mktemp("state")), "--root", str(ROOT / "examples" / "data")]
+    command += ["--state", str(state), "--root", str(ROOT / "examples" / "data")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     timer = threading.Timer(START_SECONDS, process.kill)
     timer.start()
@@ -61,13 +69,18 @@ def small_ct(tmp_path_factory, example_ct: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSER_NAMES)), None)
+    program = find_browser()
     if program is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=list(BROWSER_OPTIONS))
         yield started
         started.close()
+
+
+def find_browser() -> str | None:
+    """Chromium's program."""
+    return next(filter(None, map(shutil.which, BROWSER_NAMES)), None)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ export const api = {
     return upload(`${ROOT}/scans`, form, report);
   },
 
-  async image(scan: string, report: Report): Promise<ArrayBuffer> {
+  async image(scan: string, report: Report): Promise<Blob> {
     return readBytes(await request(`${ROOT}/scans/${encodeURIComponent(scan)}/image`), report);
   },
 

@@ -55,9 +55,9 @@ export function upload<T>(path: string, form: FormData, report: (fraction: numbe
 }
 
 /** The body of an answer, with its progress where the server says how long it is. */
-export async function readBytes(answer: Response, report: (fraction: number) => void): Promise<ArrayBuffer> {
+export async function readBytes(answer: Response, report: (fraction: number) => void): Promise<Blob> {
   const total = Number(answer.headers.get('Content-Length'));
-  if (!answer.body || !total) return answer.arrayBuffer();
+  if (!answer.body || !total) return answer.blob();
   let done = 0;
   const counter = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
     transform(chunk, controller) {
@@ -66,7 +66,7 @@ export async function readBytes(answer: Response, report: (fraction: number) => 
       controller.enqueue(chunk);
     },
   });
-  return new Response(answer.body.pipeThrough(counter)).arrayBuffer();
+  return new Response(answer.body.pipeThrough(counter)).blob();
 }
 
 async function send(path: string, init: RequestInit): Promise<Response> {

@@ -11,8 +11,8 @@ export function sliceBars(app: App): HTMLElement {
   const bars = PLANE_NAMES.map((plane) => sliceBar(app, plane));
   const element = h('div', { class: 'slice-bars' }, ...bars);
   app.store.watch(['layout'], ({ layout }) => element.setAttribute('data-layout', layout));
-  app.store.watch(['scan'], ({ scan }) => {
-    element.hidden = !scan;
+  app.store.watch(['cursor'], ({ cursor }) => {
+    element.hidden = !cursor;
   });
   return element;
 }
@@ -22,7 +22,7 @@ function sliceBar({ store, view }: App, plane: Plane): HTMLElement {
   const slider = h('input', { type: 'range', min: 1, step: 1, 'aria-label': `${NAMES[plane]} slice` });
   const place = h('output', {});
   slider.addEventListener('input', () => view.step(plane, Number(slider.value) - 1 - Math.round(view.crosshair[normal])));
-  store.watch(['cursor', 'scan'], ({ cursor }) => {
+  store.watch(['cursor'], ({ cursor }) => {
     if (!cursor || !view.axes) return;
     const slices = view.axes.displayShape[normal];
     const number = Math.round(view.crosshair[normal]) + 1;

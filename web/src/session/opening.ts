@@ -5,6 +5,7 @@ import { ApiError } from '../api/http.ts';
 import type { ScanInfo, SeriesChoice, SessionInfo } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
 import { chooseSeries, offerFilling } from '../panels/series-dialog.ts';
+import { type CtVolume, NotReadHere } from '../view/ct-volume.ts';
 import type { View } from '../view/view.ts';
 import type { Jobs } from './jobs.ts';
 import { keptLooks } from './looks.ts';
@@ -15,6 +16,8 @@ import type { Sync } from './sync.ts';
 /** Files that lie in DICOM folders and are none. */
 const NOT_A_SLICE = /(^|\/)(\.|DICOMDIR$|Thumbs\.db$|desktop\.ini$)|\.(txt|xml|html?|pdf|jpe?g|png|exe|inf)$/i;
 const SESSION_FILE = /\.ovsession$/i;
+/** What this page reads by itself. */
+const NIFTI = /\.nii(\.gz)?$/i;
 const MEGABYTE = 1024 * 1024;
 
 /** The scan; of several series the one that the user chooses, with missing slices filled if the user wants; or none. */
@@ -64,10 +67,43 @@ export class Opening {
       if (!files.length) throw new Error('There is no file in this folder that could be a DICOM slice.');
       this.checkSize(files);
       const what = folder || (files.length > 1 ? `${files.length} files` : (files[0] as File).name);
-      const scan = await chosen((choice) =>
-        api.sendScan(files, folder, choice, (fraction) => this.tell(`Sending ${what}`, fraction)));
-      if (scan) await this.show(scan, null);
+      const before = this.store.state;
+      let gone = false;
+      const local = await this.look(files, () => {
+        gone = true;
+        this.empty();
+      });
+      try {
+        const scan = await chosen((choice) =>
+          api.sendScan(files, folder, choice, (fraction) => this.tell(`Sending ${what}`, fraction)));
+        if (scan) await this.show(scan, null, local);
+      } catch (error) {
+        if (gone) await this.goBack(before.scan, before.session);
+        throw error;
+      }
     });
+  }
+
+  /** Shows a file at once, before the server has it; nothing where this page cannot. */
+  private async look([file, ...others]: File[], begin: () => void): Promise<CtVolume | null> {
+    if (!file || others.length || !NIFTI.test(file.name)) return null;
+    this.tell(`Loading ${file.name}`, null);
+    try {
+      return await this.view.load(file, this.store.state.window, begin);
+    } catch (error) {
+      if (error instanceof NotReadHere) return null; // the server says what is wrong with it, or reads it
+      throw error;
+    }
+  }
+
+  private async goBack(scan: ScanInfo | null, session: SessionInfo | null): Promise<void> {
+    this.empty();
+    this.view.clear();
+    if (scan) await this.show(scan, session);
+  }
+
+  private empty(): void {
+    this.store.set({ session: null, scan: null, rows: [], measurements: [], active: null, cursor: null });
   }
 
   path(path: string): Promise<boolean> {
@@ -111,12 +147,14 @@ export class Opening {
     });
   }
 
-  private async show(scan: ScanInfo, given: SessionInfo | null): Promise<void> {
-    this.tell(`Loading ${scan.name}`, null);
-    const image = await api.image(scan.id, (fraction) => this.tell(`Loading ${scan.name}`, fraction));
+  /** `local`: what is on the screen already, if the server understood it in the same way. */
+  private async show(scan: ScanInfo, given: SessionInfo | null, local: CtVolume | null = null): Promise<void> {
+    if (!local?.isThat(scan)) {
+      this.tell(`Loading ${scan.name}`, null);
+      const image = await api.image(scan.id, (fraction) => this.tell(`Loading ${scan.name}`, fraction));
+      await this.view.load(image, this.store.state.window, () => this.empty(), scan);
+    }
     const session = given ?? (await api.openSession(scan.id));
-    this.store.set({ session: null, scan: null, rows: [], measurements: [], active: null, cursor: null });
-    await this.view.load(image, this.store.state.window);
     this.store.set({ scan, looks: keptLooks(session.id), solo: false });
     await this.sync.begin(session);
     await this.measurements.load(session.id);

@@ -187,7 +187,7 @@ export class Pointer {
     const { session, active, scan, measurements } = this.store.state;
     const object = scan ? session?.objects.find(({ id }) => id === active) : undefined;
     this.layer.replaceChildren(
-      ...(scan ? scaleBars(this.view) : []),
+      ...(this.view.axes ? scaleBars(this.view) : []),
       ...measurements.flatMap(({ drawn, measured }) => drawMeasurement(this.view, drawn, inWords(measured))),
       ...(object ? markObject(this.view, object) : []),
       ...this.tool.shapes(),

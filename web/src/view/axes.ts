@@ -9,12 +9,14 @@ const AXES: Axis[] = [0, 1, 2];
 export class AxisOrder {
   readonly fileShape: Vec3;
   readonly displayShape: Vec3;
+  readonly permutation: readonly number[];
   private readonly fileAxisOf: [Axis, Axis, Axis];
   private readonly flipped: [boolean, boolean, boolean];
 
   /** `permutation`: for each display axis the file axis + 1, negative where it is shown backwards. */
   constructor(fileShape: Vec3, permutation: readonly number[]) {
     this.fileShape = fileShape;
+    this.permutation = permutation;
     const axis = (display: Axis) => (Math.abs(permutation[display] ?? 0) - 1) as Axis;
     this.fileAxisOf = [axis(0), axis(1), axis(2)];
     if ([...this.fileAxisOf].sort().join() !== '0,1,2') throw new Error(`not an order of axes: ${permutation}`);

@@ -1,7 +1,7 @@
 // Labels on the graphics card: the table of colours, and boxes of voxels.
 
-import type { Box } from '../api/types.ts';
-import type { Style } from './label-shader.ts';
+import type { Box, Vec3 } from '../api/types.ts';
+import type { Style } from './shaders.ts';
 import type { LabelVolume } from './label-volume.ts';
 
 const TEXTURE_UNIT = 7; // niivue's for drawings
@@ -23,6 +23,20 @@ export function tableOf(styles: (Style & { colour: string })[]): ColourTable {
     table.lut.set([...channels(colour), Math.round(255 * opacity)], slot * 4);
   }
   return table;
+}
+
+/** Empty, in the place of another one. */
+export function makeTexture(gl: WebGL2RenderingContext, old: WebGLTexture | null, shape: Vec3): WebGLTexture {
+  gl.deleteTexture(old);
+  const texture = gl.createTexture();
+  gl.activeTexture(gl.TEXTURE0 + TEXTURE_UNIT);
+  gl.bindTexture(gl.TEXTURE_3D, texture);
+  for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_3D, name, gl.NEAREST);
+  for (const name of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T, gl.TEXTURE_WRAP_R]) {
+    gl.texParameteri(gl.TEXTURE_3D, name, gl.CLAMP_TO_EDGE);
+  }
+  gl.texStorage3D(gl.TEXTURE_3D, 1, gl.R8, ...shape);
+  return texture;
 }
 
 /** Sends only the voxels of the box: a click must not cost the whole CT. */

@@ -1,13 +1,16 @@
 // The picture: niivue behind words of the field. Positions are display voxels (see axes.ts) and CSS pixels of the canvas.
 
-import { Niivue, NVImage, SLICE_TYPE } from '@niivue/niivue';
+import { Niivue, SLICE_TYPE } from '@niivue/niivue';
 import type { Box, Vec3 } from '../api/types.ts';
 import type { Layout } from '../session/state.ts';
 import { AxisOrder } from './axes.ts';
-import { LabelShader, type Style } from './label-shader.ts';
+import { CtVolume, type Geometry, readCt } from './ct-volume.ts';
+import { Frames } from './frames.ts';
+import { emptyTable, makeTexture, tableOf, uploadBox } from './label-texture.ts';
 import { LabelVolume } from './label-volume.ts';
 import { PLANES, type Plane, planeOfTile, RENDER_TILE } from './planes.ts';
-import { emptyTable, tableOf, uploadBox } from './label-texture.ts';
+import { Shaders, type Style } from './shaders.ts';
+import { standIn } from './stand-in.ts';
 import type { HuWindow } from './windows.ts';
 
 const BACKGROUND = [0, 0, 0, 1];
@@ -16,6 +19,8 @@ const CROSSHAIR = [0.98, 0.78, 0.25, 0.85];
 const [CROSSHAIR_WIDTH, CROSSHAIR_GAP] = [0.25, 6];
 const NARROWEST_ZOOM = 0.5;
 const WIDEST_ZOOM = 20;
+/** Steps of a ray through 3D, at most, along the longest axis. */
+const MOST_STEPS = 256;
 
 /** What lies under the pointer. */
 export type Hit = { plane: Plane; display: Vec3 } | { plane: 'render' };
@@ -42,13 +47,15 @@ const LAYOUTS: Record<Layout, { sliceType: SLICE_TYPE; position: [number, number
 export class View {
   axes: AxisOrder | null = null;
   labels: LabelVolume | null = null;
+  /** Called after each frame. */
   onDraw: () => void = () => {};
   onLocation: (location: Location) => void = () => {};
   private readonly nv: Niivue;
-  private readonly labelShader: LabelShader;
+  private readonly frames: Frames;
+  private readonly shaders: Shaders;
+  private ct: CtVolume | null = null;
   private layout: Layout = 'all';
   private ctIn3D = 1;
-  private windowPending = false;
 
   constructor() {
     this.nv = new Niivue({
@@ -67,50 +74,61 @@ export class View {
       loadingText: '',
       logLevel: 'error',
     });
-    this.labelShader = new LabelShader(this.nv);
+    this.shaders = new Shaders(this.nv);
+    this.frames = new Frames(this.nv, () => this.onDraw());
     this.nv.drawLut = emptyTable();
     this.nv.drawRimOpacity = 1;
-    const draw = this.nv.drawScene.bind(this.nv);
-    this.nv.drawScene = () => {
-      const answer = draw();
-      this.onDraw();
-      return answer;
-    };
-    this.nv.onLocationChange = () => this.reportLocation();
     this.makeLabelsSolidIn3D();
   }
 
   /** Throws an Error with a readable message where the browser cannot draw in 3D. */
   async attach(canvas: HTMLCanvasElement): Promise<void> {
-    if (!document.createElement('canvas').getContext('webgl2')) {
+    // niivue gets the same context when it asks for one; what it does not draw anew stays
+    if (!canvas.getContext('webgl2', { alpha: true, antialias: true, preserveDrawingBuffer: true })) {
       throw new Error('This browser has no WebGL 2, which the viewer draws with. Switch hardware acceleration on.');
     }
     await this.nv.attachToCanvas(canvas, true);
-    this.labelShader.install();
+    this.shaders.install();
   }
 
-  /** Shows a CT (NIfTI, gzip or not) with an empty label map. */
-  async load(bytes: ArrayBuffer, window: HuWindow): Promise<void> {
-    this.clear();
-    const image = await NVImage.loadFromUrl({
-      url: bytes, name: 'ct.nii.gz', colormap: 'gray', cal_min: window.low, cal_max: window.high,
-    });
-    const [, x, y, z] = image.hdr?.dims ?? [];
-    this.axes = new AxisOrder([x ?? 1, y ?? 1, z ?? 1], image.permRAS ?? [1, 2, 3]);
-    this.labels = new LabelVolume(this.axes);
-    this.nv.addVolume(image);
-    this.nv.createEmptyDrawing();
-    this.nv.clickToSegmentGrowingBitmap = null; // two volumes that nobody needs
-    this.nv.drawClearAllUndoBitmaps();
-    this.nv.drawBitmap = this.labels.slots;
-    this.nv.drawLut = emptyTable();
-    this.reset();
-    this.setWindow(window);
+  /**
+   * Shows a CT (NIfTI, gzip or not) with an empty label map, as its slices come. `begin` is called when it takes the
+   * place of what was shown. `known`: where it lies, if the server has said so. Throws NotReadHere.
+   */
+  async load(file: Blob, window: HuWindow, begin: () => void, known?: Geometry): Promise<CtVolume> {
+    const ct = await readCt(
+      file,
+      async (header, slices) => {
+        const geometry = { ...header, ...(known && { shape: known.shape, affine: known.affine }) };
+        const image = await standIn(geometry);
+        this.clear();
+        begin();
+        const axes = new AxisOrder(geometry.shape, image.permRAS ?? [1, 2, 3]);
+        this.ct = new CtVolume(this.nv.gl, geometry, axes, slices);
+        this.axes = axes;
+        this.labels = new LabelVolume(axes);
+        this.nv.addVolume(image);
+        this.nv.drawTexture = makeTexture(this.nv.gl, this.nv.drawTexture, axes.displayShape);
+        this.nv.drawBitmap = this.labels.slots;
+        this.nv.drawLut = emptyTable();
+        this.reset();
+        this.setWindow(window);
+        return this.ct;
+      },
+      () => {
+        this.frames.planesFirst();
+        this.reportLocation();
+      },
+    );
+    this.applyCtIn3D();
+    return ct;
   }
 
   clear(): void {
     for (const volume of [...this.nv.volumes]) this.nv.removeVolume(volume);
     if (this.labels) this.nv.closeDrawing();
+    this.ct?.free();
+    this.ct = null;
     this.axes = null;
     this.labels = null;
   }
@@ -127,24 +145,13 @@ export class View {
 
   setLayout(layout: Layout): void {
     this.layout = layout;
+    this.frames.planes = LAYOUTS[layout].filter(({ sliceType }) => sliceType !== SLICE_TYPE.RENDER).map(({ position }) => position);
     this.nv.setCustomLayout(LAYOUTS[layout]);
   }
 
-  /** Drawn with the next frame: a drag changes it faster than a large CT can follow. */
   setWindow(window: HuWindow): void {
-    const volume = this.nv.volumes[0];
-    if (!volume) return;
-    volume.cal_min = window.low;
-    volume.cal_max = window.high;
-    if (this.windowPending) return;
-    this.windowPending = true;
-    requestAnimationFrame(() => {
-      this.windowPending = false;
-      if (!this.nv.volumes.length) return;
-      this.nv.updateGLVolume();
-      this.applyCtIn3D();
-      this.nv.drawScene();
-    });
+    this.shaders.setWindow(window);
+    if (this.ct) this.frames.planesFirst();
   }
 
   /** niivue has one opacity for planes and 3D alike; this one is for the 3D view only. */
@@ -164,7 +171,7 @@ export class View {
     if (!this.labels) return;
     const { labels } = this;
     const styles = looks.map(({ id, ...look }) => ({ ...look, slot: labels.slotOf(id) }));
-    this.labelShader.set(styles);
+    this.shaders.setLooks(styles);
     this.nv.drawLut = tableOf(styles);
     this.nv.refreshColormaps();
     this.nv.drawScene();
@@ -174,13 +181,13 @@ export class View {
   showLabels(box: Box): void {
     if (!this.labels || !this.nv.drawTexture) return;
     uploadBox(this.nv.gl, this.nv.drawTexture, this.labels, box);
-    this.nv.drawScene();
-    this.nv.createOnLocationChange();
+    this.frames.planesFirst();
+    this.reportLocation();
   }
 
-  /** The picture as a data address. Drawn now: between frames the browser may forget it. */
+  /** The picture as a data address. */
   pixels(): string {
-    this.nv.drawScene();
+    this.frames.now();
     return (this.nv.gl.canvas as HTMLCanvasElement).toDataURL();
   }
 
@@ -193,8 +200,8 @@ export class View {
     const shape = this.axes.displayShape;
     const inside = display.map((value, axis) => Math.min(Math.max(value, 0), (shape[axis] ?? 1) - 1));
     this.nv.scene.crosshairPos = inside.map((value, axis) => (value + 0.5) / (shape[axis] ?? 1)) as Vec3;
-    this.nv.drawScene();
-    this.nv.createOnLocationChange();
+    this.frames.planesFirst();
+    this.reportLocation();
   }
 
   step(plane: Plane, slices: number): void {
@@ -219,7 +226,10 @@ export class View {
   private thinCrosshair(): void {
     const zoom = this.nv.scene.pan2Dxyzmm[3];
     this.nv.opts.crosshairGap = CROSSHAIR_GAP / zoom;
-    this.nv.setCrosshairWidth(CROSSHAIR_WIDTH / zoom);
+    this.nv.opts.crosshairWidth = CROSSHAIR_WIDTH / zoom;
+    const drawn = this.nv.crosshairs3D?.mm;
+    if (drawn) drawn[0] = Number.NaN; // niivue makes it anew
+    this.frames.planesFirst();
   }
 
   /** Shifts the picture by so many CSS pixels of a plane. */
@@ -227,14 +237,14 @@ export class View {
     const map = this.mapOf(plane);
     if (!map || !this.axes) return;
     const { across, up } = PLANES[plane];
-    const spacing = this.nv.volumes[0]?.pixDimsRAS ?? [1, 1, 1, 1];
+    const spacing: Vec3 = this.ct?.spacing ?? [1, 1, 1];
     const pan = this.nv.scene.pan2Dxyzmm;
     const zoom = pan[3];
-    const mm = (axis: number, fraction: number) =>
-      fraction * (this.axes?.displayShape[axis] ?? 1) * (spacing[axis + 1] ?? 1) * zoom;
+    const mm = (axis: 0 | 1 | 2, fraction: number) =>
+      fraction * (this.axes?.displayShape[axis] ?? 1) * spacing[axis] * zoom;
     pan[across] = (pan[across] ?? 0) + mm(across, dx * map.perPixel[0]);
     pan[up] = (pan[up] ?? 0) + mm(up, dy * map.perPixel[1]);
-    this.nv.drawScene();
+    this.frames.planesFirst();
   }
 
   rotate(dx: number, dy: number): void {
@@ -290,7 +300,7 @@ export class View {
 
   /** CSS pixels that a mm takes in a plane; 0 when it is not shown. */
   pixelsPerMm(plane: Plane): number {
-    const spacing = this.nv.volumes[0]?.pixDimsRAS?.[PLANES[plane].across + 1];
+    const spacing = this.ct?.spacing[PLANES[plane].across];
     return spacing ? this.pixelsPerVoxel(plane) / spacing : 0;
   }
 
@@ -333,6 +343,7 @@ export class View {
     this.nv.drawImage3D = (...view) => {
       const opacity = this.nv.drawOpacity;
       this.nv.drawOpacity = opacity > 0 ? 1 : 0;
+      this.shaders.setSteps(this.steps());
       draw(...view);
       this.nv.drawOpacity = opacity;
     };
@@ -345,11 +356,17 @@ export class View {
     this.nv.gl.uniform1f(shader.uniforms['backOpacity'] ?? null, this.ctIn3D);
   }
 
+  /** As many as voxels along each axis, or fewer of a large CT. */
+  private steps(): number[] {
+    const shape = this.axes?.displayShape ?? [1, 1, 1];
+    const coarse = Math.max(1, Math.max(...shape) / MOST_STEPS);
+    return shape.map((length) => length / coarse);
+  }
+
   private reportLocation(): void {
-    const volume = this.nv.volumes[0];
-    if (!volume || !this.axes) return;
+    const hu = this.ct?.hu(this.crosshair) ?? null;
+    if (hu === null) return; // its slice has not come yet
     const mm = this.nv.frac2mm(this.nv.scene.crosshairPos, 0, true);
-    const [x, y, z] = this.crosshair.map(Math.round) as Vec3; // niivue's values are in display order
-    this.onLocation({ display: this.crosshair, mm: [mm[0], mm[1], mm[2]], hu: volume.getValue(x, y, z) });
+    this.onLocation({ display: this.crosshair, mm: [mm[0], mm[1], mm[2]], hu });
   }
 }

@@ -1,0 +1,115 @@
+// niivue's programs for planes and 3D with two changes: the CT comes as HU and is windowed where it is drawn, and in the
+// planes each object has an opacity and an outline of its own.
+
+import type { Niivue } from '@niivue/niivue';
+import { CT_UNIT } from './ct-volume.ts';
+import type { HuWindow } from './windows.ts';
+
+const SLOTS = 256;
+/** Where niivue reads a voxel of its own volume. */
+const VOXEL = /texture\(volume, /g;
+/** niivue's edge of labels; what stands there instead takes the object's look. */
+const EDGE = /if \(drawRimOpacity >= 0\.0\) \{[\s\S]*?dcolor\.a = drawRimOpacity;\s*\}/;
+const LOOK = `
+		int slot = int(drawV * 255.0 + 0.5);
+		float look = looks[slot / 4][slot % 4]; // below 0: the outline only
+		vec3 across = dFdx(texPos) * (look < 0.0 ? 2.0 : 1.0);
+		vec3 down = dFdy(texPos) * (look < 0.0 ? 2.0 : 1.0);
+		bool edge = texture(drawing, texPos - across).r != drawV || texture(drawing, texPos + across).r != drawV
+			|| texture(drawing, texPos - down).r != drawV || texture(drawing, texPos + down).r != drawV;
+		dcolor.a = edge ? drawRimOpacity * abs(look) : drawOpacity * max(look, 0.0);`;
+/** niivue's gray with its opacities. */
+export const CT_COLOUR = `
+uniform highp sampler3D ctHu;
+uniform vec2 ctWindow;
+vec4 ctColour(vec3 at) {
+	float hu = texture(ctHu, at).r;
+	float grey = clamp((hu - ctWindow.x) / (ctWindow.y - ctWindow.x), 0.0, 1.0);
+	if (hu > ctWindow.x) grey = max(grey, 2.0 / 256.0);
+	float alpha = grey < 0.486 ? grey * 0.387 : 0.188 + (grey - 0.486) * 0.61;
+	return vec4(vec3(grey), alpha);
+}
+`;
+
+/** A program and its places for numbers, as niivue holds them. */
+interface Program {
+  program: WebGLProgram;
+  uniforms: Record<string, WebGLUniformLocation | null>;
+  use: (gl: WebGL2RenderingContext) => void;
+}
+
+export interface Style {
+  slot: number;
+  opacity: number;
+  outline: boolean;
+}
+
+export class Shaders {
+  private readonly nv: Niivue;
+  private readonly looks = new Float32Array(SLOTS).fill(1);
+  private window: [number, number] = [0, 1];
+  private installed = false;
+
+  constructor(nv: Niivue) {
+    this.nv = nv;
+  }
+
+  /** Once niivue has its programs. */
+  install(): void {
+    const { nv } = this;
+    const planes = this.source(nv.sliceMMShader as Program | null, nv.gl.FRAGMENT_SHADER);
+    const space = this.source(nv.renderShader as Program | undefined, nv.gl.FRAGMENT_SHADER);
+    if (!EDGE.test(planes) || !planes.match(VOXEL) || !space.match(VOXEL)) {
+      throw new Error('This version of niivue draws in another way than the viewer knows.');
+    }
+    nv.setCustomSliceShader(withCt(planes).replace('uniform float drawRimOpacity;', 'uniform float drawRimOpacity;\nuniform vec4 looks[64];').replace(EDGE, LOOK));
+    const old = nv.renderShader as unknown as Program;
+    const Shader = old.constructor as new (gl: WebGL2RenderingContext, vertex: string, fragment: string) => NonNullable<Niivue['renderShader']>;
+    nv.renderShader = new Shader(nv.gl, this.source(old, nv.gl.VERTEX_SHADER), withCt(space));
+    nv.initRenderShader(nv.renderShader);
+    this.installed = true;
+    this.apply();
+  }
+
+  setLooks(styles: Style[]): void {
+    this.looks.fill(1);
+    for (const { slot, opacity, outline } of styles) this.looks[slot] = outline ? -opacity : opacity;
+    this.apply();
+  }
+
+  setWindow({ low, high }: HuWindow): void {
+    this.window = [low, high];
+    this.apply();
+  }
+
+  /** How finely 3D is sampled: steps across the volume along each axis. */
+  setSteps(steps: readonly number[]): void {
+    const { gl, renderShader } = this.nv;
+    renderShader?.use(gl);
+    gl.uniform3fv(renderShader?.uniforms['texVox'] ?? null, steps as number[]);
+  }
+
+  private apply(): void {
+    if (!this.installed) return;
+    const { gl, customSliceShader, renderShader } = this.nv;
+    for (const shader of [customSliceShader, renderShader]) {
+      if (!shader) continue;
+      shader.use(gl);
+      gl.uniform1i(gl.getUniformLocation(shader.program, 'ctHu'), CT_UNIT);
+      gl.uniform2fv(gl.getUniformLocation(shader.program, 'ctWindow'), this.window);
+      gl.uniform4fv(gl.getUniformLocation(shader.program, 'looks'), this.looks);
+    }
+  }
+
+  private source(shader: Program | null | undefined, kind: number): string {
+    const { gl } = this.nv;
+    const parts = shader ? (gl.getAttachedShaders(shader.program) ?? []) : [];
+    const part = parts.find((one) => gl.getShaderParameter(one, gl.SHADER_TYPE) === kind);
+    return (part && gl.getShaderSource(part)) ?? '';
+  }
+}
+
+/** The CT instead of niivue's volume; the first line of a source is its version, so ours go before `main`. */
+function withCt(source: string): string {
+  return source.replace(VOXEL, 'ctColour(').replace('void main()', `${CT_COLOUR}void main()`);
+}
