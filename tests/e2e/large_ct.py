@@ -20,7 +20,7 @@ def body_hu(shape: tuple[int, int, int] = LARGE) -> NDArray[np.int16]:
     """HU of the body, x fastest in memory; the lungs fill its upper half."""
     across, along = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
     plain_XY = np.where((across / 0.85) ** 2 + (along / 0.6) ** 2 < 1, _TISSUE, _AIR)
-    plain_XY[(across / 0.12) ** 2 + ((along + 0.35) / 0.12) ** 2 < 1] = _BONE
+    plain_XY[(across / 0.12) ** 2 + ((along - 0.35) / 0.12) ** 2 < 1] = _BONE
     chest_XY = plain_XY.copy()
     for side in (-0.4, 0.4):
         chest_XY[((across - side) / 0.28) ** 2 + (along / 0.4) ** 2 < 1] = _LUNG

@@ -8,7 +8,7 @@ import type { Layout, ToolName } from './session/state.ts';
 import type { Pointer } from './tools/pointer.ts';
 
 const TOOL_KEYS: Record<string, ToolName> = { n: 'navigate', c: 'click', b: 'box', s: 'scribble', l: 'lasso', p: 'brush', m: 'ruler', a: 'angle', e: 'ellipse' };
-const LAYOUT_KEYS: Record<string, Layout> = { 0: 'all', 1: 'axial', 2: 'coronal', 3: 'sagittal', 4: 'render' };
+const LAYOUT_KEYS: Record<string, Layout> = { 0: 'all', 1: 'axial', 2: 'coronal', 3: 'sagittal', 4: 'render', 5: 'oblique' };
 const SLICE_KEYS: Record<string, number> = { ArrowUp: 1, PageUp: 1, ArrowDown: -1, PageDown: -1 };
 const MANY_SLICES = 10;
 const OPACITY_STEP = 0.1;

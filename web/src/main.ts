@@ -15,6 +15,7 @@ import { exportDialog } from './panels/export-dialog.ts';
 import { header } from './panels/header.ts';
 import { helpDialog } from './panels/help-dialog.ts';
 import { objectPanel } from './panels/objects.ts';
+import { obliqueBar } from './panels/oblique-bar.ts';
 import { openDialog } from './panels/open-dialog.ts';
 import { resultPanel } from './panels/results.ts';
 import { sliceBars } from './panels/slice-bars.ts';
@@ -84,7 +85,7 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
     classPanel(app),
     h('main', {},
       toolbar(app),
-      h('div', { class: 'picture' }, canvas, layer, sliceBars(app), boxActions(app, () => pointer.tool)),
+      h('div', { class: 'picture' }, canvas, layer, sliceBars(app), obliqueBar(app), boxActions(app, () => pointer.tool)),
       underline(app)),
     h('aside', {}, objectPanel(app), resultPanel(app)),
     statusBar(app), open, saving, help, app.notices.element,
@@ -100,6 +101,7 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
 function bindView({ store, view }: App): void {
   store.watch(['opacity', 'overlay'], ({ opacity, overlay }) => view.setOpacity(overlay ? opacity : 0));
   store.watch(['ctIn3D'], ({ ctIn3D }) => view.setCtIn3D(ctIn3D));
+  store.watch(['oblique'], ({ oblique }) => view.setOblique(oblique));
   store.watch(['session', 'active', 'solo', 'looks'], (state) => {
     view.setObjects((state.session?.objects ?? []).map((object) => {
       const { opacity, outline } = lookOf(state.looks, object.id);

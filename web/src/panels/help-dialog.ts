@@ -16,7 +16,7 @@ const KEYS: [string, string][] = [
   ['Ctrl Z', 'Undo'],
   ['Ctrl Shift Z, Ctrl Y', 'Redo'],
   ['↑ ↓, Page Up Page Down', 'Next, previous slice of the plane under the pointer; Shift: ten'],
-  ['1  2  3  4  0', 'Axial, coronal, sagittal, 3D, all'],
+  ['1  2  3  4  5  0', 'Axial, coronal, sagittal, 3D, an oblique plane, all'],
   ['W, Shift 1 … 6', 'Next window preset; soft tissue, lung, bone, brain, liver, mediastinum'],
   ['H', 'Hide or show all labels'],
   ['F  I', 'The active object: outline or filled; alone'],
@@ -34,6 +34,7 @@ const MOUSE: [string, string][] = [
   ['Wheel', 'Slices, one for a notch; with Shift: five; with Ctrl: zoom'],
   ['Middle drag, Ctrl drag', 'Shift the picture'],
   ['In 3D', 'Drag turns, wheel zooms'],
+  ['In the oblique plane', 'Drag turns and tilts; wheel: slices along it'],
 ];
 
 export function helpDialog(app: App): HTMLDialogElement {

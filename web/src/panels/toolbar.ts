@@ -42,6 +42,7 @@ const LAYOUTS: { name: Layout; label: string; title: string }[] = [
   { name: 'coronal', label: 'Cor', title: 'Coronal (2)' },
   { name: 'sagittal', label: 'Sag', title: 'Sagittal (3)' },
   { name: 'render', label: '3D', title: '3D (4)' },
+  { name: 'oblique', label: 'Obl', title: 'Three planes and an oblique one (5)' },
 ];
 
 export function toolbar(app: App): HTMLElement {

@@ -1,12 +1,14 @@
 // Everything the page knows, in one place; panels listen to the parts they show.
 
 import type { ClassList, KeptMeasurement, Measurement, Row, ScanInfo, ServerInfo, SessionInfo, Vec3 } from '../api/types.ts';
+import { type Angles, STRAIGHT } from '../view/oblique.ts';
 import { fromLevel, type HuWindow } from '../view/windows.ts';
 import type { Looks } from './looks.ts';
 
 export type ToolName = 'navigate' | 'click' | 'box' | 'scribble' | 'lasso' | 'brush' | MeasureName;
 export type MeasureName = Measurement['kind'];
-export type Layout = 'all' | 'axial' | 'coronal' | 'sagittal' | 'render';
+/** `all`: the planes and 3D; `oblique`: the planes and one that can be turned. */
+export type Layout = 'all' | 'oblique' | 'axial' | 'coronal' | 'sagittal' | 'render';
 
 /** Where the crosshair is. */
 export interface Cursor {
@@ -46,6 +48,7 @@ export interface State {
   /** A box is drawn and waits to be used. */
   boxDrawn: boolean;
   layout: Layout;
+  oblique: Angles;
   window: HuWindow;
   opacity: number;
   overlay: boolean;
@@ -78,6 +81,7 @@ const START: State = {
   lassoAsHint: false,
   boxDrawn: false,
   layout: 'all',
+  oblique: STRAIGHT,
   window: fromLevel(40, 400),
   opacity: 0.5,
   overlay: true,

@@ -4,7 +4,6 @@ import { api } from '../api/client.ts';
 import { ApiError } from '../api/http.ts';
 import type { Change, SessionInfo } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
-import { decodeLabels } from '../view/label-volume.ts';
 import type { View } from '../view/view.ts';
 import type { Store } from './state.ts';
 
@@ -78,10 +77,7 @@ export class Sync {
     const change = gap ? await api.changes(given.session.id, this.revision) : given;
     if (change.session.id !== this.store.state.session?.id) return;
     this.revision = change.session.revision;
-    if (change.labels && this.view.labels) {
-      const values = await decodeLabels(change.labels);
-      this.view.showLabels(this.view.labels.write(change.labels.box, values));
-    }
+    if (change.labels) await this.view.takeLabels(change.labels);
     const ids = change.session.objects.map((object) => object.id);
     const active = this.store.state.active;
     this.store.set({ session: change.session, active: active !== null && ids.includes(active) ? active : null });

@@ -1,9 +1,11 @@
 // The mouse on the picture. Left: the tool. Right: the tool's opposite, or window and level when dragged. Middle: shift.
 
 import { inWords } from '../session/measurements.ts';
+import { turned } from '../panels/oblique-bar.ts';
 import type { Store, ToolName } from '../session/state.ts';
 import { markObject } from '../view/marks.ts';
 import { drawMeasurement } from '../view/measured-marks.ts';
+import { obliqueMarks } from '../view/oblique-marks.ts';
 import type { Plane } from '../view/planes.ts';
 import { scaleBars } from '../view/scale-bar.ts';
 import type { View } from '../view/view.ts';
@@ -12,6 +14,7 @@ import type { At, Tool } from './tool.ts';
 /** CSS pixels beyond which a press is a drag. */
 const SLACK = 4;
 const HU_PER_PIXEL = 3;
+const DEGREES_PER_PIXEL = 0.5;
 const ZOOM_STEP = 1.15;
 /** What a wheel says at a notch, at least; a touchpad says less at a time, which adds up to slices. */
 const NOTCH = 50;
@@ -115,7 +118,7 @@ export class Pointer {
   private follow(press: Press, x: number, y: number): void {
     const [dx, dy] = [x - press.lastX, y - press.lastY];
     const { gesture, plane } = press;
-    if (gesture === 'rotate') this.view.rotate(dx, dy);
+    if (gesture === 'rotate') this.rotate(dx, dy);
     else if (gesture === 'window') this.turnWindow(dx, dy);
     else if (plane === 'render') return;
     else if (gesture === 'shift') this.view.pan(plane, dx, dy);
@@ -123,6 +126,12 @@ export class Pointer {
       const at = this.at(press, plane, x, y);
       if (at) this.tool.drag(at);
     }
+  }
+
+  private rotate(dx: number, dy: number): void {
+    const { layout, oblique } = this.store.state;
+    if (layout === 'oblique') this.store.set({ oblique: turned(oblique, { turn: dx * DEGREES_PER_PIXEL, tilt: -dy * DEGREES_PER_PIXEL }) });
+    else this.view.rotate(dx, dy);
   }
 
   private up(event: PointerEvent): void {
@@ -161,8 +170,10 @@ export class Pointer {
     if (!hit || delta === 0) return;
     event.preventDefault();
     const factor = delta < 0 ? ZOOM_STEP : 1 / ZOOM_STEP;
-    if (hit.plane === 'render') this.view.zoom3D(factor);
+    const oblique = hit.plane === 'render' && this.store.state.layout === 'oblique';
+    if (hit.plane === 'render' && !oblique) this.view.zoom3D(factor);
     else if (event.ctrlKey || event.metaKey) this.view.zoom(factor);
+    else if (hit.plane === 'render') this.view.stepOblique(this.notches(event, delta) * (event.shiftKey ? MANY_SLICES : 1));
     else this.view.step(hit.plane, this.notches(event, delta) * (event.shiftKey ? MANY_SLICES : 1));
   }
 
@@ -184,12 +195,13 @@ export class Pointer {
   }
 
   private draw(): void {
-    const { session, active, scan, measurements } = this.store.state;
+    const { session, active, scan, measurements, oblique } = this.store.state;
     const object = scan ? session?.objects.find(({ id }) => id === active) : undefined;
     this.layer.replaceChildren(
       ...(this.view.axes ? scaleBars(this.view) : []),
       ...measurements.flatMap(({ drawn, measured }) => drawMeasurement(this.view, drawn, inWords(measured))),
       ...(object ? markObject(this.view, object) : []),
+      ...obliqueMarks(this.view, oblique, object),
       ...this.tool.shapes(),
     );
   }

@@ -62,6 +62,10 @@ export class CtVolume {
     gl.texSubImage3D(gl.TEXTURE_3D, 0, x0, y0, z0, x1 - x0, y1 - y0, z1 - z0, gl.RED, gl.HALF_FLOAT, halves);
   }
 
+  get slabCount(): number {
+    return this.slabs.length;
+  }
+
   /** HU of a display voxel; null where none is, or not yet. */
   hu(display: Vec3): number | null {
     const [x, y, z] = this.axes.toFile(display.map(Math.round) as Vec3);
@@ -99,7 +103,7 @@ export class CtVolume {
  * Throws NotReadHere where the file is of a kind that the viewer does not read, and where it is damaged.
  */
 export function readCt(
-  file: Blob, begin: (header: NiftiHeader, slices: number) => Promise<CtVolume>, show: () => void,
+  file: Blob, begin: (header: NiftiHeader, slices: number) => Promise<CtVolume>, show: (box: Box, number: number) => void,
 ): Promise<CtVolume> {
   const worker = new Worker(new URL('./ct-worker.ts', import.meta.url), { type: 'module' });
   const ask = (message: Asked) => worker.postMessage(message);
@@ -120,7 +124,7 @@ export function readCt(
         }, reject);
       } else if (volume && data.kind === 'slab') {
         volume.add(data.box, data.stored, data.halves, data.range);
-        show();
+        show(data.box, volume.slabCount);
       } else if (volume) resolve(volume);
     };
     ask({ file });

@@ -2,6 +2,7 @@
 
 import type { Box, Vec3 } from '../api/types.ts';
 import { AxisOrder } from './axes.ts';
+import { ByteSource } from './byte-source.ts';
 import { halfTable } from './half.ts';
 import { HEADER_BYTES, type NiftiHeader, readHeader, type Voxels, voxelType } from './nifti.ts';
 
@@ -29,7 +30,7 @@ self.onmessage = ({ data }: MessageEvent<Asked>) => {
 };
 
 async function read(file: Blob): Promise<void> {
-  const source = new Source(await unpacked(file));
+  const source = new ByteSource(await unpacked(file));
   const first = new ArrayBuffer(HEADER_BYTES);
   const whole = await source.fill(new Uint8Array(first));
   const header = whole ? readHeader(first) : null;
@@ -54,44 +55,6 @@ async function unpacked(file: Blob): Promise<ReadableStream<Uint8Array>> {
   return file.stream().pipeThrough(new DecompressionStream('gzip'));
 }
 
-/** Bytes in order, in pieces as long as one asks for. */
-class Source {
-  private readonly reader: ReadableStreamDefaultReader<Uint8Array>;
-  private rest: Uint8Array = new Uint8Array();
-
-  constructor(stream: ReadableStream<Uint8Array>) {
-    this.reader = stream.getReader();
-  }
-
-  /** Whether there was enough to fill it. */
-  async fill(target: Uint8Array): Promise<boolean> {
-    for (let done = 0; done < target.length; ) {
-      const some = this.rest.length ? this.rest : await this.next();
-      if (!some) return false;
-      const part = some.subarray(0, target.length - done);
-      target.set(part, done);
-      done += part.length;
-      this.rest = some.subarray(part.length);
-    }
-    return true;
-  }
-
-  putBack(bytes: Uint8Array): void {
-    const joined = new Uint8Array(bytes.length + this.rest.length);
-    joined.set(bytes);
-    joined.set(this.rest, bytes.length);
-    this.rest = joined;
-  }
-
-  async skip(count: number): Promise<void> {
-    await this.fill(new Uint8Array(count));
-  }
-
-  private async next(): Promise<Uint8Array | null> {
-    return (await this.reader.read()).value ?? null;
-  }
-}
-
 class Slabs {
   private readonly header: NiftiHeader;
   private readonly axes: AxisOrder;
@@ -106,7 +69,7 @@ class Slabs {
     this.table = this.direct ? halfTable(header.slope, header.intercept) : halfTable(1, 0);
   }
 
-  async send(source: Source, from: number, to: number): Promise<void> {
+  async send(source: ByteSource, from: number, to: number): Promise<void> {
     const [nx, ny] = this.header.shape;
     const type = voxelType(this.header);
     const bytes = new ArrayBuffer(nx * ny * (to - from) * type.BYTES_PER_ELEMENT);

@@ -17,6 +17,8 @@ export class Frames {
   private readonly onDraw: () => void;
   private waiting: 'planes' | 'all' | null = null;
   private rest = 0;
+  /** 3D waits until `with3D`: the CT is still coming. */
+  private without3D = false;
   /** What 3D looks like stays on the canvas, and where it is in niivue's list. */
   private keeps3D = false;
   private tile3D: Tile | null = null;
@@ -33,18 +35,28 @@ export class Frames {
   /** Draws the planes with the next frame, and 3D when nothing else has been asked for a while. */
   planesFirst(): void {
     this.ask('planes');
-    this.tellBusy(true);
-    clearTimeout(this.rest);
-    this.rest = window.setTimeout(() => this.ask('all'), REST_MS);
+  }
+
+  /** What 3D shows is gone, and until `begin3D` nothing takes its place. */
+  end3D(): void {
+    this.without3D = true;
+    this.tile3D = null;
+    this.ask('planes');
+  }
+
+  begin3D(): void {
+    this.without3D = false;
+    this.ask('planes');
   }
 
   /** Draws everything before it returns. */
   now(): void {
     clearTimeout(this.rest);
     this.waiting = null;
-    this.keeps3D = false;
+    this.keeps3D = this.without3D;
     this.drawAll();
-    this.tellBusy(false);
+    this.keeps3D = false;
+    this.tellBusy(this.without3D);
     this.onDraw();
   }
 
@@ -52,16 +64,19 @@ export class Frames {
     const asked = this.waiting !== null;
     if (this.waiting !== 'all') this.waiting = what;
     this.tellBusy(true);
+    clearTimeout(this.rest);
     if (!asked) requestAnimationFrame(() => this.draw());
   }
 
   private draw(): void {
     if (this.waiting === null) return;
-    if (this.waiting === 'all' || !this.tile3D || !this.planes.length) return this.now();
+    if (this.waiting === 'all' || !this.planes.length || this.without3D) return this.now();
     this.waiting = null;
     this.keeps3D = true;
     this.drawAll();
     this.keeps3D = false;
+    // counted from the end of a frame, which may take longer than the rest
+    this.rest = window.setTimeout(() => this.ask('all'), REST_MS);
     this.onDraw();
   }
 
@@ -74,8 +89,8 @@ export class Frames {
     const { nv } = this;
     const [draw3D, clear] = [nv.draw3D.bind(nv), nv.clearBounds.bind(nv)];
     nv.draw3D = (...how) => {
-      if (this.keeps3D && this.tile3D) {
-        nv.screenSlices.push(this.tile3D);
+      if (this.keeps3D) {
+        if (this.tile3D) nv.screenSlices.push(this.tile3D);
         return undefined;
       }
       const answer = draw3D(...how);
@@ -83,7 +98,7 @@ export class Frames {
       return answer;
     };
     nv.clearBounds = (mask, place) => {
-      if (place || !this.keeps3D) return clear(mask, place);
+      if (place || !this.keeps3D || !this.tile3D) return clear(mask, place);
       const { width, height } = nv.gl.canvas;
       for (const [left, top, w, h] of this.planes) clear(mask, [left * width, top * height, w * width, h * height]);
     };

@@ -2,15 +2,28 @@
 
 import type { Box, LabelBox, Vec3 } from '../api/types.ts';
 import type { AxisOrder } from './axes.ts';
+import { ByteSource } from './byte-source.ts';
 
 /** Ids of objects may be any number; a slot is the byte that stands for one on the screen. 0 is background. */
 const MOST_SLOTS = 255;
 
-export async function decodeLabels(labels: LabelBox): Promise<Uint8Array | Uint16Array> {
-  const bytes = Uint8Array.from(atob(labels.data), (character) => character.charCodeAt(0));
-  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-  const buffer = await new Response(unpacked).arrayBuffer();
-  return labels.dtype === 'uint16' ? new Uint16Array(buffer) : new Uint8Array(buffer);
+/** Voxels of a slab, about; the page does other things between two of them. */
+const SLAB_VOXELS = 1 << 22;
+
+/** A box of labels in slabs along z, as they are unpacked. */
+export async function* slabsOf({ box, dtype, data }: LabelBox): AsyncGenerator<{ box: Box; values: Uint8Array | Uint16Array }> {
+  const packed = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+  const source = new ByteSource(new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip')));
+  const [xs, ys, [first, last]] = box;
+  const slice = (xs[1] - xs[0]) * (ys[1] - ys[0]);
+  const slices = Math.max(1, Math.round(SLAB_VOXELS / slice));
+  for (let z = first; z < last; z += slices) {
+    const end = Math.min(z + slices, last);
+    const bytes = new Uint8Array(slice * (end - z) * (dtype === 'uint16' ? 2 : 1));
+    if (!(await source.fill(bytes))) throw new Error('a box of labels came with too few values');
+    yield { box: [xs, ys, [z, end]], values: dtype === 'uint16' ? new Uint16Array(bytes.buffer) : bytes };
+    if (end < last) await new Promise((resolve) => setTimeout(resolve));
+  }
 }
 
 export class LabelVolume {
@@ -54,24 +67,31 @@ export class LabelVolume {
   centre(id: number): Vec3 | null {
     const sum: Vec3 = [0, 0, 0];
     let count = 0;
-    for (const voxel of this.voxelsOf(id)) {
-      for (const axis of [0, 1, 2] as const) sum[axis] += voxel[axis];
+    this.visit(id, (x, y, z) => {
+      sum[0] += x;
+      sum[1] += y;
+      sum[2] += z;
       count++;
-    }
-    const away = (voxel: Vec3) => voxel.reduce((total, at, axis) => total + (at - (sum[axis] as number) / count) ** 2, 0);
+    });
+    const [cx, cy, cz] = sum.map((total) => total / count) as Vec3;
     let nearest: Vec3 | null = null;
-    for (const voxel of this.voxelsOf(id)) {
-      if (!nearest || away(voxel) < away(nearest)) nearest = voxel;
-    }
+    let least = Number.POSITIVE_INFINITY;
+    this.visit(id, (x, y, z) => {
+      const away = (x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2;
+      if (away < least) [nearest, least] = [[x, y, z], away];
+    });
     return nearest;
   }
 
-  private *voxelsOf(id: number): Generator<Vec3> {
+  /** Every voxel of an object. There may be millions, so nothing is made for each. */
+  private visit(id: number, act: (x: number, y: number, z: number) => void): void {
     const slot = this.slotOfId.get(id);
     if (!slot) return;
+    const { slots } = this;
     const [nx, ny] = this.axes.displayShape;
-    for (let index = this.slots.indexOf(slot); index >= 0; index = this.slots.indexOf(slot, index + 1)) {
-      yield [index % nx, Math.floor(index / nx) % ny, Math.floor(index / (nx * ny))];
+    const last = slots.lastIndexOf(slot);
+    for (let index = slots.indexOf(slot); index >= 0 && index <= last; index++) {
+      if (slots[index] === slot) act(index % nx, Math.floor(index / nx) % ny, Math.floor(index / (nx * ny)));
     }
   }
 

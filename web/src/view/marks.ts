@@ -8,7 +8,7 @@ import type { View } from './view.ts';
 const RADIUS = 7;
 const ARM = 3.5;
 /** A click is shown this many slices away, fainter. */
-const NEAR_SLICES = 2;
+export const NEAR_SLICES = 2;
 
 /** A click on every plane whose slice is near it. */
 export function markClick(view: View, display: Vec3, positive: boolean, state = ''): SVGElement[] {
@@ -18,21 +18,24 @@ export function markClick(view: View, display: Vec3, positive: boolean, state = 
     const away = Math.abs(Math.round(view.crosshair[normal]) - display[normal]);
     const at = away <= NEAR_SLICES ? view.screen(plane, display) : null;
     if (!at) continue;
-    const sign = positive ? `M${-ARM} 0H${ARM}M0 ${-ARM}V${ARM}` : `M${-ARM} 0H${ARM}`;
-    marks.push(
-      svg(
-        'g',
-        {
-          class: `mark ${positive ? 'positive' : 'negative'} ${state}`,
-          transform: `translate(${at[0]} ${at[1]})`,
-          opacity: 1 - away / (NEAR_SLICES + 1),
-        },
-        svg('circle', { r: RADIUS }),
-        svg('path', { d: sign }),
-      ),
-    );
+    marks.push(clickMark(at, away, positive, state));
   }
   return marks;
+}
+
+/** A click so many slices away, at a place on the screen. */
+export function clickMark(at: [number, number], away: number, positive: boolean, state = ''): SVGElement {
+  const sign = positive ? `M${-ARM} 0H${ARM}M0 ${-ARM}V${ARM}` : `M${-ARM} 0H${ARM}`;
+  return svg(
+    'g',
+    {
+      class: `mark ${positive ? 'positive' : 'negative'} ${state}`,
+      transform: `translate(${at[0]} ${at[1]})`,
+      opacity: 1 - away / (NEAR_SLICES + 1),
+    },
+    svg('circle', { r: RADIUS }),
+    svg('path', { d: sign }),
+  );
 }
 
 export function markObject(view: View, object: ObjectInfo): SVGElement[] {

@@ -14,9 +14,14 @@ export function scaleBars(view: View): SVGElement[] {
 }
 
 function scaleBar(view: View, plane: Plane): SVGElement[] {
-  const [corner, pixelsPerMm] = [view.cornerOf(plane), view.pixelsPerMm(plane)];
+  const corner = view.cornerOf(plane);
+  return corner ? bar(corner, view.pixelsPerMm(plane)) : [];
+}
+
+/** Beside the lower left corner of a part of the picture. */
+export function bar(corner: [number, number], pixelsPerMm: number): SVGElement[] {
   const mm = pixelsPerMm && LENGTHS_MM.find((length) => length * pixelsPerMm <= LONGEST);
-  if (!corner || !mm) return [];
+  if (!mm) return [];
   const [x, y, length] = [corner[0] + FROM_LEFT, corner[1] - FROM_FOOT, mm * pixelsPerMm];
   const text = svg('text', { x: x + length / 2, y: y - TICK - 3 });
   text.textContent = mm >= 10 ? `${mm / 10} cm` : `${mm} mm`;

@@ -10,7 +10,7 @@ const SLOTS = 256;
 const VOXEL = /texture\(volume, /g;
 /** niivue's edge of labels; what stands there instead takes the object's look. */
 const EDGE = /if \(drawRimOpacity >= 0\.0\) \{[\s\S]*?dcolor\.a = drawRimOpacity;\s*\}/;
-const LOOK = `
+export const LOOK = `
 		int slot = int(drawV * 255.0 + 0.5);
 		float look = looks[slot / 4][slot % 4]; // below 0: the outline only
 		vec3 across = dFdx(texPos) * (look < 0.0 ? 2.0 : 1.0);
@@ -18,6 +18,14 @@ const LOOK = `
 		bool edge = texture(drawing, texPos - across).r != drawV || texture(drawing, texPos + across).r != drawV
 			|| texture(drawing, texPos - down).r != drawV || texture(drawing, texPos + down).r != drawV;
 		dcolor.a = edge ? drawRimOpacity * abs(look) : drawOpacity * max(look, 0.0);`;
+/** niivue's own: the colour of a label. */
+export const DRAW_COLOUR = `
+vec4 drawColor(float scalar, float drawOpacity) {
+	float nlayer = float(textureSize(colormap, 0).y);
+	vec4 dcolor = texture(colormap, vec2((scalar * 255.0) / 256.0 + 0.5 / 256.0, (nlayer - 0.5) / nlayer));
+	return vec4(dcolor.rgb, dcolor.a * drawOpacity);
+}
+`;
 /** niivue's gray with its opacities. */
 export const CT_COLOUR = `
 uniform highp sampler3D ctHu;
@@ -49,6 +57,8 @@ export class Shaders {
   private readonly looks = new Float32Array(SLOTS).fill(1);
   private window: [number, number] = [0, 1];
   private installed = false;
+  /** Of ours, beside niivue's. */
+  private readonly others: WebGLProgram[] = [];
 
   constructor(nv: Niivue) {
     this.nv = nv;
@@ -68,6 +78,12 @@ export class Shaders {
     nv.renderShader = new Shader(nv.gl, this.source(old, nv.gl.VERTEX_SHADER), withCt(space));
     nv.initRenderShader(nv.renderShader);
     this.installed = true;
+    this.apply();
+  }
+
+  /** Another program that draws CT and labels. */
+  add(program: WebGLProgram): void {
+    this.others.push(program);
     this.apply();
   }
 
@@ -92,12 +108,12 @@ export class Shaders {
   private apply(): void {
     if (!this.installed) return;
     const { gl, customSliceShader, renderShader } = this.nv;
-    for (const shader of [customSliceShader, renderShader]) {
-      if (!shader) continue;
-      shader.use(gl);
-      gl.uniform1i(gl.getUniformLocation(shader.program, 'ctHu'), CT_UNIT);
-      gl.uniform2fv(gl.getUniformLocation(shader.program, 'ctWindow'), this.window);
-      gl.uniform4fv(gl.getUniformLocation(shader.program, 'looks'), this.looks);
+    const niivues = [customSliceShader, renderShader].flatMap((shader) => (shader ? [shader.program] : []));
+    for (const program of [...niivues, ...this.others]) {
+      gl.useProgram(program);
+      gl.uniform1i(gl.getUniformLocation(program, 'ctHu'), CT_UNIT);
+      gl.uniform2fv(gl.getUniformLocation(program, 'ctWindow'), this.window);
+      gl.uniform4fv(gl.getUniformLocation(program, 'looks'), this.looks);
     }
   }
 

@@ -1,13 +1,14 @@
 // The picture: niivue behind words of the field. Positions are display voxels (see axes.ts) and CSS pixels of the canvas.
 
 import { Niivue, SLICE_TYPE } from '@niivue/niivue';
-import type { Box, Vec3 } from '../api/types.ts';
+import type { Box, LabelBox, Vec3 } from '../api/types.ts';
 import type { Layout } from '../session/state.ts';
 import { AxisOrder } from './axes.ts';
 import { CtVolume, type Geometry, readCt } from './ct-volume.ts';
 import { Frames } from './frames.ts';
 import { emptyTable, makeTexture, tableOf, uploadBox } from './label-texture.ts';
-import { LabelVolume } from './label-volume.ts';
+import { LabelVolume, slabsOf } from './label-volume.ts';
+import { type Angles, frameOf, ObliquePlane, STRAIGHT } from './oblique.ts';
 import { PLANES, type Plane, planeOfTile, RENDER_TILE } from './planes.ts';
 import { Shaders, type Style } from './shaders.ts';
 import { standIn } from './stand-in.ts';
@@ -19,6 +20,8 @@ const CROSSHAIR = [0.98, 0.78, 0.25, 0.85];
 const [CROSSHAIR_WIDTH, CROSSHAIR_GAP] = [0.25, 6];
 const NARROWEST_ZOOM = 0.5;
 const WIDEST_ZOOM = 20;
+/** While a CT comes, it is drawn again after so many slabs. */
+const SLABS_AT_ONCE = 10;
 /** Steps of a ray through 3D, at most, along the longest axis. */
 const MOST_STEPS = 256;
 
@@ -31,13 +34,21 @@ export interface Location {
   hu: number;
 }
 
-const LAYOUTS: Record<Layout, { sliceType: SLICE_TYPE; position: [number, number, number, number] }[]> = {
-  all: [
-    { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.5, 0.5] },
-    { sliceType: SLICE_TYPE.RENDER, position: [0.5, 0, 0.5, 0.5] },
-    { sliceType: SLICE_TYPE.CORONAL, position: [0, 0.5, 0.5, 0.5] },
-    { sliceType: SLICE_TYPE.SAGITTAL, position: [0.5, 0.5, 0.5, 0.5] },
-  ],
+interface Tile {
+  sliceType: SLICE_TYPE;
+  position: [number, number, number, number];
+}
+
+const FOUR: Tile[] = [
+  { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.5, 0.5] },
+  { sliceType: SLICE_TYPE.RENDER, position: [0.5, 0, 0.5, 0.5] },
+  { sliceType: SLICE_TYPE.CORONAL, position: [0, 0.5, 0.5, 0.5] },
+  { sliceType: SLICE_TYPE.SAGITTAL, position: [0.5, 0.5, 0.5, 0.5] },
+];
+
+const LAYOUTS: Record<Layout, Tile[]> = {
+  all: FOUR,
+  oblique: FOUR, // it stands where 3D is otherwise
   axial: [{ sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 1, 1] }],
   coronal: [{ sliceType: SLICE_TYPE.CORONAL, position: [0, 0, 1, 1] }],
   sagittal: [{ sliceType: SLICE_TYPE.SAGITTAL, position: [0, 0, 1, 1] }],
@@ -54,6 +65,8 @@ export class View {
   private readonly frames: Frames;
   private readonly shaders: Shaders;
   private ct: CtVolume | null = null;
+  private oblique: ObliquePlane | null = null;
+  private angles: Angles = STRAIGHT;
   private layout: Layout = 'all';
   private ctIn3D = 1;
 
@@ -75,6 +88,7 @@ export class View {
       logLevel: 'error',
     });
     this.shaders = new Shaders(this.nv);
+    this.drawObliqueInsteadOf3D();
     this.frames = new Frames(this.nv, () => this.onDraw());
     this.nv.drawLut = emptyTable();
     this.nv.drawRimOpacity = 1;
@@ -89,6 +103,8 @@ export class View {
     }
     await this.nv.attachToCanvas(canvas, true);
     this.shaders.install();
+    this.oblique = new ObliquePlane(this.nv);
+    this.shaders.add(this.oblique.program);
   }
 
   /**
@@ -115,22 +131,29 @@ export class View {
         this.setWindow(window);
         return this.ct;
       },
-      () => {
-        this.frames.planesFirst();
-        this.reportLocation();
-      },
+      (box, number) => this.showSlab(box, number),
     );
     this.applyCtIn3D();
+    this.frames.begin3D();
     return ct;
   }
 
   clear(): void {
     for (const volume of [...this.nv.volumes]) this.nv.removeVolume(volume);
     if (this.labels) this.nv.closeDrawing();
+    this.frames.end3D();
     this.ct?.free();
     this.ct = null;
     this.axes = null;
     this.labels = null;
+  }
+
+  /** The slice that is looked at at once, the others now and then: drawing takes time from reading. */
+  private showSlab(box: Box, number: number): void {
+    const at = this.crosshair.map(Math.round) as Vec3;
+    const here = box.every(([start, stop], axis) => (at[axis] ?? 0) >= start && (at[axis] ?? 0) < stop);
+    if (here || number % SLABS_AT_ONCE === 0) this.frames.planesFirst();
+    if (here) this.reportLocation();
   }
 
   reset(): void {
@@ -145,13 +168,19 @@ export class View {
 
   setLayout(layout: Layout): void {
     this.layout = layout;
-    this.frames.planes = LAYOUTS[layout].filter(({ sliceType }) => sliceType !== SLICE_TYPE.RENDER).map(({ position }) => position);
+    const planes = LAYOUTS[layout].filter(({ sliceType }) => sliceType !== SLICE_TYPE.RENDER);
+    this.frames.planes = layout === 'oblique' ? [] : planes.map(({ position }) => position);
     this.nv.setCustomLayout(LAYOUTS[layout]);
   }
 
   setWindow(window: HuWindow): void {
     this.shaders.setWindow(window);
     if (this.ct) this.frames.planesFirst();
+  }
+
+  setOblique(angles: Angles): void {
+    this.angles = angles;
+    if (this.layout === 'oblique' && this.ct) this.nv.drawScene();
   }
 
   /** niivue has one opacity for planes and 3D alike; this one is for the 3D view only. */
@@ -177,10 +206,13 @@ export class View {
     this.nv.drawScene();
   }
 
-  /** Sends a box of the label volume (display order) to the graphics card. */
-  showLabels(box: Box): void {
-    if (!this.labels || !this.nv.drawTexture) return;
-    uploadBox(this.nv.gl, this.nv.drawTexture, this.labels, box);
+  /** Takes over a changed box of labels, slab by slab: a large one must not stop the page. */
+  async takeLabels(changed: LabelBox): Promise<void> {
+    const { labels } = this;
+    for await (const { box, values } of slabsOf(changed)) {
+      if (!labels || labels !== this.labels || !this.nv.drawTexture) return;
+      uploadBox(this.nv.gl, this.nv.drawTexture, labels, labels.write(box, values));
+    }
     this.frames.planesFirst();
     this.reportLocation();
   }
@@ -189,6 +221,11 @@ export class View {
   pixels(): string {
     this.frames.now();
     return (this.nv.gl.canvas as HTMLCanvasElement).toDataURL();
+  }
+
+  /** mm between voxels along the display's axes. */
+  get spacing(): Vec3 | null {
+    return this.ct?.spacing ?? null;
   }
 
   get crosshair(): Vec3 {
@@ -209,6 +246,15 @@ export class View {
     const at = this.crosshair.map(Math.round) as Vec3;
     at[PLANES[plane].normal] += slices;
     this.moveTo(at);
+  }
+
+  /** Along the oblique plane's normal, by as much as lies between two voxels there. */
+  stepOblique(slices: number): void {
+    if (!slices || !this.ct) return;
+    const { spacing } = this.ct;
+    const { normal } = frameOf(this.angles);
+    const mm = Math.hypot(...normal.map((part, axis) => part * (spacing[axis] ?? 1)));
+    this.moveTo(this.crosshair.map((at, axis) => at + (slices * mm * (normal[axis] ?? 0)) / (spacing[axis] ?? 1)) as Vec3);
   }
 
   /** Zooms the planes about the crosshair. */
@@ -309,6 +355,57 @@ export class View {
     const place = LAYOUTS[this.layout].find(({ sliceType }) => sliceType === PLANES[plane].tile)?.position;
     const { clientWidth, clientHeight } = this.nv.gl.canvas as HTMLCanvasElement;
     return place ? [place[0] * clientWidth, (place[1] + place[3]) * clientHeight] : null;
+  }
+
+  /** Where the oblique plane is on the screen, in CSS pixels; its middle is the crosshair. Null when it is not shown. */
+  obliqueTile(): { left: number; top: number; width: number; height: number; pixelsPerMm: number } | null {
+    const place = LAYOUTS.oblique.find(({ sliceType }) => sliceType === SLICE_TYPE.RENDER)?.position;
+    if (this.layout !== 'oblique' || !this.ct || !place) return null;
+    const { clientWidth, clientHeight } = this.nv.gl.canvas as HTMLCanvasElement;
+    const [left, top, width, height] = [place[0] * clientWidth, place[1] * clientHeight, place[2] * clientWidth, place[3] * clientHeight];
+    return { left, top, width, height, pixelsPerMm: this.pixelsPerMm('axial') };
+  }
+
+  /** Both ends, in CSS pixels, of a line through the crosshair in a plane; `along` is in mm. Null where there is none. */
+  lineThroughCrosshair(plane: Plane, along: Vec3): [[number, number], [number, number]] | null {
+    const [map, at] = [this.mapOf(plane), this.screen(plane, this.crosshair)];
+    if (!map || !at || !this.ct || !this.axes) return null;
+    const { axes: { displayShape }, ct: { spacing } } = this;
+    const { across, up } = PLANES[plane];
+    const dx = along[across] / (spacing[across] * displayShape[across] * map.perPixel[0]);
+    const dy = along[up] / (spacing[up] * displayShape[up] * map.perPixel[1]);
+    if (Math.hypot(dx, dy) < 1e-6) return null;
+    const [left, top, width, height] = map.rectangle;
+    // as far as the nearer of the edges that lie ahead
+    const reach = (sign: number) => Math.min(
+      ...[[dx, at[0], left, left + width], [dy, at[1], top, top + height]].map(([d = 0, from = 0, low = 0, high = 0]) =>
+        d * sign > 0 ? (high - from) / (d * sign) : d * sign < 0 ? (low - from) / (d * sign) : Number.POSITIVE_INFINITY),
+    );
+    const end = (sign: number): [number, number] => [at[0] + sign * reach(sign) * dx, at[1] + sign * reach(sign) * dy];
+    return [end(-1), end(1)];
+  }
+
+  private drawObliqueInsteadOf3D(): void {
+    const { nv } = this;
+    const draw3D = nv.draw3D.bind(nv);
+    nv.draw3D = (...how) => {
+      const [left, top, width, height] = how[0] ?? [0, 0, 0, 0];
+      if (this.layout !== 'oblique' || !this.oblique || !this.ct || !this.axes) return draw3D(...how);
+      nv.screenSlices.push({
+        leftTopWidthHeight: [left, top, width, height] as number[], axCorSag: SLICE_TYPE.RENDER, sliceFrac: 0,
+        AxyzMxy: [], leftTopMM: [], fovMM: [0, 0], screen2frac: [],
+      });
+      const { displayShape } = this.axes;
+      const perMm = this.pixelsPerMm('axial') * (nv.uiData.dpr ?? 1);
+      nv.gl.viewport(left ?? 0, nv.gl.canvas.height - (top ?? 0) - (height ?? 0), width ?? 0, height ?? 0);
+      this.oblique.draw({
+        middle: [...nv.scene.crosshairPos] as Vec3,
+        size: this.ct.spacing.map((mm, axis) => mm * (displayShape[axis] ?? 1)) as Vec3,
+        angles: this.angles,
+        halfMm: [(width ?? 0) / 2 / perMm, (height ?? 0) / 2 / perMm],
+      });
+      return undefined;
+    };
   }
 
   private voxelOf(fraction: ArrayLike<number>): Vec3 {

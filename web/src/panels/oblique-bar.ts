@@ -1,0 +1,42 @@
+// At the foot of the oblique plane: how it stands.
+
+import type { App } from '../app.ts';
+import { h } from '../dom.ts';
+import { type Angles, STRAIGHT } from '../view/oblique.ts';
+
+const MOST: Angles = { turn: 180, tilt: 90 };
+const NAMES: Record<keyof Angles, string> = { turn: 'Turn', tilt: 'Tilt' };
+
+export function obliqueBar(app: App): HTMLElement {
+  const reset = h('button', {
+    class: 'plain', title: 'Back to the axial plane', onclick: () => app.store.set({ oblique: STRAIGHT }),
+  }, 'Straight');
+  const element = h('div', { class: 'oblique-bar', role: 'group', 'aria-label': 'Oblique plane' },
+    angle(app, 'turn'), angle(app, 'tilt'), reset);
+  app.store.watch(['layout', 'cursor'], ({ layout, cursor }) => {
+    element.hidden = layout !== 'oblique' || !cursor;
+  });
+  return element;
+}
+
+function angle({ store }: App, which: keyof Angles): HTMLElement {
+  const slider = h('input', {
+    type: 'range', min: -MOST[which], max: MOST[which], step: 1, 'aria-label': `${NAMES[which]} of the oblique plane in degrees`,
+  });
+  const shown = h('output', {});
+  slider.addEventListener('input', () => store.set({ oblique: { ...store.state.oblique, [which]: Number(slider.value) } }));
+  store.watch(['oblique'], ({ oblique }) => {
+    slider.value = String(oblique[which]);
+    shown.textContent = `${NAMES[which]} ${oblique[which]}°`;
+  });
+  return h('label', {}, shown, slider);
+}
+
+/** A drag across turns the plane, up or down tilts it; degrees. */
+export function turned({ turn, tilt }: Angles, by: Angles): Angles {
+  const around = turn + by.turn;
+  return {
+    turn: Math.round(around > MOST.turn ? around - 360 : around < -MOST.turn ? around + 360 : around),
+    tilt: Math.round(Math.max(-MOST.tilt, Math.min(MOST.tilt, tilt + by.tilt))),
+  };
+}
