@@ -45,6 +45,7 @@ class Viewer:
         """Nothing is being worked on, and the last frame is drawn."""
         self.page.wait_for_selector("#work", state="hidden")
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.page.wait_for_selector("canvas:not([aria-busy='true'])", state="attached")
 
     def segment(self, name: str) -> None:
         self.page.click(f"button[data-class='{name}']")

@@ -18,6 +18,8 @@ const DEGREES_PER_PIXEL = 0.5;
 const ZOOM_STEP = 1.15;
 /** What a wheel says at a notch, at least; a touchpad says less at a time, which adds up to slices. */
 const NOTCH = 50;
+/** What a notch is in `wheelDelta`, which browsers on busy machines add up. */
+const NOTCH_OF_WHEEL = 120;
 const MANY_SLICES = 5;
 
 /** Tools whose opposite the right button is; with the others it is the window's. */
@@ -177,11 +179,12 @@ export class Pointer {
     else this.view.step(hit.plane, this.notches(event, delta) * (event.shiftKey ? MANY_SLICES : 1));
   }
 
-  /** One slice for a notch of a wheel; up is towards the head, the front, the left. */
+  /** One slice for a notch of a wheel, also of several that came as one event; up is towards the head, the front, the left. */
   private notches(event: WheelEvent, delta: number): number {
     if (event.deltaMode !== WheelEvent.DOM_DELTA_PIXEL || Math.abs(delta) >= NOTCH) {
       this.rolled = 0;
-      return -Math.sign(delta);
+      const notches = Math.abs((event as { wheelDelta?: number }).wheelDelta ?? 0) / NOTCH_OF_WHEEL;
+      return -Math.sign(delta) * (Number.isInteger(notches) ? Math.max(1, notches) : 1);
     }
     this.rolled += delta;
     const slices = Math.trunc(this.rolled / NOTCH);
