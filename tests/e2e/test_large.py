@@ -64,9 +64,14 @@ def test_a_large_ct_is_seen_scrolled_painted_and_labelled_in_little_memory(viewe
 def held_upload(page):
     """Scans do not get to the server before what is returned is called."""
     waiting = []
-    page.route(
-        "**/api/v1/scans", lambda route: waiting.append(route) if route.request.method == "POST" else route.continue_()
-    )
+
+    def hold(route):
+        if route.request.method == "POST":
+            waiting.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/scans", hold)
 
     def let_go():
         page.unroute("**/api/v1/scans")

@@ -101,7 +101,7 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
 function bindView({ store, view }: App): void {
   store.watch(['opacity', 'overlay'], ({ opacity, overlay }) => view.setOpacity(overlay ? opacity : 0));
   store.watch(['ctIn3D'], ({ ctIn3D }) => view.setCtIn3D(ctIn3D));
-  store.watch(['oblique'], ({ oblique }) => view.setOblique(oblique));
+  store.watch(['oblique'], ({ oblique }) => view.oblique.turn(oblique));
   store.watch(['session', 'active', 'solo', 'looks'], (state) => {
     view.setObjects((state.session?.objects ?? []).map((object) => {
       const { opacity, outline } = lookOf(state.looks, object.id);

@@ -2,9 +2,8 @@
 
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
-import { type Angles, STRAIGHT } from '../view/oblique.ts';
+import { type Angles, MOST, STRAIGHT } from '../view/oblique.ts';
 
-const MOST: Angles = { turn: 180, tilt: 90 };
 const NAMES: Record<keyof Angles, string> = { turn: 'Turn', tilt: 'Tilt' };
 
 export function obliqueBar(app: App): HTMLElement {
@@ -30,13 +29,4 @@ function angle({ store }: App, which: keyof Angles): HTMLElement {
     shown.textContent = `${NAMES[which]} ${oblique[which]}°`;
   });
   return h('label', {}, shown, slider);
-}
-
-/** A drag across turns the plane, up or down tilts it; degrees. */
-export function turned({ turn, tilt }: Angles, by: Angles): Angles {
-  const around = turn + by.turn;
-  return {
-    turn: Math.round(around > MOST.turn ? around - 360 : around < -MOST.turn ? around + 360 : around),
-    tilt: Math.round(Math.max(-MOST.tilt, Math.min(MOST.tilt, tilt + by.tilt))),
-  };
 }

@@ -1,10 +1,10 @@
 // The mouse on the picture. Left: the tool. Right: the tool's opposite, or window and level when dragged. Middle: shift.
 
 import { inWords } from '../session/measurements.ts';
-import { turned } from '../panels/oblique-bar.ts';
 import type { Store, ToolName } from '../session/state.ts';
 import { markObject } from '../view/marks.ts';
 import { drawMeasurement } from '../view/measured-marks.ts';
+import { turned } from '../view/oblique.ts';
 import { obliqueMarks } from '../view/oblique-marks.ts';
 import type { Plane } from '../view/planes.ts';
 import { scaleBars } from '../view/scale-bar.ts';
@@ -175,7 +175,7 @@ export class Pointer {
     const oblique = hit.plane === 'render' && this.store.state.layout === 'oblique';
     if (hit.plane === 'render' && !oblique) this.view.zoom3D(factor);
     else if (event.ctrlKey || event.metaKey) this.view.zoom(factor);
-    else if (hit.plane === 'render') this.view.stepOblique(this.notches(event, delta) * (event.shiftKey ? MANY_SLICES : 1));
+    else if (hit.plane === 'render') this.view.oblique.step(this.notches(event, delta) * (event.shiftKey ? MANY_SLICES : 1));
     else this.view.step(hit.plane, this.notches(event, delta) * (event.shiftKey ? MANY_SLICES : 1));
   }
 

@@ -46,6 +46,11 @@ export class CtVolume {
     }
   }
 
+  /** mm from voxel to voxel along a direction. */
+  stepAlong(direction: Vec3): number {
+    return Math.hypot(...direction.map((part, axis) => part * (this.spacing[axis] ?? 1)));
+  }
+
   bind(): void {
     this.gl.activeTexture(this.gl.TEXTURE0 + CT_UNIT);
     this.gl.bindTexture(this.gl.TEXTURE_3D, this.texture);

@@ -12,7 +12,7 @@ import type { View } from './view.ts';
 const GAP = 10;
 
 export function obliqueMarks(view: View, angles: Angles, object: ObjectInfo | undefined): SVGElement[] {
-  const tile = view.obliqueTile();
+  const tile = view.oblique.place();
   if (!tile) return [];
   const { left, top, width, height, pixelsPerMm } = tile;
   const [x, y] = [left + width / 2, top + height / 2];
@@ -32,11 +32,11 @@ export function obliqueMarks(view: View, angles: Angles, object: ObjectInfo | un
 function clicks(
   view: View, angles: Angles, object: ObjectInfo | undefined, [x, y]: [number, number], pixelsPerMm: number,
 ): SVGElement[] {
-  const { axes, spacing, crosshair } = view;
-  if (!axes || !spacing) return [];
+  const { axes, ct, crosshair } = view;
+  if (!axes || !ct) return [];
+  const { spacing } = ct;
   const { across, up, normal } = frameOf(angles);
-  // slices of this plane are as far apart as voxels are along it
-  const step = Math.hypot(...normal.map((part, axis) => part * spacing[axis as 0 | 1 | 2]));
+  const step = ct.stepAlong(normal); // slices of this plane are as far apart as voxels are along it
   return (object?.clicks ?? []).filter(({ drawn }) => !drawn).flatMap(({ voxel, positive }) => {
     const mm = axes.toDisplay(voxel).map((at, axis) => (at - crosshair[axis as 0 | 1 | 2]) * spacing[axis as 0 | 1 | 2]) as Vec3;
     const away = Math.abs(Math.round(dot(mm, normal) / step));
@@ -51,7 +51,7 @@ function cuts(view: View, angles: Angles): SVGElement[] {
     const out: Vec3 = [0, 0, 0];
     out[PLANES[plane].normal] = 1;
     const along = cross(normal, out);
-    const ends = view.lineThroughCrosshair(plane, along);
+    const ends = view.oblique.lineThroughCrosshair(plane, along);
     if (!ends) return []; // they are parallel, or the plane is not shown
     const [[x1, y1], [x2, y2]] = ends;
     return [svg('line', { class: 'oblique-cut', 'data-plane': plane, x1, y1, x2, y2 })];

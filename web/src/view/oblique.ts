@@ -14,6 +14,16 @@ export interface Angles {
 }
 
 export const STRAIGHT: Angles = { turn: 0, tilt: 0 };
+export const MOST: Angles = { turn: 180, tilt: 90 };
+
+/** A drag across turns the plane, up or down tilts it; degrees. */
+export function turned({ turn, tilt }: Angles, by: Angles): Angles {
+  const around = turn + by.turn;
+  return {
+    turn: Math.round(around > MOST.turn ? around - 360 : around < -MOST.turn ? around + 360 : around),
+    tilt: Math.round(Math.max(-MOST.tilt, Math.min(MOST.tilt, tilt + by.tilt))),
+  };
+}
 
 /** Unit vectors: to the right of the screen, up, and out of it towards the eye. */
 export interface Frame {

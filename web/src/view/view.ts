@@ -8,7 +8,8 @@ import { CtVolume, type Geometry, readCt } from './ct-volume.ts';
 import { Frames } from './frames.ts';
 import { emptyTable, makeTexture, tableOf, uploadBox } from './label-texture.ts';
 import { LabelVolume, slabsOf } from './label-volume.ts';
-import { type Angles, frameOf, ObliquePlane, STRAIGHT } from './oblique.ts';
+import { LAYOUTS } from './layouts.ts';
+import { ObliqueTile } from './oblique-tile.ts';
 import { PLANES, type Plane, planeOfTile, RENDER_TILE } from './planes.ts';
 import { Shaders, type Style } from './shaders.ts';
 import { standIn } from './stand-in.ts';
@@ -34,40 +35,18 @@ export interface Location {
   hu: number;
 }
 
-interface Tile {
-  sliceType: SLICE_TYPE;
-  position: [number, number, number, number];
-}
-
-const FOUR: Tile[] = [
-  { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.5, 0.5] },
-  { sliceType: SLICE_TYPE.RENDER, position: [0.5, 0, 0.5, 0.5] },
-  { sliceType: SLICE_TYPE.CORONAL, position: [0, 0.5, 0.5, 0.5] },
-  { sliceType: SLICE_TYPE.SAGITTAL, position: [0.5, 0.5, 0.5, 0.5] },
-];
-
-const LAYOUTS: Record<Layout, Tile[]> = {
-  all: FOUR,
-  oblique: FOUR, // it stands where 3D is otherwise
-  axial: [{ sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 1, 1] }],
-  coronal: [{ sliceType: SLICE_TYPE.CORONAL, position: [0, 0, 1, 1] }],
-  sagittal: [{ sliceType: SLICE_TYPE.SAGITTAL, position: [0, 0, 1, 1] }],
-  render: [{ sliceType: SLICE_TYPE.RENDER, position: [0, 0, 1, 1] }],
-};
-
 export class View {
   axes: AxisOrder | null = null;
   labels: LabelVolume | null = null;
   /** Called after each frame. */
   onDraw: () => void = () => {};
+  layout: Layout = 'all';
+  ct: CtVolume | null = null;
+  readonly oblique: ObliqueTile;
   onLocation: (location: Location) => void = () => {};
   private readonly nv: Niivue;
   private readonly frames: Frames;
   private readonly shaders: Shaders;
-  private ct: CtVolume | null = null;
-  private oblique: ObliquePlane | null = null;
-  private angles: Angles = STRAIGHT;
-  private layout: Layout = 'all';
   private ctIn3D = 1;
 
   constructor() {
@@ -88,7 +67,7 @@ export class View {
       logLevel: 'error',
     });
     this.shaders = new Shaders(this.nv);
-    this.drawObliqueInsteadOf3D();
+    this.oblique = new ObliqueTile(this, this.nv);
     this.frames = new Frames(this.nv, () => this.onDraw());
     this.nv.drawLut = emptyTable();
     this.nv.drawRimOpacity = 1;
@@ -103,8 +82,7 @@ export class View {
     }
     await this.nv.attachToCanvas(canvas, true);
     this.shaders.install();
-    this.oblique = new ObliquePlane(this.nv);
-    this.shaders.add(this.oblique.program);
+    this.shaders.add(this.oblique.install());
   }
 
   /**
@@ -178,11 +156,6 @@ export class View {
     if (this.ct) this.frames.planesFirst();
   }
 
-  setOblique(angles: Angles): void {
-    this.angles = angles;
-    if (this.layout === 'oblique' && this.ct) this.nv.drawScene();
-  }
-
   /** niivue has one opacity for planes and 3D alike; this one is for the 3D view only. */
   setCtIn3D(fraction: number): void {
     this.ctIn3D = fraction;
@@ -223,11 +196,6 @@ export class View {
     return (this.nv.gl.canvas as HTMLCanvasElement).toDataURL();
   }
 
-  /** mm between voxels along the display's axes. */
-  get spacing(): Vec3 | null {
-    return this.ct?.spacing ?? null;
-  }
-
   get crosshair(): Vec3 {
     return this.voxelOf(this.nv.scene.crosshairPos);
   }
@@ -246,15 +214,6 @@ export class View {
     const at = this.crosshair.map(Math.round) as Vec3;
     at[PLANES[plane].normal] += slices;
     this.moveTo(at);
-  }
-
-  /** Along the oblique plane's normal, by as much as lies between two voxels there. */
-  stepOblique(slices: number): void {
-    if (!slices || !this.ct) return;
-    const { spacing } = this.ct;
-    const { normal } = frameOf(this.angles);
-    const mm = Math.hypot(...normal.map((part, axis) => part * (spacing[axis] ?? 1)));
-    this.moveTo(this.crosshair.map((at, axis) => at + (slices * mm * (normal[axis] ?? 0)) / (spacing[axis] ?? 1)) as Vec3);
   }
 
   /** Zooms the planes about the crosshair. */
@@ -357,64 +316,13 @@ export class View {
     return place ? [place[0] * clientWidth, (place[1] + place[3]) * clientHeight] : null;
   }
 
-  /** Where the oblique plane is on the screen, in CSS pixels; its middle is the crosshair. Null when it is not shown. */
-  obliqueTile(): { left: number; top: number; width: number; height: number; pixelsPerMm: number } | null {
-    const place = LAYOUTS.oblique.find(({ sliceType }) => sliceType === SLICE_TYPE.RENDER)?.position;
-    if (this.layout !== 'oblique' || !this.ct || !place) return null;
-    const { clientWidth, clientHeight } = this.nv.gl.canvas as HTMLCanvasElement;
-    const [left, top, width, height] = [place[0] * clientWidth, place[1] * clientHeight, place[2] * clientWidth, place[3] * clientHeight];
-    return { left, top, width, height, pixelsPerMm: this.pixelsPerMm('axial') };
-  }
-
-  /** Both ends, in CSS pixels, of a line through the crosshair in a plane; `along` is in mm. Null where there is none. */
-  lineThroughCrosshair(plane: Plane, along: Vec3): [[number, number], [number, number]] | null {
-    const [map, at] = [this.mapOf(plane), this.screen(plane, this.crosshair)];
-    if (!map || !at || !this.ct || !this.axes) return null;
-    const { axes: { displayShape }, ct: { spacing } } = this;
-    const { across, up } = PLANES[plane];
-    const dx = along[across] / (spacing[across] * displayShape[across] * map.perPixel[0]);
-    const dy = along[up] / (spacing[up] * displayShape[up] * map.perPixel[1]);
-    if (Math.hypot(dx, dy) < 1e-6) return null;
-    const [left, top, width, height] = map.rectangle;
-    // as far as the nearer of the edges that lie ahead
-    const reach = (sign: number) => Math.min(
-      ...[[dx, at[0], left, left + width], [dy, at[1], top, top + height]].map(([d = 0, from = 0, low = 0, high = 0]) =>
-        d * sign > 0 ? (high - from) / (d * sign) : d * sign < 0 ? (low - from) / (d * sign) : Number.POSITIVE_INFINITY),
-    );
-    const end = (sign: number): [number, number] => [at[0] + sign * reach(sign) * dx, at[1] + sign * reach(sign) * dy];
-    return [end(-1), end(1)];
-  }
-
-  private drawObliqueInsteadOf3D(): void {
-    const { nv } = this;
-    const draw3D = nv.draw3D.bind(nv);
-    nv.draw3D = (...how) => {
-      const [left, top, width, height] = how[0] ?? [0, 0, 0, 0];
-      if (this.layout !== 'oblique' || !this.oblique || !this.ct || !this.axes) return draw3D(...how);
-      nv.screenSlices.push({
-        leftTopWidthHeight: [left, top, width, height] as number[], axCorSag: SLICE_TYPE.RENDER, sliceFrac: 0,
-        AxyzMxy: [], leftTopMM: [], fovMM: [0, 0], screen2frac: [],
-      });
-      const { displayShape } = this.axes;
-      const perMm = this.pixelsPerMm('axial') * (nv.uiData.dpr ?? 1);
-      nv.gl.viewport(left ?? 0, nv.gl.canvas.height - (top ?? 0) - (height ?? 0), width ?? 0, height ?? 0);
-      this.oblique.draw({
-        middle: [...nv.scene.crosshairPos] as Vec3,
-        size: this.ct.spacing.map((mm, axis) => mm * (displayShape[axis] ?? 1)) as Vec3,
-        angles: this.angles,
-        halfMm: [(width ?? 0) / 2 / perMm, (height ?? 0) / 2 / perMm],
-      });
-      return undefined;
-    };
-  }
-
   private voxelOf(fraction: ArrayLike<number>): Vec3 {
     const shape = this.axes?.displayShape ?? [1, 1, 1];
     return shape.map((size, axis) => (fraction[axis] ?? 0) * size - 0.5) as Vec3;
   }
 
   /** How CSS pixels of a plane become fractions of the volume: measured around the middle of its tile. */
-  private mapOf(plane: Plane) {
+  mapOf(plane: Plane) {
     const { tile, across, up } = PLANES[plane];
     const index = this.nv.screenSlices.findIndex((slice) => slice.axCorSag === tile);
     const slice = this.nv.screenSlices[index];
