@@ -26,7 +26,7 @@ function angle({ store }: App, which: keyof Angles): HTMLElement {
   slider.addEventListener('input', () => store.set({ oblique: { ...store.state.oblique, [which]: Number(slider.value) } }));
   store.watch(['oblique'], ({ oblique }) => {
     slider.value = String(oblique[which]);
-    shown.textContent = `${NAMES[which]} ${oblique[which]}°`;
+    shown.textContent = `${NAMES[which]} ${Math.round(oblique[which])}°`;
   });
   return h('label', {}, shown, slider);
 }

@@ -19,6 +19,13 @@ export interface Geometry {
   affine: number[][];
 }
 
+/** Throws an Error with a readable message where the graphics card cannot hold a scan. */
+export function refuseTooLong(gl: WebGL2RenderingContext, { shape }: Geometry): void {
+  const most = gl.getParameter(gl.MAX_3D_TEXTURE_SIZE) as number;
+  if (Math.max(...shape) <= most) return;
+  throw new Error(`This graphics card draws at most ${most} voxels along each axis; the scan has ${shape.join(' × ')}.`);
+}
+
 export class CtVolume {
   readonly header: NiftiHeader;
   /** Of the display's axes, in mm. */

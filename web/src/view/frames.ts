@@ -56,7 +56,7 @@ export class Frames {
     this.keeps3D = this.without3D;
     this.drawAll();
     this.keeps3D = false;
-    this.tellBusy(this.without3D);
+    this.tellBusy(this.without3D && this.nv.volumes.length > 0);
     this.onDraw();
   }
 

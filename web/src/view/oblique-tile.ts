@@ -43,12 +43,13 @@ export class ObliqueTile {
     if (this.place()) this.nv.drawScene();
   }
 
-  /** Moves the crosshair along the normal, by as much as lies between two voxels there. */
+  /** Moves the crosshair along the normal, by as much as lies between two voxels there; up is to the head, front or right. */
   step(slices: number): void {
     const { ct, crosshair } = this.view;
     if (!slices || !ct) return;
     const { normal } = frameOf(this.angles);
-    const by = slices * ct.stepAlong(normal);
+    const main = normal.reduce((most, part) => (Math.abs(part) > Math.abs(most) ? part : most));
+    const by = slices * Math.sign(main) * ct.stepAlong(normal);
     this.view.moveTo(crosshair.map((at, axis) => at + (by * (normal[axis] ?? 0)) / (ct.spacing[axis] ?? 1)) as Vec3);
   }
 

@@ -20,8 +20,8 @@ export const MOST: Angles = { turn: 180, tilt: 90 };
 export function turned({ turn, tilt }: Angles, by: Angles): Angles {
   const around = turn + by.turn;
   return {
-    turn: Math.round(around > MOST.turn ? around - 360 : around < -MOST.turn ? around + 360 : around),
-    tilt: Math.round(Math.max(-MOST.tilt, Math.min(MOST.tilt, tilt + by.tilt))),
+    turn: around > MOST.turn ? around - 360 : around < -MOST.turn ? around + 360 : around,
+    tilt: Math.max(-MOST.tilt, Math.min(MOST.tilt, tilt + by.tilt)),
   };
 }
 

@@ -4,7 +4,7 @@ import { Niivue, SLICE_TYPE } from '@niivue/niivue';
 import type { Box, LabelBox, Vec3 } from '../api/types.ts';
 import type { Layout } from '../session/state.ts';
 import { AxisOrder } from './axes.ts';
-import { CtVolume, type Geometry, readCt } from './ct-volume.ts';
+import { CtVolume, type Geometry, readCt, refuseTooLong } from './ct-volume.ts';
 import { Frames } from './frames.ts';
 import { emptyTable, makeTexture, tableOf, uploadBox } from './label-texture.ts';
 import { LabelVolume, slabsOf } from './label-volume.ts';
@@ -94,6 +94,7 @@ export class View {
       file,
       async (header, slices) => {
         const geometry = { ...header, ...(known && { shape: known.shape, affine: known.affine }) };
+        refuseTooLong(this.nv.gl, geometry);
         const image = await standIn(geometry);
         this.clear();
         begin();
@@ -165,7 +166,8 @@ export class View {
 
   setOpacity(opacity: number): void {
     this.nv.drawRimOpacity = opacity > 0 ? Math.min(1, opacity + 0.4) : 0;
-    this.nv.setDrawOpacity(opacity);
+    this.nv.drawOpacity = opacity;
+    if (this.ct) this.frames.planesFirst();
   }
 
   /** How each object is drawn, by its id. */
@@ -176,7 +178,7 @@ export class View {
     this.shaders.setLooks(styles);
     this.nv.drawLut = tableOf(styles);
     this.nv.refreshColormaps();
-    this.nv.drawScene();
+    this.frames.planesFirst();
   }
 
   /** Takes over a changed box of labels, slab by slab: a large one must not stop the page. */
