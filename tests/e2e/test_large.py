@@ -74,6 +74,8 @@ def held_upload(page):
     page.route("**/api/v1/scans", hold)
 
     def let_go():
+        while not waiting:
+            page.wait_for_timeout(20)
         page.unroute("**/api/v1/scans")
         waiting.pop().continue_()
 
