@@ -6,8 +6,7 @@ voxels as a user does, and measures:
 - from choosing the file to the first image, and until all of the scan is in the picture;
 - a fast wheel of 30 notches a second: frames drawn, and how long the last slice took after the last notch;
 - memory of the page: JavaScript's heap with its array buffers, and the most that the process ever had;
-- one stroke of the brush: bytes of the answer, and time until the picture shows it;
-- a label map of that size with 117 objects: the longest time in which the page did not answer.
+- one stroke of the brush: bytes of the answer, and time until the picture shows it.
 """
 
 import argparse
@@ -20,8 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-from large_ct import many_labels, write_body
+from large_ct import write_body
 from playwright.sync_api import Page, sync_playwright
 from viewer import Viewer
 
@@ -67,23 +65,13 @@ _WHEEL = """async ([notches, interval]) => {
     seconds: (end - start) / 1000, late: end - (start + (notches - 1) * interval),
   };
 }"""
-_WATCH_FREEZE = """() => {
-  window.longest = 0;
-  let last = performance.now();
-  window.freezing = setInterval(() => {
-    const now = performance.now();
-    window.longest = Math.max(window.longest, now - last);
-    last = now;
-  }, 10);
-}"""
-_FREEZE = "() => { clearInterval(window.freezing); return window.longest; }"
 
 
 def main() -> None:
     """Print the figures."""
     arguments = parse()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, started(Path(folder)) as (browser, address):
-        scans = {name: Path(folder, f"large{name}") for name in (".nii.gz", ".nii")}
+        scans = {name: Path(folder, f"large{name}") for name in arguments.endings}
         for path in scans.values():
             write_body(path)
         for name, path in scans.items():
@@ -93,9 +81,7 @@ def main() -> None:
                 tell(
                     f"{name}: {what}", f"{statistics.median(values):.2f}", f"({', '.join(f'{v:.2f}' for v in values)})"
                 )
-        labels = Path(folder, "labels.nii.gz")
-        nib.save(nib.Nifti1Image(many_labels(), nib.load(scans[".nii"]).affine), labels)
-        for what, value in worked(browser, address, scans[".nii.gz"], labels).items():
+        for what, value in worked(browser, address, next(iter(scans.values()))).items():
             tell(what, f"{value:.2f}")
     tell("load of the machine over the last minute, at the end", f"{os.getloadavg()[0]:.1f}")
 
@@ -109,6 +95,7 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="openings of each file; the median counts")
+    parser.add_argument("--endings", nargs="+", default=[".nii.gz", ".nii"], help="of the files")
     parser.add_argument("--folder", type=Path, help="for 600 MB of scans and the server's state")
     return parser.parse_args()
 
@@ -189,8 +176,8 @@ def peak_mb(process: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / _MB
 
 
-def worked(browser: Any, address: str, path: Path, labels: Path) -> dict[str, float]:
-    """A stroke of the brush, then labels of 117 objects."""
+def worked(browser: Any, address: str, path: Path) -> dict[str, float]:
+    """A stroke of the brush."""
     with fresh_page(browser, address) as page:
         viewer = Viewer(page, address)
         viewer.open(path)
@@ -201,17 +188,9 @@ def worked(browser: Any, address: str, path: Path, labels: Path) -> dict[str, fl
             viewer.stroke([at, (at[0] + 20, at[1])])
         seconds = time.perf_counter() - start
         sent = len(answer.value.body())
-        page.evaluate(_WATCH_FREEZE)
-        start = time.perf_counter()
-        page.set_input_files("#labels-file", str(labels))
-        page.wait_for_selector("[data-object='object 117']")
-        viewer.wait_until_idle()
         return {
             "stroke of the brush: kB of the answer": sent / 1e3,
             "stroke of the brush: s until it is drawn": seconds,
-            "117 objects: s until they are drawn": time.perf_counter() - start,
-            "117 objects: longest time without an answer of the page, ms": page.evaluate(_FREEZE),
-            **{f"with 117 objects: {what}": value for what, value in memory(browser, page).items()},
         }
 
 

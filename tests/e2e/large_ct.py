@@ -40,15 +40,3 @@ def write_body(path: Path, shape: tuple[int, int, int] = LARGE) -> NDArray[np.in
     affine[:3, 3] = middle[0], middle[1], -middle[2]
     nib.save(nib.Nifti1Image(hu_XYZ, affine), path)
     return hu_XYZ
-
-
-def many_labels(shape: tuple[int, int, int] = LARGE, count: int = 117) -> NDArray[np.uint8]:
-    """So many objects, each a block of a lattice over most of the scan."""
-    rows = int(np.ceil(count ** (1 / 3)))
-    steps = [length // rows for length in shape]
-    labels_XYZ = np.zeros(shape, np.uint8, order="F")
-    for number in range(count):
-        places = np.unravel_index(number, (rows, rows, rows))
-        block = tuple(slice(p * s + s // 6, (p + 1) * s - s // 6) for p, s in zip(places, steps, strict=True))
-        labels_XYZ[block] = number + 1
-    return labels_XYZ
