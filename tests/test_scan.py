@@ -107,3 +107,13 @@ def test_a_crop_stays_where_it_was_in_the_patient() -> None:
         assert np.allclose(grid.to_world(np.array([[1, 2, 3]])), scan.grid.to_world(np.array([[7, 4, 3]])))
     assert part.scan.geometry is None
     assert scan.cropped(Box.whole(labels.shape)) is scan
+
+
+def test_segmentations_of_one_grid_are_compared() -> None:
+    seg = segmentation()
+    other = replace(seg, labels=np.where(seg.labels == 3, 3, 0).astype(np.uint8), scan=None)
+    rows = seg.compare(other)
+    assert [(row.name, row.dice) for row in rows] == [("Spleen", 1), ("lung", 0)]
+    elsewhere = Segmentation(seg.labels, Grid(GRID.shape, np.eye(4)), seg.names)
+    with pytest.raises(GridError, match="does not lie on the grid of this one"):
+        seg.compare(elsewhere)

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from openvista.errors import AnatomyError, GridError, InputError
 from openvista.geometry.box import Box, minus
 from openvista.geometry.grid import Grid
 from openvista.structures import StructureRow, StructureStatistics, measure, statistics
+
+if TYPE_CHECKING:
+    from openvista.metrics.agreement import StructureAgreement
 
 NiftiGeometry = Mapping[str, NDArray[np.generic]]
 """The fields of a NIfTI header that say where voxels lie, as stored."""
@@ -238,6 +242,22 @@ class Segmentation:
         """Volume, HU with percentiles, centroid, box and border for each named structure in order of id."""
         hu = None if self.scan is None else self.scan.voxels
         return statistics(self.labels, self.grid, self.names, hu, self.looked_at)
+
+    def compare(self, other: "Segmentation") -> "list[StructureAgreement]":
+        """How well another segmentation of the same scan agrees with this one (the first), structure by structure.
+
+        Raises:
+            GridError: it lies on another grid.
+            AnatomyError: no structure is named in both.
+        """
+        if not other.grid.matches(self.grid):
+            raise GridError(
+                f"the other segmentation has shape {other.grid.shape} and does not lie on the grid of this one, of "
+                f"shape {self.grid.shape}; resample it to the scan first"
+            )
+        from openvista.metrics.agreement import compare_label_maps  # loads scipy
+
+        return compare_label_maps(self.labels, self.names, other.labels, other.names, self.grid)
 
     def save(
         self,

@@ -57,6 +57,9 @@ def test_a_session_from_upload_to_file(client, server, ct, tmp_path):
     assert {item.name for item in session.objects} == {"liver", "spinal cord", "lesion"}
     session.save(tmp_path / "out.nii.gz")
     assert np.array_equal(read_segmentation(tmp_path / "out.nii.gz").labels, session.labels)
+    same = session.compare(tmp_path / "out.nii.gz")
+    assert [(row["name"], row["dice"]) for row in same] == [(item.name, 1) for item in session.objects]
+    assert session.compare(session) == same
     session.save(tmp_path / "out.glb")
     assert (tmp_path / "out.glb").read_bytes()[:4] == b"glTF"
     with pytest.raises(ServiceError, match="dicom-rtstruct needs a scan that was read from DICOM"):

@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from openvista.geometry.grid import Grid
+from openvista.io import write_segmentation
+from openvista.scan import Segmentation
 
 FOLDER = os.environ.get("OPENVISTA_PICTURES")
 
@@ -57,3 +62,27 @@ def test_picture_of_a_case_in_work(viewer, example_ct):
     page.mouse.move(5, 795)
     viewer.wait_until_idle()
     page.screenshot(path=str(Path(FOLDER or "") / "viewer-case.png"))
+
+
+@pytest.mark.skipif(FOLDER is None, reason="OPENVISTA_PICTURES names no folder")
+def test_picture_of_a_comparison(viewer, example_ct, tmp_path):
+    """docs/viewer.md: the left parotid of the starter beside one that is moved and a little larger."""
+    viewer.open(example_ct)
+    page = viewer.page
+    viewer.segment("left parotid")
+    found = viewer.segmentation()
+    moved = np.roll(np.asanyarray(found.dataobj) > 0, (1, 1), axis=(0, 2))
+    other = (moved | np.roll(moved, 1, axis=1)).astype(np.uint8)
+    file = tmp_path / "by hand.nii.gz"
+    write_segmentation(Segmentation(other, Grid(other.shape, found.affine), {1: "left parotid"}), file)
+    page.click("#tab-compare")
+    page.set_input_files("#compare-file", str(file))
+    page.wait_for_selector("[data-compared]")
+    page.mouse.move(*viewer.point("axial"))
+    page.keyboard.down("Control")
+    for _ in range(8):
+        page.mouse.wheel(0, -120)
+    page.keyboard.up("Control")
+    page.mouse.move(5, 795)
+    viewer.wait_until_idle()
+    page.screenshot(path=str(Path(FOLDER or "") / "viewer-compare.png"))

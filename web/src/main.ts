@@ -21,6 +21,7 @@ import { resultPanel } from './panels/results.ts';
 import { sliceBars } from './panels/slice-bars.ts';
 import { statusBar } from './panels/status.ts';
 import { boxActions, toolbar, underline } from './panels/toolbar.ts';
+import { Comparing } from './session/comparing.ts';
 import { Jobs } from './session/jobs.ts';
 import { isShown, lookOf } from './session/looks.ts';
 import { Measurements } from './session/measurements.ts';
@@ -38,6 +39,7 @@ import { MeasureTool } from './tools/measure.ts';
 import { NavigateTool } from './tools/navigate.ts';
 import { Pointer } from './tools/pointer.ts';
 import { ScribbleTool } from './tools/scribble.ts';
+import { DifferenceLayer } from './view/difference.ts';
 import { View } from './view/view.ts';
 
 function buildApp(): App {
@@ -50,8 +52,9 @@ function buildApp(): App {
   const prompts = new Prompts(store, view, sync, jobs, notices);
   const measurements = new Measurements(store, notices);
   const opening = new Opening(store, view, sync, jobs, measurements, notices);
+  const comparing = new Comparing(store, view, sync);
   const workList = new WorkList(store, opening, notices);
-  return { store, view, notices, jobs, measurements, opening, prompts, workList };
+  return { comparing, store, view, notices, jobs, measurements, opening, prompts, workList };
 }
 
 function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void } {
@@ -70,6 +73,7 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
     angle: new MeasureTool('angle', view, store, measurements),
     ellipse: new MeasureTool('ellipse', view, store, measurements),
   });
+  pointer.backdrop = new DifferenceLayer(view, store);
   const open = openDialog(app);
   const help = helpDialog(app);
   const saving = exportDialog(app, layer);
@@ -102,10 +106,10 @@ function bindView({ store, view }: App): void {
   store.watch(['opacity', 'overlay'], ({ opacity, overlay }) => view.setOpacity(overlay ? opacity : 0));
   store.watch(['ctIn3D'], ({ ctIn3D }) => view.setCtIn3D(ctIn3D));
   store.watch(['oblique'], ({ oblique }) => view.oblique.turn(oblique));
-  store.watch(['session', 'active', 'solo', 'looks'], (state) => {
+  store.watch(['session', 'active', 'solo', 'looks', 'comparison'], (state) => {
     view.setObjects((state.session?.objects ?? []).map((object) => {
       const { opacity, outline } = lookOf(state.looks, object.id);
-      return { id: object.id, colour: object.colour, outline, opacity: isShown(object, state) ? opacity : 0 };
+      return { id: object.id, colour: object.colour, outline: outline || state.comparison !== null, opacity: isShown(object, state) ? opacity : 0 };
     }));
   });
   view.onLocation = ({ display, mm, hu }) => {

@@ -220,6 +220,17 @@ class RemoteSession:
         """Volume and HU of every structure of the label map."""
         return list(self._transport.json("GET", f"{self._path}/table")["rows"])
 
+    def compare(self, other: "str | Path | RemoteSession") -> list[dict[str, Any]]:
+        """Dice, volumes (ml) and 95 % Hausdorff distance (mm) of every structure, here (first) and in another
+        segmentation of the scan (second): a file as for :meth:`start_from`, or a session."""
+        if isinstance(other, RemoteSession):
+            answer = self._transport.json("POST", f"{self._path}/comparison", params={"session": other.id})
+        else:
+            with Path(other).open("rb") as file:
+                files = [("file", (Path(other).name, file))]
+                answer = self._transport.json("POST", f"{self._path}/comparison", files=files)
+        return list(answer["rows"])
+
     def save(self, path: str | Path, format: str | None = None) -> Path:
         """Write the label map, DICOM, surfaces, or all of the session (``.ovsession``).
 

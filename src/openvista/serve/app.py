@@ -17,7 +17,7 @@ from openvista.serve import health, nim
 from openvista.serve.guard import OWNER_HEADER, BodyLimit, Guard, Public, give_owner
 from openvista.serve.monai_label import routes_datastore, routes_infer, routes_proxy, routes_training
 from openvista.serve.monai_label.interface import MonaiLabel
-from openvista.serve.native import about, measurements, prompts, results, scans, sessions
+from openvista.serve.native import about, comparison, measurements, prompts, results, scans, sessions
 from openvista.serve.nninteractive import routes
 from openvista.serve.nninteractive.leases import Leases
 from openvista.serve.observe import Observer
@@ -75,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.leases = leases
     app.state.monai_label = MonaiLabel(service)
     install_problems(app)
-    native = (about, scans, sessions, prompts, results, measurements)
+    native = (about, scans, sessions, prompts, results, comparison, measurements)
     for part in (health, *native, nim, routes_infer, routes_datastore, routes_training, routes_proxy, routes):
         app.include_router(part.router)
     describe_all(app)

@@ -2,7 +2,7 @@
 
 import { json, readBytes, request, upload, withBody } from './http.ts';
 import type {
-  Box, Change, ClassList, Click, Edit, ExportOptions, HistoryEvent, JobInfo, KeptMeasurement, Lasso, Measurement, ObjectChange,
+  Box, Change, ClassList, Click, Comparison, Edit, ExportOptions, HistoryEvent, JobInfo, KeptMeasurement, Lasso, Measurement, ObjectChange,
   ScanInfo, ScanState, SeriesChoice, ServerInfo, SessionInfo, Table, Vec3,
 } from './types.ts';
 
@@ -53,6 +53,15 @@ export const api = {
     const form = new FormData();
     form.append('file', file, file.name);
     return json<Change>(at(session, 'segmentation'), { method: 'POST', body: form });
+  },
+
+  /** With another segmentation of the scan: a file as for `startFrom`, or a session by its id. */
+  compare(session: string, other: File | string): Promise<Comparison> {
+    if (typeof other === 'string')
+      return json<Comparison>(at(session, `comparison?session=${encodeURIComponent(other)}`), withBody('POST'));
+    const form = new FormData();
+    form.append('file', other, other.name);
+    return json<Comparison>(at(session, 'comparison'), { method: 'POST', body: form });
   },
 
   /** Answers at once; the job's events and `changes` tell the rest. */

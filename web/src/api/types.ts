@@ -167,6 +167,25 @@ export interface KeptMeasurement {
   measured: MeasuredValues;
 }
 
+/** A structure in the session (first) and in what it is compared with (second); `null` for what cannot be said. */
+export interface ComparedRow {
+  name: string;
+  first_id: number | null;
+  second_id: number | null;
+  first_ml: number | null;
+  second_ml: number | null;
+  dice: number | null;
+  hd95_mm: number | null;
+}
+
+export interface Comparison {
+  /** Of the session when it was compared. */
+  revision: number;
+  rows: ComparedRow[];
+  /** The second one's voxels; values are `second_id`. */
+  labels: LabelBox | null;
+}
+
 /** DICOM only: a Label Map Segmentation; contours that go round holes through a channel. */
 export interface ExportOptions {
   labelmap: boolean;

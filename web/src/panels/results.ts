@@ -1,18 +1,26 @@
-// Volumes, measurements and history, one at a time.
+// Volumes, measurements, history and comparison, one at a time.
 
 import type { App } from '../app.ts';
+import { comparePanel } from './compare.ts';
 import { historyList } from './history.ts';
 import { measurementList } from './measurements.ts';
 import { volumeTable } from './table.ts';
+import { texts } from '../strings.ts';
 import { tabs } from './tabs.ts';
 
 export function resultPanel(app: App): HTMLElement {
   const volumes = volumeTable(app);
   const history = historyList(app);
-  const element = tabs('Results', (id) => history.setShown(id === 'history'),
+  const compare = comparePanel(app);
+  const shown = (id: string) => {
+    history.setShown(id === 'history');
+    compare.setShown(id === 'compare');
+  };
+  const element = tabs('Results', shown,
     { id: 'volumes', label: 'Volumes', content: volumes.element, action: volumes.copy },
     { id: 'measurements', label: 'Measurements', content: measurementList(app) },
-    { id: 'history', label: 'History', content: history.element });
+    { id: 'history', label: 'History', content: history.element },
+    { id: 'compare', label: texts.compare.tab, content: compare.element });
   let before = 0;
   app.store.watch(['measurements'], ({ measurements, tool }) => {
     // what was just drawn comes into sight

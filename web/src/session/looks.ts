@@ -1,6 +1,7 @@
 // How each object is drawn: this page's affair, not the session's. Kept while the tab is open.
 
 import type { ObjectInfo } from '../api/types.ts';
+import { shownRows } from './comparing.ts';
 import type { State, Store } from './state.ts';
 
 export interface Look {
@@ -30,8 +31,9 @@ export function keptLooks(session: string): Looks {
   return JSON.parse(sessionStorage.getItem(key(session)) ?? '{}') as Looks;
 }
 
-/** Whether an object is drawn: it is not hidden, and no other one is looked at alone. */
-export function isShown(object: ObjectInfo, { solo, active, session }: Readonly<State>): boolean {
+/** Whether an object is drawn: it is not hidden, no other one is looked at alone, and it is in a comparison if there is one. */
+export function isShown(object: ObjectInfo, { solo, active, session, comparison }: Readonly<State>): boolean {
+  if (comparison) return shownRows(comparison).some(({ first_id }) => first_id === object.id);
   const alone = solo && session?.objects.some(({ id }) => id === active);
   return alone ? object.id === active : object.visible;
 }

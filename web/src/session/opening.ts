@@ -103,7 +103,7 @@ export class Opening {
   }
 
   private empty(): void {
-    this.store.set({ session: null, scan: null, rows: [], measurements: [], active: null, cursor: null });
+    this.store.set({ session: null, scan: null, rows: [], measurements: [], comparison: null, active: null, cursor: null });
   }
 
   path(path: string): Promise<boolean> {

@@ -3,6 +3,7 @@
 import type { ClassList, KeptMeasurement, Measurement, Row, ScanInfo, ServerInfo, SessionInfo, Vec3 } from '../api/types.ts';
 import { type Angles, STRAIGHT } from '../view/oblique.ts';
 import { fromLevel, type HuWindow } from '../view/windows.ts';
+import type { ShownComparison } from './comparing.ts';
 import type { Looks } from './looks.ts';
 
 export type ToolName = 'navigate' | 'click' | 'box' | 'scribble' | 'lasso' | 'brush' | MeasureName;
@@ -34,6 +35,7 @@ export interface State {
   session: SessionInfo | null;
   rows: Row[];
   measurements: KeptMeasurement[];
+  comparison: ShownComparison | null;
   active: number | null;
   tool: ToolName;
   /** The next click, box, lasso or stroke takes away instead of adding. */
@@ -72,6 +74,7 @@ const START: State = {
   session: null,
   rows: [],
   measurements: [],
+  comparison: null,
   active: null,
   tool: 'navigate',
   negative: false,

@@ -1,6 +1,6 @@
-// Volumes and measurements as CSV (RFC 4180), numbers as the server gives them.
+// Volumes, measurements and comparisons as CSV (RFC 4180), numbers as the server gives them.
 
-import type { KeptMeasurement, Row } from '../api/types.ts';
+import type { ComparedRow, KeptMeasurement, Row } from '../api/types.ts';
 
 type Cell = string | number | boolean | null;
 
@@ -17,6 +17,11 @@ export function measurementsAsCsv(measurements: KeptMeasurement[]): string {
     drawn.kind, drawn.name, length_mm, degrees, area_mm2, voxels, mean_hu, sd_hu, min_hu, max_hu,
     drawn.points.map((point) => point.join(' ')).join('; '),
   ])]);
+}
+
+export function comparisonAsCsv(rows: ComparedRow[]): string {
+  const head = ['structure', 'dice', 'first_ml', 'second_ml', 'hd95_mm'];
+  return csv([head, ...rows.map((row) => [row.name, row.dice, row.first_ml, row.second_ml, row.hd95_mm])]);
 }
 
 function csv(lines: Cell[][]): string {

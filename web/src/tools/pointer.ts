@@ -42,6 +42,8 @@ interface Press {
 }
 
 export class Pointer {
+  /** What lies below everything that is drawn here. */
+  backdrop: { shapes: () => SVGElement[] } | null = null;
   /** The plane that the pointer is on, for the keys that turn slices. */
   plane: Plane = 'axial';
   private readonly layer: SVGSVGElement;
@@ -63,7 +65,7 @@ export class Pointer {
     layer.addEventListener('contextmenu', (event) => event.preventDefault());
     layer.addEventListener('wheel', (event) => this.wheel(event), { passive: false });
     view.onDraw = () => this.draw();
-    store.watch(['active', 'session', 'measurements'], () => this.draw());
+    store.watch(['active', 'session', 'measurements', 'comparison'], () => this.draw());
     store.watch(['tool'], () => {
       for (const tool of Object.values(tools)) tool.cancel();
     });
@@ -201,6 +203,7 @@ export class Pointer {
     const { session, active, scan, measurements, oblique } = this.store.state;
     const object = scan ? session?.objects.find(({ id }) => id === active) : undefined;
     this.layer.replaceChildren(
+      ...(scan ? (this.backdrop?.shapes() ?? []) : []),
       ...(this.view.axes ? scaleBars(this.view) : []),
       ...measurements.flatMap(({ drawn, measured }) => drawMeasurement(this.view, drawn, inWords(measured))),
       ...(object ? markObject(this.view, object) : []),

@@ -29,6 +29,13 @@ const MOST_STEPS = 256;
 /** What lies under the pointer. */
 export type Hit = { plane: Plane; display: Vec3 } | { plane: 'render' };
 
+/** Of a plane on the screen, in CSS pixels; `rectangle` is left, top, width, height. */
+export interface Placement {
+  at: [number, number];
+  scale: [number, number];
+  rectangle: [number, number, number, number];
+}
+
 export interface Location {
   display: Vec3;
   mm: Vec3;
@@ -296,6 +303,17 @@ export class View {
     const y = map.centre[1] + (fraction(up) - map.fraction[up]) / map.perPixel[1];
     const [left, top, width, height] = map.rectangle;
     return x >= left && y >= top && x <= left + width && y <= top + height ? [x, y] : null;
+  }
+
+  /** How display voxels of a plane (across, up) become CSS pixels, `at + voxel * scale`, and what of the picture it takes. */
+  placement(plane: Plane): Placement | null {
+    const map = this.mapOf(plane);
+    if (!map || !this.axes) return null;
+    const { displayShape } = this.axes;
+    const { across, up } = PLANES[plane];
+    const [sx, sy] = [1 / (map.perPixel[0] * displayShape[across]), 1 / (map.perPixel[1] * displayShape[up])];
+    const at = (centre: number, axis: 0 | 1 | 2, scale: number) => centre + (0.5 - map.fraction[axis] * displayShape[axis]) * scale;
+    return { at: [at(map.centre[0], across, sx), at(map.centre[1], up, sy)], scale: [sx, sy], rectangle: map.rectangle };
   }
 
   /** CSS pixels that a display voxel of a plane takes across; 0 when the plane is not shown. */
