@@ -3,7 +3,7 @@
 import type { App } from '../app.ts';
 import type { Edit, Vec3 } from '../api/types.ts';
 import { h } from '../dom.ts';
-import { menu, menuItem } from './menu.ts';
+import { enableMenu, menu, menuItem } from './menu.ts';
 
 const AXIAL = 2;
 const START_MM = 2;
@@ -39,7 +39,7 @@ export function changeMenu(app: App): HTMLElement {
     item('Shrink', 'takes one away', () => ({ kind: 'margin', mm: -amount() })),
     ...withOther);
   app.store.watch(['session', 'active'], ({ session, active }) => {
-    element.classList.toggle('disabled', !session?.objects.some(({ id }) => id === active));
+    enableMenu(element, Boolean(session?.objects.some(({ id }) => id === active)));
     const others = session?.objects.filter(({ id }) => id !== active) ?? [];
     const chosen = other.value;
     other.replaceChildren(...others.map(({ id, name }) => h('option', { value: id, selected: String(id) === chosen }, name)));

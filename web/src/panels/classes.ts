@@ -14,7 +14,7 @@ export function classPanel(app: App): HTMLElement {
   });
   const everything = h('button', { class: 'wide', onclick: () => app.prompts.askClasses('all', 'everything') },
     'Everything');
-  const list = h('div', { class: 'scroll', role: 'list', 'aria-label': 'Classes' });
+  const list = h('div', { class: 'scroll' });
   const show = () => refill(list, ...rows(app, search.value));
 
   search.addEventListener('input', show);
@@ -45,12 +45,13 @@ function rows(app: App, query: string): HTMLElement[] {
     byName.set(name, [...(byName.get(name) ?? []), one]);
   }
   return [
-    ...(groups.length ? [h('h3', {}, 'groups'), ...groups.map((group) => groupRow(app, group))] : []),
-    ...[...byName].flatMap(([name, members]) => [
-      h('h3', {}, name),
-      ...members.map((one) => classRow(app, one)),
-    ]),
+    ...(groups.length ? section('groups', groups.map((group) => groupRow(app, group))) : []),
+    ...[...byName].flatMap(([name, members]) => section(name, members.map((one) => classRow(app, one)))),
   ];
+}
+
+function section(title: string, members: HTMLElement[]): HTMLElement[] {
+  return [h('h3', {}, title), h('div', { role: 'list', 'aria-label': title }, ...members)];
 }
 
 function classRow(app: App, one: ClassInfo): HTMLElement {

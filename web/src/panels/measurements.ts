@@ -7,12 +7,14 @@ import { icon } from '../icons.ts';
 import { inWords, KIND_NAMES } from '../session/measurements.ts';
 
 export function measurementList(app: App): HTMLElement {
-  const list = h('div', { class: 'scroll', role: 'list', 'aria-label': 'Measurements' });
+  const list = h('div', { role: 'list', 'aria-label': 'Measurements' });
+  const hint = h('p', { class: 'hint' }, 'Drag a ruler (M) or an ellipse (E), click an angle (A).');
   app.store.watch(['measurements'], ({ measurements }) => {
-    refill(list, ...measurements.map((one, index) => row(app, one, index)),
-      !measurements.length && h('p', { class: 'hint' }, 'Drag a ruler (M) or an ellipse (E), click an angle (A).'));
+    refill(list, ...measurements.map((one, index) => row(app, one, index)));
+    hint.hidden = measurements.length > 0;
+    list.hidden = !hint.hidden;
   });
-  return list;
+  return h('div', { class: 'scroll' }, hint, list);
 }
 
 function row(app: App, { drawn, measured }: KeptMeasurement, index: number): HTMLElement {

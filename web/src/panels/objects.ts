@@ -23,21 +23,18 @@ export function objectPanel(app: App): HTMLElement {
   });
   const look = objectLook(app);
   const list = h('div', { class: 'scroll', role: 'list', 'aria-label': 'Objects' });
+  const hint = h('p', { class: 'hint' });
   app.store.watch(['session', 'active'], ({ session, active }) => {
     add.disabled = load.disabled = !session;
     const objects = [...(session?.objects ?? [])].reverse(); // later ones lie on top
-    refill(list, ...objects.map((object) => row(app, object, object.id === active ? look : null)), !objects.length && hint(app));
+    refill(list, ...objects.map((object) => row(app, object, object.id === active ? look : null)));
+    hint.hidden = objects.length > 0;
+    list.hidden = !hint.hidden;
+    hint.textContent = session ? 'Choose a class on the left, or add an object and click into it.' : 'Open a CT first.';
   });
   return h('section', { class: 'panel objects', 'aria-labelledby': 'objects-title' },
     h('div', { class: 'panel-head' }, h('h2', { id: 'objects-title' }, 'Objects'), load, add, labels),
-    list);
-}
-
-function hint(app: App): HTMLElement {
-  const text = app.store.state.session
-    ? 'Choose a class on the left, or add an object and click into it.'
-    : 'Open a CT first.';
-  return h('p', { class: 'hint' }, text);
+    hint, list);
 }
 
 function row(app: App, object: ObjectInfo, look: HTMLElement | null): HTMLElement {
