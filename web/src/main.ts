@@ -30,6 +30,7 @@ import { Prompts } from './session/prompts.ts';
 import { Store } from './session/state.ts';
 import { Sync } from './session/sync.ts';
 import { WorkList } from './session/work-list.ts';
+import { language, texts } from './strings.ts';
 import { applyTheme } from './theme.ts';
 import { BoxTool } from './tools/box.ts';
 import { BrushTool } from './tools/brush.ts';
@@ -60,7 +61,7 @@ function buildApp(): App {
 function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void } {
   const { store, view, prompts, measurements } = app;
   const layer = svg('svg', {
-    class: 'layer', tabindex: 0, role: 'application', 'aria-label': 'CT: three planes and 3D',
+    class: 'layer', tabindex: 0, role: 'application', 'aria-label': texts.page.picture,
   }) as SVGSVGElement;
   const pointer = new Pointer(layer, view, store, {
     navigate: new NavigateTool(view),
@@ -129,6 +130,7 @@ async function openFromAddress(app: App, ask: () => void): Promise<void> {
 
 async function start(): Promise<void> {
   applyTheme();
+  document.documentElement.lang = language;
   const app = buildApp();
   const canvas = h('canvas', { 'aria-hidden': 'true' });
   const { openScan } = buildPage(app, canvas);

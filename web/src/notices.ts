@@ -2,6 +2,7 @@
 
 import { h } from './dom.ts';
 import { icon } from './icons.ts';
+import { texts } from './strings.ts';
 
 const SECONDS = 6;
 const MOST = 4;
@@ -9,7 +10,7 @@ const MOST = 4;
 type Kind = 'error' | 'warning' | 'info';
 
 export class Notices {
-  readonly element = h('div', { class: 'notices', role: 'region', 'aria-label': 'Messages' });
+  readonly element = h('div', { class: 'notices', role: 'region', 'aria-label': texts.page.messages });
 
   error(problem: unknown): void {
     console.error(problem);
@@ -29,7 +30,7 @@ export class Notices {
   }
 
   private show(kind: Kind, text: string): void {
-    const close = h('button', { class: 'plain', 'aria-label': 'Close message' }, icon('close'));
+    const close = h('button', { class: 'plain', 'aria-label': texts.page.closeMessage }, icon('close'));
     const notice = h('div', { class: `notice ${kind}`, role: kind === 'error' ? 'alert' : 'status' }, h('p', {}, text), close);
     close.addEventListener('click', () => notice.remove());
     const same = [...this.element.children].find((other) => other.textContent === text);

@@ -1,5 +1,7 @@
 // One request: readable errors, and patience with a server that restarts.
 
+import { texts } from '../strings.ts';
+
 const MOST_TRIES = 5;
 const LONGEST_WAIT_S = 10;
 
@@ -17,8 +19,6 @@ export class ApiError extends Error {
     this.choices = choices;
   }
 }
-
-const SILENCE = 'The server does not answer. Is "openvista serve" still running?';
 
 /** Sends a request and gives its answer if that is a success; repeats it while the server says 503. */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
@@ -45,7 +45,7 @@ export function upload<T>(path: string, form: FormData, report: (fraction: numbe
     const sender = new XMLHttpRequest();
     sender.open('POST', path);
     sender.upload.onprogress = (event) => event.lengthComputable && report(event.loaded / event.total);
-    sender.onerror = () => reject(new ApiError(SILENCE, 'network', 0));
+    sender.onerror = () => reject(new ApiError(texts.page.silence, 'network', 0));
     sender.onload = () => {
       if (sender.status >= 200 && sender.status < 300) resolve(JSON.parse(sender.responseText) as T);
       else reject(problemOf(sender.status, sender.responseText));
@@ -73,7 +73,7 @@ async function send(path: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(path, init);
   } catch {
-    throw new ApiError(SILENCE, 'network', 0);
+    throw new ApiError(texts.page.silence, 'network', 0);
   }
 }
 
@@ -88,7 +88,7 @@ function problemOf(status: number, text: string): ApiError {
     };
     return new ApiError(detail, code, status, choices);
   } catch {
-    return new ApiError(`The server answered with status ${status}.`, 'status', status);
+    return new ApiError(texts.page.status(status), 'status', status);
   }
 }
 

@@ -3,40 +3,42 @@
 import type { App } from '../app.ts';
 import type { Edit, Vec3 } from '../api/types.ts';
 import { h } from '../dom.ts';
+import { texts } from '../strings.ts';
 import { enableMenu, menu, menuItem } from './menu.ts';
 
+const words = texts.change;
 const AXIAL = 2;
 const START_MM = 2;
 const MOST_MM = 50;
 
 export function changeMenu(app: App): HTMLElement {
-  const mm = h('input', { type: 'number', id: 'change-mm', min: 0.5, max: MOST_MM, step: 0.5, value: START_MM, 'aria-label': 'Smooth, grow and shrink by mm' });
-  const item = (label: string, about: string, make: () => Edit | null) =>
+  const mm = h('input', { type: 'number', id: 'change-mm', min: 0.5, max: MOST_MM, step: 0.5, value: START_MM, 'aria-label': words.mm });
+  const item = ([label, about]: [string, string], make: () => Edit | null) =>
     menuItem(label, about, () => {
       const edit = make();
       if (edit) void app.prompts.reshape(edit, label);
     });
-  const other = h('select', { id: 'change-other', 'aria-label': 'The other object' });
+  const other = h('select', { id: 'change-other', 'aria-label': words.other });
   const combine = (operation: 'union' | 'subtract' | 'intersect') => (): Edit | null =>
     other.value ? { kind: 'combine', operation, other: Number(other.value) } : null;
   const withOther = [
-    h('label', { class: 'slider' }, 'with', other),
-    item('Add the other', 'what either has', combine('union')),
-    item('Take the other away', 'what only this one has', combine('subtract')),
-    item('Keep what both have', 'the rest goes', combine('intersect')),
+    h('label', { class: 'slider' }, words.with, other),
+    item(words.union, combine('union')),
+    item(words.subtract, combine('subtract')),
+    item(words.intersect, combine('intersect')),
   ];
   const amount = () => (mm.valueAsNumber > 0 ? mm.valueAsNumber : START_MM);
-  const element = menu('change', 'rename', 'Change',
-    item('Fill holes', 'what the object encloses in space', () => ({ kind: 'fill_holes', axis: null })),
-    item('Fill holes in slices', 'axial, slice by slice', () => ({ kind: 'fill_holes', axis: axialAxis(app) })),
-    item('Keep this piece', 'the one at the crosshair; the rest goes', () => ({ kind: 'keep_piece', voxel: here(app) })),
-    item('Interpolate slices', 'fills empty axial slices between drawn ones', () => ({ kind: 'interpolate', axis: axialAxis(app) })),
-    item('Copy slice up', 'this axial slice of it, towards the head', () => copySlice(app, 1)),
-    item('Copy slice down', 'towards the feet', () => copySlice(app, -1)),
-    h('label', { class: 'slider' }, mm, 'mm for these:'),
-    item('Smooth', 'rounds the surface', () => ({ kind: 'smooth', mm: amount() })),
-    item('Grow', 'adds a margin', () => ({ kind: 'margin', mm: amount() })),
-    item('Shrink', 'takes one away', () => ({ kind: 'margin', mm: -amount() })),
+  const element = menu('change', 'rename', words.title,
+    item(words.fillHoles, () => ({ kind: 'fill_holes', axis: null })),
+    item(words.fillSlices, () => ({ kind: 'fill_holes', axis: axialAxis(app) })),
+    item(words.keepPiece, () => ({ kind: 'keep_piece', voxel: here(app) })),
+    item(words.interpolate, () => ({ kind: 'interpolate', axis: axialAxis(app) })),
+    item(words.copyUp, () => copySlice(app, 1)),
+    item(words.copyDown, () => copySlice(app, -1)),
+    h('label', { class: 'slider' }, mm, words.mmAfter),
+    item(words.smooth, () => ({ kind: 'smooth', mm: amount() })),
+    item(words.grow, () => ({ kind: 'margin', mm: amount() })),
+    item(words.shrink, () => ({ kind: 'margin', mm: -amount() })),
     ...withOther);
   app.store.watch(['session', 'active'], ({ session, active }) => {
     enableMenu(element, Boolean(session?.objects.some(({ id }) => id === active)));

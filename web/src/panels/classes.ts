@@ -4,16 +4,17 @@ import type { App } from '../app.ts';
 import type { ClassInfo, GroupInfo } from '../api/types.ts';
 import { h, refill } from '../dom.ts';
 import { icon } from '../icons.ts';
+import { texts } from '../strings.ts';
 
-const OTHERS = 'other';
+const words = texts.classes;
 
 export function classPanel(app: App): HTMLElement {
   const search = h('input', {
-    type: 'search', placeholder: 'Search: liver, cord, …', 'aria-label': 'Search classes', id: 'class-search',
+    type: 'search', placeholder: words.searchHint, 'aria-label': words.search, id: 'class-search',
     autocomplete: 'off', spellcheck: 'false',
   });
-  const everything = h('button', { class: 'wide', onclick: () => app.prompts.askClasses('all', 'everything') },
-    'Everything');
+  const everything = h('button', { class: 'wide', onclick: () => app.prompts.askClasses('all', words.everythingName) },
+    words.everything);
   const list = h('div', { class: 'scroll' });
   const show = () => refill(list, ...rows(app, search.value));
 
@@ -26,26 +27,26 @@ export function classPanel(app: App): HTMLElement {
     everything.disabled = !session || !info?.features.class_prompts || Boolean(work?.canCancel);
   });
   return h('section', { class: 'panel classes', 'aria-labelledby': 'classes-title' },
-    h('div', { class: 'panel-head' }, h('h2', { id: 'classes-title' }, 'Classes'), everything),
+    h('div', { class: 'panel-head' }, h('h2', { id: 'classes-title' }, words.title), everything),
     h('label', { class: 'search' }, icon('find'), search),
     list);
 }
 
 function rows(app: App, query: string): HTMLElement[] {
   const known = app.store.state.classes;
-  if (!known) return [h('p', { class: 'hint' }, 'Waiting for the server…')];
+  if (!known) return [h('p', { class: 'hint' }, words.waiting)];
   const classes = known.classes.filter((one) => matches(one, query));
   const groups = known.groups.filter((group) => matches(group, query));
   if (!classes.length && !groups.length) {
-    return [h('p', { class: 'hint' }, `${known.model} knows no class like “${query}”. A new object can be clicked.`)];
+    return [h('p', { class: 'hint' }, words.unknown(known.model, query))];
   }
   const byName = new Map<string, ClassInfo[]>();
   for (const one of classes) {
-    const name = one.group ?? OTHERS;
+    const name = one.group ?? words.others;
     byName.set(name, [...(byName.get(name) ?? []), one]);
   }
   return [
-    ...(groups.length ? section('groups', groups.map((group) => groupRow(app, group))) : []),
+    ...(groups.length ? section(words.groups, groups.map((group) => groupRow(app, group))) : []),
     ...[...byName].flatMap(([name, members]) => section(name, members.map((one) => classRow(app, one)))),
   ];
 }
@@ -58,7 +59,7 @@ function classRow(app: App, one: ClassInfo): HTMLElement {
   const object = app.prompts.objectOf(one);
   const active = object !== undefined && object.id === app.store.state.active;
   const press = () => (object ? app.prompts.select(object.id, true) : app.prompts.askClasses([one.id], one.name));
-  const title = object ? `${one.name}: show it` : `Segment ${one.name}${one.aliases.length ? ` (${one.aliases.join(', ')})` : ''}`;
+  const title = object ? words.show(one.name) : words.segment(one.name, one.aliases);
   return h('div', { role: 'listitem' },
     h('button', {
       class: 'class', 'data-key': `class-${one.id}`, 'data-class': one.name, 'aria-current': active ? 'true' : null, title,
@@ -73,7 +74,7 @@ function groupRow(app: App, group: GroupInfo): HTMLElement {
   return h('div', { role: 'listitem' },
     h('button', {
       class: 'class', 'data-key': `group-${group.id}`, 'data-class': group.name, disabled: disabled(app),
-      title: `Segment all ${group.members.length} parts of ${group.name}`,
+      title: words.segmentGroup(group.name, group.members.length),
       onclick: () => app.prompts.askClasses(group.members, group.name),
     },
     h('span', { class: 'swatch group' }),

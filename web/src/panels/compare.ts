@@ -94,7 +94,7 @@ function table(app: App, { rows, chosen }: ShownComparison): HTMLElement {
   const number = (text: string, title: string) => h('th', { scope: 'col', class: 'number', title }, text);
   return h('table', {},
     h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, words.structure), number(words.dice, words.dice),
-      number(words.firstMl, words.firstMlTitle), number(words.secondMl, words.secondMlTitle), number(words.hd95, words.hd95Title))),
+      number(texts.units.ml, words.firstMlTitle), number(words.secondMl, words.secondMlTitle), number(words.hd95, words.hd95Title))),
     h('tbody', {}, ...rows.map((row) => line(app, row, row === chosen))));
 }
 
@@ -107,4 +107,4 @@ function line(app: App, row: ComparedRow, chosen: boolean): HTMLElement {
     ...cells.map((text) => h('td', { class: 'number' }, text)));
 }
 
-const shown = (value: number | null, digits: number) => (value === null ? words.none : value.toFixed(digits));
+const shown = (value: number | null, digits: number) => (value === null ? texts.units.none : value.toFixed(digits));

@@ -6,67 +6,43 @@ import { icon } from '../icons.ts';
 import { writeReport } from '../session/report.ts';
 import { saveFile } from '../session/saving.ts';
 import { measurementsAsCsv, volumesAsCsv } from '../session/tables.ts';
+import { texts } from '../strings.ts';
 
-interface Format {
-  format: string;
-  label: string;
-  about: string;
-}
+const words = texts.export;
+type Format = keyof typeof words.formats;
 
-const LABEL_MAPS: Format[] = [
-  { format: 'nii.gz', label: 'NIfTI (.nii.gz)', about: 'label map with names' },
-  { format: 'nii', label: 'NIfTI (.nii)', about: 'the same, not compressed' },
-  { format: 'seg.nrrd', label: '3D Slicer (.seg.nrrd)', about: 'segments with names and colours' },
-  { format: 'nrrd', label: 'NRRD (.nrrd)', about: 'label map' },
-  { format: 'mha', label: 'MetaImage (.mha)', about: 'label map' },
-];
-const DICOM: Format[] = [
-  { format: 'dicom-seg', label: 'DICOM SEG (.dcm)', about: 'for the PACS, on the slices of the series' },
-  { format: 'dicom-rtstruct', label: 'DICOM RTSTRUCT (.dcm)', about: 'contours for planning systems' },
-  { format: 'dicom-sr', label: 'DICOM SR (.dcm)', about: 'report of volumes and mean HU' },
-];
-const SURFACES: Format[] = [
-  { format: 'glb', label: 'glTF (.glb)', about: 'named and coloured, for 3D programs and web pages' },
-  { format: 'obj', label: 'OBJ (.obj)', about: 'named groups, mm' },
-  { format: 'stl', label: 'STL (.stl)', about: 'all in one, for printing and CAD' },
-  { format: 'stl.zip', label: 'STL (.stl in a .zip)', about: 'a file per structure' },
-];
-const TABLES: Format[] = [
-  { format: 'volumes.csv', label: 'Volumes (.csv)', about: 'volume and HU of every structure' },
-  { format: 'measurements.csv', label: 'Measurements (.csv)', about: 'lengths, angles, HU of ellipses' },
-  { format: 'report.html', label: 'Report (.html)', about: 'picture, volumes and measurements, to print' },
-];
-const SESSION: Format[] = [
-  { format: 'ovsession', label: 'Session (.ovsession)', about: 'to carry on later: objects, clicks, history' },
-];
-const NO_SLICES = 'The scan did not come as DICOM, so there are no slices to lie on.';
+const LABEL_MAPS: Format[] = ['nii.gz', 'nii', 'seg.nrrd', 'nrrd', 'mha'];
+const DICOM: Format[] = ['dicom-seg', 'dicom-rtstruct', 'dicom-sr'];
+const SURFACES: Format[] = ['glb', 'obj', 'stl', 'stl.zip'];
+const TABLES: Format[] = ['volumes.csv', 'measurements.csv', 'report.html'];
+const SESSION: Format[] = ['ovsession'];
 
 export function exportDialog(app: App, layer: SVGSVGElement): HTMLDialogElement {
-  const labelmap = option('export-labelmap', 'SEG as Label Map Segmentation: newer and smaller');
-  const keyhole = option('export-keyhole', 'RTSTRUCT with channels into holes');
+  const labelmap = option('export-labelmap', words.labelmapSeg);
+  const keyhole = option('export-keyhole', words.keyhole);
   const options = () => ({ labelmap: box(labelmap).checked, keyhole: box(keyhole).checked });
-  const served = ({ format }: Format) => app.prompts.save(format, options());
+  const served = (format: Format) => app.prompts.save(format, options());
   const dicom = DICOM.map((one) => item(one, () => served(one)));
   const dialog = h('dialog', { class: 'export-dialog', 'aria-labelledby': 'export-title' },
-    h('div', { class: 'dialog-head' }, h('h2', { id: 'export-title' }, 'Export'),
-      h('form', { method: 'dialog' }, h('button', { class: 'plain tool', 'aria-label': 'Close' }, icon('close')))),
+    h('div', { class: 'dialog-head' }, h('h2', { id: 'export-title' }, words.title),
+      h('form', { method: 'dialog' }, h('button', { class: 'plain tool', 'aria-label': texts.page.close }, icon('close')))),
     h('div', { class: 'columns' },
-      h('div', {}, ...group('Label map', LABEL_MAPS.map((one) => item(one, () => served(one))))),
-      h('div', {}, ...group('DICOM', dicom), labelmap, keyhole,
-        ...group('Session', SESSION.map((one) => item(one, () => served(one))))),
-      h('div', {}, ...group('Surfaces', SURFACES.map((one) => item(one, () => served(one))))),
-      h('div', {}, ...group('Tables and report', TABLES.map((one) => item(one, () => saveTable(app, layer, one.format)))))));
+      h('div', {}, ...group(words.labelMap, LABEL_MAPS.map((one) => item(one, () => served(one))))),
+      h('div', {}, ...group(words.dicom, dicom), labelmap, keyhole,
+        ...group(words.session, SESSION.map((one) => item(one, () => served(one))))),
+      h('div', {}, ...group(words.surfaces, SURFACES.map((one) => item(one, () => served(one))))),
+      h('div', {}, ...group(words.tables, TABLES.map((one) => item(one, () => saveTable(app, layer, one)))))));
   app.store.watch(['scan'], ({ scan }) => {
     for (const button of dicom) {
       button.disabled = !scan?.from_dicom;
-      button.title = button.disabled ? NO_SLICES : '';
+      button.title = button.disabled ? words.noSlices : '';
     }
     labelmap.hidden = keyhole.hidden = !scan?.from_dicom;
   });
   return dialog;
 }
 
-function saveTable(app: App, layer: SVGSVGElement, format: string): void {
+function saveTable(app: App, layer: SVGSVGElement, format: Format): void {
   const { state } = app.store;
   const name = `${state.scan?.name ?? 'scan'}_${format}`;
   if (format === 'volumes.csv') saveFile(volumesAsCsv(state.rows), name, 'text/csv');
@@ -82,7 +58,8 @@ function group(title: string, items: HTMLElement[]): HTMLElement[] {
   return [h('h3', {}, title), ...items];
 }
 
-function item({ format, label, about }: Format, save: () => unknown): HTMLButtonElement {
+function item(format: Format, save: () => unknown): HTMLButtonElement {
+  const [label, about] = words.formats[format];
   return h('button', { class: 'plain format', 'data-format': format, onclick: save }, h('b', {}, label), h('small', {}, about));
 }
 

@@ -4,6 +4,9 @@ import { api } from '../api/client.ts';
 import type { App } from '../app.ts';
 import { h, refill } from '../dom.ts';
 import { describeStep, sortSteps } from '../session/steps.ts';
+import { texts } from '../strings.ts';
+
+const words = texts.history;
 
 export interface HistoryList {
   element: HTMLElement;
@@ -12,7 +15,7 @@ export interface HistoryList {
 }
 
 export function historyList(app: App): HistoryList {
-  const list = h('div', { class: 'scroll steps', role: 'list', 'aria-label': 'History' });
+  const list = h('div', { class: 'scroll steps', role: 'list', 'aria-label': texts.results.history });
   let shown = false;
   const update = async () => {
     const { session } = app.store.state;
@@ -38,12 +41,12 @@ function rows(app: App, { past, future }: ReturnType<typeof sortSteps>): HTMLEle
   const steps = [null, ...past, ...future];
   const now = past.length;
   const lines = steps.map((step, index) => {
-    const { what, which } = step ? describeStep(step) : { what: 'Beginning', which: '' };
+    const { what, which } = step ? describeStep(step) : { what: words.beginning, which: '' };
     const time = step ? new Date(step.time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }) : '';
     return h('div', { role: 'listitem' }, h('button', {
       class: `class${index > now ? ' undone' : ''}`, 'data-step': index, 'data-key': `step-${index}`,
       'aria-current': index === now ? 'step' : null,
-      title: index === now ? 'Now' : index < now ? 'Go back to here' : 'Do it again up to here',
+      title: index === now ? words.now : index < now ? words.back : words.forth,
       onclick: () => app.prompts.travel(index - now),
     }, h('b', {}, what), h('span', { class: 'name' }, which), h('span', { class: 'count' }, time)));
   });

@@ -5,10 +5,13 @@ import type { KeptMeasurement, Vec3 } from '../api/types.ts';
 import { h, refill } from '../dom.ts';
 import { icon } from '../icons.ts';
 import { inWords, KIND_NAMES } from '../session/measurements.ts';
+import { texts } from '../strings.ts';
+
+const words = texts.measurements;
 
 export function measurementList(app: App): HTMLElement {
-  const list = h('div', { role: 'list', 'aria-label': 'Measurements' });
-  const hint = h('p', { class: 'hint' }, 'Drag a ruler (M) or an ellipse (E), click an angle (A).');
+  const list = h('div', { role: 'list', 'aria-label': texts.results.measurements });
+  const hint = h('p', { class: 'hint' }, words.hint);
   app.store.watch(['measurements'], ({ measurements }) => {
     refill(list, ...measurements.map((one, index) => row(app, one, index)));
     hint.hidden = measurements.length > 0;
@@ -20,14 +23,14 @@ export function measurementList(app: App): HTMLElement {
 function row(app: App, { drawn, measured }: KeptMeasurement, index: number): HTMLElement {
   const kind = KIND_NAMES[drawn.kind];
   const name = h('input', {
-    class: 'name', value: drawn.name, placeholder: kind, maxlength: 120, 'aria-label': `Name of ${kind.toLowerCase()} ${index + 1}`,
+    class: 'name', value: drawn.name, placeholder: kind, maxlength: 120, 'aria-label': words.name(kind, index + 1),
     'data-key': `measure-${index}`, onchange: () => app.measurements.rename(index, name.value.trim()),
   });
   const values = h('button', {
-    class: 'plain values', title: 'Show it', 'data-measure': drawn.kind, onclick: () => show(app, drawn.points),
+    class: 'plain values', title: words.show, 'data-measure': drawn.kind, onclick: () => show(app, drawn.points),
   }, ...inWords(measured).map((line) => h('span', {}, line)));
   const remove = h('button', {
-    class: 'plain tool', 'aria-label': `Delete ${kind.toLowerCase()} ${index + 1}`, title: 'Delete',
+    class: 'plain tool', 'aria-label': words.remove(kind, index + 1), title: words.delete,
     onclick: () => app.measurements.remove(index),
   }, icon('remove'));
   return h('div', { class: 'measured', role: 'listitem' }, icon(drawn.kind), name, values, remove);

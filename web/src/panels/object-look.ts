@@ -4,6 +4,7 @@ import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { icon } from '../icons.ts';
 import { changeLook, lookOf } from '../session/looks.ts';
+import { texts } from '../strings.ts';
 
 /** One for all rows, so that its slider can be pulled while rows are drawn anew. */
 export function objectLook({ store }: App): HTMLElement {
@@ -11,17 +12,17 @@ export function objectLook({ store }: App): HTMLElement {
     if (store.state.active !== null) changeLook(store, store.state.active, what);
   };
   const strength = h('input', {
-    type: 'range', min: 0, max: 1, step: 0.05, 'data-key': 'look-opacity', 'aria-label': 'Opacity of the active object',
-    title: 'Opacity of this object, times that of all labels', oninput: () => change({ opacity: Number(strength.value) }),
+    type: 'range', min: 0, max: 1, step: 0.05, 'data-key': 'look-opacity', 'aria-label': texts.objects.opacity,
+    title: texts.objects.opacityTitle, oninput: () => change({ opacity: Number(strength.value) }),
   });
   const outline = h('button', {
-    class: 'small', 'data-key': 'look-outline', title: 'Its edge only (F)',
+    class: 'small', 'data-key': 'look-outline', title: texts.objects.outlineTitle,
     onclick: () => change({ outline: outline.getAttribute('aria-pressed') !== 'true' }),
-  }, 'Outline');
+  }, texts.objects.outline);
   const solo = h('button', {
-    class: 'small', 'data-key': 'look-solo', title: 'The active object alone (I)',
+    class: 'small', 'data-key': 'look-solo', title: texts.objects.soloTitle,
     onclick: () => store.set({ solo: !store.state.solo }),
-  }, 'Solo');
+  }, texts.objects.solo);
   store.watch(['active', 'looks', 'solo'], ({ active, looks, solo: alone }) => {
     const look = lookOf(looks, active ?? 0);
     strength.value = String(look.opacity);

@@ -3,19 +3,22 @@
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
 import { icon } from '../icons.ts';
+import { texts } from '../strings.ts';
 import { workListRows } from './work-list.ts';
+
+const words = texts.open;
 
 export function openDialog(app: App): HTMLDialogElement & { present: () => void } {
   const file = h('input', { type: 'file', id: 'open-file', hidden: true });
   const folder = h('input', { type: 'file', id: 'open-folder', hidden: true, webkitdirectory: true });
   const dialog = h('dialog', { class: 'open-dialog', 'aria-labelledby': 'open-title' },
-    h('div', { class: 'dialog-head' }, h('h2', { id: 'open-title' }, 'Open a CT'), closer()),
+    h('div', { class: 'dialog-head' }, h('h2', { id: 'open-title' }, words.title), closer()),
     h('p', { class: 'drop' },
-      h('button', { class: 'primary', autofocus: true, onclick: () => file.click() }, 'File…'),
-      h('button', { onclick: () => folder.click() }, 'DICOM folder…'),
-      h('span', {}, 'or drop it anywhere on this page')),
+      h('button', { class: 'primary', autofocus: true, onclick: () => file.click() }, words.file),
+      h('button', { onclick: () => folder.click() }, words.folder),
+      h('span', {}, words.drop)),
     file, folder,
-    h('p', { class: 'hint' }, 'NIfTI, NRRD, MHA, or DICOM as a folder or zip. The scan goes to the server this page came from, and nowhere else.'),
+    h('p', { class: 'hint' }, words.about),
     elsewhere(app, () => dialog.close()),
     workListRows(app, () => dialog.close()));
 
@@ -30,7 +33,7 @@ export function openDialog(app: App): HTMLDialogElement & { present: () => void 
 }
 
 function closer(): HTMLElement {
-  return h('form', { method: 'dialog' }, h('button', { class: 'plain tool', 'aria-label': 'Close' }, icon('close')));
+  return h('form', { method: 'dialog' }, h('button', { class: 'plain tool', 'aria-label': texts.page.close }, icon('close')));
 }
 
 async function take(app: App, dialog: HTMLDialogElement, input: HTMLInputElement): Promise<void> {
@@ -43,8 +46,8 @@ async function take(app: App, dialog: HTMLDialogElement, input: HTMLInputElement
 }
 
 function elsewhere(app: App, done: () => void): HTMLElement {
-  const field = h('input', { type: 'text', 'aria-label': 'Path or address', spellcheck: 'false' });
-  const form = h('form', { class: 'elsewhere' }, field, h('button', {}, 'Open'));
+  const field = h('input', { type: 'text', 'aria-label': words.place, spellcheck: 'false' });
+  const form = h('form', { class: 'elsewhere' }, field, h('button', {}, words.open));
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const place = field.value.trim();
@@ -55,7 +58,7 @@ function elsewhere(app: App, done: () => void): HTMLElement {
   app.store.watch(['info'], ({ info }) => {
     const { paths = false, urls = false } = info?.features ?? {};
     form.hidden = !paths && !urls;
-    field.placeholder = [paths && 'path on the server', urls && 'https://…'].filter(Boolean).join(' or ');
+    field.placeholder = [paths && words.path, urls && words.url].filter(Boolean).join(words.or);
   });
   return form;
 }

@@ -16,11 +16,11 @@ export function resultPanel(app: App): HTMLElement {
     history.setShown(id === 'history');
     compare.setShown(id === 'compare');
   };
-  const element = tabs('Results', shown,
-    { id: 'volumes', label: 'Volumes', content: volumes.element, action: volumes.copy },
-    { id: 'measurements', label: 'Measurements', content: measurementList(app) },
-    { id: 'history', label: 'History', content: history.element },
-    { id: 'compare', label: texts.compare.tab, content: compare.element });
+  const element = tabs(texts.results.title, shown,
+    { id: 'volumes', label: texts.results.volumes, content: volumes.element, action: volumes.copy },
+    { id: 'measurements', label: texts.results.measurements, content: measurementList(app) },
+    { id: 'history', label: texts.results.history, content: history.element },
+    { id: 'compare', label: texts.results.compare, content: compare.element });
   let before = 0;
   app.store.watch(['measurements'], ({ measurements, tool }) => {
     // what was just drawn comes into sight

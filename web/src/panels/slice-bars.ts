@@ -2,10 +2,11 @@
 
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
+import { texts } from '../strings.ts';
 import { PLANE_NAMES, PLANES, type Plane } from '../view/planes.ts';
 import { towards } from './status.ts';
 
-const NAMES: Record<Plane, string> = { axial: 'Axial', coronal: 'Coronal', sagittal: 'Sagittal' };
+const words = texts.slices;
 
 export function sliceBars(app: App): HTMLElement {
   const bars = PLANE_NAMES.map((plane) => sliceBar(app, plane));
@@ -19,7 +20,7 @@ export function sliceBars(app: App): HTMLElement {
 
 function sliceBar({ store, view }: App, plane: Plane): HTMLElement {
   const { normal } = PLANES[plane];
-  const slider = h('input', { type: 'range', min: 1, step: 1, 'aria-label': `${NAMES[plane]} slice` });
+  const slider = h('input', { type: 'range', min: 1, step: 1, 'aria-label': words.slider(texts.planes[plane]) });
   const place = h('output', {});
   slider.addEventListener('input', () => view.step(plane, Number(slider.value) - 1 - Math.round(view.crosshair[normal])));
   store.watch(['cursor'], ({ cursor }) => {
@@ -28,8 +29,8 @@ function sliceBar({ store, view }: App, plane: Plane): HTMLElement {
     const number = Math.round(view.crosshair[normal]) + 1;
     slider.max = String(slices);
     slider.value = String(number);
-    slider.setAttribute('aria-valuetext', `${number} of ${slices}`);
-    place.textContent = `${NAMES[plane]} ${number}/${slices}  ${towards(cursor.mm[normal], normal)} mm`;
+    slider.setAttribute('aria-valuetext', words.of(number, slices));
+    place.textContent = words.place(texts.planes[plane], number, slices, towards(cursor.mm[normal], normal));
   });
   return h('label', { class: `slice-bar ${plane}` }, place, slider);
 }

@@ -4,19 +4,20 @@ import type { App } from '../app.ts';
 import type { Row } from '../api/types.ts';
 import { h, refill } from '../dom.ts';
 import { icon } from '../icons.ts';
+import { texts } from '../strings.ts';
 
-const TOUCHES = 'It touches the border of the scan: the volume is a lower bound.';
+const words = texts.volumes;
 
 export function volumeTable(app: App): { element: HTMLElement; copy: HTMLElement } {
   const body = h('tbody');
-  const copy = h('button', { class: 'plain tool', 'aria-label': 'Copy the table', title: 'Copy as a table for spreadsheets' }, icon('copy'));
+  const copy = h('button', { class: 'plain tool', 'aria-label': words.copy, title: words.copyTitle }, icon('copy'));
   copy.addEventListener('click', () => copyRows(app));
   const table = h('table', {},
     h('thead', {}, h('tr', {},
-      h('th', { scope: 'col' }, 'Structure'),
-      h('th', { scope: 'col', class: 'number' }, 'ml'),
-      h('th', { scope: 'col', class: 'number' }, 'mean HU'),
-      h('th', { scope: 'col', class: 'number', title: 'Standard deviation' }, '± SD'))),
+      h('th', { scope: 'col' }, words.structure),
+      h('th', { scope: 'col', class: 'number' }, texts.units.ml),
+      h('th', { scope: 'col', class: 'number' }, words.meanHu),
+      h('th', { scope: 'col', class: 'number', title: words.sdTitle }, words.sd))),
     body);
   app.store.watch(['rows', 'active'], ({ rows, active }) => {
     copy.disabled = !rows.length;
@@ -27,8 +28,8 @@ export function volumeTable(app: App): { element: HTMLElement; copy: HTMLElement
 
 function line(app: App, row: Row, active: boolean): HTMLElement {
   const volume = h('td', { class: 'number' }, millilitres(row.volume_ml));
-  if (row.unlikely.length) volume.append(h('abbr', { title: `Unlikely: ${row.unlikely.join(', ')}` }, '?'));
-  if (row.touches_border) volume.append(h('abbr', { title: TOUCHES }, '*'));
+  if (row.unlikely.length) volume.append(h('abbr', { title: words.unlikely(row.unlikely.join(', ')) }, '?'));
+  if (row.touches_border) volume.append(h('abbr', { title: words.touches }, '*'));
   return h('tr', { class: active ? 'active' : null, 'data-row': row.name, onclick: () => app.prompts.select(row.id, true) },
     h('th', { scope: 'row' }, row.name),
     volume,
@@ -43,9 +44,9 @@ async function copyRows(app: App): Promise<void> {
       .join('\t'));
   try {
     await navigator.clipboard.writeText([head.join('\t'), ...lines].join('\n'));
-    app.notices.info('The table is in the clipboard.');
+    app.notices.info(words.copied);
   } catch {
-    app.notices.error('The browser does not let this page use the clipboard.');
+    app.notices.error(words.noClipboard);
   }
 }
 
@@ -53,4 +54,4 @@ function millilitres(volume: number): string {
   return volume >= 100 ? volume.toFixed(0) : volume >= 10 ? volume.toFixed(1) : volume.toFixed(2);
 }
 
-const rounded = (value: number | null) => (value === null ? '–' : String(Math.round(value)).replace('-', '−'));
+const rounded = (value: number | null) => (value === null ? texts.units.none : String(Math.round(value)).replace('-', '−'));

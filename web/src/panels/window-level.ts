@@ -2,14 +2,17 @@
 
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
+import { texts } from '../strings.ts';
 import { fromLevel, levelOf, presetOf, WINDOW_PRESETS, widthOf } from '../view/windows.ts';
 
+const words = texts.header;
+
 export function windowControls(app: App): HTMLElement {
-  const own = h('option', { value: '' }, 'Own window');
-  const choice = h('select', { 'aria-label': 'Window preset', title: 'Window preset (W: next; Shift 1 to 6)', id: 'window-preset' },
-    ...WINDOW_PRESETS.map(({ name }, index) => h('option', { value: index, title: `Shift ${index + 1}` }, name)), own);
-  const level = h('input', { type: 'number', step: 10, 'aria-label': 'Window level in HU', title: 'Level (HU)' });
-  const width = h('input', { type: 'number', step: 10, min: 2, 'aria-label': 'Window width in HU', title: 'Width (HU)' });
+  const own = h('option', { value: '' }, words.ownWindow);
+  const choice = h('select', { 'aria-label': words.preset, title: words.presetTitle, id: 'window-preset' },
+    ...WINDOW_PRESETS.map(({ name }, index) => h('option', { value: index, title: words.presetKey(index + 1) }, name)), own);
+  const level = h('input', { type: 'number', step: 10, 'aria-label': words.levelLabel, title: words.levelTitle });
+  const width = h('input', { type: 'number', step: 10, min: 2, 'aria-label': words.widthLabel, title: words.widthTitle });
 
   choice.addEventListener('change', () => {
     if (choice.value !== '') setPreset(app, Number(choice.value));
@@ -27,8 +30,8 @@ export function windowControls(app: App): HTMLElement {
     width.value = String(widthOf(window));
     app.view.setWindow(window);
   });
-  return h('div', { class: 'window-controls', role: 'group', 'aria-label': 'HU window' },
-    choice, h('label', {}, 'L', level), h('label', {}, 'W', width));
+  return h('div', { class: 'window-controls', role: 'group', 'aria-label': words.window },
+    choice, h('label', {}, words.level, level), h('label', {}, words.width, width));
 }
 
 /** By its place in the list; nothing where there is none. */

@@ -5,22 +5,24 @@ import type { ScanInfo, ScanState } from '../api/types.ts';
 import { h, refill } from '../dom.ts';
 import { icon } from '../icons.ts';
 import { STATE_NAMES } from '../session/work-list.ts';
+import { texts } from '../strings.ts';
 
+const words = texts.workList;
 const STATES = Object.keys(STATE_NAMES) as ScanState[];
 
 /** Previous and next scan, and what is left to do with this one. */
 export function workListControls(app: App): HTMLElement {
   const arrow = (by: -1 | 1, label: string, key: string) =>
-    h('button', { class: 'plain tool', 'aria-label': label, title: `${label} (${key})`, onclick: () => app.workList.step(by) },
+    h('button', { class: 'plain tool', 'aria-label': label, title: words.withKey(label, key), onclick: () => app.workList.step(by) },
       icon(by > 0 ? 'next' : 'previous'));
-  const [previous, next] = [arrow(-1, 'Previous scan', 'K'), arrow(1, 'Next scan', 'J')];
-  const state = stateChoice('State of this scan', (chosen) => {
+  const [previous, next] = [arrow(-1, words.previous, 'K'), arrow(1, words.next, 'J')];
+  const state = stateChoice(words.state, (chosen) => {
     const { scan } = app.store.state;
     if (scan) void app.workList.setState(scan.id, chosen);
   });
   state.id = 'scan-state';
   const place = h('span', { class: 'place-in-list' });
-  const group = h('div', { class: 'work-list', role: 'group', 'aria-label': 'Work list' }, previous, place, next, state);
+  const group = h('div', { class: 'work-list', role: 'group', 'aria-label': words.group }, previous, place, next, state);
   app.store.watch(['scan', 'scans'], ({ scan, scans }) => {
     group.hidden = !scan;
     previous.disabled = !app.workList.neighbour(-1);
@@ -35,8 +37,8 @@ export function workListControls(app: App): HTMLElement {
 export function workListRows(app: App, leave: () => void): HTMLElement {
   const list = h('div', { class: 'known' });
   app.store.watch(['scans', 'scan'], ({ scans }) => {
-    const counts = STATES.map((state) => `${scans.filter((scan) => scan.state === state).length} ${STATE_NAMES[state].toLowerCase()}`);
-    refill(list, scans.length > 0 && h('h3', {}, `Work list: ${counts.join(', ')}`), ...[...scans].reverse().map((scan) => row(app, scan, leave)));
+    const counts = STATES.map((state) => words.count(scans.filter((scan) => scan.state === state).length, STATE_NAMES[state]));
+    refill(list, scans.length > 0 && h('h3', {}, words.counts(counts)), ...[...scans].reverse().map((scan) => row(app, scan, leave)));
   });
   return list;
 }
@@ -47,15 +49,15 @@ function row(app: App, scan: ScanInfo, leave: () => void): HTMLElement {
     leave();
     if (!here) void app.opening.scan(scan);
   };
-  const state = stateChoice(`State of ${scan.name}`, (chosen) => void app.workList.setState(scan.id, chosen));
+  const state = stateChoice(words.stateOf(scan.name), (chosen) => void app.workList.setState(scan.id, chosen));
   show(state, scan.state);
   return h('div', { class: `known-scan${here ? ' here' : ''}`, 'data-scan': scan.name },
     h('button', { class: 'plain name', 'data-key': scan.id, onclick: open },
       h('b', {}, scan.name), h('small', {}, `${scan.shape.join(' × ')} · ${new Date(scan.created).toLocaleString()}`)),
     state,
     h('button', {
-      class: 'plain tool', 'aria-label': `Delete ${scan.name}`, disabled: here,
-      title: here ? 'It is open' : 'Delete from the server, with its sessions', onclick: () => app.workList.remove(scan.id),
+      class: 'plain tool', 'aria-label': words.remove(scan.name), disabled: here,
+      title: here ? words.isOpen : words.removeTitle, onclick: () => app.workList.remove(scan.id),
     }, icon('remove')));
 }
 

@@ -3,15 +3,12 @@
 import { api } from '../api/client.ts';
 import { ApiError } from '../api/http.ts';
 import type { JobInfo } from '../api/types.ts';
+import { texts } from '../strings.ts';
 import type { Store } from './state.ts';
 
 /** Without events for so long, the job is asked after. */
 const POLL_MS = 5000;
-const STAGES: Record<string, string> = {
-  prepare: 'Preparing the scan',
-  encode: 'Reading the scan',
-  label: 'Labelling',
-};
+const STAGES: Record<string, string> = texts.work.stages;
 
 type Ended = (job: JobInfo) => void;
 
@@ -45,7 +42,7 @@ export class Jobs {
   async finished(session: string, started: JobInfo): Promise<JobInfo | null> {
     const job = await this.end(session, started);
     if (job.state === 'failed') {
-      throw new ApiError(job.problem?.detail ?? 'The server could not do this.', job.problem?.code ?? 'job', 500);
+      throw new ApiError(job.problem?.detail ?? texts.page.failed, job.problem?.code ?? 'job', 500);
     }
     return job.state === 'done' ? job : null;
   }
@@ -85,7 +82,7 @@ export class Jobs {
     if (!work) return;
     const { progress } = job;
     const stage = progress ? (STAGES[progress.stage] ?? progress.stage) : null;
-    const text = job.state === 'queued' ? 'Waiting for other work on the server' : (stage ?? work.text);
+    const text = job.state === 'queued' ? texts.work.waiting : (stage ?? work.text);
     const fraction = progress?.total ? progress.done / progress.total : null;
     this.store.set({ work: { text, fraction, canCancel: true } });
   }

@@ -3,9 +3,10 @@
 import { api } from '../api/client.ts';
 import type { Measurement, MeasuredValues, ScanInfo, Vec3 } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
+import { texts } from '../strings.ts';
 import type { Store } from './state.ts';
 
-export const KIND_NAMES: Record<Measurement['kind'], string> = { ruler: 'Length', angle: 'Angle', ellipse: 'Ellipse' };
+export const KIND_NAMES: Record<Measurement['kind'], string> = texts.measures;
 
 export class Measurements {
   private readonly store: Store;
@@ -54,10 +55,11 @@ export class Measurements {
 
 /** Such as "32.5 mm"; what it says of an ellipse takes two lines. */
 export function inWords({ length_mm, degrees, area_mm2, mean_hu, sd_hu }: MeasuredValues): string[] {
-  if (length_mm !== null) return [`${length_mm.toFixed(1)} mm`];
-  if (degrees !== null) return [`${degrees.toFixed(1)}°`];
-  const area = `${((area_mm2 ?? 0) / 100).toFixed(2)} cm²`;
-  return mean_hu === null || sd_hu === null ? [area] : [`${signed(mean_hu)} ± ${sd_hu.toFixed(0)} HU`, area];
+  const words = texts.measurements;
+  if (length_mm !== null) return [words.mm(length_mm.toFixed(1))];
+  if (degrees !== null) return [words.degrees(degrees.toFixed(1))];
+  const area = words.area(((area_mm2 ?? 0) / 100).toFixed(2));
+  return mean_hu === null || sd_hu === null ? [area] : [words.hu(signed(mean_hu), sd_hu.toFixed(0)), area];
 }
 
 /** In mm, between voxels of the file. */

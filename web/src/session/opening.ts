@@ -5,6 +5,7 @@ import { ApiError } from '../api/http.ts';
 import type { ScanInfo, SeriesChoice, SessionInfo } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
 import { chooseSeries, offerFilling } from '../panels/series-dialog.ts';
+import { texts } from '../strings.ts';
 import { type CtVolume, NotReadHere } from '../view/ct-volume.ts';
 import type { View } from '../view/view.ts';
 import type { Jobs } from './jobs.ts';
@@ -13,6 +14,7 @@ import type { Measurements } from './measurements.ts';
 import type { Store } from './state.ts';
 import type { Sync } from './sync.ts';
 
+const words = texts.open;
 /** Files that lie in DICOM folders and are none. */
 const NOT_A_SLICE = /(^|\/)(\.|DICOMDIR$|Thumbs\.db$|desktop\.ini$)|\.(txt|xml|html?|pdf|jpe?g|png|exe|inf)$/i;
 const SESSION_FILE = /\.ovsession$/i;
@@ -64,9 +66,9 @@ export class Opening {
     if (sessions.length) return this.savedSession(sessions[0] as File);
     return this.guarded(async () => {
       const files = given.length > 1 ? given.filter((file) => !NOT_A_SLICE.test(file.name)) : given;
-      if (!files.length) throw new Error('There is no file in this folder that could be a DICOM slice.');
+      if (!files.length) throw new Error(words.noSlice);
       this.checkSize(files);
-      const what = folder || (files.length > 1 ? `${files.length} files` : (files[0] as File).name);
+      const what = folder || (files.length > 1 ? words.files(files.length) : (files[0] as File).name);
       const before = this.store.state;
       let gone = false;
       const local = await this.look(files, () => {
@@ -75,7 +77,7 @@ export class Opening {
       });
       try {
         const scan = await chosen((choice) =>
-          api.sendScan(files, folder, choice, (fraction) => this.tell(`Sending ${what}`, fraction)));
+          api.sendScan(files, folder, choice, (fraction) => this.tell(words.sending(what), fraction)));
         if (scan) await this.show(scan, null, local);
       } catch (error) {
         if (gone) await this.goBack(before.scan, before.session);
@@ -87,7 +89,7 @@ export class Opening {
   /** Shows a file at once, before the server has it; nothing where this page cannot. */
   private async look([file, ...others]: File[], begin: () => void): Promise<CtVolume | null> {
     if (!file || others.length || !NIFTI.test(file.name)) return null;
-    this.tell(`Loading ${file.name}`, null);
+    this.tell(words.loading(file.name), null);
     try {
       return await this.view.load(file, this.store.state.window, begin);
     } catch (error) {
@@ -108,7 +110,7 @@ export class Opening {
 
   path(path: string): Promise<boolean> {
     return this.guarded(async () => {
-      this.tell(`Opening ${path}`, null);
+      this.tell(words.opening(path), null);
       const scan = await chosen((choice) => api.scanFromPath(path, choice));
       if (scan) await this.show(scan, null);
     });
@@ -116,7 +118,7 @@ export class Opening {
 
   url(url: string): Promise<boolean> {
     return this.guarded(async () => {
-      this.tell('The server fetches the scan', null);
+      this.tell(words.fetching, null);
       const scan = await chosen((choice) => api.scanFromUrl(url, choice));
       if (scan) await this.show(scan, null);
     });
@@ -141,8 +143,8 @@ export class Opening {
   private savedSession(file: File): Promise<boolean> {
     return this.guarded(async () => {
       const { scan } = this.store.state;
-      if (!scan) throw new Error(`Open the CT of ${file.name} first; a session file does not hold the images.`);
-      const session = await api.importSession(scan.id, file, (part) => this.tell(`Sending ${file.name}`, part));
+      if (!scan) throw new Error(words.scanFirst(file.name));
+      const session = await api.importSession(scan.id, file, (part) => this.tell(words.sending(file.name), part));
       await this.show(scan, session);
     });
   }
@@ -150,8 +152,8 @@ export class Opening {
   /** `local`: what is on the screen already, if the server understood it in the same way. */
   private async show(scan: ScanInfo, given: SessionInfo | null, local: CtVolume | null = null): Promise<void> {
     if (!local?.isThat(scan)) {
-      this.tell(`Loading ${scan.name}`, null);
-      const image = await api.image(scan.id, (fraction) => this.tell(`Loading ${scan.name}`, fraction));
+      this.tell(words.loading(scan.name), null);
+      const image = await api.image(scan.id, (fraction) => this.tell(words.loading(scan.name), fraction));
       await this.view.load(image, this.store.state.window, () => this.empty(), scan);
     }
     const session = given ?? (await api.openSession(scan.id));
@@ -183,8 +185,8 @@ export class Opening {
     const most = this.store.state.info?.limits.upload_bytes ?? Number.POSITIVE_INFINITY;
     const size = files.reduce((sum, file) => sum + file.size, 0);
     if (size <= most) return;
-    const megabytes = (bytes: number) => `${Math.ceil(bytes / MEGABYTE)} MB`;
-    throw new Error(`${megabytes(size)} are more than the ${megabytes(most)} this server takes.`);
+    const megabytes = (bytes: number) => words.megabytes(Math.ceil(bytes / MEGABYTE));
+    throw new Error(words.tooLarge(megabytes(size), megabytes(most)));
   }
 
   private tell(text: string, fraction: number | null): void {

@@ -3,11 +3,14 @@
 import { api } from '../api/client.ts';
 import type { Box, Change, ClassInfo, Edit, ExportOptions, ObjectChange, ObjectInfo, Vec3 } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
+import { texts } from '../strings.ts';
 import type { View } from '../view/view.ts';
 import type { Jobs } from './jobs.ts';
 import { saveFile } from './saving.ts';
 import type { Store } from './state.ts';
 import type { Sync } from './sync.ts';
+
+const words = texts.work;
 
 export class Prompts {
   private readonly store: Store;
@@ -26,17 +29,17 @@ export class Prompts {
 
   /** Segments by name; what is asked for becomes the active object and comes into sight. */
   async askClasses(classes: 'all' | number[], name: string): Promise<void> {
-    const change = await this.sync.change(`Segmenting ${name}`, async (session) => {
+    const change = await this.sync.change(words.segmenting(name), async (session) => {
       const job = await api.askClasses(session.id, classes);
       const done = await this.jobs.finished(session.id, job);
-      if (!done) this.notices.info(`Stopped: ${name}`);
+      if (!done) this.notices.info(words.stopped(name));
       for (const warning of done?.warnings ?? []) this.notices.warn(warning);
       return this.sync.missing(session);
     });
     if (!change || classes === 'all') return;
     const asked = change.session.objects.filter((object) => classes.includes(object.class_id ?? -1));
     const found = asked.filter((object) => object.voxels > 0);
-    if (asked.length && !found.length) this.notices.info(`No ${name} was found in this scan.`);
+    if (asked.length && !found.length) this.notices.info(words.notFound(name));
     const first = found[0] ?? asked[0];
     if (first) this.select(first.id, true);
   }
@@ -45,20 +48,20 @@ export class Prompts {
   async click(voxel: Vec3, positive: boolean): Promise<void> {
     const object = await this.target(positive);
     if (object === null) return;
-    await this.sync.change(positive ? 'Adding' : 'Taking away', (session) =>
+    await this.sync.change(positive ? words.adding : words.takingAway, (session) =>
       api.click(session.id, object, [{ voxel, positive }]));
   }
 
   async box(box: Box, positive: boolean): Promise<void> {
     const object = await this.target(positive);
     if (object === null) return;
-    await this.sync.change('Segmenting the box', (session) => api.box(session.id, object, box, positive));
+    await this.sync.change(words.boxing, (session) => api.box(session.id, object, box, positive));
   }
 
   async lasso(axis: number, slice: number, points: [number, number][], positive: boolean): Promise<void> {
     const object = await this.target(positive);
     if (object === null) return;
-    await this.sync.change(positive ? 'Adding' : 'Taking away', (session) =>
+    await this.sync.change(positive ? words.adding : words.takingAway, (session) =>
       api.lasso(session.id, { object, axis, slice, points, positive }));
   }
 
@@ -66,7 +69,7 @@ export class Prompts {
   async scribble(points: Vec3[], positive: boolean): Promise<void> {
     const object = await this.target(positive);
     if (object === null) return;
-    await this.sync.change(positive ? 'Adding' : 'Taking away', (session) =>
+    await this.sync.change(positive ? words.adding : words.takingAway, (session) =>
       api.scribble(session.id, object, points, positive));
   }
 
@@ -74,7 +77,7 @@ export class Prompts {
   async edit(edit: Edit, negative: boolean): Promise<void> {
     const object = await this.target(!negative);
     if (object === null) return;
-    await this.sync.change(negative ? 'Erasing' : 'Painting', (session) => api.edit(session.id, object, edit));
+    await this.sync.change(negative ? words.erasing : words.painting, (session) => api.edit(session.id, object, edit));
   }
 
   /** A change of all of the active object. */
@@ -84,30 +87,30 @@ export class Prompts {
   }
 
   importLabels(file: File): Promise<Change | null> {
-    return this.sync.change('Reading the labels', (session) => api.startFrom(session.id, file));
+    return this.sync.change(words.readingLabels, (session) => api.startFrom(session.id, file));
   }
 
   async addObject(name = this.freeName()): Promise<number | null> {
-    const change = await this.sync.change('New object', (session) => api.addObject(session.id, name));
+    const change = await this.sync.change(words.newObject, (session) => api.addObject(session.id, name));
     const id = change?.session.objects.at(-1)?.id ?? null;
     if (id !== null) this.select(id, false);
     return id;
   }
 
   changeObject(id: number, change: ObjectChange): Promise<Change | null> {
-    return this.sync.change('Saving', (session) => api.changeObject(session.id, id, change));
+    return this.sync.change(words.saving, (session) => api.changeObject(session.id, id, change));
   }
 
   removeObject(id: number): Promise<Change | null> {
-    return this.sync.change('Removing', (session) => api.removeObject(session.id, id));
+    return this.sync.change(words.removing, (session) => api.removeObject(session.id, id));
   }
 
   undo(): Promise<Change | null> {
-    return this.sync.change('Undoing', (session) => api.undo(session.id));
+    return this.sync.change(words.undoing, (session) => api.undo(session.id));
   }
 
   redo(): Promise<Change | null> {
-    return this.sync.change('Redoing', (session) => api.redo(session.id));
+    return this.sync.change(words.redoing, (session) => api.redo(session.id));
   }
 
   /** So many steps forth in the history, or back where below 0. */
@@ -123,7 +126,7 @@ export class Prompts {
   }
 
   async save(format: string, options: ExportOptions): Promise<void> {
-    const file = await this.sync.run('Writing the file', (session) => api.exported(session.id, format, options));
+    const file = await this.sync.run(words.writing, (session) => api.exported(session.id, format, options));
     if (file) saveFile(file.blob, file.name);
   }
 
@@ -142,19 +145,20 @@ export class Prompts {
     const { active, session } = this.store.state;
     const object = session?.objects.find(({ id }) => id === active);
     if (object?.locked) {
-      this.notices.warn(`${object.name} is locked. Unlock it, or choose another object.`);
+      this.notices.warn(words.locked(object.name));
       return null;
     }
     if (object) return object.id;
     if (positive) return this.addObject();
-    this.notices.warn('Choose an object first.');
+    this.notices.warn(words.chooseFirst);
     return null;
   }
 
   private freeName(): string {
     const names = new Set(this.store.state.session?.objects.map((object) => object.name));
     for (let number = 1; ; number++) {
-      if (!names.has(`object ${number}`)) return `object ${number}`;
+      const name = words.freeName(number);
+      if (!names.has(name)) return name;
     }
   }
 }

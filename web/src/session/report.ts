@@ -1,6 +1,7 @@
 // A report to read and print: one HTML file that needs nothing else.
 
 import type { KeptMeasurement, ModelInfo, ObjectInfo, Row, ScanInfo } from '../api/types.ts';
+import { language, texts } from '../strings.ts';
 import { inWords, KIND_NAMES } from './measurements.ts';
 import type { State } from './state.ts';
 
@@ -12,6 +13,7 @@ export interface Picture {
   drawn: string;
 }
 
+const words = texts.report;
 const STYLE = `
   @page { size: A4; margin: 16mm; }
   body { max-width: 180mm; margin: 8mm auto; color: #16202a; font: 10.5pt/1.45 system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; }
@@ -45,63 +47,63 @@ export function writeReport(state: Readonly<State>, picture: Picture, now: Date)
   if (!scan || !session) return '';
   const model = info?.models.find(({ name }) => name === session.model);
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>${safe(scan.name)}: report</title><style>${STYLE}</style></head><body>
+<html lang="${language}"><head><meta charset="utf-8"><title>${safe(words.title(scan.name))}</title><style>${STYLE}</style></head><body>
 <h1>${safe(scan.name)}</h1>
-<p class="faint">Segmentation report · ${safe(now.toLocaleString())}</p>
+<p class="faint">${safe(words.subtitle(now.toLocaleString()))}</p>
 ${facts(scan, model, info?.version ?? '')}
 ${figure(picture)}
 ${volumes(rows, session.objects)}
 ${measured(measurements)}
-${scan.warnings.length ? `<h2>Warnings about the scan</h2>${scan.warnings.map(({ message }) => `<p>${safe(message)}</p>`).join('')}` : ''}
-<p class="faint foot">Made for research. Not a medical device; not for diagnosis or treatment.</p>
+${scan.warnings.length ? `<h2>${words.warnings}</h2>${scan.warnings.map(({ message }) => `<p>${safe(message)}</p>`).join('')}` : ''}
+<p class="faint foot">${words.research}</p>
 </body></html>
 `;
 }
 
 function facts(scan: ScanInfo, model: ModelInfo | undefined, version: string): string {
   const lines: [string, string][] = [
-    ['Voxels', `${scan.shape.join(' × ')}, ${scan.spacing.map((mm) => mm.toFixed(2)).join(' × ')} mm, ${scan.axis_codes}`],
-    ['SHA-256 of the scan', scan.sha256],
-    ['Model', model ? `${model.name} (${model.licence}), weights ${model.weights_sha256}` : 'none'],
-    ['Software', `OpenVISTA ${version}`],
+    [words.voxels, `${scan.shape.join(' × ')}, ${scan.spacing.map((mm) => mm.toFixed(2)).join(' × ')} ${texts.units.mm}, ${scan.axis_codes}`],
+    [words.sha256, scan.sha256],
+    [words.model, model ? words.modelAbout(model.name, model.licence, model.weights_sha256) : words.noModel],
+    [words.software, words.softwareAbout(version)],
   ];
   return `<dl class="facts">${lines.map(([name, value]) => `<dt>${name}</dt><dd>${safe(value)}</dd>`).join('')}</dl>`;
 }
 
 function figure({ pixels, width, height, drawn }: Picture): string {
-  return `<figure><img src="${pixels}" alt="The scan with its labels in three planes and 3D">
+  return `<figure><img src="${pixels}" alt="${words.picture}">
 <svg viewBox="0 0 ${width} ${height}" aria-hidden="true">${drawn}</svg></figure>`;
 }
 
 function volumes(rows: Row[], objects: ObjectInfo[]): string {
-  if (!rows.length) return '<h2>Structures</h2><p>None.</p>';
+  if (!rows.length) return `<h2>${words.structures}</h2><p>${words.noStructures}</p>`;
   const lines = rows.map((row) => {
     const object = objects.find(({ id }) => id === row.id);
-    const notes = [row.touches_border && 'touches the border of the scan', ...row.unlikely.map((what) => `unlikely ${what}`)];
+    const notes = [row.touches_border && words.touches, ...row.unlikely.map((what) => words.unlikely(what))];
     return `<tr><td><span class="swatch" style="background:${object?.colour ?? '#888'}"></span>${safe(row.name)}</td>
 <td class="number">${row.volume_ml.toFixed(2)}</td><td class="number">${whole(row.mean_hu)}</td><td class="number">${whole(row.sd_hu)}</td>
 <td>${origin(object)}</td><td>${safe(notes.filter(Boolean).join('; '))}</td></tr>`;
   });
-  return `<h2>Structures</h2><table><tr><th>Name</th><th class="number">ml</th><th class="number">mean HU</th>
-<th class="number">SD</th><th>Made by</th><th>Notes</th></tr>${lines.join('')}</table>`;
+  return `<h2>${words.structures}</h2><table><tr><th>${words.name}</th><th class="number">${texts.units.ml}</th><th class="number">${words.meanHu}</th>
+<th class="number">${words.sd}</th><th>${words.madeBy}</th><th>${words.notes}</th></tr>${lines.join('')}</table>`;
 }
 
 function measured(measurements: KeptMeasurement[]): string {
   if (!measurements.length) return '';
   const lines = measurements.map(({ drawn, measured: values }) =>
-    `<tr><td>${safe(drawn.name || '–')}</td><td>${KIND_NAMES[drawn.kind]}</td><td class="number">${safe(inWords(values).join(', '))}</td></tr>`);
-  return `<h2>Measurements</h2><table><tr><th>Name</th><th>Kind</th><th class="number">Value</th></tr>${lines.join('')}</table>`;
+    `<tr><td>${safe(drawn.name || texts.units.none)}</td><td>${KIND_NAMES[drawn.kind]}</td><td class="number">${safe(inWords(values).join(', '))}</td></tr>`);
+  return `<h2>${words.measurements}</h2><table><tr><th>${words.name}</th><th>${words.kind}</th><th class="number">${words.value}</th></tr>${lines.join('')}</table>`;
 }
 
 /** Of an object: the model alone, or with somebody's help. */
 function origin(object: ObjectInfo | undefined): string {
   if (!object) return '';
-  const by = object.clicks.length ? `${object.clicks.length} clicks` : object.class_id === null ? '' : 'model';
-  const edits = object.edits.length ? `${object.edits.length} edits by hand` : '';
-  return [by, edits].filter(Boolean).join(', ') || 'import';
+  const by = object.clicks.length ? words.clicks(object.clicks.length) : object.class_id === null ? '' : words.byModel;
+  const edits = object.edits.length ? words.edits(object.edits.length) : '';
+  return [by, edits].filter(Boolean).join(', ') || words.import;
 }
 
-const whole = (value: number | null) => (value === null ? '–' : value.toFixed(0).replace('-', '−'));
+const whole = (value: number | null) => (value === null ? texts.units.none : value.toFixed(0).replace('-', '−'));
 
 function safe(text: string): string {
   const codes: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };

@@ -1,6 +1,7 @@
 // The session's history as a list to go back and forth in.
 
 import type { HistoryEvent } from '../api/types.ts';
+import { texts } from '../strings.ts';
 
 export interface Steps {
   /** What the present state is made of, oldest first. */
@@ -25,22 +26,17 @@ export function sortSteps(events: HistoryEvent[]): Steps {
   return { past, future: future.reverse() };
 }
 
-const KINDS: Record<string, string> = {
-  segment: 'Segment', clicks: 'Click', box: 'Box', scribble: 'Scribble', lasso: 'Lasso', new_object: 'New object',
-  start_from: 'Import labels', remove: 'Remove', move: 'Change order', change: 'Change',
-};
-const EDITS: Record<string, string> = {
-  brush: 'Paint', polygon: 'Lasso', fill_holes: 'Fill holes', keep_piece: 'Keep one piece', interpolate: 'Interpolate slices',
-  copy_slice: 'Copy slice', smooth: 'Smooth', margin: 'Grow or shrink', combine: 'Combine',
-};
+const words = texts.history;
+const KINDS: Record<string, string> = words.kinds;
+const EDITS: Record<string, string> = words.edits;
 
 /** What was done, and to which object. */
 export function describeStep({ kind, object, prompt }: HistoryEvent): { what: string; which: string } {
   const edit = prompt['edit'] as { kind: string; add?: boolean } | undefined;
   const negative = edit ? edit.add === false : prompt['positive'] === false;
   const classes = prompt['classes'];
-  const which = object ?? (prompt['name'] as string | undefined) ?? (Array.isArray(classes) ? `${classes.length} classes` : '');
-  const what = edit?.kind === 'brush' && negative ? 'Erase' : (edit ? EDITS[edit.kind] : KINDS[kind]) ?? kind;
-  const sign = negative && what !== 'Erase' ? ' −' : '';
+  const which = object ?? (prompt['name'] as string | undefined) ?? (Array.isArray(classes) ? words.classes(classes.length) : '');
+  const what = edit?.kind === 'brush' && negative ? words.erase : (edit ? EDITS[edit.kind] : KINDS[kind]) ?? kind;
+  const sign = negative && what !== words.erase ? ' −' : '';
   return { what: what + sign, which };
 }

@@ -4,6 +4,7 @@ import { api } from '../api/client.ts';
 import { ApiError } from '../api/http.ts';
 import type { Change, SessionInfo } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
+import { texts } from '../strings.ts';
 import type { View } from '../view/view.ts';
 import type { Store } from './state.ts';
 
@@ -64,7 +65,7 @@ export class Sync {
   /** Another page, or a job, has changed the session. */
   async catchUp(revision: number): Promise<void> {
     if (this.waiting || revision <= this.revision) return;
-    await this.change('Updating', (session) => api.changes(session.id, this.revision));
+    await this.change(texts.work.updating, (session) => api.changes(session.id, this.revision));
   }
 
   /** The part of the session that this page lacks. */

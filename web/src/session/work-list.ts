@@ -3,10 +3,11 @@
 import { api } from '../api/client.ts';
 import type { ScanInfo, ScanState } from '../api/types.ts';
 import type { Notices } from '../notices.ts';
+import { texts } from '../strings.ts';
 import type { Opening } from './opening.ts';
 import type { Store } from './state.ts';
 
-export const STATE_NAMES: Record<ScanState, string> = { open: 'Open', review: 'To review', done: 'Done' };
+export const STATE_NAMES: Record<ScanState, string> = texts.states;
 
 export class WorkList {
   private readonly store: Store;
@@ -59,6 +60,6 @@ export class WorkList {
   async step(by: number): Promise<void> {
     const next = this.neighbour(by);
     if (next) await this.opening.scan(next);
-    else if (this.store.state.scan) this.notices.info(by > 0 ? 'This is the last scan of the list.' : 'This is the first scan of the list.');
+    else if (this.store.state.scan) this.notices.info(by > 0 ? texts.workList.last : texts.workList.first);
   }
 }

@@ -3,6 +3,7 @@
 import type { Measurement, Vec3 } from '../api/types.ts';
 import { lengthBetween, type Measurements } from '../session/measurements.ts';
 import type { Store } from '../session/state.ts';
+import { texts } from '../strings.ts';
 import { drawMeasurement } from '../view/measured-marks.ts';
 import { PLANES, type Plane } from '../view/planes.ts';
 import type { View } from '../view/view.ts';
@@ -63,7 +64,7 @@ export class MeasureTool implements Tool {
     const { scan } = this.store.state;
     if (!drawn || !scan || this.points.length < 2) return [];
     const [from, to] = drawn.points as [Vec3, Vec3];
-    const words = this.kind === 'ruler' ? [`${lengthBetween(scan, from, to).toFixed(1)} mm`] : [];
+    const words = this.kind === 'ruler' ? [texts.measurements.mm(lengthBetween(scan, from, to).toFixed(1))] : [];
     return drawMeasurement(this.view, drawn, words, 'waiting');
   }
 

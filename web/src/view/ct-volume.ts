@@ -1,6 +1,7 @@
 // The CT: its numbers as they are stored, and a texture of 16 bit per voxel in display order. It fills slab by slab.
 
 import type { Box, ScanInfo, Vec3 } from '../api/types.ts';
+import { texts } from '../strings.ts';
 import type { AxisOrder } from './axes.ts';
 import type { Asked, Told } from './ct-worker.ts';
 import type { NiftiHeader, Voxels } from './nifti.ts';
@@ -129,7 +130,7 @@ export function readCt(
     worker.onmessage = ({ data }: MessageEvent<Told>) => {
       if (data.kind === 'failed') fail(data.message);
       else if (data.kind === 'header') {
-        if (!data.header) return fail('The viewer does not read this kind of file.');
+        if (!data.header) return fail(texts.page.unreadable);
         begin(data.header, data.slices).then((begun) => {
           volume = begun;
           ask({ permutation: [...begun.axes.permutation] });

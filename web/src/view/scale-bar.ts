@@ -1,6 +1,7 @@
 // A bar of so many mm in each plane, as long as the picture is zoomed.
 
 import { svg } from '../dom.ts';
+import { texts } from '../strings.ts';
 import { PLANE_NAMES, type Plane } from './planes.ts';
 import type { View } from './view.ts';
 
@@ -24,7 +25,7 @@ export function bar(corner: [number, number], pixelsPerMm: number): SVGElement[]
   if (!mm) return [];
   const [x, y, length] = [corner[0] + FROM_LEFT, corner[1] - FROM_FOOT, mm * pixelsPerMm];
   const text = svg('text', { x: x + length / 2, y: y - TICK - 3 });
-  text.textContent = mm >= 10 ? `${mm / 10} cm` : `${mm} mm`;
+  text.textContent = mm >= 10 ? texts.scaleBar.cm(mm / 10) : texts.scaleBar.mm(mm);
   const d = `M${x} ${y - TICK}V${y}H${x + length}V${y - TICK}`;
   return [svg('g', { class: 'scale-bar', 'data-mm': mm }, svg('path', { d }), text)];
 }

@@ -3,6 +3,7 @@
 import { Niivue, SLICE_TYPE } from '@niivue/niivue';
 import type { Box, LabelBox, Vec3 } from '../api/types.ts';
 import type { Layout } from '../session/state.ts';
+import { texts } from '../strings.ts';
 import { AxisOrder } from './axes.ts';
 import { CtVolume, type Geometry, readCt, refuseTooLong } from './ct-volume.ts';
 import { Frames } from './frames.ts';
@@ -85,7 +86,7 @@ export class View {
   async attach(canvas: HTMLCanvasElement): Promise<void> {
     // niivue gets the same context when it asks for one; what it does not draw anew stays
     if (!canvas.getContext('webgl2', { alpha: true, antialias: true, preserveDrawingBuffer: true })) {
-      throw new Error('This browser has no WebGL 2, which the viewer draws with. Switch hardware acceleration on.');
+      throw new Error(texts.page.noWebGl);
     }
     await this.nv.attachToCanvas(canvas, true);
     this.shaders.install();

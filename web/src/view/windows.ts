@@ -1,5 +1,7 @@
 // HU windows by which CTs are read: level and width as radiology departments set them.
 
+import { texts } from '../strings.ts';
+
 export interface HuWindow {
   low: number;
   high: number;
@@ -12,12 +14,12 @@ export interface WindowPreset {
 }
 
 export const WINDOW_PRESETS: WindowPreset[] = [
-  { name: 'Soft tissue', level: 40, width: 400 },
-  { name: 'Lung', level: -600, width: 1500 },
-  { name: 'Bone', level: 400, width: 1800 },
-  { name: 'Brain', level: 40, width: 80 },
-  { name: 'Liver', level: 60, width: 160 },
-  { name: 'Mediastinum', level: 50, width: 350 },
+  { name: texts.windows.softTissue, level: 40, width: 400 },
+  { name: texts.windows.lung, level: -600, width: 1500 },
+  { name: texts.windows.bone, level: 400, width: 1800 },
+  { name: texts.windows.brain, level: 40, width: 80 },
+  { name: texts.windows.liver, level: 60, width: 160 },
+  { name: texts.windows.mediastinum, level: 50, width: 350 },
 ];
 
 const NARROWEST = 2;
