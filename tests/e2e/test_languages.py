@@ -6,9 +6,11 @@ BRACKETS = re.compile(r"⟦[^⟦⟧]*⟧")
 ALL_TEXTS = """() => {
   const said = [document.title];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) if (!walker.currentNode.parentElement.closest('script, noscript, style')) said.push(walker.currentNode.data);
+  while (walker.nextNode())
+    if (!walker.currentNode.parentElement.closest('script, noscript, style')) said.push(walker.currentNode.data);
   for (const element of document.querySelectorAll('body *'))
-    for (const name of ['aria-label', 'aria-valuetext', 'title', 'placeholder', 'alt']) said.push(element.getAttribute(name) ?? '');
+    for (const name of ['aria-label', 'aria-valuetext', 'title', 'placeholder', 'alt'])
+      said.push(element.getAttribute(name) ?? '');
   return said;
 }"""
 
@@ -40,9 +42,8 @@ def test_all_that_is_said_is_of_the_language_in_the_address(viewer, small_ct):
     page.click("#tab-history")
     page.wait_for_selector("[data-step]")
     page.click("#tab-compare")
-    page.set_input_files(
-        "#compare-file", {"name": "x.nii.gz", "mimeType": "", "buffer": viewer.api("/segmentation").body()}
-    )
+    same = {"name": "x.nii.gz", "mimeType": "", "buffer": viewer.api("/segmentation").body()}
+    page.set_input_files("#compare-file", same)
     page.wait_for_selector("[data-compared]")
     known = page.request.get(viewer.api().url.split("/api")[0] + "/api/v1/classes").json()
     names = {name for one in known["classes"] for name in (one["name"], one["group"])}

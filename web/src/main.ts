@@ -19,6 +19,7 @@ import { obliqueBar } from './panels/oblique-bar.ts';
 import { openDialog } from './panels/open-dialog.ts';
 import { resultPanel } from './panels/results.ts';
 import { sliceBars } from './panels/slice-bars.ts';
+import { splitters } from './panels/splitters.ts';
 import { statusBar } from './panels/status.ts';
 import { boxActions, toolbar, underline } from './panels/toolbar.ts';
 import { Comparing } from './session/comparing.ts';
@@ -83,6 +84,7 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
     save: () => store.state.session && saving.showModal(),
     help: () => help.showModal(),
   };
+  const borders = splitters();
   store.watch(['tool'], ({ tool }) => layer.setAttribute('data-tool', tool));
   store.watch(['layout'], ({ layout }) => layer.setAttribute('data-layout', layout));
   document.body.append(
@@ -92,8 +94,8 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
       toolbar(app),
       h('div', { class: 'picture' }, canvas, layer, sliceBars(app), obliqueBar(app), boxActions(app, () => pointer.tool)),
       underline(app)),
-    h('aside', {}, objectPanel(app), resultPanel(app)),
-    statusBar(app), open, saving, help, app.notices.element,
+    h('aside', {}, objectPanel(app), resultPanel(app), borders.objects),
+    borders.classes, borders.side, statusBar(app), open, saving, help, app.notices.element,
   );
   listenToKeys(app, pointer, layer, dialogs);
   listenToDrops((files, folder) => {

@@ -101,6 +101,8 @@ const english = {
     everythingName: 'everything',
     waiting: 'Waiting for the server…',
     unknown: (model: string, query: string) => `${model} knows no class like “${query}”. A new object can be clicked.`,
+    favourites: 'favourites',
+    makeFavourite: (name: string) => `${name}: a favourite, listed first`,
     groups: 'groups',
     others: 'other',
     show: (name: string) => `${name}: show it`,
@@ -184,6 +186,13 @@ const english = {
     smooth: ['Smooth', 'rounds the surface'],
     grow: ['Grow', 'adds a margin'],
     shrink: ['Shrink', 'takes one away'],
+  },
+
+  panels: {
+    title: 'Drag, or arrow keys: size of the panel. Enter or double click: as before',
+    classes: 'Width of the classes',
+    side: 'Width of objects and results',
+    objects: 'Height of the objects',
   },
 
   slices: {

@@ -4,6 +4,7 @@ import type { App } from '../app.ts';
 import type { ClassInfo, GroupInfo } from '../api/types.ts';
 import { h, refill } from '../dom.ts';
 import { icon } from '../icons.ts';
+import { turnFavourite } from '../session/favourites.ts';
 import { texts } from '../strings.ts';
 
 const words = texts.classes;
@@ -22,7 +23,7 @@ export function classPanel(app: App): HTMLElement {
   search.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') list.querySelector<HTMLButtonElement>('button.class:not(:disabled)')?.click();
   });
-  app.store.watch(['classes', 'session', 'active', 'info'], show);
+  app.store.watch(['classes', 'session', 'active', 'info', 'favourites'], show);
   app.store.watch(['session', 'info', 'work'], ({ session, info, work }) => {
     everything.disabled = !session || !info?.features.class_prompts || Boolean(work?.canCancel);
   });
@@ -41,11 +42,15 @@ function rows(app: App, query: string): HTMLElement[] {
     return [h('p', { class: 'hint' }, words.unknown(known.model, query))];
   }
   const byName = new Map<string, ClassInfo[]>();
+  const { favourites } = app.store.state;
+  const first = classes.filter(({ name }) => favourites.includes(name));
   for (const one of classes) {
+    if (first.includes(one)) continue;
     const name = one.group ?? words.others;
     byName.set(name, [...(byName.get(name) ?? []), one]);
   }
   return [
+    ...(first.length ? section(words.favourites, first.map((one) => classRow(app, one))) : []),
     ...(groups.length ? section(words.groups, groups.map((group) => groupRow(app, group))) : []),
     ...[...byName].flatMap(([name, members]) => section(name, members.map((one) => classRow(app, one)))),
   ];
@@ -60,14 +65,20 @@ function classRow(app: App, one: ClassInfo): HTMLElement {
   const active = object !== undefined && object.id === app.store.state.active;
   const press = () => (object ? app.prompts.select(object.id, true) : app.prompts.askClasses([one.id], one.name));
   const title = object ? words.show(one.name) : words.segment(one.name, one.aliases);
-  return h('div', { role: 'listitem' },
+  const favourite = app.store.state.favourites.includes(one.name);
+  return h('div', { class: 'class-row', role: 'listitem' },
     h('button', {
       class: 'class', 'data-key': `class-${one.id}`, 'data-class': one.name, 'aria-current': active ? 'true' : null, title,
       disabled: disabled(app), onclick: press,
     },
     h('span', { class: 'swatch', style: `background:${object?.colour ?? one.colour}` }),
     h('span', { class: 'name' }, one.name),
-    object && icon('check')));
+    object && icon('check')),
+    h('button', {
+      class: 'plain tool favourite', 'data-key': `favourite-${one.id}`, 'aria-pressed': String(favourite),
+      'aria-label': words.makeFavourite(one.name), title: words.makeFavourite(one.name),
+      onclick: () => turnFavourite(app.store, one.name),
+    }, icon('star')));
 }
 
 function groupRow(app: App, group: GroupInfo): HTMLElement {

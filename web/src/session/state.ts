@@ -4,6 +4,7 @@ import type { ClassList, KeptMeasurement, Measurement, Row, ScanInfo, ServerInfo
 import { type Angles, STRAIGHT } from '../view/oblique.ts';
 import { fromLevel, type HuWindow } from '../view/windows.ts';
 import type { ShownComparison } from './comparing.ts';
+import { keptFavourites } from './favourites.ts';
 import type { Looks } from './looks.ts';
 
 export type ToolName = 'navigate' | 'click' | 'box' | 'scribble' | 'lasso' | 'brush' | MeasureName;
@@ -29,6 +30,8 @@ export interface Work {
 export interface State {
   info: ServerInfo | null;
   classes: ClassList | null;
+  /** Names of classes. */
+  favourites: readonly string[];
   /** All of this user, in the order they came. */
   scans: ScanInfo[];
   scan: ScanInfo | null;
@@ -69,6 +72,7 @@ type Listener = (state: State) => void;
 const START: State = {
   info: null,
   classes: null,
+  favourites: keptFavourites(),
   scans: [],
   scan: null,
   session: null,
