@@ -19,7 +19,7 @@ from openvista.serve.workspace import Workspace, pack_box
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["results"])
 
 
-class Comparison(BaseModel):
+class SessionComparison(BaseModel):
     """The session is the first, what it was compared with the second."""
 
     revision: int = Field(description="of the session when it was compared")
@@ -38,7 +38,7 @@ async def compare(
     service: TheService,
     owner: Owner,
     session: Annotated[str | None, Query(max_length=64, description="another session, instead of a file")] = None,
-) -> Comparison:
+) -> SessionComparison:
     """Dice, volumes and 95 % Hausdorff distance of every structure, as the two label maps have it.
 
     The other segmentation comes as a file (what can be imported: label map, DICOM SEG, RTSTRUCT), or is a session of
@@ -50,10 +50,12 @@ async def compare(
     else:
         _, other = await service.sessions.change(service.sessions.get(session, owner), _state)
 
-    def measure() -> Comparison:
+    def measure() -> SessionComparison:
         rows = own.compare(other)
         box = Box.around(other.labels > 0)
-        return Comparison(revision=revision, rows=rows, labels=None if box is None else pack_box(other.labels, box))
+        return SessionComparison(
+            revision=revision, rows=rows, labels=None if box is None else pack_box(other.labels, box)
+        )
 
     return await run_in_threadpool(measure)
 
