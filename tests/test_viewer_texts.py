@@ -8,15 +8,14 @@ import pytest
 
 SOURCES = Path(__file__).parents[1] / "web" / "src"
 STRINGS = SOURCES / "strings.ts"
-PROGRAMS = ("shader.ts", "shaders.ts", "oblique.ts", "no-zarr.ts")
-"""These hold programs of the graphics card as strings, or stand for something that is never asked for."""
+PROGRAMS = ("shader.ts", "shaders.ts", "oblique.ts", "no-zarr.ts", "axes.ts", "label-volume.ts", "ct-worker.ts")
+"""These hold programs of the graphics card as strings, or speak only where the program itself is at fault."""
 WORDS = re.compile(r"\b[A-Z][a-z]+|[A-Za-z]{2,}[,.:;!?]? [A-Za-z(“]{2,}|[A-Za-z]…| mm\b|\bmm | HU\b|\bHU ")
 """What reads like a text: a capital word, two words, a unit beside something."""
 NO_TEXT = re.compile(
     r"""(?:class|className|style|rel|type|key|d|transform|'data-key'):\s*$  # attributes that nobody reads
     |(?:querySelector(?:All)?(?:<\w+>)?|closest|matchMedia|matches)\(\s*$  # selectors
     |(?:headers\.get|getItem|setItem|addEventListener|includes|startsWith|createElementNS|from)\(?\s*$
-    |new\ Error\(\s*$  # faults of the program itself
     |const\ STYLE\ =\ $
     |key\ ===\ $|event\.key\ ===\ $""",
     re.VERBOSE,

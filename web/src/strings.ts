@@ -22,6 +22,8 @@ const english = {
     close: 'Close',
     cancel: 'Cancel',
     noWebGl: 'This browser has no WebGL 2, which the viewer draws with. Switch hardware acceleration on.',
+    tooLong: (most: number, shape: string) =>
+      `This graphics card draws at most ${most} voxels along each axis; the scan has ${shape}.`,
     silence: 'The server does not answer. Is "openvista serve" still running?',
     status: (status: number) => `The server answered with status ${status}.`,
     failed: 'The server could not do this.',

@@ -24,7 +24,7 @@ export interface Geometry {
 export function refuseTooLong(gl: WebGL2RenderingContext, { shape }: Geometry): void {
   const most = gl.getParameter(gl.MAX_3D_TEXTURE_SIZE) as number;
   if (Math.max(...shape) <= most) return;
-  throw new Error(`This graphics card draws at most ${most} voxels along each axis; the scan has ${shape.join(' × ')}.`);
+  throw new Error(texts.page.tooLong(most, shape.join(' × ')));
 }
 
 export class CtVolume {
