@@ -16,12 +16,12 @@ ALL_TEXTS = """() => {
 
 
 def outside(said: list[str]) -> set[str]:
-    """What has letters outside of brackets, which may lie in others; times are the browser's."""
+    """What has letters outside of brackets, which may lie in others; times are the browser's, and sums have none."""
     left = set()
     for text in said:
         while (shorter := BRACKETS.sub("", text)) != text:
             text = shorter
-        if re.search(r"[A-Za-z]{2}", text) and not re.search(r"\d:\d\d", text):
+        if re.search(r"[A-Za-z]{2}", text) and not re.search(r"\d:\d\d|^[0-9a-f]{16}…", text):
             left.add(text.strip(" ·"))
     return left
 
