@@ -1,25 +1,23 @@
 """A click over HTTP, as a user of the starter waits for it: the CT of examples/data, 15 objects.
 
-    python benchmarks/click_speed.py
+    PYTHONPATH=tests/e2e python benchmarks/click_speed.py
 
-Starts `openvista serve` as users do. Seven objects come by name and eight by a first click on something new; then every
+Starts `openvista serve`. Seven objects come by name and eight by a first click on something new; then every
 one gets four further clicks, near where it is, for it and against it in turn. Prints medians and quartiles of the
 seconds from asking to the answer, by `openvista.client`, on one connection.
 """
 
 import argparse
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import httpx
 import numpy as np
 
+from conftest import serving
 from openvista.client import Client
 
 CT = Path(__file__).parents[1] / "examples" / "data" / "head_neck_ct.nii.gz"
@@ -31,28 +29,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0, help="of where clicks go")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as state:
-        command = [sys.executable, "-m", "openvista", "serve", "--quiet", "--port", "0", "--state", state]
-        started = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert started.stdout is not None
-            url = started.stdout.readline().split(" at ")[1].strip().rstrip("/")
-            while not ready(url):
-                time.sleep(0.1)
-            first, further = click_times(url, np.random.default_rng(arguments.seed))
-        finally:
-            started.terminate()
-            started.wait()
+    with tempfile.TemporaryDirectory() as state, serving(Path(state)) as url:
+        first, further = click_times(url, np.random.default_rng(arguments.seed))
     for name, seconds in (("first click on an object", first), ("further click", further)):
         low, middle, high = statistics.quantiles(seconds, n=4)
         print(f"{name}: {1000 * middle:.0f} ms ({1000 * low:.0f} to {1000 * high:.0f}), {len(seconds)} clicks")
-
-
-def ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/v1/health/ready", timeout=60).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def click_times(url: str, random: np.random.Generator) -> tuple[list[float], list[float]]:

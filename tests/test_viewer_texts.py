@@ -8,7 +8,7 @@ import pytest
 
 SOURCES = Path(__file__).parents[1] / "web" / "src"
 STRINGS = SOURCES / "strings.ts"
-PROGRAMS = ("shader.ts", "shaders.ts", "oblique.ts", "no-zarr.ts", "axes.ts", "label-volume.ts", "ct-worker.ts")
+PROGRAMS = ("shaders.ts", "oblique.ts", "no-zarr.ts", "axes.ts", "label-volume.ts", "ct-worker.ts")
 """These hold programs of the graphics card as strings, or speak only where the program itself is at fault."""
 WORDS = re.compile(r"\b[A-Z][a-z]+|[A-Za-z]{2,}[,.:;!?]? [A-Za-z(“]{2,}|[A-Za-z]…| mm\b|\bmm | HU\b|\bHU ")
 """What reads like a text: a capital word, two words, a unit beside something."""

@@ -7,8 +7,7 @@ import pytest
 
 def test_a_brush_paints_what_is_seen_erases_and_is_undone(viewer, small_ct):
     viewer.open(small_ct)
-    viewer.page.click("#new-object")
-    viewer.page.wait_for_selector("[data-object='object 1']")
+    viewer.new_object()
     viewer.page.keyboard.press("p")
     viewer.page.keyboard.press("-")
     line = [viewer.point("axial", right, -10) for right in (-40, 40)]
@@ -53,8 +52,7 @@ def test_a_scribble_is_a_prompt_for_or_against(viewer, small_ct):
         pytest.skip("the served model answers classes only")
     viewer.open(small_ct)
     page = viewer.page
-    page.click("#new-object")
-    page.wait_for_selector("[data-object='object 1']")
+    viewer.new_object()
     page.keyboard.press("s")
     viewer.stroke([viewer.point("axial", right, 10) for right in (-30, 30)])
     first = viewer.mask("object 1")
@@ -79,12 +77,10 @@ def test_a_scribble_is_a_prompt_for_or_against(viewer, small_ct):
 def test_a_brush_for_some_hu_only_and_objects_combined(viewer, small_ct):
     viewer.open(small_ct)
     page, hu = viewer.page, np.asanyarray(nib.load(small_ct).dataobj)
-    page.click("#new-object")
-    page.wait_for_selector("[data-object='object 1']")
+    viewer.new_object()
     page.keyboard.press("p")
     viewer.stroke([viewer.point("axial", right, -10) for right in (-40, 20)])
-    page.click("#new-object")
-    page.wait_for_selector("[data-object='object 2']")
+    viewer.new_object(2)
     page.check("#brush-hu")
     least, most = page.locator("[aria-label='HU, at least']"), page.locator("[aria-label='HU, at most']")
     middle = int(np.median(hu[hu > -30]))
@@ -119,8 +115,7 @@ def test_a_brush_for_some_hu_only_and_objects_combined(viewer, small_ct):
 
 def test_a_lasso_is_the_region_and_a_box_leaves_no_marks(viewer, small_ct):
     viewer.open(small_ct)
-    viewer.page.click("#new-object")
-    viewer.page.wait_for_selector("[data-object='object 1']")
+    viewer.new_object()
     viewer.page.keyboard.press("l")
     corners = [viewer.point("axial", *corner) for corner in ((-40, -40), (40, -40), (40, 40), (-40, 40), (-40, -38))]
     viewer.stroke(corners)
@@ -146,8 +141,7 @@ def test_a_lasso_is_the_region_and_a_box_leaves_no_marks(viewer, small_ct):
 def test_slices_drawn_apart_are_joined_by_the_menu(viewer, small_ct):
     viewer.open(small_ct)
     page = viewer.page
-    page.click("#new-object")
-    page.wait_for_selector("[data-object='object 1']")
+    viewer.new_object()
     page.keyboard.press("p")
     for steps in (0, 4):
         page.mouse.move(*viewer.point("axial"))

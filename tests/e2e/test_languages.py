@@ -16,7 +16,7 @@ ALL_TEXTS = """() => {
 
 
 def outside(said: list[str]) -> set[str]:
-    """What has letters outside of brackets, which may lie in others; times are the browser's, and sums have none."""
+    """What has letters outside of brackets, which may lie in others; times are the browser's, checksums hexadecimal."""
     left = set()
     for text in said:
         while (shorter := BRACKETS.sub("", text)) != text:

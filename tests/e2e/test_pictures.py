@@ -38,10 +38,7 @@ def test_picture_of_a_case_in_work(viewer, example_ct):
     viewer.wait_until_idle()
     page.keyboard.press("1")
     page.mouse.move(*viewer.point("axial"))
-    page.keyboard.down("Control")
-    for _ in range(9):
-        page.mouse.wheel(0, -120)
-    page.keyboard.up("Control")
+    viewer.zoom_in(9)
     page.keyboard.press("f")
 
     def drag(key, *points):
@@ -79,10 +76,7 @@ def test_picture_of_a_comparison(viewer, example_ct, tmp_path):
     page.set_input_files("#compare-file", str(file))
     page.wait_for_selector("[data-compared]")
     page.mouse.move(*viewer.point("axial"))
-    page.keyboard.down("Control")
-    for _ in range(8):
-        page.mouse.wheel(0, -120)
-    page.keyboard.up("Control")
+    viewer.zoom_in(8)
     page.mouse.move(5, 795)
     viewer.wait_until_idle()
     page.screenshot(path=str(Path(FOLDER or "") / "viewer-compare.png"))

@@ -85,8 +85,7 @@ def test_a_click_adds_and_undo_removes(viewer, small_ct):
     if not viewer.can_click():
         pytest.skip("the served model answers classes only")
     viewer.open(small_ct)
-    viewer.page.click("#new-object")
-    viewer.page.wait_for_selector("[data-object='object 1']")
+    viewer.new_object()
     viewer.page.click("button[data-tool='click']")
     viewer.page.mouse.click(*viewer.point("sagittal"))
     viewer.page.wait_for_selector(".mark.positive:not(.waiting)")
@@ -249,8 +248,7 @@ def test_objects_are_outlined_faint_alone_and_on_top(viewer, small_ct):
     viewer.open(small_ct)
     page = viewer.page
     for number, rights in enumerate([(-40, 0), (0, 40)], 1):  # they share the middle
-        page.click("#new-object")
-        page.wait_for_selector(f"[data-object='object {number}']")
+        viewer.new_object(number)
         page.keyboard.press("p")
         viewer.stroke([viewer.point("axial", right, 10) for right in rights])
     one, two = (viewer.mask(f"object {number}") for number in (1, 2))
@@ -345,8 +343,7 @@ def test_lengths_angles_and_hu_are_measured_listed_and_deleted(viewer, small_ct)
 def test_a_list_of_steps_goes_back_and_forth(viewer, small_ct):
     viewer.open(small_ct)
     page = viewer.page
-    page.click("#new-object")
-    page.wait_for_selector("[data-object='object 1']")
+    viewer.new_object()
     page.keyboard.press("p")
     masks = []
     for down in (-20, 20):

@@ -86,10 +86,7 @@ def test_a_case_is_opened_segmented_corrected_measured_and_handed_in(viewer, stu
     page.keyboard.press("1")
     page.click("[data-object='left parotid'] .name")
     page.mouse.move(*viewer.point("axial"))
-    page.keyboard.down("Control")
-    for _ in range(9):
-        page.mouse.wheel(0, -120)
-    page.keyboard.up("Control")
+    viewer.zoom_in(9)
     viewer.wait_until_idle()
     hand = Hand(viewer)
 

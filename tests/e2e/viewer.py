@@ -19,6 +19,7 @@ FRAME = 4
 """Pixels."""
 
 STRAY_PIXELS = 5
+"""Of 3D, that may differ where no label is."""
 
 
 class Viewer:
@@ -53,6 +54,18 @@ class Viewer:
         self.page.click(f"button[data-class='{name}']")
         self.page.wait_for_selector(f"[data-object='{name}']")
         self.wait_until_idle()
+
+    def new_object(self, number: int = 1) -> None:
+        """Press the button; the session's objects are called "object 1" and so on."""
+        self.page.click("#new-object")
+        self.page.wait_for_selector(f"[data-object='object {number}']")
+
+    def zoom_in(self, notches: int) -> None:
+        """Around where the mouse is."""
+        self.page.keyboard.down("Control")
+        for _ in range(notches):
+            self.page.mouse.wheel(0, -120)
+        self.page.keyboard.up("Control")
 
     def point(self, plane: str, right: float = 0, down: float = 0) -> tuple[float, float]:
         """Page position in a plane, so many pixels from the middle of its tile.
@@ -93,7 +106,7 @@ class Viewer:
     def labels_on_screen(self) -> dict[str, int]:
         """Pixels of each tile that change when the labels are hidden.
 
-        In 3D up to ``STRAY_PIXELS`` are none: rays that graze an edge step a little differently beside labels.
+        Up to ``STRAY_PIXELS`` in 3D count as none: beside labels, rays that graze an edge step a little differently.
         """
         changed = self.changed_by_labels()
         rows, columns = (size // 2 for size in changed.shape)

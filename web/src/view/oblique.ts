@@ -99,7 +99,6 @@ export class ObliquePlane {
     this.program = compiled(nv.gl);
   }
 
-
   /** Fills the viewport. */
   draw({ middle, size, angles, halfMm }: Seen): void {
     const { gl, drawOpacity, drawRimOpacity } = this.nv;
