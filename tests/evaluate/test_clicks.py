@@ -94,6 +94,35 @@ def test_a_satisfied_user_stops_and_the_answer_stays():
     assert all(answer.mask_XYZ is truth for answer in answers)
 
 
+def test_corrections_begin_with_the_largest_error_of_the_start():
+    truth, asked = labelled().labels_XYZ == 4, []
+
+    def respond(click):
+        asked.append(click)
+        return truth
+
+    settings, meter = ProtocolSettings(class_ids=(1,), clicks=(1, 2)), Meter(torch.device("cpu"))
+    case = labelled()
+    (first, _) = click_structure(case, case.structures[0], settings, meter, respond, np.ones(SHAPE, bool))
+    assert [click.positive for click in asked] == [False]
+    assert first.mask_XYZ is truth
+    (first, _) = click_structure(case, case.structures[0], settings, meter, respond, truth)
+    assert len(asked) == 1, "nothing is wrong: nobody clicks"
+    assert first.mask_XYZ is truth
+
+
+def test_corrections_start_from_the_automatic_result(cases, model):
+    first = evaluate_case(model, cases[0], plan_run(find_protocol("corrections"), CLASSES, clicks=(1, 2)))
+    assert [(score.class_id, score.clicks) for score in first.scores] == [(i, n) for i in (1, 3) for n in (1, 2)]
+    automatic = evaluate_case(model, cases[0], plan_run(find_protocol("auto"), CLASSES))
+    alone = evaluate_case(model, cases[0], plan_run(find_protocol("clicks"), CLASSES, clicks=(1, 2)))
+    session = model.open(read_case(cases[0], CLASSES).scan)
+    session.segment([1, 3])
+    assert all(session.mask(class_id).any() for class_id in (1, 3))
+    assert numbers(first) != numbers(alone)
+    assert len(automatic.scores) == 2
+
+
 def test_the_same_place_is_not_clicked_twice():
     asked = []
 
@@ -180,7 +209,12 @@ def test_one_object_at_a_time_has_what_it_includes(cases):
     assert np.array_equal(with_tumour.truth(with_tumour.structures[1]), tumour)
     unmarked = read_case(cases[2], classes, overlapping=True)
     assert [structure.values for structure in unmarked.structures] == [(1,)]
-    assert [name for name, one in PROTOCOLS.items() if not one.overlapping] == ["auto", "cvpr25", "auto+point-oracle"]
+    assert [name for name, one in PROTOCOLS.items() if not one.overlapping] == [
+        "auto",
+        "corrections",
+        "cvpr25",
+        "auto+point-oracle",
+    ]
 
 
 def test_objects_do_not_influence_each_other(cases, model):

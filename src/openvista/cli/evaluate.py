@@ -89,10 +89,11 @@ def evaluate(
     """Score a model on a data list; structures that nobody marked in a scan are not scored there.
 
     Protocols: auto (class prompts only); clicks (one object at a time by a simulated user, after 1, 3, 5 and 10
-    clicks); zero-shot-iterative (the same on objects whose class is not told, up to 80 clicks); cvpr25 (the
-    challenge's: a box and five clicks per structure, all at once; see also 'openvista cvpr'); point-oracle and
-    auto+point-oracle (the paper's tables, with clicks from the truth in every window); sam2-iterative (SAM 2, to
-    compare with, on slices as a video: n is the number of slices clicked on).
+    clicks); corrections (the automatic result, then 1, 3 and 5 clicks in its largest errors); zero-shot-iterative (the
+    same as clicks on objects whose class is not told, up to 80 clicks); cvpr25 (the challenge's: a box and five clicks
+    per structure, all at once; see also 'openvista cvpr'); point-oracle and auto+point-oracle (the paper's tables, with
+    clicks from the truth in every window); sam2-iterative (SAM 2, to compare with, on slices as a video: n is the
+    number of slices clicked on).
 
     Examples:
 

@@ -1,4 +1,4 @@
-"""Protocols ``clicks`` and ``zero-shot-iterative``: a simulated user at the session engine (paper facts §7)."""
+"""Protocols ``clicks``, ``corrections`` and ``zero-shot-iterative``: a user at the session engine (paper facts §7)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
@@ -23,7 +23,7 @@ from openvista.session.byte_cache import ByteCache
 from openvista.session.click_engine import GridClick, KeptFeatures, PointNetwork, WindowClick
 from openvista.session.merge import VoxelClick
 from openvista.session.session import Session
-from openvista.simulate.user import first_user_click, next_user_click
+from openvista.simulate.user import next_user_click
 
 _FEATURE_BYTES = 2 << 30
 """Of windows' features that are kept for the next click."""
@@ -64,6 +64,17 @@ def run_clicks(model: Model, labelled: LabelledScan, settings: ProtocolSettings,
         yield from click_structure(labelled, structure, settings, meter, respond)
 
 
+def run_corrections(model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Answers:
+    """The automatic result of all classes, then one object at a time: clicks in the middle of its largest error."""
+    with meter.on():
+        session = model.open(labelled.scan, profile=settings.profile)
+        session.segment(settings.class_ids)
+    for structure in labelled.structures:
+        name = model.vocabulary.name(structure.class_id)
+        respond = _at_session(session, structure, name)
+        yield from click_structure(labelled, structure, settings, meter, respond, session.mask(name))
+
+
 def run_zero_shot(model: Model, labelled: LabelledScan, settings: ProtocolSettings, meter: Meter) -> Answers:
     """The same on objects that are new to the model; with the paper's variants, if they are asked for."""
     respond_to: Callable[[Structure], Respond]
@@ -78,7 +89,12 @@ def run_zero_shot(model: Model, labelled: LabelledScan, settings: ProtocolSettin
 
 
 def click_structure(
-    labelled: LabelledScan, structure: Structure, settings: ProtocolSettings, meter: Meter, respond: Respond
+    labelled: LabelledScan,
+    structure: Structure,
+    settings: ProtocolSettings,
+    meter: Meter,
+    respond: Respond,
+    start_XYZ: Mask | None = None,
 ) -> Answers:
     """Click on one structure until the last number of clicks, or until nothing is wrong any more.
 
@@ -89,11 +105,14 @@ def click_structure(
         settings: numbers of clicks, variants.
         meter: on while ``respond`` works.
         respond: answers one more click.
+        start_XYZ: the mask before the first click, which is put into its largest error; without one it goes into the
+            structure's middle.
     """
     truth, region = labelled.truth(structure), structure.region.slices()
+    nothing_XYZ = np.zeros(labelled.labels_XYZ.shape, bool)
 
     def rounds() -> Iterator[Mask]:
-        mask = np.zeros(labelled.labels_XYZ.shape, bool)
+        mask = nothing_XYZ if start_XYZ is None else start_XYZ
         given: list[VoxelClick] = []  # in voxels of the region
         while (click := next_click(truth, mask[region], labelled.scan.grid.spacing, given)) is not None:
             given.append(click)
@@ -103,11 +122,16 @@ def click_structure(
             yield mask
 
     if truth.any():
-        yield from answers_of_rounds(labelled, structure, rounds(), settings, meter)
+        yield from answers_of_rounds(labelled, structure, rounds(), settings, meter, start_XYZ)
 
 
 def answers_of_rounds(
-    labelled: LabelledScan, structure: Structure, rounds: Iterator[Mask], settings: ProtocolSettings, meter: Meter
+    labelled: LabelledScan,
+    structure: Structure,
+    rounds: Iterator[Mask],
+    settings: ProtocolSettings,
+    meter: Meter,
+    start_XYZ: Mask | None = None,
 ) -> Answers:
     """Answers at the numbers of clicks that count. Where the rounds end early, later answers are the last one.
 
@@ -116,10 +140,11 @@ def answers_of_rounds(
         rounds: the mask on the whole scan after each click.
         settings: numbers of clicks, and whether the best mask so far counts instead of the last one.
         meter: of the rounds.
+        start_XYZ: the mask before them; nothing if ``None``.
     """
     truth, region = labelled.truth(structure), structure.region.slices()
     before = meter.seconds
-    best = np.zeros(labelled.labels_XYZ.shape, bool)
+    best = np.zeros(labelled.labels_XYZ.shape, bool) if start_XYZ is None else start_XYZ
     for count in range(1, settings.clicks[-1] + 1):
         mask = next(rounds, best)
         if PaperVariant.BEST not in settings.variants or dice(mask[region], truth) > dice(best[region], truth):
@@ -134,8 +159,6 @@ def next_click(truth: Mask, predicted: Mask, spacing: Float3, given: Sequence[Vo
     The same place is never clicked twice: an error that is still there after a click in its very middle is passed
     over, for this time, in favour of the next largest.
     """
-    if not given:
-        return VoxelClick(first_user_click(truth, spacing), True)
     shown = predicted
     while (found := next_user_click(truth, shown, spacing)) is not None:
         click = VoxelClick(*found)

@@ -7,7 +7,7 @@ import numpy as np
 
 from openvista.errors import InputError, ModelError
 from openvista.evaluate.challenge import run_challenge
-from openvista.evaluate.clicks import run_clicks, run_zero_shot
+from openvista.evaluate.clicks import run_clicks, run_corrections, run_zero_shot
 from openvista.evaluate.labelled_scan import LabelledScan
 from openvista.evaluate.meter import Meter
 from openvista.evaluate.oracle import run_corrected, run_point_oracle
@@ -39,6 +39,13 @@ _ALL = (
         ("point",),
         clicks=(1, 3, 5, 10),
         overlapping=True,
+    ),
+    Protocol(
+        "corrections",
+        "class prompts, then one object at a time, each click in the largest error; the value after n clicks",
+        run_corrections,
+        ("automatic", "point"),
+        clicks=(1, 3, 5),
     ),
     Protocol(
         "zero-shot-iterative",

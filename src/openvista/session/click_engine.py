@@ -177,10 +177,11 @@ class ClickEngine:
         return (self.features, self.answers)
 
     def clicks_in(self, window: ClickWindow, clicks: Sequence[GridClick], special: bool) -> tuple[WindowClick, ...]:
-        """What a window sees: the user's clicks in it, oldest first, then those that growing placed."""
+        """What a window sees: its anchors, the user's clicks in it, oldest first, then those that growing placed."""
         inside = [click for click in clicks if self.lattice.holds(window.start, click.place)]
+        anchors, placed = ([GridClick(place, True) for place in own] for own in (window.anchors, window.placed))
         seen = []
-        for click in (*inside, *(GridClick(place, True) for place in window.placed)):
+        for click in (*anchors, *inside, *placed):
             x, y, z = (where - first for where, first in zip(click.place, window.start, strict=True))
             seen.append(WindowClick((x, y, z), ClickLabel.of(click.positive, special)))
         return tuple(seen)

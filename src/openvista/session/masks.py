@@ -13,6 +13,7 @@ from openvista.geometry.grid import Axis3, Float3
 from openvista.inference.profiles import Profile
 from openvista.inference.progress import Report, silent
 from openvista.prompts import Click
+from openvista.session.anchors import find_anchors, without_contradicted
 from openvista.session.byte_cache import ByteCache
 from openvista.session.click_engine import ClickEngine, GridClick, WindowMean
 from openvista.session.grow import next_window
@@ -142,7 +143,8 @@ class ObjectMasks:
         """What the mask depends on with more clicks.
 
         Each positive click that does not lie well inside a window opens one. Negative clicks do so only where they
-        correct something: on their own there is nothing to exclude from. Then the object grows.
+        correct something: on their own there is nothing to exclude from. Windows that open to correct an automatic
+        result, or a mask that was brought, get anchors in it. Then the object grows.
 
         Args:
             inputs: so far.
@@ -150,16 +152,19 @@ class ObjectMasks:
             grow_limit: windows to open at most when the mask reaches the end of what was seen; 0 not to grow.
             progress: told about windows.
         """
-        answered = inputs.windows or (inputs.base is not None and inputs.clicks)
-        if clicks and answered and self.profile.local_clicks:
-            correction = Correction(len(inputs.clicks), inputs.windows)
-            inputs = replace(inputs, corrections=(*inputs.corrections, correction))
-        windows, unseen = list(inputs.windows), []
-        for click in clicks:
-            place = self.to_model(click.voxel)
+        grid_clicks = [self._grid_click(click) for click in clicks]
+        windows, corrected = list(inputs.windows), None
+        if clicks and self.profile.local_clicks and self._answered(inputs):
+            corrections = (*inputs.corrections, Correction(len(inputs.clicks), inputs.windows))
+            if corrections[0].clicks == 0:  # what is corrected began as a mask of which the network knows nothing
+                corrected = self.object_mask(inputs, progress).mask
+                windows = list(without_contradicted(windows, grid_clicks, self.spacing))
+            inputs = replace(inputs, corrections=corrections)
+        unseen = []
+        for click, grid_click in zip(clicks, grid_clicks, strict=True):
             if click.positive or inputs.base is not None:
-                self._open(windows, place)
-            elif not any(self.engine.lattice.holds(window.start, place) for window in windows):
+                self._open(windows, grid_click, corrected)
+            elif not any(self.engine.lattice.holds(window.start, grid_click.place) for window in windows):
                 unseen.append(click)
         extended = replace(inputs, clicks=(*inputs.clicks, *clicks), windows=tuple(windows))
         extended, grown, goes_on = self._grown(self._supported(extended, progress), grow_limit, progress)
@@ -167,12 +172,23 @@ class ObjectMasks:
 
     # --- windows: which are needed ------------------------------------------------------------------------------
 
-    def _open(self, windows: list[ClickWindow], place: Float3) -> None:
-        """Make sure that a window holds a click well."""
+    def _answered(self, inputs: MaskInputs) -> bool:
+        """Whether there is a mask that new clicks correct."""
+        if inputs.windows or (inputs.base is not None and inputs.clicks):
+            return True
+        base = self.base_logits(inputs)
+        return base is not None and bool((base.values_XYZ > 0).any())
+
+    def _open(self, windows: list[ClickWindow], click: GridClick, corrected: Crop | None) -> None:
+        """Make sure that a window holds a click well; a new one gets anchors in the mask that is corrected."""
         lattice = self.engine.lattice
-        start = lattice.start(place)
-        if not any(window.start == start or lattice.holds_well(window.start, place) for window in windows):
-            windows.append(ClickWindow(start))
+        start = lattice.start(click.place)
+        if any(window.start == start or lattice.holds_well(window.start, click.place) for window in windows):
+            return
+        anchors: tuple[Float3, ...] = ()
+        if corrected is not None:
+            anchors = find_anchors(corrected, click, self.engine.voxel(click.place), start, lattice, self.spacing)
+        windows.append(ClickWindow(start, anchors=anchors))
 
     def _supported(self, inputs: MaskInputs, progress: Report) -> MaskInputs:
         """Without clicks of growing that the object no longer holds, and without windows that have nothing left to ask.
@@ -187,7 +203,7 @@ class ObjectMasks:
                 placed = tuple(place for place in window.placed if inside.at(self.engine.voxel(place), 0) > 0)
                 own = any(lattice.holds(window.start, c.place) and (c.positive or corrects) for c in clicks)
                 if placed or own:
-                    kept.append(ClickWindow(window.start, placed))
+                    kept.append(replace(window, placed=placed))
             if tuple(kept) == inputs.windows:
                 break
             inputs = replace(inputs, windows=tuple(kept))
@@ -269,14 +285,15 @@ class ObjectMasks:
         mean = mean if held is None else mean.on(Box.hull([mean.box, held]))
         previous_XYZ = previous.logits.on(mean.box, OUTSIDE).astype(np.float32)
         touched_XYZ = None if previous.touched is None else previous.touched.on(mean.box, False)
-        clicks, answer_XYZ = self._voxel_clicks(inputs, mean.start), mean.logits_XYZ
+        clicks, anchors = self._voxel_clicks(inputs, mean.start), self._voxel_anchors(inputs, mean.start)
+        answer_XYZ = mean.logits_XYZ
         if touched_XYZ is None:
             answer_XYZ = keep_clicked(answer_XYZ, clicks, mean.visited_XYZ).logits_XYZ
         corrected = inputs.corrections[-1]
         merged = correct_nearby(
             previous_XYZ,
             answer_XYZ,
-            clicks[: corrected.clicks],
+            [*anchors, *clicks[: corrected.clicks]],
             clicks[corrected.clicks :],
             self.spacing,
             mean.visited_XYZ,
@@ -299,9 +316,17 @@ class ObjectMasks:
 
     def _grid_clicks(self, inputs: MaskInputs) -> list[GridClick]:
         """An object's clicks on the model grid."""
-        return [GridClick(self.to_model(click.voxel), click.positive) for click in inputs.clicks]
+        return [self._grid_click(click) for click in inputs.clicks]
+
+    def _grid_click(self, click: Click) -> GridClick:
+        return GridClick(self.to_model(click.voxel), click.positive)
 
     def _voxel_clicks(self, inputs: MaskInputs, origin: Axis3) -> list[VoxelClick]:
         """The same as voxels of a box."""
         clicks = self._grid_clicks(inputs)
         return [VoxelClick(self.engine.voxel(click.place), click.positive).from_voxel(origin) for click in clicks]
+
+    def _voxel_anchors(self, inputs: MaskInputs, origin: Axis3) -> list[VoxelClick]:
+        """The anchors of its windows, likewise."""
+        anchors = [anchor for window in inputs.windows for anchor in window.anchors]
+        return [VoxelClick(self.engine.voxel(anchor), True).from_voxel(origin) for anchor in anchors]

@@ -24,10 +24,13 @@ class ClickWindow:
     Attributes:
         start: its first voxel on the model grid.
         placed: positive clicks that growing put there, voxels of the model grid; none where a user's click opened it.
+        anchors: places in the mask that a user's click corrects, in voxels of the model grid; none where the window
+            holds nothing of a mask, and with rules that need none.
     """
 
     start: Axis3
     placed: tuple[Float3, ...] = ()
+    anchors: tuple[Float3, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Correction:
     """An answer that later clicks corrected.
 
     Attributes:
-        clicks: how many of the object's clicks it answered.
+        clicks: how many of the object's clicks it answered; 0 for the mask that the object started from.
         windows: its windows; none where the clicks belong to a mask that the object started from.
     """
 

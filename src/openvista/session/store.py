@@ -165,11 +165,21 @@ def _pack_click(click: Click) -> dict[str, Any]:
 
 
 def _pack_windows(windows: Iterable[ClickWindow]) -> list[dict[str, Any]]:
-    return [{"start": window.start, "placed": window.placed} for window in windows]
+    return [
+        {"start": window.start, "placed": window.placed} | ({"anchors": window.anchors} if window.anchors else {})
+        for window in windows
+    ]
 
 
 def _unpack_windows(contents: Iterable[Any]) -> tuple[ClickWindow, ...]:
-    return tuple(ClickWindow(_axis3(each["start"]), tuple(map(tuple, each["placed"]))) for each in contents)
+    return tuple(
+        ClickWindow(
+            _axis3(each["start"]),
+            tuple(map(tuple, each["placed"])),
+            tuple(map(tuple, each.get("anchors", ()))),  # files from before anchors have none
+        )
+        for each in contents
+    )
 
 
 def _unpack_step(content: Iterable[Any], items: Sequence[ObjectState]) -> Step:
