@@ -147,7 +147,7 @@ def click(
 
       openvista click ct.nii.gz --at 120,88,40 --new lesion -o lesion.nii.gz
 
-      openvista click ct.nii.gz --class "spinal cord" --at 61,40,55,- --at 60,38,55 --session case.ovsession
+      openvista click ct.nii.gz --class brainstem --at 60,36,111,- --at 59,33,93 --session case.ovsession
 
       openvista click ct.nii.gz --start organs.nii.gz --class liver --at 90,71,33,-
 

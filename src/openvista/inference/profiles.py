@@ -34,8 +34,8 @@ class Profile:
             window) or its border repeated (``"replicate"``).
         grow: whether the mask of a click goes on into neighbouring windows when it reaches the border of its own.
         click_weighting: how the overlapping windows of clicks are averaged, as ``weighting``.
-        local_clicks: a later click changes only what lies nearer to it than to the object's other clicks and is
-            connected with it (:func:`openvista.session.merge.correct_nearby`). Otherwise all clicks are answered
+        local_clicks: a click that corrects a mask changes only what lies nearer to it than to the object's other clicks
+            and is connected with it (:func:`openvista.session.merge.correct_nearby`). Otherwise all clicks are answered
             together every time, as in the paper, and each may change all of the object.
         enforce_clicks: a click is always right: where the network's answer contradicts one, its logits are shifted
             around it (see :mod:`openvista.session.merge`). Otherwise a click may do nothing, as in the paper.

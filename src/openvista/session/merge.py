@@ -1,7 +1,7 @@
 """How the network's answer to clicks becomes an object. Pure functions, for one object at a time.
 
-The rules of paper facts §5 for the first clicks on an object (:func:`merge_clicks`, :func:`keep_clicked`), and ours for
-the clicks that follow (:func:`correct_nearby`) and for clicks that the network contradicts (:func:`enforce_clicks`).
+The rules of paper facts §5 (:func:`merge_clicks` for an automatic result, :func:`keep_clicked` for clicks alone), and
+ours for clicks that correct a mask (:func:`correct_nearby`) and for clicks that the network contradicts (:func:`enforce_clicks`).
 "Not visited" is a mask; logits there may hold anything and are never computed with.
 """
 
@@ -138,7 +138,8 @@ def correct_nearby(
     Args:
         previous_XYZ: logits of the answer to the earlier clicks.
         answer_XYZ: logits of the answer to all of them.
-        earlier: clicks on the object, oldest first; those outside the array count as the nearest all the same.
+        earlier: anchors and clicks on the object, oldest first; those outside the array count as the nearest all the
+            same.
         new: the clicks that follow them, likewise.
         spacing: mm per voxel along X, Y, Z.
         visited_XYZ: where a window has answered.
