@@ -6,6 +6,7 @@ in a process of its own.
 
     python benchmarks/everything_memory.py --shape 512 512 600                 # ours only
     python benchmarks/everything_memory.py --shape 512 512 200 --peer          # both, with the ratio
+    python benchmarks/everything_memory.py --shape 512 512 200 --network        # both, file to file, with the network
 """
 
 import argparse
@@ -13,24 +14,29 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from stand_ins import StandIn, made_up_scan
 
+from openvista.bench.contest import FULL, Contest, body_scan
 from openvista.inference.automatic import WindowQuestion, label_windowed
 from openvista.inference.labelling import Decision
 from openvista.inference.profiles import BEST
 from openvista.inference.stitching import Storage
 from openvista.inference.windows import cut_windows
+from openvista.io import read_scan, write_scan
 from openvista.memory import retain_heap
 from openvista.network import VISTA3D
 from openvista.prepare import Prepared, prepare
 
 CPU = torch.device("cpu")
 CHANNELS = VISTA3D.filters
+WHOLE = ("whole-ours", "whole-peer", "whole-autocast")
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,14 @@ class Measured:
 
 def main() -> None:
     arguments = parse()
+    if arguments.design in WHOLE:
+        print(measure_whole(arguments))
+        return
     if arguments.design:
         print(json.dumps(asdict(measure(arguments))))
+        return
+    if arguments.network:
+        compare_whole()
         return
     designs = ["ours-exact", "ours-smooth", *(["peer"] if arguments.peer else [])]
     results = [run_alone(design) for design in designs]
@@ -72,8 +84,32 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--keep-air", action="store_true", help="look at the whole frame, as the peer does")
     parser.add_argument("--retain-heap", action="store_true")
     parser.add_argument("--peer", action="store_true", help="run the peer's way as well and print the ratio")
-    parser.add_argument("--design", choices=("ours-exact", "ours-smooth", "peer"), help=argparse.SUPPRESS)
+    parser.add_argument("--network", action="store_true", help="peak memory from file to file, 48 filters, both sides")
+    parser.add_argument("--design", choices=("ours-exact", "ours-smooth", "peer", *WHOLE), help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def compare_whole() -> None:
+    """Peak memory of the processes that ``openvista bench --full --only everything`` times."""
+    peaks = {}
+    for design in WHOLE:
+        command = [sys.executable, *sys.argv, "--design", design]
+        peaks[design] = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        print(f"{design:<16} {peaks[design]:>6.2f} GB {peaks[design] / peaks[WHOLE[0]]:>5.1f} times ours", flush=True)
+
+
+def measure_whole(arguments: argparse.Namespace) -> float:
+    """GB at most, from a file with a made-up CT to a file with its labels."""
+    contest = Contest(replace(FULL, shape=tuple(arguments.shape), spacing=tuple(arguments.spacing)), device="cpu")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_scan(body_scan(contest.sizes.shape, contest.sizes.spacing), path := folder / "ct.nii.gz")
+        if arguments.design == "whole-ours":
+            retain_heap()  # as load_model does
+            contest.model().segment(read_scan(path), contest.class_ids).save(folder / "labels.nii.gz")
+        else:
+            contest.peer().segment(path, contest.class_ids, arguments.design == "whole-autocast", folder)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def run_alone(design: str) -> Measured:

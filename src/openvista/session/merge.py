@@ -1,8 +1,8 @@
 """How the network's answer to clicks becomes an object. Pure functions, for one object at a time.
 
 The rules of paper facts §5 (:func:`merge_clicks` for an automatic result, :func:`keep_clicked` for clicks alone), and
-ours for clicks that correct a mask (:func:`correct_nearby`) and for clicks that the network contradicts (:func:`enforce_clicks`).
-"Not visited" is a mask; logits there may hold anything and are never computed with.
+ours for clicks that correct a mask (:func:`correct_nearby`) and for clicks that the network contradicts
+(:func:`enforce_clicks`). "Not visited" is a mask; logits there may hold anything and are never computed with.
 """
 
 from collections.abc import Iterator, Sequence
