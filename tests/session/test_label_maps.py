@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from openvista.errors import GridError, InputError
+from openvista.geometry.box import Crop
 from openvista.geometry.grid import Grid
 from openvista.io.dicom.described import touched_ids
 from openvista.scan import Scan, Segmentation
+from openvista.session.brought import BroughtMask, PackedMask
+from openvista.session.edits import make_edit
 from openvista.session.session import Session
 from small_inference import make_scan
-from small_sessions import AFFINE, SHAPE, ball, bright_scan, bright_session, two_balls
+from small_sessions import AFFINE, SHAPE, ball, bright_scan, bright_session, picture, two_balls
 
 
 def test_automatic_results_are_those_of_the_model_and_later_classes_cost_no_window(two_branches):
@@ -72,6 +75,55 @@ def test_an_existing_mask_stays_to_the_voxel_where_clicks_change_nothing():
     assert np.array_equal(session.mask(nine), labels == 9)
     session.click((3, 3, 3), seven, positive=False, grow=False)
     assert not session.mask(seven)[3, 3, 3]
+
+
+def scattered() -> tuple[Scan, Segmentation]:
+    """Two bright balls, each a structure with stray voxels far away, so that the box around it holds nearly all."""
+    shape = (140, 40, 30)
+    near, far = ball(shape, (20, 12, 14), 5), ball(shape, (116, 28, 15), 6)
+    labels = np.zeros(shape, np.uint8, order="F")
+    labels[near], labels[far] = 3, 8
+    labels[25:27, 10:14, 12:16] = 8  # they touch
+    labels[1, 39, 1] = labels[135, 1, 28] = 3
+    labels[2, 1, 29] = 8
+    return bright_scan(near | far), Segmentation(labels, Grid(shape, np.diag([2.0, 2.0, 2.0, 1.0])), {3: "a", 8: "b"})
+
+
+def start_from_whole_boxes(session: Session, segmentation: Segmentation) -> None:
+    """As earlier versions did: one mask for each structure, on the box around it all."""
+    session.start_from(segmentation)
+    for name, value in zip(list(session.open_scan.masks), (3, 8), strict=True):
+        inside = segmentation.labels == value
+        whole = PackedMask.of(Crop((0, 0, 0), inside).cropped(inside))
+        session.open_scan.masks[name] = BroughtMask((whole,))
+
+
+def test_a_structure_with_stray_voxels_is_kept_in_parts_and_nothing_else_differs():
+    scan, segmentation = scattered()
+    parts, whole = bright_session(scan), bright_session(scan)
+    parts.start_from(segmentation)
+    start_from_whole_boxes(whole, segmentation)
+    assert all(len(mask.parts) > 1 for mask in parts.open_scan.masks.values())
+    assert parts.open_scan.nbytes < whole.open_scan.nbytes / 10
+    assert np.array_equal(parts.segmentation().labels, segmentation.labels)
+    brush = make_edit("brush", points=[(70, 20, 15)], radius_mm=9)
+    steps = [
+        lambda session: session.click((22, 12, 14), "b", positive=False, grow=False),
+        lambda session: session.click((117, 28, 15), "a", grow=False),
+        lambda session: session.click((135, 1, 28), "a", positive=False, grow=False),
+        lambda session: session.edit(brush, "a"),
+        lambda session: session.change("a", locked=True),
+        lambda session: session.undo(),
+    ]
+    for step in steps:
+        step(parts), step(whole)
+        assert picture(parts) == picture(whole)
+        for policy in ("order", "logit"):
+            one, other = parts.segmentation(policy), whole.segmentation(policy)
+            assert np.array_equal(one.labels, other.labels)
+            assert one.provenance["contested"] == other.provenance["contested"]
+        for one, other in zip(parts.layers(), whole.layers(), strict=True):
+            assert np.array_equal(one.labels, other.labels)
 
 
 def test_a_mask_on_another_grid_is_refused():

@@ -10,13 +10,13 @@ import pytest
 
 from openvista.errors import SessionError
 from openvista.geometry.grid import Grid
-from openvista.io.session_file import read_session
+from openvista.io.session_file import SessionContents, read_session
 from openvista.model import Model
 from openvista.scan import Scan, Segmentation
 from openvista.session.session import Session
 from openvista.session.store import scan_hash
 from small_inference import make_scan
-from small_sessions import AFFINE, SHAPE, ball, bright_scan, bright_session, two_branches_model
+from small_sessions import AFFINE, SHAPE, ball, bright_scan, bright_session, picture, two_branches_model
 
 SCAN = make_scan(SHAPE, AFFINE)
 
@@ -125,3 +125,57 @@ def test_profiles_travel_with_the_session(tmp_path):
     back = Session.restored(read_session(path), session.open_scan.model, scan)
     assert back.profile == profile
     assert np.array_equal(back.mask("object"), session.mask("object"))
+
+
+def scattered_session() -> Session:
+    """An object with a stray voxel far away, clicked on."""
+    shape = (140, 30, 30)
+    inside = ball(shape, (15, 15, 15), 6)
+    labels = ball(shape, (15, 15, 15), 4).astype(np.uint8)
+    labels[135, 2, 28] = 1
+    session = bright_session(bright_scan(inside))
+    session.start_from(Segmentation(labels, session.scan.grid, {1: "old"}))
+    session.click((15, 15, 15), "old", grow=False)
+    return session
+
+
+def test_masks_in_parts_come_back_and_earlier_versions_refuse_the_file(tmp_path):
+    session = scattered_session()
+    path = session.save(tmp_path / "a.ovsession")
+    contents = read_session(path)
+    assert contents.manifest["format"] == 3
+    assert sum(array.nbytes for name, array in contents.arrays.items() if name.startswith("mask")) < 1000
+    back = Session.restored(contents, session.open_scan.model, session.scan)
+    assert picture(back) == picture(session)
+    assert back.save(tmp_path / "b.ovsession").read_bytes() == path.read_bytes()
+    back.undo()
+    assert back.mask("old")[135, 2, 28]
+
+
+def test_masks_on_the_box_around_them_as_earlier_versions_wrote_them_are_the_same(tmp_path):
+    session = scattered_session()
+    contents = read_session(session.save(tmp_path / "a.ovsession"))
+    whole = session.open_scan.masks["mask 1"].whole()
+    kept = {name: array for name, array in contents.arrays.items() if not name.startswith("mask")}
+    earlier = {
+        "mask1": np.packbits(whole.values_XYZ),
+        "mask1.start": np.array(whole.start),
+        "mask1.shape": np.array(whole.values_XYZ.shape),
+    }
+    old = SessionContents({**contents.manifest, "format": 1}, kept | earlier)
+    back = Session.restored(old, session.open_scan.model, session.scan)
+    assert picture(back) == picture(session)
+    assert back.open_scan.masks["mask 1"].nbytes == session.open_scan.masks["mask 1"].nbytes
+
+
+@pytest.mark.parametrize("damage", ["outside", "few bytes", "many bytes"])
+def test_damaged_parts_are_one_line(damage, tmp_path):
+    session = scattered_session()
+    contents = read_session(session.save(tmp_path / "a.ovsession"))
+    arrays = dict(contents.arrays)
+    if damage == "outside":
+        arrays["mask1.boxes"] = arrays["mask1.boxes"] + np.array([0, 0, 20])
+    else:
+        arrays["mask1"] = arrays["mask1"][:-1] if damage == "few bytes" else np.append(arrays["mask1"], np.uint8(0))
+    with pytest.raises(SessionError, match="the session file is not complete"):
+        Session.restored(SessionContents(contents.manifest, arrays), session.open_scan.model, session.scan)

@@ -110,7 +110,7 @@ class OrientedCase:
         profile = self.predictor.profile.override(enforce_clicks=False)  # what the network itself thinks
         open_scan = self.predictor.model.open(self.oriented(orientation, near), profile=profile).open_scan
         inputs = open_scan.object_masks.add_clicks(MaskInputs(), [inside], grow_limit=0).inputs
-        logits = open_scan.show(ObjectState(1, "class", (0, 0, 0), inputs))
+        logits = open_scan.show(ObjectState(1, "class", (0, 0, 0), inputs)).whole()
         return fit(Crop(plus(logits.start, near.start), logits.values_XYZ), box)
 
     def _around(self, click: Click, orientation: str) -> Box:

@@ -128,7 +128,7 @@ class Predictor:
             inputs, longest = extended.inputs, max(longest, time.monotonic() - began)
             if not extended.goes_on:
                 break
-        return open_scan.show(ObjectState(1, "class", (0, 0, 0), inputs))
+        return open_scan.show(ObjectState(1, "class", (0, 0, 0), inputs)).whole()
 
 
 def _in_order(clicks: list[Click], open_scan: OpenScan) -> list[Click]:

@@ -1,12 +1,12 @@
 """The label map of a session, kept up to date box by box, so that a click costs what it changed."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openvista.geometry.box import Box, Crop
+from openvista.geometry.box import Box, Crop, minus
 from openvista.session.label_maps import Composer, by_hand
 from openvista.session.session import Session
 from openvista.session.state import ObjectState, SessionState
@@ -95,11 +95,13 @@ class LabelMap:
         return [box for box in suspects if box != _NOTHING]
 
     def _measure(self, item: ObjectState) -> None:
-        crop = self._session.open_scan.show(item)
-        inside_XYZ = crop.values_XYZ > 0
-        self.voxels[item.id] = int(np.count_nonzero(inside_XYZ))
-        box = Box.around(inside_XYZ)
-        self._boxes[item.id] = _NOTHING if box is None else box.shifted(crop.start)
+        voxels, boxes = 0, []
+        for crop in self._session.open_scan.show(item).crops:
+            inside_XYZ = crop.values_XYZ > 0
+            voxels += int(np.count_nonzero(inside_XYZ))
+            box = Box.around(inside_XYZ)
+            boxes += [] if box is None else [box.shifted(crop.start)]
+        self.voxels[item.id], self._boxes[item.id] = voxels, Box.hull(boxes)
 
     def _compose(self, box: Box) -> Box | None:
         """Decide the voxels of a box anew."""
@@ -113,14 +115,12 @@ class LabelMap:
         view_XYZ[...] = found_XYZ
         return None if differs is None else differs.shifted(box.start)
 
-    def _cropped(self, item: ObjectState, box: Box) -> Crop:
+    def _cropped(self, item: ObjectState, box: Box) -> Iterator[Crop]:
         """An object's logits on what it shares with a box, counted from the box's first voxel."""
-        crop = self._session.open_scan.show(item)
-        shared = crop.box.intersect(box)
-        if shared is None:
-            return Crop.nothing(crop.values_XYZ.dtype)
-        x, y, z = (a - o for a, o in zip(shared.start, box.start, strict=True))
-        return Crop((x, y, z), crop.values_XYZ[shared.slices(crop.start)])
+        for crop in self._session.open_scan.show(item).crops:
+            shared = crop.box.intersect(box)
+            if shared is not None:
+                yield Crop(minus(shared.start, box.start), crop.values_XYZ[shared.slices(crop.start)])
 
 
 _NOTHING = Box((0, 0, 0), (0, 0, 0))

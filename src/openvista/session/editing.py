@@ -73,7 +73,7 @@ def apply_edit(
     """
     item = find_or_make(state, open_scan.model.vocabulary, wanted, automatic=False)
     decided = _decide(open_scan, state, item, edit)
-    before_XYZ = open_scan.show(item).on(decided.box, -1.0) > 0
+    before_XYZ = open_scan.show(item).on(decided.box) > 0
     now_XYZ = decided.over(Crop(decided.box.start, before_XYZ.astype(np.int8))).values_XYZ > 0
     differs = Box.around(before_XYZ != now_XYZ)
     edited = Edited(

@@ -15,7 +15,7 @@ import torch
 from openvista.anatomy.catalogue import ONE_PIECE_IDS
 from openvista.anatomy.vocabulary import Vocabulary
 from openvista.errors import ModelError
-from openvista.geometry.box import Box, Crop
+from openvista.geometry.box import EDGE_MARGIN, Box, Crop
 from openvista.geometry.grid import Float3
 from openvista.geometry.resample import AxisMap, axis_map, resample_crop
 from openvista.inference.body import BODY_HU
@@ -29,11 +29,13 @@ from openvista.network import Preset
 from openvista.plausibility import Plausibility, Shape, shape_of
 from openvista.prepare import Prepared, prepare
 from openvista.scan import Scan
+from openvista.session.brought import BroughtMask
 from openvista.session.byte_cache import ByteCache
 from openvista.session.click_engine import FEATURE_BYTES, ClickEngine, ClickNetwork
 from openvista.session.decided import KeptEdits, next_name
 from openvista.session.lattice import Lattice
 from openvista.session.masks import OUTSIDE, ObjectMask, ObjectMasks
+from openvista.session.shown import Shown
 from openvista.session.state import AUTOMATIC, AppliedEdit, MaskInputs, ObjectState
 
 MASK_LOGIT = 10.0
@@ -89,22 +91,24 @@ class OpenScan:
         feature_budget: bytes of whole-scan features that may be kept in memory; see :func:`compute_features`.
 
     Attributes:
-        masks: masks that objects start from, by name: True inside, on a box of the scan.
+        masks: masks that objects start from, by name.
         edits: what edits have decided.
         automatic: logits of classes, on a box of the model grid, by id.
         restored: masks of objects that came out of a session file.
+        scan_sha256: of the scan; see :mod:`openvista.session.store`.
     """
 
     def __init__(self, model: SessionModel, scan: Scan, profile: Profile, feature_budget: int | None = None) -> None:
         self.model, self.scan, self.profile = model, scan, profile
         self.feature_budget = feature_budget
-        self.masks: dict[str, Crop] = {}
+        self.masks: dict[str, BroughtMask] = {}
         self.edits = KeptEdits()
         self.automatic: dict[int, Crop] = {}
         self.restored: dict[MaskInputs, ObjectMask] = {}
+        self.scan_sha256 = ""
         self._mask_logits: dict[str, Crop] = {}
         self._shapes: dict[MaskInputs, Shape | None] = {}
-        self._shown: ByteCache[Crop] = ByteCache(SHOWN_BYTES)
+        self._shown: ByteCache[Shown] = ByteCache(SHOWN_BYTES)
         self._prepared: Prepared | None = None
         self._features: FeatureVolume | None = None
         self._object_masks: ObjectMasks | None = None
@@ -168,8 +172,9 @@ class OpenScan:
     @property
     def nbytes(self) -> int:
         """Memory of masks, logits, features and the prepared scan; not of the scan itself."""
-        crops = [*self.masks.values(), *self.automatic.values(), *self._mask_logits.values()]
-        total = sum(crop.nbytes for crop in crops) + sum(mask.nbytes for mask in self.restored.values())
+        crops = [*self.automatic.values(), *self._mask_logits.values()]
+        masks = [*self.masks.values(), *self.restored.values()]
+        total = sum(crop.nbytes for crop in crops) + sum(mask.nbytes for mask in masks)
         total += self.edits.nbytes
         total += sum(cache.nbytes for cache in self._caches)
         if self._features is not None:
@@ -218,10 +223,10 @@ class OpenScan:
             one_piece = self.profile.drop_strays and class_id in self.model.one_piece_ids
             self.automatic[class_id] = without_strays(logits, self.prepared.grid.spacing) if one_piece else logits
 
-    def add_mask(self, mask: Crop) -> str:
-        """Keep a mask for objects to start from; returns its name."""
+    def add_mask(self, mask: Crop | BroughtMask) -> str:
+        """Keep a mask of the scan, bool if a crop, for objects to start from; returns its name."""
         name = next_name("mask", self.masks)
-        self.masks[name] = mask
+        self.masks[name] = BroughtMask.of(mask) if isinstance(mask, Crop) else mask
         return name
 
     def base_logits(self, inputs: MaskInputs) -> Crop | None:
@@ -233,7 +238,7 @@ class OpenScan:
             self.ensure_automatic([inputs.class_id])
             return self.automatic[inputs.class_id]
         if inputs.base not in self._mask_logits:
-            self._mask_logits[inputs.base] = self._on_model_grid(self.masks[inputs.base])
+            self._mask_logits[inputs.base] = self._on_model_grid(self.masks[inputs.base].whole())
         return self._mask_logits[inputs.base]
 
     def object_mask(self, inputs: MaskInputs, progress: Report = silent) -> ObjectMask:
@@ -252,43 +257,47 @@ class OpenScan:
 
     # --- on the scan's grid -------------------------------------------------------------------------------------
 
-    def show(self, item: ObjectState) -> Crop:
-        """An object's logits on a box of the scan, positive inside it.
+    def show(self, item: ObjectState) -> Shown:
+        """An object's logits on the scan, positive inside it.
 
         What started from a mask is that mask, to the voxel, wherever clicks have not changed it. What edits decided is
         so, whatever clicks say.
         """
-        inputs, clicked = item.inputs, item.inputs.unedited
-        if not inputs.edits:
-            return self._shown.get(inputs, lambda: self._show(inputs))
-        return self._shown.get(inputs, lambda: self._with_edits(self.show(replace(item, inputs=clicked)), inputs.edits))
+        return self._show(item.inputs)
 
     def shown_mask(self, item: ObjectState) -> Crop:
         """An object's own mask on the scan's voxels, bool, on the box around it."""
-        shown = self.show(item)
-        inside_XYZ = shown.values_XYZ > 0
-        return Crop(shown.start, inside_XYZ).cropped(inside_XYZ)
+        return self.show(item).mask()
 
-    def _with_edits(self, clicked: Crop, edits: tuple[AppliedEdit, ...]) -> Crop:
-        edited = self.edits.decided_by(edits)
-        box = Box.hull([clicked.box, edited.box])
-        logits_XYZ, edited_XYZ = clicked.on(box, OUTSIDE).astype(np.float32), edited.on(box, 0)
-        logits_XYZ[edited_XYZ > 0] = CERTAIN_LOGIT
-        logits_XYZ[edited_XYZ < 0] = -CERTAIN_LOGIT
-        return Crop(box.start, logits_XYZ)
-
-    def _show(self, inputs: MaskInputs) -> Crop:
+    def _show(self, inputs: MaskInputs) -> Shown:
+        if inputs.edits:
+            return self._shown.get(inputs, lambda: self._with_edits(self._show(inputs.unedited), inputs.edits))
         brought = self.masks.get(inputs.base or "")
-        if brought is not None and not inputs.windows:
-            return _as_logits(brought)
+        if brought is not None and not inputs.windows:  # so quick that it is not kept
+            return Shown(tuple(map(_certain, brought.crops())))
+        return self._shown.get(inputs, lambda: self._show_clicked(inputs, brought))
+
+    def _with_edits(self, clicked: Shown, edits: tuple[AppliedEdit, ...]) -> Shown:
+        edited = self.edits.decided_by(edits)
+        logits_XYZ = clicked.on(edited.box)
+        logits_XYZ[edited.values_XYZ > 0] = CERTAIN_LOGIT
+        logits_XYZ[edited.values_XYZ < 0] = -CERTAIN_LOGIT
+        return clicked.under(Crop(edited.start, logits_XYZ))
+
+    def _show_clicked(self, inputs: MaskInputs, brought: BroughtMask | None) -> Shown:
         made = self.object_mask(inputs)
-        logits = self._on_scan(made.logits, OUTSIDE)
-        if brought is None or made.touched is None:
-            return logits if brought is None else _as_logits(brought)
-        changed = self._on_scan(made.touched, 0.0)
-        box = Box.hull([brought.box, changed.box])
-        original_XYZ = _as_logits(brought).on(box, -MASK_LOGIT / 2)
-        return Crop(box.start, np.where(changed.on(box, 0.0) > 0, logits.on(box, OUTSIDE), original_XYZ))
+        if brought is None:
+            return Shown((self._on_scan(made.logits, OUTSIDE),))
+        original = Shown(tuple(map(_certain, brought.crops())))
+        if made.touched is None:
+            return original
+        touched = made.touched.cropped(made.touched.values_XYZ)
+        near = touched.box.widened(EDGE_MARGIN, self.prepared.grid.shape)
+        logits = self._on_scan(Crop(near.start, made.logits.on(near, OUTSIDE)), OUTSIDE)
+        changed = self._on_scan(touched, 0.0)
+        unchanged_XYZ = original.on(changed.box)
+        changed_XYZ = np.where(changed.values_XYZ > 0, logits.on(changed.box, OUTSIDE), unchanged_XYZ)
+        return original.under(Crop(changed.start, changed_XYZ))
 
     def unlikely(self, items: Iterable[ObjectState]) -> dict[int, tuple[str, ...]] | None:
         """What is unlikely of automatic results, by object id; nothing of what people clicked on, edited or brought.
@@ -380,3 +389,8 @@ class OpenScan:
 def _as_logits(mask: Crop) -> Crop:
     """A mask, or what interpolation made of one (0..1), as logits."""
     return Crop(mask.start, (mask.values_XYZ.astype(np.float32) - 0.5) * MASK_LOGIT)
+
+
+def _certain(mask: Crop) -> Crop:
+    """A mask that somebody brought as logits, in few bytes."""
+    return Crop(mask.start, np.where(mask.values_XYZ, np.int8(MASK_LOGIT / 2), np.int8(-MASK_LOGIT / 2)))

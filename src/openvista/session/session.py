@@ -315,9 +315,9 @@ class Session:
         Raises:
             PromptError: there is no such object.
         """
-        shown = self.open_scan.show(self._find(which))
         result = np.zeros(self.scan.grid.shape, dtype=bool)
-        result[shown.slices] = shown.values_XYZ > 0
+        for crop in self.open_scan.show(self._find(which)).crops:
+            result[crop.slices] |= crop.values_XYZ > 0
         return result
 
     def segmentation(self, overlap: str = "order") -> Segmentation:

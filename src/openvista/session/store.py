@@ -25,6 +25,7 @@ from openvista.inference.profiles import Profile
 from openvista.io.session_file import SessionContents
 from openvista.prompts import Click
 from openvista.scan import Scan
+from openvista.session.brought import BroughtMask, PackedMask, packed_size
 from openvista.session.decided import Decided
 from openvista.session.history import Event, History, Step
 from openvista.session.masks import ObjectMask
@@ -43,6 +44,11 @@ FORMAT = 1
 EDITED_FORMAT = 2
 """Of a session with edits: the same with more in it. A version that knew no edits would show masks without them."""
 
+SPARSE_FORMAT = 3
+"""Of a session with masks in parts, which earlier versions would not find."""
+_PLANES = 32
+"""Of the scan to hash at once: where x is fastest in memory, one plane would take a byte or two of every line of it."""
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -52,9 +58,9 @@ def pack(history: History, open_scan: OpenScan) -> SessionContents:
     number = {item: index for index, item in enumerate(items)}
     scan, model = open_scan.scan, open_scan.model
     manifest = {
-        "format": EDITED_FORMAT if any(item.inputs.edits for item in items) else FORMAT,
+        "format": _format(open_scan, items),
         "version": __version__,
-        "scan": {"name": scan.name, "shape": list(scan.grid.shape), "sha256": scan_hash(scan)},
+        "scan": {"name": scan.name, "shape": list(scan.grid.shape), "sha256": _hash_once(open_scan)},
         "model": {"name": model.name, "sha256": model.fingerprint, "precision": model.precision},
         "profile": open_scan.profile.stored(),
         "items": [_pack_item(item) for item in items],
@@ -74,12 +80,12 @@ def unpack(
         SessionError: it belongs to another scan or another model, or is not complete.
     """
     manifest = contents.manifest
-    if manifest.get("format") not in (FORMAT, EDITED_FORMAT):
-        known = f"{FORMAT} and {EDITED_FORMAT}"
+    if manifest.get("format") not in (FORMAT, EDITED_FORMAT, SPARSE_FORMAT):
+        known = f"{FORMAT} to {SPARSE_FORMAT}"
         raise SessionError(f"the session file has format {manifest.get('format')!r}: this version reads {known}")
     try:
-        _check(manifest, model, scan)
         history, open_scan = History(), OpenScan(model, scan, Profile.from_stored(manifest["profile"]), feature_budget)
+        _check(manifest, open_scan)
         items = [_unpack_item(item) for item in manifest["items"]]
         history.past = [_unpack_step(step, items) for step in manifest["past"]]
         history.future = [_unpack_step(step, items) for step in manifest["future"]]
@@ -90,18 +96,37 @@ def unpack(
     return history, open_scan
 
 
+def _format(open_scan: OpenScan, items: Sequence[ObjectState]) -> int:
+    """The lowest that says it all, so that as many versions as possible can read it."""
+    if any(len(open_scan.masks[base].parts) > 1 for base in _brought(open_scan, items)):
+        return SPARSE_FORMAT
+    return EDITED_FORMAT if any(item.inputs.edits for item in items) else FORMAT
+
+
+def _brought(open_scan: OpenScan, items: Iterable[ObjectState]) -> set[str]:
+    """The names of the masks that objects start from."""
+    return {item.inputs.base for item in items if item.inputs.base is not None} & open_scan.masks.keys()
+
+
 def scan_hash(scan: Scan) -> str:
     """SHA-256 of the values and the grid; the same however the array lies in memory, and for HU as integers or not."""
     digest = hashlib.sha256(str(scan.grid.shape).encode())
     digest.update(np.round(scan.grid.affine, 6).tobytes())
-    for plane in scan.voxels:
-        digest.update(np.ascontiguousarray(plane, dtype=np.float32).tobytes())
+    for first in range(0, scan.grid.shape[0], _PLANES):
+        digest.update(np.ascontiguousarray(scan.voxels[first : first + _PLANES], dtype=np.float32))
     return digest.hexdigest()
 
 
-def _check(manifest: Mapping[str, Any], model: SessionModel, scan: Scan) -> None:
+def _hash_once(open_scan: OpenScan) -> str:
+    """The scan's hash; a session is saved often, and a large CT takes a second."""
+    open_scan.scan_sha256 = open_scan.scan_sha256 or scan_hash(open_scan.scan)
+    return open_scan.scan_sha256
+
+
+def _check(manifest: Mapping[str, Any], open_scan: OpenScan) -> None:
+    model, scan = open_scan.model, open_scan.scan
     kept = manifest["scan"]
-    if kept["sha256"] != scan_hash(scan):
+    if kept["sha256"] != _hash_once(open_scan):
         raise SessionError(
             f"the session was made on scan {kept['name']!r} of shape {tuple(kept['shape'])}, which {scan.name!r} of "
             f"shape {scan.grid.shape} is not: open it with that scan"
@@ -205,11 +230,8 @@ def _pack_masks(open_scan: OpenScan, state: SessionState, items: Sequence[Object
     for class_id in {item.inputs.class_id for item in items if item.inputs.base == AUTOMATIC}:
         if class_id in open_scan.automatic:
             _put(arrays, f"automatic{class_id}", open_scan.automatic[class_id])
-    for base in {item.inputs.base for item in items} & open_scan.masks.keys():
-        assert base is not None
-        mask = open_scan.masks[base]
-        _put(arrays, _key(base), Crop(mask.start, np.packbits(mask.values_XYZ)))
-        arrays[f"{_key(base)}.shape"] = np.array(mask.values_XYZ.shape)
+    for base in _brought(open_scan, items):
+        _put_brought(arrays, _key(base), open_scan.masks[base])
     for name in {edit.decided for item in items for edit in item.inputs.edits}:
         decided = open_scan.edits.decided[name]
         arrays[_key(name)], arrays[f"{_key(name)}.box"] = decided.bits, np.array(decided.box)
@@ -224,11 +246,8 @@ def _unpack_masks(open_scan: OpenScan, arrays: Mapping[str, NDArray[Any]], items
             open_scan.restored[item.inputs.unedited] = ObjectMask(_get(arrays, f"layer{index}"), touched)
         if base == AUTOMATIC and class_id is not None and f"automatic{class_id}" in arrays:
             open_scan.automatic[class_id] = _get(arrays, f"automatic{class_id}")
-        elif base is not None and base != AUTOMATIC:
-            key = _key(base)
-            packed, shape = _get(arrays, key), arrays[f"{key}.shape"]
-            values_XYZ = np.unpackbits(packed.values_XYZ, count=int(np.prod(shape))).reshape(shape).astype(bool)
-            open_scan.masks[base] = Crop(packed.start, values_XYZ)
+        elif base is not None and base != AUTOMATIC and base not in open_scan.masks:
+            open_scan.masks[base] = _get_brought(arrays, _key(base), open_scan.scan.grid.shape)
         for edit in item.inputs.edits:
             if edit.decided not in open_scan.edits.decided:
                 open_scan.edits.decided[edit.decided] = _get_decided(
@@ -236,12 +255,38 @@ def _unpack_masks(open_scan: OpenScan, arrays: Mapping[str, NDArray[Any]], items
                 )
 
 
+def _put_brought(arrays: Arrays, key: str, mask: BroughtMask) -> None:
+    if len(mask.parts) > 1:
+        arrays[key] = np.concatenate([part.bits for part in mask.parts])
+        arrays[f"{key}.boxes"] = np.array([part.box for part in mask.parts])
+        return
+    (only,) = mask.parts or [PackedMask.of(Crop.nothing(bool))]
+    _put(arrays, key, Crop(only.box.start, only.bits))
+    arrays[f"{key}.shape"] = np.array(only.box.shape)
+
+
+def _get_brought(arrays: Mapping[str, NDArray[Any]], key: str, shape: Axis3) -> BroughtMask:
+    if f"{key}.boxes" not in arrays:
+        box = Box.sized(_axis3(arrays[f"{key}.start"].tolist()), _axis3(arrays[f"{key}.shape"].tolist()))
+        return BroughtMask.of(PackedMask(_within(box, key, shape), arrays[key]).crop)
+    boxes = [_within(Box(_axis3(start), _axis3(stop)), key, shape) for start, stop in arrays[f"{key}.boxes"].tolist()]
+    ends = np.cumsum([packed_size(box) for box in boxes])
+    *bits, rest = np.split(arrays[key], ends)
+    if rest.size:
+        raise ValueError(f"{key} has more bytes than its boxes have voxels")
+    return BroughtMask(tuple(PackedMask(box, part) for box, part in zip(boxes, bits, strict=True)))
+
+
 def _get_decided(arrays: Mapping[str, NDArray[Any]], key: str, shape: Axis3) -> Decided:
     start, stop = arrays[f"{key}.box"].tolist()
-    box = Box(_axis3(start), _axis3(stop))
+    return Decided(_within(Box(_axis3(start), _axis3(stop)), key, shape), arrays[key])
+
+
+def _within(box: Box, key: str, shape: Axis3) -> Box:
+    """The box, which lies in a scan of this shape."""
     if not box.empty and box.intersect(Box.whole(shape)) != box:
-        raise ValueError(f"the box of {key} lies outside the scan")
-    return Decided(box, arrays[key])
+        raise ValueError(f"a box of {key} lies outside the scan")
+    return box
 
 
 def _key(base: str) -> str:
