@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import struct
@@ -171,6 +172,21 @@ def test_an_upload_that_does_not_say_how_large_it_is_is_counted(server):
     answer = server.http.post("/api/v1/scans", content=endless(), headers=headers)
     assert answer.status_code == 413
     assert answer.json()["code"] == "too-large"
+
+
+def test_whoever_takes_a_file_takes_one_of_more_than_a_megabyte(server):
+    content = bytes(3 << 19)
+    taken = []
+    for path, operations in server.http.get("/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            kind = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {}).get("schema", {})
+            for field in ("file", "label"):
+                if field in kind.get("properties", {}):
+                    address = re.sub(r"{\w+}", "none", path)
+                    answer = server.http.request(method, address, files={field: ("a.nii", content)})
+                    assert answer.status_code != 413, f"{method} {path}: {answer.text}"
+                    taken.append(path)
+    assert "/api/v1/sessions/{session_id}/segmentation" in taken
 
 
 def test_json_is_small(server):

@@ -46,7 +46,7 @@ _TICKET_PATHS = ("/datastore/image", "/datastore/image/")
 _SLOWEST = 64 * 1024
 """Bytes per second of a body, once its first seconds are over: a slow line in a hospital, not a hand on the tap."""
 _UPLOADS = re.compile(
-    r"POST /(api/v1/scans|api/v1/sessions/import|v1/files|infer/[^/]+|"
+    r"POST /(api/v1/scans|api/v1/sessions/(import|[^/]+/(segmentation|comparison))|v1/files|infer/[^/]+|"
     r"nninteractive/(set_image|add_(scribble|lasso|initial_seg)_interaction))/?|"
     r"PUT /(session|datastore(/(image|label))?)/?"
 )

@@ -173,9 +173,8 @@ class OpenScan:
     def nbytes(self) -> int:
         """Memory of masks, logits, features and the prepared scan; not of the scan itself."""
         crops = [*self.automatic.values(), *self._mask_logits.values()]
-        masks = [*self.masks.values(), *self.restored.values()]
-        total = sum(crop.nbytes for crop in crops) + sum(mask.nbytes for mask in masks)
-        total += self.edits.nbytes
+        total = sum(crop.nbytes for crop in crops) + sum(mask.nbytes for mask in self.restored.values())
+        total += sum(mask.nbytes for mask in self.masks.values()) + self.edits.nbytes
         total += sum(cache.nbytes for cache in self._caches)
         if self._features is not None:
             total += self._features.nbytes

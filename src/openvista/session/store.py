@@ -113,7 +113,7 @@ def scan_hash(scan: Scan) -> str:
     digest = hashlib.sha256(str(scan.grid.shape).encode())
     digest.update(np.round(scan.grid.affine, 6).tobytes())
     for first in range(0, scan.grid.shape[0], _PLANES):
-        digest.update(np.ascontiguousarray(scan.voxels[first : first + _PLANES], dtype=np.float32))
+        digest.update(np.ascontiguousarray(scan.voxels[first : first + _PLANES], dtype=np.float32).data)
     return digest.hexdigest()
 
 
