@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from openvista.errors import GridError, InputError
-from openvista.geometry.box import Crop
+from openvista.geometry.box import Box, Crop
 from openvista.geometry.grid import Grid
+from openvista.geometry.resample import resample_crop
 from openvista.io.dicom.described import touched_ids
 from openvista.scan import Scan, Segmentation
 from openvista.session.brought import BroughtMask, PackedMask
 from openvista.session.edits import make_edit
+from openvista.session.handle import SessionObject
 from openvista.session.session import Session
 from small_inference import make_scan
 from small_sessions import AFFINE, SHAPE, ball, bright_scan, bright_session, picture, two_balls
@@ -54,6 +56,18 @@ def test_clicks_correct_the_automatic_result_and_only_where_they_took_something(
     assert alone.object("liver").state.inputs.base is None
 
 
+def as_if_resampled_whole(session: Session, which: SessionObject, brought: np.ndarray) -> np.ndarray:
+    """A clicked mask from all of its logits on the scan's grid, not only from those near what clicks have changed."""
+    kept, whole = session.open_scan, Box.whole(brought.shape)
+    made = kept.object_mask(which.state.inputs)
+    grids = (kept.prepared.grid, kept.scan.grid)
+    changed, logits = (
+        resample_crop(Crop(crop.start, crop.values_XYZ.astype(np.float32)), *grids, fill).on(whole, fill)
+        for crop, fill in ((made.touched, 0.0), (made.logits, -1.0))
+    )
+    return np.where(changed > 0, logits > 0, brought)
+
+
 def test_an_existing_mask_stays_to_the_voxel_where_clicks_change_nothing():
     scan = two_balls()
     affine = np.diag([1.3, -1.1, 2.3, 1.0])
@@ -70,11 +84,14 @@ def test_an_existing_mask_stays_to_the_voxel_where_clicks_change_nothing():
     session.click((30, 28, 15), seven)
     mask = session.mask(seven)
     assert mask[3, 3, 3]
+    assert np.array_equal(mask, as_if_resampled_whole(session, seven, labels == 7))
     assert mask.sum() > 300
     assert not mask[:20, 5:].any()
     assert np.array_equal(session.mask(nine), labels == 9)
     session.click((3, 3, 3), seven, positive=False, grow=False)
     assert not session.mask(seven)[3, 3, 3]
+    session.click((29, 28, 15), seven, positive=False, grow=False)
+    assert np.array_equal(session.mask(seven), as_if_resampled_whole(session, seven, labels == 7))
 
 
 def scattered() -> tuple[Scan, Segmentation]:
