@@ -1,6 +1,7 @@
 // Keys of the whole page; fields keep theirs.
 
 import type { App } from './app.ts';
+import { nextKind, nextThickness } from './panels/slab.ts';
 import { LEAST_BRUSH_MM, MOST_BRUSH_MM, toolAllowed } from './panels/toolbar.ts';
 import { nextPreset, setPreset } from './panels/window-level.ts';
 import { changeLook, lookOf } from './session/looks.ts';
@@ -62,6 +63,7 @@ function switches(app: App, event: KeyboardEvent): boolean {
   else if (key === 'h') store.set({ overlay: !store.state.overlay });
   else if (key === '[' || key === ']') changeOpacity(app, key === ']' ? OPACITY_STEP : -OPACITY_STEP);
   else if (key === 'w') nextPreset(app);
+  else if (key === 't') (event.shiftKey ? nextKind : nextThickness)(app);
   else if (BRUSH_KEYS[key]) store.set({ brushMm: largerBrush(store.state.brushMm, BRUSH_KEYS[key]) });
   else return false;
   return true;

@@ -42,6 +42,7 @@ import { NavigateTool } from './tools/navigate.ts';
 import { Pointer } from './tools/pointer.ts';
 import { ScribbleTool } from './tools/scribble.ts';
 import { DifferenceLayer } from './view/difference.ts';
+import { shownSlab } from './view/thick-slab.ts';
 import { View } from './view/view.ts';
 
 function buildApp(): App {
@@ -108,6 +109,10 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
 function bindView({ store, view }: App): void {
   store.watch(['opacity', 'overlay'], ({ opacity, overlay }) => view.setOpacity(overlay ? opacity : 0));
   store.watch(['ctIn3D'], ({ ctIn3D }) => view.setCtIn3D(ctIn3D));
+  store.watch(['slab', 'tool'], (state) => {
+    const slab = shownSlab(state);
+    if (slab !== view.slab) view.setSlab(slab);
+  });
   store.watch(['oblique'], ({ oblique }) => view.oblique.turn(oblique));
   store.watch(['session', 'active', 'solo', 'looks', 'comparison'], (state) => {
     view.setObjects((state.session?.objects ?? []).map((object) => {

@@ -212,6 +212,17 @@ const english = {
     straightTitle: 'Back to the axial plane',
   },
 
+  slab: {
+    label: 'Slab',
+    title: 'Slab of several slices (T: thicker; Shift T: maximum, minimum, mean)',
+    off: 'Slab off',
+    kinds: { max: ['MIP', 'Maximum'], min: ['MinIP', 'Minimum'], mean: ['Mean', 'Mean'] },
+    choice: (kind: string, mm: number) => `${kind} ${mm} mm`,
+    mark: (name: string, slices: number) => `${name}  ·  ${slices} ${slices === 1 ? 'slice' : 'slices'}`,
+    waits: 'not while drawing',
+    waitsTitle: 'This tool works on single slices, so these are shown. The slab is back with Navigate (N), ruler and angle.',
+  },
+
   status: {
     crosshair: 'Crosshair',
     progress: 'Progress',
@@ -435,6 +446,7 @@ const english = {
       ['↑ ↓, Page Up Page Down', 'Next, previous slice of the plane under the pointer; Shift: ten'],
       ['1  2  3  4  5  0', 'Axial, coronal, sagittal, 3D, an oblique plane, all'],
       ['W, Shift 1 … 6', 'Next window preset; soft tissue, lung, bone, brain, liver, mediastinum'],
+      ['T, Shift T', 'Thicker slab, or off; maximum, minimum, mean'],
       ['H', 'Hide or show all labels'],
       ['F  I', 'The active object: outline or filled; alone'],
       ['[  ]', 'Labels fainter, stronger'],

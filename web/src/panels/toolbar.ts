@@ -7,6 +7,7 @@ import type { Layout, State, ToolName } from '../session/state.ts';
 import { texts } from '../strings.ts';
 import type { Tool } from '../tools/tool.ts';
 import { changeMenu } from './change-menu.ts';
+import { slabChoice } from './slab.ts';
 
 const words = texts.tools;
 
@@ -53,7 +54,8 @@ export function toolbar(app: App): HTMLElement {
     measureGroup(app),
     changeMenu(app),
     historyGroup(app),
-    layoutGroup(app));
+    layoutGroup(app),
+    slabChoice(app));
 }
 
 /** Below the picture: one line about the tool in hand, and how the labels look. */

@@ -38,6 +38,7 @@ const STYLE = `
   .measure text { font: 12px sans-serif; }
   .scale-bar path { fill: none; stroke: #d5dbe1; stroke-width: 1.5; }
   .scale-bar text { fill: #d5dbe1; font: 11px sans-serif; text-anchor: middle; }
+  .slab-mark { fill: #fac740; font: 12px sans-serif; }
   .mark { display: none; }
   .foot { margin-top: 8mm; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }`;

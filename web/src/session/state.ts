@@ -2,6 +2,7 @@
 
 import type { ClassList, KeptMeasurement, Measurement, Row, ScanInfo, ServerInfo, SessionInfo, Vec3 } from '../api/types.ts';
 import { type Angles, STRAIGHT } from '../view/oblique.ts';
+import { NO_SLAB, type ThickSlab } from '../view/thick-slab.ts';
 import { fromLevel, type HuWindow } from '../view/windows.ts';
 import type { ShownComparison } from './comparing.ts';
 import { keptFavourites } from './favourites.ts';
@@ -54,6 +55,8 @@ export interface State {
   boxDrawn: boolean;
   layout: Layout;
   oblique: Angles;
+  /** Chosen; some tools show the slice alone all the same. */
+  slab: ThickSlab;
   window: HuWindow;
   opacity: number;
   overlay: boolean;
@@ -89,6 +92,7 @@ const START: State = {
   boxDrawn: false,
   layout: 'all',
   oblique: STRAIGHT,
+  slab: NO_SLAB,
   window: fromLevel(40, 400),
   opacity: 0.5,
   overlay: true,

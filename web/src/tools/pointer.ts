@@ -8,6 +8,7 @@ import { turned } from '../view/oblique.ts';
 import { obliqueMarks } from '../view/oblique-marks.ts';
 import type { Plane } from '../view/planes.ts';
 import { scaleBars } from '../view/scale-bar.ts';
+import { slabMarks } from '../view/thick-slab.ts';
 import type { View } from '../view/view.ts';
 import type { At, Tool } from './tool.ts';
 
@@ -205,6 +206,7 @@ export class Pointer {
     this.layer.replaceChildren(
       ...(scan ? (this.backdrop?.shapes() ?? []) : []),
       ...(this.view.axes ? scaleBars(this.view) : []),
+      ...slabMarks(this.view),
       ...measurements.flatMap(({ drawn, measured }) => drawMeasurement(this.view, drawn, inWords(measured))),
       ...(object ? markObject(this.view, object) : []),
       ...obliqueMarks(this.view, oblique, object),

@@ -5,6 +5,7 @@ import type { Vec3 } from '../api/types.ts';
 import { LAYOUTS } from './layouts.ts';
 import { type Angles, frameOf, ObliquePlane, STRAIGHT } from './oblique.ts';
 import { PLANES, type Plane } from './planes.ts';
+import { reachOf } from './thick-slab.ts';
 import type { View } from './view.ts';
 
 type Point = [number, number];
@@ -92,11 +93,14 @@ export class ObliqueTile {
       AxyzMxy: [], leftTopMM: [], fovMM: [0, 0], screen2frac: [],
     });
     nv.gl.viewport(left, nv.gl.canvas.height - top - height, width, height);
+    const stepMm = ct.stepAlong(frameOf(this.angles).normal);
     this.plane.draw({
       middle: [...nv.scene.crosshairPos] as Vec3,
       size: ct.spacing.map((mm, axis) => mm * (axes.displayShape[axis] ?? 1)) as Vec3,
       angles: this.angles,
       halfMm: [place.width / 2 / place.pixelsPerMm, place.height / 2 / place.pixelsPerMm],
+      stepMm,
+      reach: reachOf(this.view.slab, stepMm),
     });
     return true;
   }

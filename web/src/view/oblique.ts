@@ -3,7 +3,7 @@
 
 import type { Niivue } from '@niivue/niivue';
 import type { Vec3 } from '../api/types.ts';
-import { CT_COLOUR, DRAW_COLOUR, LOOK } from './shaders.ts';
+import { CT_COLOUR, DRAW_COLOUR, LOOK, SLAB } from './shaders.ts';
 
 /** Degrees. At 0 and 0 it is the axial plane; tilted by 90 it stands upright: coronal, or sagittal when turned by 90. */
 export interface Angles {
@@ -66,12 +66,14 @@ uniform float drawRimOpacity;
 uniform vec3 middle;
 uniform vec3 perMmAcross;
 uniform vec3 perMmUp;
+uniform vec3 slabStep;
+uniform int slabReach;
 in vec2 mm;
 out vec4 color;
-${DRAW_COLOUR}${CT_COLOUR}
+${DRAW_COLOUR}${CT_COLOUR}${SLAB}
 void main() {
 	vec3 texPos = middle + mm.x * perMmAcross + mm.y * perMmUp;
-	color = vec4(ctColour(texPos).rgb, 1.0);
+	color = vec4(windowed(slabHu(texPos, slabStep, slabReach)).rgb, 1.0);
 	float drawV = texture(drawing, texPos).r;
 	vec4 dcolor = drawColor(drawV, drawOpacity);
 	if (dcolor.a > 0.0) {${LOOK}
@@ -88,6 +90,9 @@ export interface Seen {
   angles: Angles;
   /** Of the tile, from its middle to its edges. */
   halfMm: [number, number];
+  /** Of a thick slab: from slice to slice, and how many there are on each side. */
+  stepMm: number;
+  reach: number;
 }
 
 export class ObliquePlane {
@@ -100,9 +105,9 @@ export class ObliquePlane {
   }
 
   /** Fills the viewport. */
-  draw({ middle, size, angles, halfMm }: Seen): void {
+  draw({ middle, size, angles, halfMm, stepMm, reach }: Seen): void {
     const { gl, drawOpacity, drawRimOpacity } = this.nv;
-    const { across, up } = frameOf(angles);
+    const { across, up, normal } = frameOf(angles);
     const at = (name: string) => gl.getUniformLocation(this.program, name);
     const perMm = (direction: Vec3) => direction.map((part, axis) => part / (size[axis] ?? 1));
     gl.useProgram(this.program);
@@ -114,6 +119,8 @@ export class ObliquePlane {
     gl.uniform3fv(at('middle'), middle);
     gl.uniform3fv(at('perMmAcross'), perMm(across));
     gl.uniform3fv(at('perMmUp'), perMm(up));
+    gl.uniform3fv(at('slabStep'), perMm(normal).map((part) => part * stepMm));
+    gl.uniform1i(at('slabReach'), reach);
     for (const what of [gl.DEPTH_TEST, gl.CULL_FACE, gl.BLEND]) gl.disable(what);
     gl.bindVertexArray(null);
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);

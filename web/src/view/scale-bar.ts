@@ -15,8 +15,8 @@ export function scaleBars(view: View): SVGElement[] {
 }
 
 function scaleBar(view: View, plane: Plane): SVGElement[] {
-  const corner = view.cornerOf(plane);
-  return corner ? bar(corner, view.pixelsPerMm(plane)) : [];
+  const corners = view.cornersOf(plane);
+  return corners ? bar([corners[0], corners[1]], view.pixelsPerMm(plane)) : [];
 }
 
 /** Beside the lower left corner of a part of the picture. */

@@ -14,6 +14,7 @@ import { ObliqueTile } from './oblique-tile.ts';
 import { PLANES, type Plane, planeOfTile, RENDER_TILE } from './planes.ts';
 import { Shaders, type Style } from './shaders.ts';
 import { standIn } from './stand-in.ts';
+import { NO_SLAB, reachOf, type ThickSlab } from './thick-slab.ts';
 import type { HuWindow } from './windows.ts';
 
 const BACKGROUND = [0, 0, 0, 1];
@@ -24,8 +25,6 @@ const NARROWEST_ZOOM = 0.5;
 const WIDEST_ZOOM = 20;
 /** While a CT comes, it is drawn again after so many slabs. */
 const SLABS_AT_ONCE = 10;
-/** Steps of a ray through 3D, at most, along the longest axis. */
-const MOST_STEPS = 256;
 
 /** What lies under the pointer. */
 export type Hit = { plane: Plane; display: Vec3 } | { plane: 'render' };
@@ -50,6 +49,7 @@ export class View {
   onDraw: () => void = () => {};
   layout: Layout = 'all';
   ct: CtVolume | null = null;
+  slab: ThickSlab = NO_SLAB;
   readonly oblique: ObliqueTile;
   onLocation: (location: Location) => void = () => {};
   private readonly nv: Niivue;
@@ -116,6 +116,7 @@ export class View {
         this.nv.drawLut = emptyTable();
         this.reset();
         this.setWindow(window);
+        this.setSlab(this.slab);
         return this.ct;
       },
       (box, number) => this.showSlab(box, number),
@@ -162,6 +163,12 @@ export class View {
 
   setWindow(window: HuWindow): void {
     this.shaders.setWindow(window);
+    if (this.ct) this.frames.planesFirst();
+  }
+
+  setSlab(slab: ThickSlab): void {
+    this.slab = slab;
+    this.shaders.setSlab(slab, (this.ct?.spacing ?? [1, 1, 1]).map((mm) => reachOf(slab, mm)));
     if (this.ct) this.frames.planesFirst();
   }
 
@@ -330,11 +337,12 @@ export class View {
     return spacing ? this.pixelsPerVoxel(plane) / spacing : 0;
   }
 
-  /** The lower left corner of a plane's part of the picture, in CSS pixels; null when the plane is not shown. */
-  cornerOf(plane: Plane): [number, number] | null {
+  /** A plane's part of the picture: left, foot, right, top in CSS pixels; null when the plane is not shown. */
+  cornersOf(plane: Plane): [number, number, number, number] | null {
     const place = LAYOUTS[this.layout].find(({ sliceType }) => sliceType === PLANES[plane].tile)?.position;
     const { clientWidth, clientHeight } = this.nv.gl.canvas as HTMLCanvasElement;
-    return place ? [place[0] * clientWidth, (place[1] + place[3]) * clientHeight] : null;
+    const [x, y, width, height] = place ?? [0, 0, 0, 0];
+    return place ? [x * clientWidth, (y + height) * clientHeight, (x + width) * clientWidth, y * clientHeight] : null;
   }
 
   private voxelOf(fraction: ArrayLike<number>): Vec3 {
@@ -369,7 +377,7 @@ export class View {
     this.nv.drawImage3D = (...view) => {
       const opacity = this.nv.drawOpacity;
       this.nv.drawOpacity = opacity > 0 ? 1 : 0;
-      this.shaders.setSteps(this.steps());
+      this.shaders.setSteps(this.axes?.displayShape ?? [1, 1, 1]);
       draw(...view);
       this.nv.drawOpacity = opacity;
     };
@@ -380,13 +388,6 @@ export class View {
     if (!shader) return;
     shader.use(this.nv.gl);
     this.nv.gl.uniform1f(shader.uniforms['backOpacity'] ?? null, this.ctIn3D);
-  }
-
-  /** As many as voxels along each axis, or fewer of a large CT. */
-  private steps(): number[] {
-    const shape = this.axes?.displayShape ?? [1, 1, 1];
-    const coarse = Math.max(1, Math.max(...shape) / MOST_STEPS);
-    return shape.map((length) => length / coarse);
   }
 
   private reportLocation(): void {
