@@ -80,4 +80,8 @@ def test_nothing_grave_in_any_state(viewer, small_ct, tmp_path, theme):
     page.set_viewport_size({"width": 1024, "height": 700})
     viewer.wait_until_idle()
     look("small screen")
+    for name in ("objects", "classes", "side"):
+        page.click(f"[aria-controls='{name}']")
+        viewer.wait_until_idle()
+        look(f"small screen, {name} closed")
     assert not grave, "\n".join(dict.fromkeys(grave))

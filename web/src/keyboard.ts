@@ -2,6 +2,7 @@
 
 import type { App } from './app.ts';
 import { nextKind, nextThickness } from './panels/slab.ts';
+import type { PanelName } from './panels/splitters.ts';
 import { LEAST_BRUSH_MM, MOST_BRUSH_MM, toolAllowed } from './panels/toolbar.ts';
 import { nextPreset, setPreset } from './panels/window-level.ts';
 import { changeLook, lookOf } from './session/looks.ts';
@@ -19,6 +20,8 @@ export interface Dialogs {
   open: () => void;
   save: () => void;
   help: () => void;
+  search: () => void;
+  turnPanel: (name: PanelName) => void;
 }
 
 export function listenToKeys(app: App, pointer: Pointer, picture: Element, dialogs: Dialogs): void {
@@ -80,7 +83,8 @@ function slices(app: App, pointer: Pointer, picture: Element, event: KeyboardEve
 function commands(app: App, pointer: Pointer, dialogs: Dialogs, key: string): boolean {
   if (key === 'o') dialogs.open();
   else if (key === '?') dialogs.help();
-  else if (key === '/') document.getElementById('class-search')?.focus();
+  else if (key === '/') dialogs.search();
+  else if (key === '<' || key === '>') dialogs.turnPanel(key === '<' ? 'classes' : 'side');
   else if (key === 'j' || key === 'k') void app.workList.step(key === 'j' ? 1 : -1);
   else if (key === 'r') app.view.reset();
   else if (key === ',' || key === '.') nextObject(app, key === '.' ? 1 : -1);

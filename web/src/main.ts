@@ -19,7 +19,7 @@ import { obliqueBar } from './panels/oblique-bar.ts';
 import { openDialog } from './panels/open-dialog.ts';
 import { resultPanel } from './panels/results.ts';
 import { sliceBars } from './panels/slice-bars.ts';
-import { splitters } from './panels/splitters.ts';
+import { type PanelName, splitters } from './panels/splitters.ts';
 import { statusBar } from './panels/status.ts';
 import { boxActions, toolbar, underline } from './panels/toolbar.ts';
 import { Comparing } from './session/comparing.ts';
@@ -80,12 +80,17 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
   const open = openDialog(app);
   const help = helpDialog(app);
   const saving = exportDialog(app, layer);
+  const borders = splitters();
   const dialogs = {
     open: () => open.present(),
     save: () => store.state.session && saving.showModal(),
     help: () => help.showModal(),
+    search: () => {
+      borders.classes.turn(true);
+      document.getElementById('class-search')?.focus();
+    },
+    turnPanel: (name: PanelName) => borders[name].turn(),
   };
-  const borders = splitters();
   store.watch(['tool'], ({ tool }) => layer.setAttribute('data-tool', tool));
   store.watch(['layout'], ({ layout }) => layer.setAttribute('data-layout', layout));
   document.body.append(
@@ -95,8 +100,8 @@ function buildPage(app: App, canvas: HTMLCanvasElement): { openScan: () => void 
       toolbar(app),
       h('div', { class: 'picture' }, canvas, layer, sliceBars(app), obliqueBar(app), boxActions(app, () => pointer.tool)),
       underline(app)),
-    h('aside', {}, objectPanel(app), resultPanel(app), borders.objects),
-    borders.classes, borders.side, statusBar(app), open, saving, help, app.notices.element,
+    h('aside', { id: 'side' }, objectPanel(app), resultPanel(app), borders.objects.element),
+    borders.classes.element, borders.side.element, statusBar(app), open, saving, help, app.notices.element,
   );
   listenToKeys(app, pointer, layer, dialogs);
   listenToDrops((files, folder) => {

@@ -191,10 +191,11 @@ const english = {
   },
 
   panels: {
-    title: 'Drag, or arrow keys: size of the panel. Enter or double click: as before',
-    classes: 'Width of the classes',
-    side: 'Width of objects and results',
-    objects: 'Height of the objects',
+    title: 'Drag, or arrow keys: size of the panel. Double click, or Enter: close or open it. Delete: its first size',
+    /** The border, the panel, what its button does. */
+    classes: ['Width of the classes', 'Classes', 'Close or open the classes (<)'],
+    side: ['Width of objects and results', 'Objects and results', 'Close or open objects and results (>)'],
+    objects: ['Height of the objects', 'Objects', 'Close or open the objects'],
   },
 
   slices: {
@@ -452,6 +453,7 @@ const english = {
       ['[  ]', 'Labels fainter, stronger'],
       [',  .', 'Previous, next object'],
       ['R', 'Reset zoom and position'],
+      ['<  >', 'Close or open the classes; objects and results'],
       ['Enter, Esc', 'Use, discard a box; Esc also cancels work'],
       ['?', 'This page'],
     ],
@@ -470,7 +472,7 @@ const english = {
 export type Strings = typeof english;
 
 type Pair = [string, string];
-type Text = string | Pair | Pair[] | ((...values: never[]) => string);
+type Text = string | Pair | Pair[] | [string, string, string] | ((...values: never[]) => string);
 type Table = { [key: string]: Text | Table };
 
 const LANGUAGES: Record<string, () => Strings> = { en: () => english, 'en-xa': () => inBrackets(english) as Strings };

@@ -27,7 +27,7 @@ export function classPanel(app: App): HTMLElement {
   app.store.watch(['session', 'info', 'work'], ({ session, info, work }) => {
     everything.disabled = !session || !info?.features.class_prompts || Boolean(work?.canCancel);
   });
-  return h('section', { class: 'panel classes', 'aria-labelledby': 'classes-title' },
+  return h('section', { class: 'panel classes', id: 'classes', 'aria-labelledby': 'classes-title' },
     h('div', { class: 'panel-head' }, h('h2', { id: 'classes-title' }, words.title), everything),
     h('label', { class: 'search' }, icon('find'), search),
     list);

@@ -34,7 +34,7 @@ export function objectPanel(app: App): HTMLElement {
     list.hidden = !hint.hidden;
     hint.textContent = session ? words.hint : words.openFirst;
   });
-  return h('section', { class: 'panel objects', 'aria-labelledby': 'objects-title' },
+  return h('section', { class: 'panel objects', id: 'objects', 'aria-labelledby': 'objects-title' },
     h('div', { class: 'panel-head' }, h('h2', { id: 'objects-title' }, words.title), load, add, labels),
     hint, list);
 }

@@ -1,92 +1,136 @@
-// Borders of panels that can be pulled, by pointer or by keys. Sizes are kept in this browser.
+// Borders of panels: pulled by pointer or keys they change its size, and they close and open it. Kept in this browser.
 
 import { h } from '../dom.ts';
+import { icon } from '../icons.ts';
 import { texts } from '../strings.ts';
 
-const KEPT = 'openvista-panels';
+const [KEPT, KEPT_CLOSED] = ['openvista-panels', 'openvista-closed-panels'];
 const STEP_PX = 16;
 const words = texts.panels;
 
-type Name = 'classes' | 'side' | 'objects';
+export type PanelName = 'classes' | 'side' | 'objects';
 
 interface Border {
-  label: string;
   /** Whether it stands between left and right. */
   upright: boolean;
+  /** Pulled to less than half of it, the panel closes. */
   least: number;
-  /** The panel's size, and the most that it may have. */
-  measure: () => { size: number; most: number };
   /** Pulled towards the right or the foot, the panel grows (1) or shrinks (−1). */
   sign: 1 | -1;
 }
 
-const BORDERS: Record<Name, Border> = {
-  classes: { label: words.classes, upright: true, least: 140, sign: 1, measure: () => sizeOf('.panel.classes', 'width') },
-  side: { label: words.side, upright: true, least: 240, sign: -1, measure: () => sizeOf('aside', 'width') },
-  objects: { label: words.objects, upright: false, least: 80, sign: 1, measure: () => sizeOf('.panel.objects', 'height') },
+const BORDERS: Record<PanelName, Border> = {
+  classes: { upright: true, least: 140, sign: 1 },
+  side: { upright: true, least: 240, sign: -1 },
+  objects: { upright: false, least: 80, sign: 1 },
 };
 
-export function splitters(): Record<Name, HTMLElement> {
-  const kept = JSON.parse(localStorage.getItem(KEPT) ?? '{}') as Record<string, number>;
-  const keep = () => localStorage.setItem(KEPT, JSON.stringify(kept));
-  const make = (name: Name) => {
-    const border = BORDERS[name];
-    const element = h('div', {
-      class: `splitter ${name}`, role: 'separator', tabindex: 0, 'aria-label': border.label, title: words.title,
-      'aria-orientation': border.upright ? 'vertical' : 'horizontal', 'aria-valuenow': kept[name] ?? 0,
-    });
-    const set = (size: number | null) => {
-      const { most } = border.measure();
-      if (size === null) delete kept[name];
-      else kept[name] = Math.round(Math.max(border.least, Math.min(most, size)));
-      apply(name, kept[name]);
-      element.setAttribute('aria-valuenow', String(Math.round(border.measure().size)));
-    };
-    apply(name, kept[name]);
-    listen(element, border, set, keep);
-    return element;
-  };
-  return { classes: make('classes'), side: make('side'), objects: make('objects') };
-}
+/** The border of the panel that has its name as id. */
+class Splitter {
+  readonly element: HTMLElement;
+  private readonly name: PanelName;
+  private readonly border: Border;
+  private readonly pulled: HTMLElement;
+  private readonly button: HTMLButtonElement;
+  private readonly sizes: Record<string, number>;
+  private readonly closed: Set<string>;
 
-function listen(element: HTMLElement, border: Border, set: (size: number | null) => void, keep: () => void): void {
-  const along = (event: PointerEvent) => (border.upright ? event.clientX : event.clientY);
-  element.addEventListener('pointerdown', (event) => {
-    const [from, { size }] = [along(event), border.measure()];
-    element.setPointerCapture(event.pointerId);
-    const move = (moved: PointerEvent) => set(size + (along(moved) - from) * border.sign);
-    element.addEventListener('pointermove', move);
-    element.addEventListener('lostpointercapture', () => {
-      element.removeEventListener('pointermove', move);
-      keep();
+  constructor(name: PanelName, sizes: Record<string, number>, closed: Set<string>) {
+    this.name = name;
+    this.border = BORDERS[name];
+    this.sizes = sizes;
+    this.closed = closed;
+    const [size, panel, title] = words[name];
+    this.pulled = h('div', {
+      class: `splitter ${name}`, role: 'separator', tabindex: 0, 'aria-label': size, title: words.title,
+      'aria-orientation': this.border.upright ? 'vertical' : 'horizontal',
+    });
+    this.button = h('button', {
+      class: 'fold', 'aria-label': panel, title, 'aria-controls': name, onclick: () => this.turn(),
+    }, icon('next'));
+    this.element = h('div', { class: `border ${name}` }, this.pulled, this.button);
+    this.pulled.addEventListener('pointerdown', (event) => this.pull(event));
+    this.pulled.addEventListener('keydown', (event) => this.key(event));
+    this.pulled.addEventListener('dblclick', () => this.turn());
+    this.apply();
+  }
+
+  /** Closes the panel, or opens it. */
+  turn(open = this.closed.has(this.name)): void {
+    const focused = document.getElementById(this.name)?.contains(document.activeElement);
+    if (open) this.closed.delete(this.name);
+    else this.closed.add(this.name);
+    this.apply();
+    this.keep();
+    if (focused && !open) this.button.focus();
+  }
+
+  private pull(event: PointerEvent): void {
+    const { least, sign, upright } = this.border;
+    const along = (at: PointerEvent) => (upright ? at.clientX : at.clientY);
+    const [from, { size }] = [along(event), this.measure()];
+    const move = (moved: PointerEvent) => {
+      const wanted = size + (along(moved) - from) * sign;
+      if (wanted >= least / 2) this.set(wanted);
+      else if (!this.closed.has(this.name)) this.turn(false);
+    };
+    this.pulled.setPointerCapture(event.pointerId);
+    this.pulled.addEventListener('pointermove', move);
+    this.pulled.addEventListener('lostpointercapture', () => {
+      this.pulled.removeEventListener('pointermove', move);
+      this.keep();
     }, { once: true });
-  });
-  element.addEventListener('keydown', (event) => {
-    const { size, most } = border.measure();
-    const steps: Record<string, number> = border.upright ? { ArrowLeft: -1, ArrowRight: 1 } : { ArrowUp: -1, ArrowDown: 1 };
-    const step = steps[event.key];
-    if (step) set(size + step * border.sign * STEP_PX);
-    else if (event.key === 'Home') set(border.least);
-    else if (event.key === 'End') set(most);
-    else if (event.key === 'Enter') set(null);
+  }
+
+  private key(event: KeyboardEvent): void {
+    const { upright, least, sign } = this.border;
+    const { size, most } = this.measure();
+    const steps: Record<string, number> = upright ? { ArrowLeft: -1, ArrowRight: 1 } : { ArrowUp: -1, ArrowDown: 1 };
+    const step = (steps[event.key] ?? 0) * sign * STEP_PX;
+    if (step > 0 || (step && size)) this.set(size + step);
+    else if (event.key === 'Home') this.set(least);
+    else if (event.key === 'End') this.set(most);
+    else if (event.key === 'Delete') this.set(null);
+    else if (event.key === 'Enter') this.turn();
     else return;
     event.preventDefault();
     event.stopPropagation();
-    keep();
-  });
-  element.addEventListener('dblclick', () => {
-    set(null);
-    keep();
-  });
+    this.keep();
+  }
+
+  /** Opens it, too; null: as large as it was at first. */
+  private set(size: number | null): void {
+    this.closed.delete(this.name);
+    if (size === null) delete this.sizes[this.name];
+    else this.sizes[this.name] = Math.round(Math.max(this.border.least, Math.min(this.measure().most, size)));
+    this.apply();
+  }
+
+  private apply(): void {
+    const [open, size] = [!this.closed.has(this.name), this.sizes[this.name]];
+    const { style, dataset } = document.body;
+    dataset['closed'] = [...this.closed].join(' ');
+    if (open && size === undefined) style.removeProperty(`--${this.name}-size`);
+    else style.setProperty(`--${this.name}-size`, `${open ? size : 0}px`);
+    this.button.setAttribute('aria-expanded', String(open));
+    this.pulled.setAttribute('aria-valuenow', String(Math.round(this.measure().size || (open && size) || 0)));
+  }
+
+  private keep(): void {
+    localStorage.setItem(KEPT, JSON.stringify(this.sizes));
+    localStorage.setItem(KEPT_CLOSED, JSON.stringify([...this.closed]));
+  }
+
+  /** The panel's size now, and how much of the page it may take. */
+  private measure(): { size: number; most: number } {
+    const { width = 0, height = 0 } = document.getElementById(this.name)?.getBoundingClientRect() ?? {};
+    return this.border.upright ? { size: width, most: innerWidth * 0.4 } : { size: height, most: innerHeight * 0.7 };
+  }
 }
 
-function apply(name: string, size: number | undefined): void {
-  if (size === undefined) document.body.style.removeProperty(`--${name}-size`);
-  else document.body.style.setProperty(`--${name}-size`, `${size}px`);
-}
-
-/** Of a panel now, and how much of the page it may take. */
-function sizeOf(selector: string, side: 'width' | 'height'): { size: number; most: number } {
-  const size = document.querySelector(selector)?.getBoundingClientRect()[side] ?? 0;
-  return { size, most: (side === 'width' ? innerWidth : innerHeight) * (side === 'width' ? 0.4 : 0.7) };
+export function splitters(): Record<PanelName, Splitter> {
+  const sizes = JSON.parse(localStorage.getItem(KEPT) ?? '{}') as Record<string, number>;
+  const closed = new Set(JSON.parse(localStorage.getItem(KEPT_CLOSED) ?? '[]') as string[]);
+  const make = (name: PanelName) => new Splitter(name, sizes, closed);
+  return { classes: make('classes'), side: make('side'), objects: make('objects') };
 }
