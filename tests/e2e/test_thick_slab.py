@@ -10,19 +10,20 @@ MIDDLE = tuple(length // 2 for length in SHAPE)
 BESIDE = 3
 """Slices from the middle one to the plates: 6 mm across and 7.5 mm along the body."""
 REACH = 3  # voxels, of a plate, to all sides
-TISSUE, BRIGHT, DARK = 40, 1000, -160
+TISSUE, BRIGHT, DARK, LAST = 40, 1000, -160, 340
 LOW, HIGH = -160, 240  # the window that the viewer begins with
 
 
 @pytest.fixture
 def plates(tmp_path):
-    """Behind the middle of each plane a bright plate, before it a dark one; labels where the bright one of axial is."""
+    """Beside the middle of each plane a bright and a dark plate, the last slice brighter; labels in the axial bright one."""
     hu = np.full(SHAPE, TISSUE, np.int16)
     for axis, middle in enumerate(MIDDLE):
         for beside, value in ((BESIDE, BRIGHT), (-BESIDE, DARK)):
             place = [slice(at - REACH + 1, at + REACH) for at in MIDDLE]
             place[axis] = slice(middle + beside, middle + beside + 1)
             hu[tuple(place)] = value
+    hu[..., -1] = LAST
     labels = np.zeros(SHAPE, np.uint8)
     labels[..., MIDDLE[2] + BESIDE] = 1
     to_file = nib.orientations.axcodes2ornt("SLA")  # other axes than those of the screen
@@ -72,7 +73,7 @@ def test_planes_show_maximum_minimum_and_mean_of_a_slab_and_say_so(viewer, plate
     shows(axial=mean[0], coronal=mean[1], sagittal=mean[1])
     page.fill("[aria-label='Axial slice']", str(SHAPE[2]))
     assert marks(viewer)[0] == "Mean 20 mm · 5 slices"  # no more than there are
-    shows(axial=TISSUE)
+    shows(axial=(LAST + 4 * TISSUE) / 5)
     page.select_option("#slab", label="Slab off")
     assert marks(viewer) == []
 
