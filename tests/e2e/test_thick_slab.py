@@ -16,7 +16,7 @@ LOW, HIGH = -160, 240  # the window that the viewer begins with
 
 @pytest.fixture
 def plates(tmp_path):
-    """Beside the middle of each plane a bright and a dark plate, the last slice brighter; labels in the axial bright one."""
+    """Beside the middle of each plane a bright and a dark plate; the last slice brighter; labels where a plate lies."""
     hu = np.full(SHAPE, TISSUE, np.int16)
     for axis, middle in enumerate(MIDDLE):
         for beside, value in ((BESIDE, BRIGHT), (-BESIDE, DARK)):
