@@ -32,12 +32,12 @@ GROUPS = {
     "vertebrae": ("vertebrae", "vertebrae [CTL]*"),
     "sacrum": ("sacrum", "vertebrae S1"),
     "ribs": ("ribs", "* rib *"),
-    "hips": ("* hip",),
-    "femurs": ("* femur",),
-    "autochthon": ("* autochthon",),
-    "iliopsoas": ("* iliopsoas",),
-    "gluteus": ("* gluteus *",),
-    "adrenal glands": ("* adrenal gland",),
+    "hips": ("hips", "* hip"),
+    "femurs": ("femurs", "* femur"),
+    "autochthon": ("autochthonous back muscles", "* autochthon"),
+    "iliopsoas": ("iliopsoas muscles", "* iliopsoas"),
+    "gluteus": ("gluteal muscles", "* gluteus *"),
+    "adrenal glands": ("adrenal glands", "* adrenal gland"),
 }
 
 
