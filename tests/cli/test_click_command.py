@@ -223,5 +223,5 @@ def test_drawn_prompts_as_text():
 
 def test_the_help_teaches():
     text = CliRunner().invoke(app, ["click", "--help"], env={"COLUMNS": "160"}).output
-    for word in ("--at", "--replay", "--session", "--new lesion", "spinal cord"):
+    for word in ("--at", "--replay", "--session", "--new lesion", "brainstem"):
         assert word in text
