@@ -6,7 +6,7 @@ in a process of its own.
 
     python benchmarks/everything_memory.py --shape 512 512 600                 # ours only
     python benchmarks/everything_memory.py --shape 512 512 200 --peer          # both, with the ratio
-    python benchmarks/everything_memory.py --shape 512 512 200 --network        # both, file to file, with the network
+    python benchmarks/everything_memory.py --shape 512 512 200 --network       # both, file to file, with the network
 """
 
 import argparse

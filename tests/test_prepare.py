@@ -175,14 +175,16 @@ def test_resampling_takes_little_more_memory_than_its_result(layout) -> None:
     target = model_grid(source, (1.5, 1.5, 1.5))
     volume = torch.from_numpy(np.zeros(shape, np.int16, order=layout))
     resample_linear(volume, source, target)  # what is loaded once
-    meter = Meter(torch.device("cpu"))
-    with meter.on():
-        pass
-    before = meter.peak_mb
-    with meter.on():
-        resample_linear(volume, source, target)
-    # what the allocator adds differs by a few MB
-    assert meter.peak_mb - before <= bytes_to_resample(source, target) / 1e6 + 6
+    taken = []
+    for _ in range(3):  # the least: now and then the allocator takes a little more
+        meter = Meter(torch.device("cpu"))
+        with meter.on():
+            pass
+        before = meter.peak_mb
+        with meter.on():
+            resample_linear(volume, source, target)
+        taken.append(meter.peak_mb - before)
+    assert min(taken) <= bytes_to_resample(source, target) / 1e6 + 2
     assert bytes_to_resample(source, target) < np.prod(shape) * 4 * 1.3  # of which all at once take 1.9
 
 

@@ -12,6 +12,7 @@ from openvista.inference.profiles import Profile, find_profile
 from openvista.model import Model
 from openvista.prompts import Click
 from openvista.scan import Scan
+from openvista.session.brought import BroughtMask
 from openvista.session.grow import GROW_LIMIT
 from openvista.session.masks import OUTSIDE
 from openvista.session.open_scan import MASK_LOGIT, OpenScan
@@ -105,7 +106,7 @@ class Predictor:
             if not new or deadline.left <= 0:
                 logits = before
             else:
-                base = open_scan.add_mask(Crop(before.start, before.values_XYZ > 0))
+                base = open_scan.add_mask(BroughtMask.of(Crop(before.start, before.values_XYZ > 0)))
                 answer = self._answer(open_scan, MaskInputs(base=base, clicks=known), new, deadline)
                 logits = _softened(answer, before)
         return logits if request.boxes is None else _bounded(logits, request, index)

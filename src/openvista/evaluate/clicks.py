@@ -109,10 +109,10 @@ def click_structure(
             structure's middle.
     """
     truth, region = labelled.truth(structure), structure.region.slices()
-    nothing_XYZ = np.zeros(labelled.labels_XYZ.shape, bool)
+    start_XYZ = np.zeros(labelled.labels_XYZ.shape, bool) if start_XYZ is None else start_XYZ
 
     def rounds() -> Iterator[Mask]:
-        mask = nothing_XYZ if start_XYZ is None else start_XYZ
+        mask = start_XYZ
         given: list[VoxelClick] = []  # in voxels of the region
         while (click := next_click(truth, mask[region], labelled.scan.grid.spacing, given)) is not None:
             given.append(click)

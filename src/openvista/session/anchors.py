@@ -25,7 +25,8 @@ ANCHORS = 3
 """In a window. With more, less of the mask lies nearer to the click than to one of them (chosen on validation scans,
 benchmarks/accuracy.md)."""
 STRAY = 0.1
-"""A piece with fewer voxels than this share of the largest one is wrong as a whole if a negative click lies in it."""
+"""A piece with fewer voxels than this share of the largest one is wrong as a whole if a negative click lies in it.
+Not tuned, nor are the two distances."""
 SAYS_THE_SAME = 10.0
 """mm: a place that lies this near to a positive click is no anchor: the click is one itself."""
 GIVES_WAY = 5.0
@@ -40,12 +41,15 @@ def find_anchors(
     None if the window holds nothing of the mask, or nothing but what a positive click names itself.
 
     Args:
-        mask: what the click corrects, bool, on the model grid.
+        mask: what the click corrects, a bool crop [X, Y, Z] of the model grid.
         click: the user's.
-        voxel: where it falls.
+        voxel: of the model grid, where it falls.
         start: first voxel of its window.
         lattice: where windows may lie.
         spacing: mm of the model grid.
+
+    Returns:
+        At most ``ANCHORS`` places, in voxels of the model grid.
     """
     inside = lattice.inside(start)
     mask_XYZ = (mask if click.positive else _without_stray_piece(mask, voxel)).on(inside, False)
@@ -68,14 +72,14 @@ def find_anchors(
 
 def without_contradicted(
     windows: Iterable[ClickWindow], clicks: Iterable[GridClick], spacing: Float3
-) -> tuple[ClickWindow, ...]:
-    """The windows without anchors next to a negative click."""
+) -> list[ClickWindow]:
+    """The windows without anchors next to a negative click; places in voxels of the model grid, spacing in mm."""
     negative = [np.array(click.place) for click in clicks if not click.positive]
 
     def stands(anchor: Float3) -> bool:
         return all(np.linalg.norm((place - anchor) * spacing) >= GIVES_WAY for place in negative)
 
-    return tuple(replace(window, anchors=tuple(filter(stands, window.anchors))) for window in windows)
+    return [replace(window, anchors=tuple(filter(stands, window.anchors))) for window in windows]
 
 
 def _without_stray_piece(mask: Crop, voxel: Axis3) -> Crop:

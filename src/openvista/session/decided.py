@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openvista.geometry.box import Box, Crop
+from openvista.session.brought import PackedMask, packed_size
 from openvista.session.byte_cache import ByteCache
 from openvista.session.state import AppliedEdit
 
@@ -30,7 +31,7 @@ class Decided:
     bits: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        if self.bits.dtype != np.uint8 or self.bits.shape != (2, -(-int(np.prod(self.box.shape)) // 8)):
+        if self.bits.dtype != np.uint8 or self.bits.shape != (2, packed_size(self.box)):
             raise ValueError(f"{self.bits.shape} bytes are not the voxels of a box of shape {self.box.shape}")
 
     @classmethod
@@ -58,8 +59,7 @@ class Decided:
         result = Crop(box.start, earlier.on(box, 0))
         view_XYZ = result.values_XYZ[self.box.slices(box.start)]
         for packed, value in zip(self.bits, (1, -1), strict=True):
-            voxels = np.unpackbits(packed, count=int(np.prod(self.box.shape)))
-            view_XYZ[voxels.reshape(self.box.shape).astype(bool)] = value
+            view_XYZ[PackedMask(self.box, packed).crop.values_XYZ] = value
         return result
 
 

@@ -158,7 +158,7 @@ class ObjectMasks:
             corrections = (*inputs.corrections, Correction(len(inputs.clicks), inputs.windows))
             if corrections[0].clicks == 0:  # what is corrected began as a mask of which the network knows nothing
                 corrected = self.object_mask(inputs, progress).mask
-                windows = list(without_contradicted(windows, grid_clicks, self.spacing))
+                windows = without_contradicted(windows, grid_clicks, self.spacing)
             inputs = replace(inputs, corrections=corrections)
         unseen = []
         for click, grid_click in zip(clicks, grid_clicks, strict=True):
@@ -285,15 +285,15 @@ class ObjectMasks:
         mean = mean if held is None else mean.on(Box.hull([mean.box, held]))
         previous_XYZ = previous.logits.on(mean.box, OUTSIDE).astype(np.float32)
         touched_XYZ = None if previous.touched is None else previous.touched.on(mean.box, False)
-        clicks, anchors = self._voxel_clicks(inputs, mean.start), self._voxel_anchors(inputs, mean.start)
-        answer_XYZ = mean.logits_XYZ
+        clicks, answer_XYZ = self._voxel_clicks(inputs, mean.start), mean.logits_XYZ
+        anchors = [GridClick(anchor, True) for window in inputs.windows for anchor in window.anchors]
         if touched_XYZ is None:
             answer_XYZ = keep_clicked(answer_XYZ, clicks, mean.visited_XYZ).logits_XYZ
         corrected = inputs.corrections[-1]
         merged = correct_nearby(
             previous_XYZ,
             answer_XYZ,
-            [*anchors, *clicks[: corrected.clicks]],
+            [*self._on_voxels(anchors, mean.start), *clicks[: corrected.clicks]],
             clicks[corrected.clicks :],
             self.spacing,
             mean.visited_XYZ,
@@ -323,10 +323,7 @@ class ObjectMasks:
 
     def _voxel_clicks(self, inputs: MaskInputs, origin: Axis3) -> list[VoxelClick]:
         """The same as voxels of a box."""
-        clicks = self._grid_clicks(inputs)
-        return [VoxelClick(self.engine.voxel(click.place), click.positive).from_voxel(origin) for click in clicks]
+        return self._on_voxels(self._grid_clicks(inputs), origin)
 
-    def _voxel_anchors(self, inputs: MaskInputs, origin: Axis3) -> list[VoxelClick]:
-        """The anchors of its windows, likewise."""
-        anchors = [anchor for window in inputs.windows for anchor in window.anchors]
-        return [VoxelClick(self.engine.voxel(anchor), True).from_voxel(origin) for anchor in anchors]
+    def _on_voxels(self, clicks: Sequence[GridClick], origin: Axis3) -> list[VoxelClick]:
+        return [VoxelClick(self.engine.voxel(click.place), click.positive).from_voxel(origin) for click in clicks]

@@ -222,10 +222,10 @@ class OpenScan:
             one_piece = self.profile.drop_strays and class_id in self.model.one_piece_ids
             self.automatic[class_id] = without_strays(logits, self.prepared.grid.spacing) if one_piece else logits
 
-    def add_mask(self, mask: Crop | BroughtMask) -> str:
-        """Keep a mask of the scan, bool if a crop, for objects to start from; returns its name."""
+    def add_mask(self, mask: BroughtMask) -> str:
+        """Keep a mask for objects to start from; returns its name."""
         name = next_name("mask", self.masks)
-        self.masks[name] = BroughtMask.of(mask) if isinstance(mask, Crop) else mask
+        self.masks[name] = mask
         return name
 
     def base_logits(self, inputs: MaskInputs) -> Crop | None:

@@ -44,8 +44,9 @@ FORMAT = 1
 EDITED_FORMAT = 2
 """Of a session with edits: the same with more in it. A version that knew no edits would show masks without them."""
 
-SPARSE_FORMAT = 3
-"""Of a session with masks in parts, which earlier versions would not find."""
+NEWEST_FORMAT = 3
+"""Of a session with masks in parts, which earlier versions would not find, or with anchors, without which they would
+answer clicks otherwise."""
 _PLANES = 32
 """Of the scan to hash at once: where x is fastest in memory, one plane would take a byte or two of every line of it."""
 
@@ -80,8 +81,8 @@ def unpack(
         SessionError: it belongs to another scan or another model, or is not complete.
     """
     manifest = contents.manifest
-    if manifest.get("format") not in (FORMAT, EDITED_FORMAT, SPARSE_FORMAT):
-        known = f"{FORMAT} to {SPARSE_FORMAT}"
+    if manifest.get("format") not in (FORMAT, EDITED_FORMAT, NEWEST_FORMAT):
+        known = f"{FORMAT} to {NEWEST_FORMAT}"
         raise SessionError(f"the session file has format {manifest.get('format')!r}: this version reads {known}")
     try:
         history, open_scan = History(), OpenScan(model, scan, Profile.from_stored(manifest["profile"]), feature_budget)
@@ -98,8 +99,9 @@ def unpack(
 
 def _format(open_scan: OpenScan, items: Sequence[ObjectState]) -> int:
     """The lowest that says it all, so that as many versions as possible can read it."""
-    if any(len(open_scan.masks[base].parts) > 1 for base in _brought(open_scan, items)):
-        return SPARSE_FORMAT
+    in_parts = any(len(open_scan.masks[base].parts) > 1 for base in _brought(open_scan, items))
+    if in_parts or any(window.anchors for item in items for window in item.inputs.windows):
+        return NEWEST_FORMAT
     return EDITED_FORMAT if any(item.inputs.edits for item in items) else FORMAT
 
 

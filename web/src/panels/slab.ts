@@ -24,7 +24,7 @@ export function slabChoice({ store }: App): HTMLElement {
     waits.textContent = mm && !shownSlab(state).mm ? words.waits : '';
     waits.title = waits.textContent && words.waitsTitle;
   });
-  return h('span', { class: 'slider' }, choice, waits);
+  return h('span', { class: 'slab-choice' }, choice, waits);
 }
 
 /** Thicker, and after the thickest the slice alone. */

@@ -3,7 +3,7 @@
 import { api } from '../api/client.ts';
 import type { ComparedRow, Comparison } from '../api/types.ts';
 import { texts } from '../strings.ts';
-import { LabelVolume, slabsOf } from '../view/label-volume.ts';
+import { LabelVolume, chunksOf } from '../view/label-volume.ts';
 import type { View } from '../view/view.ts';
 import type { Store } from './state.ts';
 import type { Sync } from './sync.ts';
@@ -45,7 +45,7 @@ export class Comparing {
     const { axes } = this.view;
     if (!found || !axes) return;
     const volume = new LabelVolume(axes);
-    if (found.labels) for await (const { box, values } of slabsOf(found.labels)) volume.write(box, values);
+    if (found.labels) for await (const { box, values } of chunksOf(found.labels)) volume.write(box, values);
     const before = this.store.state.comparison?.chosen?.name;
     const chosen = found.rows.find(({ name }) => name === before) ?? null;
     this.store.set({ comparison: { ...found, other, volume, chosen } });

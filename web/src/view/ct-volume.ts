@@ -1,4 +1,4 @@
-// The CT: its numbers as they are stored, and a texture of 16 bit per voxel in display order. It fills slab by slab.
+// The CT: its numbers as they are stored, and a texture of 16 bit per voxel in display order. It fills chunk by chunk.
 
 import type { Box, ScanInfo, Vec3 } from '../api/types.ts';
 import { texts } from '../strings.ts';
@@ -34,7 +34,7 @@ export class CtVolume {
   readonly axes: AxisOrder;
   readonly texture: WebGLTexture;
   private readonly gl: WebGL2RenderingContext;
-  private readonly slabs: Voxels[] = [];
+  private readonly chunks: Voxels[] = [];
   private readonly slices: number;
   private range: [number, number] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 
@@ -64,19 +64,19 @@ export class CtVolume {
     this.gl.bindTexture(this.gl.TEXTURE_3D, this.texture);
   }
 
-  /** The next slab of the file; `box` is where it lies in display order. */
+  /** The next chunk of the file; `box` is where it lies in display order. */
   add(box: Box, stored: Voxels, halves: Uint16Array, [low, high]: [number, number]): void {
     const { gl } = this;
     const [[x0, x1], [y0, y1], [z0, z1]] = box;
-    this.slabs.push(stored);
+    this.chunks.push(stored);
     this.range = [Math.min(this.range[0], low), Math.max(this.range[1], high)];
     this.bind();
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 2);
     gl.texSubImage3D(gl.TEXTURE_3D, 0, x0, y0, z0, x1 - x0, y1 - y0, z1 - z0, gl.RED, gl.HALF_FLOAT, halves);
   }
 
-  get slabCount(): number {
-    return this.slabs.length;
+  get chunkCount(): number {
+    return this.chunks.length;
   }
 
   /** HU of a display voxel; null where none is, or not yet. */
@@ -84,8 +84,8 @@ export class CtVolume {
     const [x, y, z] = this.axes.toFile(display.map(Math.round) as Vec3);
     const [nx, ny, nz] = this.header.shape;
     if (Math.min(x, y, z) < 0 || x >= nx || y >= ny || z >= nz) return null;
-    const slab = Math.floor(z / this.slices);
-    const stored = this.slabs[slab]?.[x + nx * (y + ny * (z - slab * this.slices))];
+    const chunk = Math.floor(z / this.slices);
+    const stored = this.chunks[chunk]?.[x + nx * (y + ny * (z - chunk * this.slices))];
     return stored === undefined ? null : this.scaled(stored);
   }
 
@@ -103,7 +103,7 @@ export class CtVolume {
 
   free(): void {
     this.gl.deleteTexture(this.texture);
-    this.slabs.length = 0;
+    this.chunks.length = 0;
   }
 
   private scaled(stored: number): number {
@@ -112,7 +112,7 @@ export class CtVolume {
 }
 
 /**
- * Reads a NIfTI file beside the page. `begin` makes a volume when the header is there; `show` is called as slabs come.
+ * Reads a NIfTI file beside the page. `begin` makes a volume when the header is there; `show` is called as chunks come.
  * Throws NotReadHere where the file is of a kind that the viewer does not read, and where it is damaged.
  */
 export function readCt(
@@ -135,9 +135,9 @@ export function readCt(
           volume = begun;
           ask({ permutation: [...begun.axes.permutation] });
         }, reject);
-      } else if (volume && data.kind === 'slab') {
+      } else if (volume && data.kind === 'chunk') {
         volume.add(data.box, data.stored, data.halves, data.range);
-        show(data.box, volume.slabCount);
+        show(data.box, volume.chunkCount);
       } else if (volume) resolve(volume);
     };
     ask({ file });

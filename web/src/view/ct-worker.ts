@@ -1,4 +1,4 @@
-// Reads a NIfTI file beside the page: unpacks it, and turns slab after slab into what the graphics card takes.
+// Reads a NIfTI file beside the page: unpacks it, and turns chunk after chunk into what the graphics card takes.
 
 import type { Box, Vec3 } from '../api/types.ts';
 import { AxisOrder } from './axes.ts';
@@ -6,14 +6,14 @@ import { ByteSource } from './byte-source.ts';
 import { halfTable } from './half.ts';
 import { HEADER_BYTES, type NiftiHeader, readHeader, type Voxels, voxelType } from './nifti.ts';
 
-/** Voxels of a slab, about: small enough not to stop the page while it goes to the graphics card. */
-const SLAB_VOXELS = 1 << 21;
+/** Voxels of a chunk, about: small enough not to stop the page while it goes to the graphics card. */
+const CHUNK_VOXELS = 1 << 21;
 const [GZIP_FIRST, GZIP_SECOND] = [0x1f, 0x8b];
 
-/** What the worker tells: the header first, then slabs in the order of the file, or what went wrong. */
+/** What the worker tells: the header first, then chunks in the order of the file, or what went wrong. */
 export type Told =
   | { kind: 'header'; header: NiftiHeader | null; slices: number }
-  | { kind: 'slab'; box: Box; stored: Voxels; halves: Uint16Array<ArrayBuffer>; range: [number, number] }
+  | { kind: 'chunk'; box: Box; stored: Voxels; halves: Uint16Array<ArrayBuffer>; range: [number, number] }
   | { kind: 'end' }
   | { kind: 'failed'; message: string };
 
@@ -34,7 +34,7 @@ async function read(file: Blob): Promise<void> {
   const first = new ArrayBuffer(HEADER_BYTES);
   const whole = await source.fill(new Uint8Array(first));
   const header = whole ? readHeader(first) : null;
-  const slices = header ? Math.max(1, Math.round(SLAB_VOXELS / (header.shape[0] * header.shape[1]))) : 0;
+  const slices = header ? Math.max(1, Math.round(CHUNK_VOXELS / (header.shape[0] * header.shape[1]))) : 0;
   const permutation = new Promise<number[]>((resolve) => {
     goOn = resolve;
   });
@@ -42,9 +42,9 @@ async function read(file: Blob): Promise<void> {
   if (!header) return;
   source.putBack(new Uint8Array(first));
   await source.skip(header.offset);
-  const slabs = new Slabs(header, new AxisOrder(header.shape, await permutation));
+  const chunks = new Chunks(header, new AxisOrder(header.shape, await permutation));
   for (let z = 0; z < header.shape[2]; z += slices) {
-    await slabs.send(source, z, Math.min(z + slices, header.shape[2]));
+    await chunks.send(source, z, Math.min(z + slices, header.shape[2]));
   }
   tell({ kind: 'end' });
 }
@@ -55,7 +55,7 @@ async function unpacked(file: Blob): Promise<ReadableStream<Uint8Array>> {
   return file.stream().pipeThrough(new DecompressionStream('gzip'));
 }
 
-class Slabs {
+class Chunks {
   private readonly header: NiftiHeader;
   private readonly axes: AxisOrder;
   private readonly table: Uint16Array;
@@ -77,10 +77,10 @@ class Slabs {
     const stored = new type(bytes);
     const box = this.axes.boxToDisplay([[0, nx], [0, ny], [from, to]]);
     const { halves, range } = this.convert(stored, to - from);
-    tell({ kind: 'slab', box, stored, halves, range }, [bytes, halves.buffer]);
+    tell({ kind: 'chunk', box, stored, halves, range }, [bytes, halves.buffer]);
   }
 
-  /** A slab in display order, and its least and largest number as they are stored. */
+  /** A chunk in display order, and its least and largest number as they are stored. */
   private convert(stored: Voxels, slices: number): { halves: Uint16Array<ArrayBuffer>; range: [number, number] } {
     const [nx, ny] = this.header.shape;
     const { start, step } = stridesOf(this.axes, [nx, ny, slices]);
@@ -106,7 +106,7 @@ class Slabs {
 
 const wholeHu = (hu: number) => Math.max(-32767, Math.min(32767, Math.round(hu)));
 
-/** Where the voxels of a slab lie in display order. */
+/** Where the voxels of a chunk lie in display order. */
 function stridesOf(axes: AxisOrder, shape: Vec3): { start: number; step: Vec3 } {
   return new AxisOrder(shape, axes.permutation).strides();
 }

@@ -7,16 +7,16 @@ import { ByteSource } from './byte-source.ts';
 /** Ids of objects may be any number; a slot is the byte that stands for one on the screen. 0 is background. */
 const MOST_SLOTS = 255;
 
-/** Voxels of a slab, about; the page does other things between two of them. */
-const SLAB_VOXELS = 1 << 22;
+/** Voxels of a chunk, about; the page does other things between two of them. */
+const CHUNK_VOXELS = 1 << 22;
 
-/** A box of labels in slabs along z, as they are unpacked. */
-export async function* slabsOf({ box, dtype, data }: LabelBox): AsyncGenerator<{ box: Box; values: Uint8Array | Uint16Array }> {
+/** A box of labels in chunks along z, as they are unpacked. */
+export async function* chunksOf({ box, dtype, data }: LabelBox): AsyncGenerator<{ box: Box; values: Uint8Array | Uint16Array }> {
   const packed = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
   const source = new ByteSource(new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip')));
   const [xs, ys, [first, last]] = box;
   const slice = (xs[1] - xs[0]) * (ys[1] - ys[0]);
-  const slices = Math.max(1, Math.round(SLAB_VOXELS / slice));
+  const slices = Math.max(1, Math.round(CHUNK_VOXELS / slice));
   for (let z = first; z < last; z += slices) {
     const end = Math.min(z + slices, last);
     const bytes = new Uint8Array(slice * (end - z) * (dtype === 'uint16' ? 2 : 1));

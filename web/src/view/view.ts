@@ -8,7 +8,7 @@ import { AxisOrder } from './axes.ts';
 import { CtVolume, type Geometry, readCt, refuseTooLong } from './ct-volume.ts';
 import { Frames } from './frames.ts';
 import { emptyTable, makeTexture, tableOf, uploadBox } from './label-texture.ts';
-import { LabelVolume, slabsOf } from './label-volume.ts';
+import { LabelVolume, chunksOf } from './label-volume.ts';
 import { LAYOUTS } from './layouts.ts';
 import { ObliqueTile } from './oblique-tile.ts';
 import { PLANES, type Plane, planeOfTile, RENDER_TILE } from './planes.ts';
@@ -23,8 +23,8 @@ const CROSSHAIR = [0.98, 0.78, 0.25, 0.85];
 const [CROSSHAIR_WIDTH, CROSSHAIR_GAP] = [0.25, 6];
 const NARROWEST_ZOOM = 0.5;
 const WIDEST_ZOOM = 20;
-/** While a CT comes, it is drawn again after so many slabs. */
-const SLABS_AT_ONCE = 10;
+/** While a CT comes, it is drawn again after so many chunks. */
+const CHUNKS_AT_ONCE = 10;
 
 /** What lies under the pointer. */
 export type Hit = { plane: Plane; display: Vec3 } | { plane: 'render' };
@@ -119,7 +119,7 @@ export class View {
         this.setSlab(this.slab);
         return this.ct;
       },
-      (box, number) => this.showSlab(box, number),
+      (box, number) => this.showChunk(box, number),
     );
     this.applyCtIn3D();
     this.frames.begin3D();
@@ -137,10 +137,10 @@ export class View {
   }
 
   /** The slice that is looked at at once, the others now and then: drawing takes time from reading. */
-  private showSlab(box: Box, number: number): void {
+  private showChunk(box: Box, number: number): void {
     const at = this.crosshair.map(Math.round) as Vec3;
     const here = box.every(([start, stop], axis) => (at[axis] ?? 0) >= start && (at[axis] ?? 0) < stop);
-    if (here || number % SLABS_AT_ONCE === 0) this.frames.planesFirst();
+    if (here || number % CHUNKS_AT_ONCE === 0) this.frames.planesFirst();
     if (here) this.reportLocation();
   }
 
@@ -196,10 +196,10 @@ export class View {
     this.frames.planesFirst();
   }
 
-  /** Takes over a changed box of labels, slab by slab: a large one must not stop the page. */
+  /** Takes over a changed box of labels, chunk by chunk: a large one must not stop the page. */
   async takeLabels(changed: LabelBox): Promise<void> {
     const { labels } = this;
-    for await (const { box, values } of slabsOf(changed)) {
+    for await (const { box, values } of chunksOf(changed)) {
       if (!labels || labels !== this.labels || !this.nv.drawTexture) return;
       uploadBox(this.nv.gl, this.nv.drawTexture, labels, labels.write(box, values));
     }
