@@ -5,6 +5,7 @@ python benchmarks/crossover.py
 
 import argparse
 import time
+from functools import partial
 
 import torch
 from stand_ins import StandIn, made_up_scan
@@ -48,8 +49,9 @@ def questions_of(window_XYZC: torch.Tensor, embeddings_KC: torch.Tensor) -> tupl
         return torch.stack([plane_YZC.float() @ embeddings_KC.T for plane_YZC in window_XYZC])
 
     ids = tuple(range(1, len(embeddings_KC) + 1))
-    by_features = WindowQuestion(ids, lambda _: window_XYZC, CHANNELS, Decision(embeddings_KC, 1 << 16))
-    return by_features, WindowQuestion(ids, logits, len(ids), Decision(None, 1 << 16))
+    known = partial(map, lambda _: window_XYZC)
+    by_features = WindowQuestion(ids, known, CHANNELS, Decision(embeddings_KC, 1 << 16))
+    return by_features, WindowQuestion(ids, partial(map, logits), len(ids), Decision(None, 1 << 16))
 
 
 def best_time(run: object, repeats: int) -> float:

@@ -1,8 +1,9 @@
 """Everything that only a GPU shows, in one run of a few minutes that writes one JSON: for whoever has a GPU at hand.
 
 Labels and masks against the CPU; ours against the peer, as shipped and under autocast (parts of ``openvista bench``:
-windows, a whole scan, clicks, a training step); TFLOP/s of a window; peak memory; a step under torchrun in one process,
-whose loss must be the plain one; and the tests marked ``gpu``.
+windows, a whole scan, clicks, a training step); TFLOP/s of a window; windows in batches and by CUDA graphs; scans one
+by one and with several in hand; peak memory; a step under torchrun in one process, whose loss must be the plain one;
+and the tests marked ``gpu``.
 
     python benchmarks/gpu_check.py -o gpu.json                  # published size; written, never run on a GPU
     python benchmarks/gpu_check.py -o cpu.json --device cpu     # the same code, small
@@ -13,9 +14,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -23,7 +27,7 @@ import torch
 from torch import distributed
 from torch.utils.flop_counter import FlopCounterMode
 
-from openvista.bench.contest import Contest, Sizes, smooth_scan
+from openvista.bench.contest import Contest, Sizes, body_scan, smooth_scan
 from openvista.bench.figures import describe_machine
 from openvista.bench.parts import (
     PARTS,
@@ -34,11 +38,15 @@ from openvista.bench.parts import (
 )
 from openvista.distributed import Ranks
 from openvista.inference.device import training_precision
+from openvista.io import read_labels, read_scan, write_scan
+from openvista.pipeline import Pipeline
 from openvista.train.learner import Learner
 
 BIG = Sizes(filters=48, window=128, shape=(512, 512, 200), spacing=(0.8, 0.8, 2.0), classes=117)
 SMALL = Sizes(filters=8, window=32, shape=(40, 40, 36), classes=5)
 ALIKE = 0.999
+DIFFERENT = 0.1
+"""Of a feature's standard deviation: more is not rounding, not even in half precision."""
 TESTS = Path(__file__).parents[1] / "tests"
 
 
@@ -54,6 +62,8 @@ def main() -> None:
         "against the CPU": lambda: against_the_cpu(arguments.device),
         "against the peer": lambda: agreement(contest).model_dump(),
         "window": lambda: arithmetic(contest),
+        "batches": lambda: batches(contest),
+        "several scans": lambda: several_scans(contest, arguments.rounds),
         "training under torchrun": lambda: under_torchrun(arguments.device),
         "tests": lambda: marked_tests(contest.device),
         **{f"bench {part}": lambda part=part: bench(contest, part, arguments.rounds) for part in arguments.parts},
@@ -127,6 +137,82 @@ def arithmetic(contest: Contest) -> dict[str, float]:
     peak = torch.cuda.max_memory_allocated(contest.device) / 1e9 if is_cuda else 0.0
     operations = counter.get_total_flops() / 1e12
     return {"tflop": operations, "seconds": fastest, "tflop_per_s": operations / fastest, "peak_gb": peak}
+
+
+def batches(contest: Contest) -> dict[str, dict[str, float]]:
+    """Windows a second and peak memory: one by one, in batches, and both with the launches recorded.
+
+    Their features must be those of single windows, but for rounding.
+    """
+    generator = torch.Generator().manual_seed(0)
+    windows = list(torch.rand((16, *contest.preset.window), generator=generator).to(contest.device))
+    is_cuda, found = contest.device.type == "cuda", {}
+    plain, recorded = contest.model().network, contest.model().network
+    recorded.compute = replace(recorded.compute, cuda_graphs=is_cuda)
+    alone = plain.features(windows[5]).float()
+    for name, network in {"as planned": plain, **({"recorded": recorded} if is_cuda else {})}.items():
+        for batch in sorted({1, 2, network.batch}):
+            network.batch = batch
+            if is_cuda:
+                torch.cuda.reset_peak_memory_stats(contest.device)
+            shares = [float((features - alone).abs().max()) for features in nth(network.stream(windows), 5)]  # warm-up
+            seconds = timed(contest, lambda network=network: [None for _ in network.stream(windows)])
+            peak = torch.cuda.max_memory_allocated(contest.device) / 1e9 if is_cuda else 0.0
+            rows = {"windows_per_s": len(windows) / seconds, "peak_gb": peak, "error": shares[0] / float(alone.std())}
+            if rows["error"] > DIFFERENT:
+                raise AssertionError(f"{name}, {batch} at once: features differ by {rows['error']:.3f}")
+            found[f"{name}, {batch} at once"] = rows
+    return found
+
+
+def nth(values: Iterator[torch.Tensor], place: int) -> list[torch.Tensor]:
+    """The value at this place, of all of them, as float32."""
+    return [value.float() for index, value in enumerate(values) if index == place]
+
+
+def timed(contest: Contest, work: Callable[[], Any]) -> float:
+    """Seconds until the device is done with it."""
+    began = time.perf_counter()
+    work()
+    if contest.device.type == "cuda":
+        torch.cuda.synchronize(contest.device)
+    return time.perf_counter() - began
+
+
+def several_scans(contest: Contest, rounds: int) -> dict[str, float]:
+    """Files to files: seconds of four scans one by one, and with the next being read and the last one written."""
+    model, names = contest.model(), [f"ct{index}.nii.gz" for index in range(4)]
+    shape = contest.sizes.shape
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for index, ct in enumerate(names):
+            write_scan(body_scan((*shape[:2], shape[2] // 2 + index), contest.sizes.spacing), folder / ct)
+
+        def pipeline(out: Path) -> Pipeline[str, Any, Any]:
+            out.mkdir(exist_ok=True)
+            return Pipeline(
+                lambda ct, room: (ct, model.prepare(read_scan(folder / ct), "best", room)),
+                lambda one: (one[0], model.segment(one[1], contest.class_ids)),
+                lambda one: one[1].save(out / one[0]),
+                raise_it,
+            )
+
+        apart, together = pipeline(folder / "apart"), pipeline(folder / "together")
+        seconds = [
+            (timed(contest, lambda: apart.one_by_one(names)), timed(contest, lambda: together.run(names)))
+            for _ in range(rounds)
+        ]
+        for ct in names:
+            one, other = (read_labels(folder / out / ct)[0] for out in ("apart", "together"))
+            if not np.array_equal(one, other):
+                raise AssertionError(f"{ct}: the labels differ")
+    apart_s, together_s = (median(side) for side in zip(*seconds, strict=True))
+    return {"one_by_one_s": apart_s, "in_hand_s": together_s, "ratio": apart_s / together_s}
+
+
+def raise_it(item: str, error: Exception | None) -> None:
+    if error is not None:
+        raise error
 
 
 def bench(contest: Contest, part: str, rounds: int) -> list[dict[str, Any]]:

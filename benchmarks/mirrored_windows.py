@@ -8,6 +8,7 @@ every second window in the mirror alone. Class prompts of ``segment`` and ``eval
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ def mirrored_question(network: WindowNetwork, class_ids: Sequence[int], way: str
         both = torch.stack((network.logits(embeddings_KC, window_XYZ), mirrored_XYZK))
         return both.mean(0) if way == "logits" else torch.logit(both.sigmoid().mean(0), eps=1e-6)
 
-    return WindowQuestion(tuple(class_ids), encode, len(class_ids), Decision(None, network.compute.chunk))
+    return WindowQuestion(tuple(class_ids), partial(map, encode), len(class_ids), Decision(None, network.compute.chunk))
 
 
 if __name__ == "__main__":

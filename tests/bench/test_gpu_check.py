@@ -22,5 +22,7 @@ def test_the_same_code_on_a_cpu(tmp_path):
     assert found["against the CPU"]["labels"] >= 0.999
     assert found["against the CPU"]["click"] >= 0.999
     assert found["window"]["tflop_per_s"] > 0
+    assert {"as planned, 1 at once", "as planned, 2 at once"} == set(found["batches"])
+    assert found["several scans"]["ratio"] > 0
     assert found["training under torchrun"]["group"] > 0
     assert found["bench window"][0]["ratios"][0]["median"] > 0

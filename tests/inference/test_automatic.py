@@ -181,3 +181,15 @@ def test_rows_labelled_one_by_one_give_the_same_labels(tiny_windows, mode, monke
     monkeypatch.setattr("openvista.inference.automatic.plan_slab_rows", lambda *_: 1)
     again = segment_scan(tiny_windows, scan, MANY, BEST.override(mode=mode))
     assert np.array_equal(labels, again)
+
+
+@pytest.mark.parametrize("profile", [BEST, BUNDLE, RESEARCH], ids=["best", "bundle", "research"])
+@pytest.mark.parametrize("class_ids", [FEW, MANY], ids=["few", "many"])
+@pytest.mark.usefixtures("logits_for_few")
+def test_windows_in_batches_give_the_same_labels(tiny, class_ids, profile):
+    scan, network = make_scan((45, 30, 22), TWO_MM), WindowNetwork(tiny, FLOAT32)
+    one_by_one = segment_scan(network, scan, class_ids, profile, one_piece_ids=class_ids)
+    assert len(np.unique(one_by_one)) > 2
+    network.batch = 4
+    in_batches = segment_scan(network, scan, class_ids, profile, one_piece_ids=class_ids)
+    assert (in_batches == one_by_one).mean() >= 0.9999  # sums of many windows may be rounded in another order

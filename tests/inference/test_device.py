@@ -1,5 +1,6 @@
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ from openvista.inference.device import (
     cpu_has_bfloat16,
     find_device,
     logits_of,
+    plan_batch,
     plan_compute,
     plan_slab_rows,
     plan_storage,
     training_precision,
 )
 from openvista.memory import free_memory
+from openvista.network import VISTA3D
 
 CPU = torch.device("cpu")
 
@@ -117,3 +120,14 @@ def test_logits_are_the_dot_products_to_the_last_bit(classes):
     random = torch.Generator().manual_seed(classes)
     channels_NC, embeddings_KC = (torch.randn(count, 48, generator=random) for count in (3000, classes))
     assert torch.equal(logits_of(channels_NC, embeddings_KC), channels_NC @ embeddings_KC.T)
+
+
+@pytest.mark.parametrize(
+    ("window", "free_gb", "batch"),
+    [(128, 80, 4), (128, 12, 3), (128, 2, 1), (128, 0.1, 1), (48, 80, 75), (192, 80, 1)],
+)
+def test_a_gpu_gets_what_keeps_it_busy_and_fits_half_of_its_memory(monkeypatch, window, free_gb, batch):
+    monkeypatch.setattr("openvista.inference.device.free_memory", lambda device: int(free_gb * 1e9))
+    preset = replace(VISTA3D, window=(window,) * 3)
+    assert plan_batch(Compute(torch.device("cuda"), torch.float16, torch.float16), preset) == batch
+    assert plan_batch(Compute(CPU, torch.float32, torch.float32), preset) == 1, "a CPU takes one"

@@ -1,5 +1,7 @@
 """On a GPU: labels as on the CPU. Without one nothing of this runs; benchmarks/gpu_check.py asks for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -39,3 +41,14 @@ def test_nothing_is_left_on_the_gpu():
     before = torch.cuda.memory_allocated()
     model.segment(scan)
     assert torch.cuda.memory_allocated() == before
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+def test_batches_and_recorded_launches_change_nothing_but_rounding(batch, cuda_graphs):
+    plain = model_on(plan_compute("cuda", "float16")).network
+    other = model_on(replace(plan_compute("cuda", "float16"), cuda_graphs=cuda_graphs)).network
+    windows, other.batch = torch.rand((7, *TINY.window), generator=torch.Generator().manual_seed(1)), batch
+    for found, window in zip(list(other.stream(windows)), windows, strict=True):
+        expected = plain.features(window).float()
+        assert (found.float() - expected).norm() / expected.norm() < 0.01

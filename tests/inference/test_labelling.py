@@ -134,3 +134,21 @@ def test_ids_above_255_get_16_bits():
     assert label_table([7, 255]).dtype == np.uint8
     assert label_table([7, 256]).dtype == np.uint16
     assert label_table([7, 256]).tolist() == [0, 7, 256]
+
+
+@pytest.mark.parametrize("way_back", [SmoothLabels, ExactLabels])
+def test_labels_that_arrive_late_are_the_same(way_back):
+    scan_grid = scan_grid_of((9, 12, 10), (0.9, 1.5, 2.0), (2, 0, 1), (-1.0, 1.0, -1.0))
+    grid = model_grid(scan_grid, (1.5, 1.5, 1.5))
+    features, box = smooth_features(grid.shape, 3), Box.whole(grid.shape)
+    late = way_back(grid, box, scan_grid, 0, Decision(EMBEDDINGS, 50), IDS)
+    late.download.waits = True
+    middle = grid.shape[0] // 2
+    late.add(Slab(0, features[:middle].contiguous()))
+    before = (late.labels if way_back is SmoothLabels else late.labels_XYZ.numpy()).copy()
+    assert not before.any(), "nothing is put in its place before the next slab has come"
+    late.add(Slab(middle, features[middle:].contiguous()))
+    assert (late.labels if way_back is SmoothLabels else late.labels_XYZ.numpy()).any()
+    expected = fed(way_back, grid, box, scan_grid, 0, features, [0, middle, grid.shape[0]])
+    assert len(np.unique(expected)) > 2
+    assert np.array_equal(late.result(), expected)

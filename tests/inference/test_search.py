@@ -40,7 +40,10 @@ class Bright:
     def __init__(self):
         self.seen = Counter()
 
-    def __call__(self, window_XYZ):
+    def __call__(self, windows_XYZ):
+        return map(self.logits, windows_XYZ)
+
+    def logits(self, window_XYZ):
         self.seen[window_XYZ.storage_offset()] += 1
         mean = window_XYZ.mean() - TISSUE
         first = 0.08 - (window_XYZ - FIRST).abs() + mean

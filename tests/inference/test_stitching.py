@@ -17,6 +17,10 @@ CPU = torch.device("cpu")
 WINDOW = (8, 12, 10)
 
 
+def encode(windows_XYZ):
+    return map(three_channels, windows_XYZ)
+
+
 def three_channels(window_XYZ):
     """A stand-in for a network: what it gives depends on the whole window, so that overlaps matter."""
     return torch.stack([window_XYZ, window_XYZ - window_XYZ.mean(), window_XYZ.cumsum(1)], -1)
@@ -29,7 +33,7 @@ def windowed(image, plan, weighting="gaussian", padding="constant"):
 
 
 def stitched(image, plan, weighting="gaussian", dtype=torch.float32, padding="constant"):
-    slabs = list(stitch(windowed(image, plan, weighting, padding), three_channels, 3, Storage(CPU, dtype)))
+    slabs = list(stitch(windowed(image, plan, weighting, padding), encode, 3, Storage(CPU, dtype)))
     axis = plan.streaming_axis
     firsts = [slab.first for slab in slabs]
     lengths = [slab.values_XYZC.shape[axis] for slab in slabs]
@@ -67,7 +71,7 @@ def test_a_slab_is_finished_before_windows_that_do_not_touch_it_are_encoded():
     image, encoded = torch.rand(80, 12, 10), []
     plan = plan_windows((80, 12, 10), WINDOW, 0.5)
     storage = Storage(CPU, torch.float32)
-    for slab in stitch(windowed(image, plan), three_channels, 3, storage, encoded.append):
+    for slab in stitch(windowed(image, plan), encode, 3, storage, encoded.append):
         needed = [start for start in plan.starts if start[0] <= slab.first]
         assert len(encoded) == len(needed)
     assert encoded == [Progress("encode", n, 19) for n in range(1, 20)]

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -70,12 +71,12 @@ def ask(network: WindowNetwork, class_ids: Sequence[int]) -> WindowQuestion:
         logger.info("stitching the logits of %d classes", classes)
         return WindowQuestion(
             tuple(class_ids),
-            lambda window_XYZ: network.logits(embeddings_KC, window_XYZ),
+            partial(network.stream_logits, embeddings_KC),
             classes,
             Decision(None, chunk),
         )
     logger.info("stitching %d features for %d classes", channels, classes)
-    return WindowQuestion(tuple(class_ids), network.features, channels, Decision(embeddings_KC, chunk))
+    return WindowQuestion(tuple(class_ids), network.stream, channels, Decision(embeddings_KC, chunk))
 
 
 def segment_scan(
@@ -114,7 +115,7 @@ def segment_scan(
     if not target.is_whole_scan:
         needed, prepared = target.needed(prepared.grid), replace(prepared, scan_grid=target.box_grid)
         maps = None if maps is None else target.maps_part(maps)
-    windowed = cut_windows(prepared, network.network.preset, profile, needed)
+    windowed = cut_windows(prepared, network.network.preset, profile, needed, network.compute.device)
     dtype = network.compute.storage_dtype
     device = plan_storage(network.compute, windowed.slab_bytes(question.channels, dtype))
 

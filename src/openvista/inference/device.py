@@ -4,6 +4,7 @@ Everything here is a decision; nothing has an effect.
 """
 
 import logging
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from openvista.errors import DeviceError
 from openvista.memory import free_memory
+from openvista.network.presets import Preset
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,11 @@ _BFLOAT16_SINCE = (8, 0)
 """Compute capability of the first NVIDIA GPUs with instructions for bfloat16 (Ampere)."""
 _CHUNK_CPU, _CHUNK_GPU = 1 << 16, 1 << 20
 """Voxels decided at once: on a CPU their logits should about fit its cache (measured), a GPU wants more work."""
+
+_BUSY_VOXELS = 4 * 128**3
+"""Of the windows that a GPU computes at once: four of the published size (a guess; no GPU was at hand)."""
+_HELD = 8
+"""Tensors of a window's own resolution that the network holds at most: 5.6 were seen, in float32 on a CPU."""
 
 _MANY = 32
 """Classes from which on oneDNN and MKL add up in the same order (seen for 43 and 117, not for 1, 4 and 7)."""
@@ -39,12 +46,15 @@ class Compute:
         storage_dtype: of stitched channels. float32 only when that precision was asked for: float16 needs half the
             memory and moves about 1 in 2000 labels in the worst case (performance facts §C).
         int8: whether automatic features are computed in 8 bits (:mod:`openvista.inference.eight_bit`).
+        cuda_graphs: whether a GPU repeats what it was told for the first windows, instead of being told again. Off:
+            nobody has seen it gain anything yet (``benchmarks/gpu_check.py`` compares).
     """
 
     device: torch.device
     dtype: torch.dtype
     storage_dtype: torch.dtype
     int8: bool = False
+    cuda_graphs: bool = False
 
     @property
     def channels_last(self) -> bool:
@@ -142,6 +152,20 @@ def find_device(device: str | torch.device) -> torch.device:
     return wanted
 
 
+def plan_batch(compute: Compute, preset: Preset) -> int:
+    """How many windows the network computes at once: one on a CPU, whose cache wants little in hand; on a GPU as many
+    as keep it busy, in half of what is free.
+    """
+    if compute.device.type != "cuda":
+        return 1
+    voxels, free = math.prod(preset.window), free_memory(compute.device)
+    most = max(_BUSY_VOXELS // voxels, 1)
+    if free is not None:
+        most = min(most, max(free // 2 // (voxels * preset.filters * compute.dtype.itemsize * _HELD), 1))
+    logger.info("%d windows at once", most)
+    return most
+
+
 def plan_storage(compute: Compute, slab_bytes: int) -> torch.device:
     """Where to keep the active slab: with the network if it fits beside it, else on the host.
 
@@ -185,7 +209,15 @@ def plan_slab_rows(where: torch.device, row_bytes: int, most: int) -> int:
 
 def cpu_has_bfloat16() -> bool:
     """Whether this CPU has instructions for bfloat16 (AMX or AVX-512 BF16); False where nobody can tell."""
-    wanted = {"amx_bf16", "avx512_bf16"}
+    return _cpu_has({"amx_bf16", "avx512_bf16"})
+
+
+def cpu_has_vnni() -> bool:
+    """Whether this CPU adds products of 8-bit integers in 32 bits; False where nobody can tell."""
+    return _cpu_has({"amx_int8", "avx512_vnni", "avx_vnni"})
+
+
+def _cpu_has(wanted: set[str]) -> bool:
     if hasattr(torch.cpu, "get_capabilities"):
         return any(torch.cpu.get_capabilities().get(name) is True for name in wanted)
     if Path("/proc/cpuinfo").is_file():

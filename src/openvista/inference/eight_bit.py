@@ -10,7 +10,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from openvista.errors import ModelError, OutputError, WeightsError, first_line, needs_extra
-from openvista.inference.device import Compute, cpu_has_bfloat16
+from openvista.inference.device import Compute, cpu_has_bfloat16, cpu_has_vnni
 from openvista.inference.window_network import WindowNetwork
 from openvista.network import Vista3D
 from openvista.weights.card import ModelCard
@@ -79,6 +79,10 @@ class EightBitWindows(WindowNetwork):
             return super().features(window_XYZ)
         return torch.from_numpy(self._compiled(window_XYZ[None, None].numpy())[0])
 
+    def stream(self, windows_XYZ: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Mapped features [X, Y, Z, C] of windows, one by one."""
+        return map(self.features, windows_XYZ)
+
 
 def calibrate(network: Vista3D, windows: Sequence[Tensor], file: Path) -> None:
     """Make the 8-bit network of a model.
@@ -105,6 +109,10 @@ def calibrate(network: Vista3D, windows: Sequence[Tensor], file: Path) -> None:
             nncf.Dataset(windows, lambda window_XYZ: window_XYZ[None, None].numpy()),
             subset_size=len(windows),
             ignored_scope=nncf.IgnoredScope(names=kept, types=_KEPT_TYPES, validate=False),
+            # older instructions add two products in 16 bits: with half of the range these do not overflow
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=nncf.OverflowFix.FIRST_LAYER if cpu_has_vnni() else nncf.OverflowFix.ENABLE
+            ),
         )
     _save(openvino, made, file)
 

@@ -83,12 +83,12 @@ def compute_features(
         OutputError: it goes to disk, and there is no space.
     """
     preset = network.network.preset
-    windowed = cut_windows(prepared, preset, profile)
+    windowed = cut_windows(prepared, preset, profile, device=network.compute.device)
     dtype = network.compute.storage_dtype
     shape = (*windowed.plan.volume, preset.filters)
     values_XYZC = _array(shape, torch.empty(0, dtype=dtype).numpy().dtype, budget)
     axis, storage = windowed.plan.streaming_axis, Storage(torch.device("cpu"), dtype)
-    for slab in stitch(windowed, network.features, preset.filters, storage, progress):
+    for slab in stitch(windowed, network.stream, preset.filters, storage, progress):
         rows = [slice(None)] * 3
         rows[axis] = slice(slab.first, slab.first + slab.values_XYZC.shape[axis])
         values_XYZC[tuple(rows)] = slab.values_XYZC.numpy()

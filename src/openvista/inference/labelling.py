@@ -4,9 +4,10 @@ Shape letters: N voxels, K classes, C channels, X Y Z voxels in RAS order. A "pl
 that was asked for, counted from 1; 0 is background.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,36 @@ from openvista.inference.device import logits_of
 from openvista.inference.stitching import Slab
 
 _MIXED = -1
+
+
+class Download:
+    """Takes tensors to the host. A GPU goes on meanwhile: what it sends is on its way while the next is computed.
+
+    Args:
+        waits: whether a tensor is put in its place by :meth:`finish` only; ``None``: where it comes from a GPU.
+    """
+
+    def __init__(self, waits: bool | None = None) -> None:
+        self.waits = waits
+        self._arriving: list[tuple[Callable[[NDArray[Any]], None], Tensor, torch.cuda.Event | None]] = []
+
+    def send(self, values: Tensor, put: Callable[[NDArray[Any]], None]) -> None:
+        """Send a tensor; ``put`` will be called with it."""
+        if not (values.is_cuda if self.waits is None else self.waits):
+            put(values.cpu().numpy())
+            return
+        # without pinned memory the GPU would have to wait
+        on_host = torch.empty(values.shape, dtype=values.dtype, pin_memory=values.is_cuda)
+        on_host.copy_(values, non_blocking=True)
+        self._arriving.append((put, on_host, torch.cuda.current_stream().record_event() if values.is_cuda else None))
+
+    def finish(self) -> None:
+        """Put everything in its place. Best called when the GPU has got its next work."""
+        for put, on_host, sent in self._arriving:
+            if sent is not None:
+                sent.synchronize()
+            put(on_host.numpy())
+        self._arriving.clear()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +105,18 @@ class ExactLabels:
         self.decision = decision
         self.table = label_table(ids)
         self.labels_XYZ = torch.from_numpy(np.zeros(grid.shape, dtype=self.table.dtype))
+        self.download = Download()
 
     def add(self, slab: Slab) -> None:
         """Decide the next slab."""
-        places_XYZ = self.decision.places_of_slab(slab.values_XYZC).cpu()
-        rows = self.labels_XYZ[self.box.slices()].narrow(self.axis, slab.first, places_XYZ.shape[self.axis])
-        rows.copy_(torch.from_numpy(self.table[places_XYZ.numpy()]))
+        self.download.finish()
+        places_XYZ = self.decision.places_of_slab(slab.values_XYZC)
+        rows = self.labels_XYZ[self.box.slices()].narrow(self.axis, slab.first, places_XYZ.shape[self.axis]).numpy()
+        self.download.send(places_XYZ, lambda places_XYZ: np.copyto(rows, self.table[places_XYZ]))
 
     def result(self) -> NDArray[np.unsignedinteger]:
         """Ids on the scan's grid, in the scan's voxel order."""
+        self.download.finish()
         return resample_nearest(self.labels_XYZ, self.grid, self.scan_grid).numpy()
 
 
@@ -110,9 +144,11 @@ class SmoothLabels:
             for scan_axis, side, length in zip(scan_axes, box.slices(), grid.shape, strict=True)
         ]
         self.last_row: tuple[Tensor, Tensor] | None = None
+        self.download = Download()
 
     def add(self, slab: Slab) -> None:
         """Decide the voxels of the scan that lie between rows of this slab, or between it and the one before."""
+        self.download.finish()
         values_XYZC = slab.values_XYZC
         places_XYZ = self.decision.places_of_slab(values_XYZC)
         if self.last_row is not None:
@@ -130,6 +166,7 @@ class SmoothLabels:
 
     def result(self) -> NDArray[np.unsignedinteger]:
         """Ids on the scan's grid, in the scan's voxel order."""
+        self.download.finish()
         return self.labels
 
     def _paint(self, values_XYZC: Tensor, places_XYZ: Tensor, first: int) -> None:
@@ -145,7 +182,8 @@ class SmoothLabels:
         for mixed in (painted_N == _MIXED).nonzero()[:, 0].split(self.decision.chunk):
             painted_N[mixed] = self.decision.places(interpolate(values_XYZC, lookups, mixed))
         x, y, z = (lookup.target for lookup in lookups)
-        self.labels_XYZ[x, y, z] = self.table[painted_XYZ.cpu().numpy()]
+        rows = self.labels_XYZ[x, y, z]
+        self.download.send(painted_XYZ, lambda painted_XYZ: np.copyto(rows, self.table[painted_XYZ]))
 
 
 @dataclass(frozen=True, eq=False)

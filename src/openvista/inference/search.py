@@ -67,8 +67,9 @@ def search(
     plan, encoded = windowed.plan, dict[Axis3, Tensor]()
     todo, total = first_windows(plan), len(plan.starts)
     while todo:
-        for start in todo:
-            encoded[start] = encode(windowed.image_XYZ[plan.slices(start)])
+        answers = encode(windowed.image_XYZ[plan.slices(start)] for start in todo)
+        for start, logits_XYZK in zip(todo, answers, strict=True):
+            encoded[start] = logits_XYZK
             progress(Progress("encode", len(encoded), total))
         near = replace(plan, starts=tuple(start for start in plan.starts if start in encoded))
         found = replace(windowed, plan=near, encoded=encoded)
@@ -83,12 +84,8 @@ def search(
 
 def _places(windowed: Windowed, decision: Decision, classes: int, storage: Storage) -> Tensor:
     """Places [X, Y, Z] int16 by the windows encoded so far; 0 where there is none."""
-
-    def never(window_XYZ: Tensor) -> Tensor:
-        raise AssertionError("every window has been encoded")
-
     axis = windowed.plan.streaming_axis
-    slabs = stitch(windowed, never, classes, storage)
+    slabs = stitch(windowed, iter, classes, storage)  # every window has been encoded
     return torch.cat([decision.places_of_slab(slab.values_XYZC).cpu() for slab in slabs], axis)
 
 

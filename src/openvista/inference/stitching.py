@@ -3,7 +3,7 @@
 Shape letters: C channels (features, or logits of few classes), X Y Z voxels in RAS order.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,8 +14,8 @@ from openvista.geometry.grid import Axis3
 from openvista.inference.progress import Progress, Report, silent
 from openvista.inference.windows import Windowed, WindowPlan, total_weights
 
-Encode = Callable[[Tensor], Tensor]
-"""One window [X, Y, Z] to its channels [X, Y, Z, C]; any layout in memory, channels innermost is fastest."""
+Encode = Callable[[Iterable[Tensor]], Iterator[Tensor]]
+"""Windows [X, Y, Z] to their channels [X, Y, Z, C], in order; any layout in memory, channels innermost is fastest."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def stitch(
 
     Args:
         windowed: the scan and its windows.
-        encode: the network; not asked for windows that are encoded already.
+        encode: the network; not given windows that are encoded already.
         channels: C of what ``encode`` returns.
         storage: where to keep sums.
         progress: called after every window that is encoded.
@@ -72,10 +72,12 @@ def stitch(
     plan, importance_XYZ = windowed.plan, windowed.importance(storage.device)
     axis = plan.streaming_axis
     # dividing by the total first keeps every sum within the range of the channels, which float16 needs
-    total_XYZ = total_weights(plan, importance_XYZ.cpu())
+    total_XYZ = total_weights(plan, importance_XYZ)
     layers: dict[int, list[Axis3]] = {}
     for start in plan.starts:
         layers.setdefault(start[axis], []).append(start)
+    visited = (start for first in sorted(layers) for start in layers[first] if start not in windowed.encoded)
+    encoded = encode(windowed.image_XYZ[plan.slices(start)] for start in visited)
     active: dict[int, Slab] = {}
     done = 0
     for first, stop in (segments := _segments(plan, axis)):
@@ -84,10 +86,10 @@ def stitch(
             for segment in covered:
                 if segment[0] not in active:
                     active[segment[0]] = _empty_slab(plan, axis, *segment, channels, storage)
-            weights_XYZ = importance_XYZ / total_XYZ[plan.slices(start)].to(importance_XYZ.device)
+            weights_XYZ = importance_XYZ / total_XYZ[plan.slices(start)]
             slabs = [active[segment[0]] for segment in covered]
             known_XYZC = windowed.encoded.get(start)
-            values_XYZC = encode(windowed.image_XYZ[plan.slices(start)]) if known_XYZC is None else known_XYZC
+            values_XYZC = next(encoded) if known_XYZC is None else known_XYZC
             _add_window(slabs, plan, axis, start, values_XYZC, weights_XYZ)
             slabs.clear()
             del values_XYZC

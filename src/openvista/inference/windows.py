@@ -199,7 +199,13 @@ class Windowed:
         return math.prod(rows) * channels * dtype.itemsize
 
 
-def cut_windows(prepared: Prepared, preset: Preset, profile: Profile, needed: Box | None = None) -> Windowed:
+def cut_windows(
+    prepared: Prepared,
+    preset: Preset,
+    profile: Profile,
+    needed: Box | None = None,
+    device: torch.device | str = "cpu",
+) -> Windowed:
     """Cut a prepared scan into windows of the preset's size; where the profile says so, only what holds the body.
 
     A foreground that the scaling found is all that is looked at, in every profile.
@@ -208,6 +214,7 @@ def cut_windows(prepared: Prepared, preset: Preset, profile: Profile, needed: Bo
         prepared, preset, profile: the scan, and how.
         needed: the voxels of the model grid that are asked for; ``None`` for all. Without a window on them the box is
             empty.
+        device: where the image shall lie. It goes there once; a voxel is in several windows.
     """
     image_XYZ = prepared.image_XYZ
     if prepared.foreground is not None:
@@ -232,6 +239,7 @@ def cut_windows(prepared: Prepared, preset: Preset, profile: Profile, needed: Bo
         whole = len(plan.starts)
         plan, box = within(plan, box, needed)
         left_out = whole - len(plan.starts)
-    if box.empty:
-        return Windowed(prepared, profile, box, plan, image_XYZ[box.slices()], left_out)
-    return Windowed(prepared, profile, box, plan, pad(image_XYZ[box.slices()], plan, profile.padding), left_out)
+    part_XYZ = image_XYZ[box.slices()].to(device)
+    if not box.empty:
+        part_XYZ = pad(part_XYZ, plan, profile.padding)
+    return Windowed(prepared, profile, box, plan, part_XYZ, left_out)

@@ -58,14 +58,14 @@ class ModelFeatures:
         preset, dtype = network.network.preset, network.compute.storage_dtype
         progress(Progress("prepare", 0, 1))
         prepared = prepare(scan, preset.spacing, preset.scaling)
-        windowed = cut_windows(prepared, preset, PROFILE)
+        windowed = cut_windows(prepared, preset, PROFILE, device=network.compute.device)
         matrices = grid_weights(prepared.grid, grid)
         weights = [matrix[:, side] for matrix, side in zip(matrices, windowed.box.slices(), strict=True)]
         axis = windowed.plan.streaming_axis
 
         def gather(device: torch.device) -> GridFeatures:
             gathering = Gathering(grid, preset.filters)
-            for slab in stitch(windowed, network.features, preset.filters, Storage(device, dtype), progress):
+            for slab in stitch(windowed, network.stream, preset.filters, Storage(device, dtype), progress):
                 first = slab.first
                 for rows_XYZC in slab.values_XYZC.split(_ROWS_AT_ONCE, axis):
                     values_XYZC = rows_XYZC.float().cpu()
