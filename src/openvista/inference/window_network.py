@@ -98,7 +98,7 @@ class WindowNetwork:
         if shape not in self._recorded:
             with torch.autocast("cuda", self.compute.dtype, self.compute.channels_last, cache_enabled=False):
                 record: Any = torch.cuda.make_graphed_callables
-                self._recorded[shape] = record(self.network.automatic_features, (image_N1XYZ,))
+                self._recorded[shape] = record(self.network.automatic_features, (image_N1XYZ.clone(),))
         return self._recorded[shape](image_N1XYZ).clone()  # the graph writes to the same place every time
 
     @torch.no_grad()
