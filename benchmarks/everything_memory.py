@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -104,16 +104,20 @@ def compare_whole() -> None:
 
 def measure_whole(arguments: argparse.Namespace) -> float:
     """GB at most, from a file with a made-up CT to a file with its labels."""
-    contest = Contest(replace(FULL, shape=tuple(arguments.shape), spacing=tuple(arguments.spacing)), device="cpu")
+    contest = Contest(FULL, device="cpu")
+    is_ours, class_ids = arguments.design == "whole-ours", contest.class_ids
+    side = contest.model() if is_ours else contest.peer()
+    del contest  # it has copies of the weights that users have not
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # making it takes more memory than reading it
-            apart.submit(write_body, contest.sizes.shape, contest.sizes.spacing, path := folder / "ct.nii.gz").result()
-        if arguments.design == "whole-ours":
+            path = folder / "ct.nii.gz"
+            apart.submit(write_body, tuple(arguments.shape), tuple(arguments.spacing), path).result()
+        if is_ours:
             retain_heap()  # as load_model does
-            contest.model().segment(read_scan(path), contest.class_ids).save(folder / "labels.nii.gz")
+            side.segment(read_scan(path), class_ids).save(folder / "labels.nii.gz")
         else:
-            contest.peer().segment(path, contest.class_ids, arguments.design == "whole-autocast", folder)
+            side.segment(path, class_ids, arguments.design == "whole-autocast", folder)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
