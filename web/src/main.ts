@@ -3,6 +3,7 @@
 import './style/base.css';
 import './style/layout.css';
 import './style/panels.css';
+import './style/tablet.css';
 import { api } from './api/client.ts';
 import type { App } from './app.ts';
 import type { Vec3 } from './api/types.ts';

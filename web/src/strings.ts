@@ -115,18 +115,20 @@ const english = {
   tools: {
     toolbar: 'Tools',
     tool: 'Tool',
-    navigate: ['Navigate', 'Left: crosshair · right drag: window · wheel: slices'],
-    click: ['Click', 'left click is inside · right or Shift click is not'],
-    box: ['Box', 'drag a box, pull its edges in any plane, Enter'],
-    scribble: ['Scribble', 'left line is inside · right or Shift line is not'],
-    lasso: ['Lasso', 'left drag adds · right or Shift drag takes away'],
-    brush: ['Paint', 'left paints · right erases'],
+    /** The button; what a mouse does; what fingers do. */
+    navigate: ['Navigate', 'Left: crosshair · right drag: window · wheel: slices', 'a finger moves the crosshair'],
+    click: ['Click', 'left click is inside · right or Shift click is not', 'a tap is inside with +, not with −'],
+    box: ['Box', 'drag a box, pull its edges in any plane, Enter', 'draw a box, pull its edges in any plane'],
+    scribble: ['Scribble', 'left line is inside · right or Shift line is not', 'a line is inside with +, not with −'],
+    lasso: ['Lasso', 'left drag adds · right or Shift drag takes away', 'draw a region: + adds, − takes away'],
+    brush: ['Paint', 'left paints · right erases', '+ paints, − erases'],
     measure: 'Measure',
-    ruler: ['Ruler', 'drag a line: its length in mm'],
-    angle: ['Angle', 'three clicks: the angle at the second one'],
-    ellipse: ['Ellipse', 'drag an ellipse: mean and SD of HU, area'],
+    ruler: ['Ruler', 'drag a line: its length in mm', 'draw a line: its length in mm'],
+    angle: ['Angle', 'three clicks: the angle at the second one', 'three taps: the angle at the second one'],
+    ellipse: ['Ellipse', 'drag an ellipse: mean and SD of HU, area', 'draw an ellipse: mean and SD of HU, area'],
     withKey: (text: string, key: string) => `${text} (${key})`,
     noClicks: (model: string) => `The model ${model} answers classes only, not clicks`,
+    named: (tool: string, hint: string) => `${tool} · ${hint}`,
     about: (object: string, hint: string) => `${object}: ${hint}`,
     aboutNew: (hint: string) => `a new object: ${hint}`,
     sign: 'Add or take away',
@@ -200,6 +202,8 @@ const english = {
 
   slices: {
     slider: (plane: string) => `${plane} slice`,
+    next: (plane: string) => `${plane}: next slice`,
+    previous: (plane: string) => `${plane}: previous slice`,
     of: (number: number, slices: number) => `${number} of ${slices}`,
     place: (plane: string, number: number, slices: number, mm: string) => `${plane} ${number}/${slices}  ${mm} mm`,
   },
@@ -284,6 +288,8 @@ const english = {
     outlineTitle: 'Its edge only (F)',
     solo: 'Solo',
     soloTitle: 'The active object alone (I)',
+    raise: 'One higher: it lies on top',
+    lower: 'One lower: it lies beneath',
   },
 
   results: { title: 'Results', volumes: 'Volumes', measurements: 'Measurements', history: 'History', compare: 'Compare' },
@@ -421,9 +427,10 @@ const english = {
 
   help: {
     software: 'OpenVISTA',
-    title: 'Keys and mouse',
+    title: 'Keys, mouse, fingers',
     keysTitle: 'Keys',
     mouseTitle: 'Mouse',
+    touchTitle: 'Fingers',
     aboutTitle: 'About',
     licences: 'Licences of the software in this page',
     model: 'Model',
@@ -465,6 +472,12 @@ const english = {
       ['Middle drag, Ctrl drag', 'Shift the picture'],
       ['In 3D', 'Drag turns, wheel zooms'],
       ['In the oblique plane', 'Drag turns and tilts; wheel: slices along it'],
+    ],
+    touch: [
+      ['One', 'The tool; in 3D and in the oblique plane it turns'],
+      ['Two', 'Apart or together: zoom; both along: shift the picture. Whatever the tool, they draw nothing'],
+      ['+ and − in the toolbar', 'Whether the tool adds or takes away'],
+      ['Slices', 'The slider, and an arrow to each neighbour'],
     ],
   },
 } satisfies Table;

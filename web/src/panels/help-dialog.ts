@@ -1,4 +1,4 @@
-// Keys, mouse, and what is behind the page.
+// Keys, mouse, fingers, and what is behind the page.
 
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
@@ -24,7 +24,7 @@ export function helpDialog(app: App): HTMLDialogElement {
     h('div', { class: 'dialog-head' },
       h('h2', { id: 'help-title' }, words.title),
       h('form', { method: 'dialog' }, h('button', { class: 'plain tool', 'aria-label': texts.page.close }, icon('close')))),
-    h('div', { class: 'columns' }, keys(words.keysTitle, words.keys), h('div', {}, keys(words.mouseTitle, words.mouse), h('h3', {}, words.aboutTitle), about)),
+    h('div', { class: 'columns' }, keys(words.keysTitle, words.keys), h('div', {}, keys(words.mouseTitle, words.mouse), keys(words.touchTitle, words.touch), h('h3', {}, words.aboutTitle), about)),
     h('p', { class: 'hint' }, h('a', { href: 'licences.txt', target: '_blank' }, words.licences)));
 }
 

@@ -1,4 +1,4 @@
-// Under the active object: how strongly it is drawn, filled or as an outline, alone or among the others.
+// Under the active object: how strongly it is drawn, filled or as an outline, alone or among the others, above which.
 
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
@@ -7,7 +7,7 @@ import { changeLook, lookOf } from '../session/looks.ts';
 import { texts } from '../strings.ts';
 
 /** One for all rows, so that its slider can be pulled while rows are drawn anew. */
-export function objectLook({ store }: App): HTMLElement {
+export function objectLook({ store, prompts }: App): HTMLElement {
   const change = (what: Parameters<typeof changeLook>[2]) => {
     if (store.state.active !== null) changeLook(store, store.state.active, what);
   };
@@ -23,11 +23,30 @@ export function objectLook({ store }: App): HTMLElement {
     class: 'small', 'data-key': 'look-solo', title: texts.objects.soloTitle,
     onclick: () => store.set({ solo: !store.state.solo }),
   }, texts.objects.solo);
+  /** Where it would be in the order; later ones lie on top. */
+  const position = (by: 1 | -1) => {
+    const objects = store.state.session?.objects ?? [];
+    const to = objects.findIndex(({ id }) => id === store.state.active) + by;
+    return to >= 0 && to < objects.length ? to : null;
+  };
+  const order = ([1, -1] as const).map((by) => h('button', {
+    class: `plain tool ${by > 0 ? 'up' : 'down'}`, 'data-key': `look-order-${by}`,
+    'aria-label': by > 0 ? texts.objects.raise : texts.objects.lower, title: by > 0 ? texts.objects.raise : texts.objects.lower,
+    onclick: () => {
+      const [{ active }, to] = [store.state, position(by)];
+      if (active !== null && to !== null) void prompts.changeObject(active, { position: to });
+    },
+  }, icon('next')));
+  store.watch(['active', 'session'], () => {
+    order.forEach((button, index) => {
+      button.disabled = position(index ? -1 : 1) === null;
+    });
+  });
   store.watch(['active', 'looks', 'solo'], ({ active, looks, solo: alone }) => {
     const look = lookOf(looks, active ?? 0);
     strength.value = String(look.opacity);
     outline.setAttribute('aria-pressed', String(look.outline));
     solo.setAttribute('aria-pressed', String(alone));
   });
-  return h('div', { class: 'look' }, icon('contrast'), strength, outline, solo);
+  return h('div', { class: 'look' }, icon('contrast'), strength, outline, solo, ...order);
 }

@@ -1,7 +1,9 @@
-// At the foot of each plane: a slider through its slices, the slice's number, and where it lies in mm.
+// At the foot of each plane: a slider through its slices, the slice's number, and where it lies in mm. For fingers, which
+// a slider through hundreds of slices is too fine for, a button to each neighbour.
 
 import type { App } from '../app.ts';
 import { h } from '../dom.ts';
+import { icon } from '../icons.ts';
 import { texts } from '../strings.ts';
 import { PLANE_NAMES, PLANES, type Plane } from '../view/planes.ts';
 import { towards } from './status.ts';
@@ -32,5 +34,9 @@ function sliceBar({ store, view }: App, plane: Plane): HTMLElement {
     slider.setAttribute('aria-valuetext', words.of(number, slices));
     place.textContent = words.place(texts.planes[plane], number, slices, towards(cursor.mm[normal], normal));
   });
-  return h('label', { class: `slice-bar ${plane}` }, place, slider);
+  const step = (by: 1 | -1, name: string) =>
+    h('button', { class: by > 0 ? 'up' : 'down', 'aria-label': name, title: name, onclick: () => view.step(plane, by) }, icon('next'));
+  const steps = h('div', { class: 'slice-steps' },
+    step(1, words.next(texts.planes[plane])), step(-1, words.previous(texts.planes[plane])));
+  return h('div', { class: `slice-bar ${plane}` }, place, slider, steps);
 }

@@ -28,8 +28,10 @@ export function volumeTable(app: App): { element: HTMLElement; copy: HTMLElement
 
 function line(app: App, row: Row, active: boolean): HTMLElement {
   const volume = h('td', { class: 'number' }, millilitres(row.volume_ml));
-  if (row.unlikely.length) volume.append(h('abbr', { title: words.unlikely(row.unlikely.join(', ')) }, '?'));
-  if (row.touches_border) volume.append(h('abbr', { title: words.touches }, '*'));
+  const doubt = (mark: string, about: string) => // fingers see no titles
+    h('abbr', { title: about, onclick: () => app.notices.info(about) }, mark);
+  if (row.unlikely.length) volume.append(doubt('?', words.unlikely(row.unlikely.join(', '))));
+  if (row.touches_border) volume.append(doubt('*', words.touches));
   return h('tr', { class: active ? 'active' : null, 'data-row': row.name, onclick: () => app.prompts.select(row.id, true) },
     h('th', { scope: 'row' }, row.name),
     volume,

@@ -9,8 +9,8 @@ import type { View } from '../view/view.ts';
 import type { At, Tool } from './tool.ts';
 
 type Axis = 0 | 1 | 2;
-/** CSS pixels within which an edge is caught. */
-const REACH = 8;
+/** CSS pixels within which a mouse and a finger catch an edge. */
+const [REACH, REACH_OF_FINGER] = [8, 22];
 
 /** An edge of the box: end 0 or 1 of its interval along an axis. */
 interface Edge {
@@ -26,6 +26,8 @@ export class BoxTool implements Tool {
   private corner: Vec3 | null = null;
   private edges: Edge[] = [];
   private negative = false;
+  /** The box, and whether it takes away, before the last press. */
+  private before: { box: Box | null; negative: boolean } = { box: null, negative: false };
 
   constructor(view: View, store: Store, prompts: Prompts) {
     this.view = view;
@@ -34,6 +36,7 @@ export class BoxTool implements Tool {
   }
 
   press(at: At): void {
+    this.before = structuredClone({ box: this.box, negative: this.negative });
     this.edges = this.edgesNear(at);
     if (this.edges.length) return;
     this.corner = at.display;
@@ -64,10 +67,15 @@ export class BoxTool implements Tool {
   }
 
   cancel(): void {
-    this.box = null;
+    this.before = { box: null, negative: false };
+    this.drop();
+  }
+
+  drop(): void {
+    Object.assign(this, this.before);
     this.corner = null;
     this.edges = [];
-    this.store.set({ boxDrawn: false });
+    this.store.set({ boxDrawn: this.box !== null });
     this.view.onDraw();
   }
 
@@ -115,14 +123,15 @@ export class BoxTool implements Tool {
     if (!corners) return [];
     const { across, up } = PLANES[at.plane];
     const [low, high] = corners;
+    const reach = at.byFinger ? REACH_OF_FINGER : REACH;
     const inside = (value: number, a: number, b: number) =>
-      value >= Math.min(a, b) - REACH && value <= Math.max(a, b) + REACH;
+      value >= Math.min(a, b) - reach && value <= Math.max(a, b) + reach;
     if (!inside(at.x, low[0], high[0]) || !inside(at.y, low[1], high[1])) return [];
     const edges: Edge[] = [];
     for (const end of [0, 1] as const) {
       const corner = end ? high : low;
-      if (Math.abs(at.x - corner[0]) <= REACH) edges.push({ axis: across, end });
-      if (Math.abs(at.y - corner[1]) <= REACH) edges.push({ axis: up, end });
+      if (Math.abs(at.x - corner[0]) <= reach) edges.push({ axis: across, end });
+      if (Math.abs(at.y - corner[1]) <= reach) edges.push({ axis: up, end });
     }
     return edges;
   }

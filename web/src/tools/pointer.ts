@@ -1,5 +1,7 @@
-// The mouse on the picture. Left: the tool. Right: the tool's opposite, or window and level when dragged. Middle: shift.
+// The mouse, or a finger, on the picture. Left, or one finger: the tool. Right: the tool's opposite, or window and level
+// when dragged. Middle: shift. Two fingers: touch.ts.
 
+import type { Vec3 } from '../api/types.ts';
 import { inWords } from '../session/measurements.ts';
 import type { Store, ToolName } from '../session/state.ts';
 import { markObject } from '../view/marks.ts';
@@ -11,9 +13,10 @@ import { scaleBars } from '../view/scale-bar.ts';
 import { slabMarks } from '../view/thick-slab.ts';
 import type { View } from '../view/view.ts';
 import type { At, Tool } from './tool.ts';
+import { Fingers } from './touch.ts';
 
-/** CSS pixels beyond which a press is a drag. */
-const SLACK = 4;
+/** CSS pixels beyond which a press is a drag: a mouse's, and a finger's, which is never still. */
+const [SLACK, SLACK_OF_FINGER] = [4, 8];
 const HU_PER_PIXEL = 3;
 const DEGREES_PER_PIXEL = 0.5;
 const ZOOM_STEP = 1.15;
@@ -33,7 +36,12 @@ type Gesture = 'tool' | 'window' | 'shift' | 'rotate';
 interface Press {
   gesture: Gesture;
   plane: Plane | 'render';
+  pointer: number;
   button: number;
+  byFinger: boolean;
+  /** What the tool has not heard of yet. */
+  start: At | null;
+  crosshair: Vec3;
   x: number;
   y: number;
   lastX: number;
@@ -51,6 +59,7 @@ export class Pointer {
   private readonly view: View;
   private readonly store: Store;
   private readonly tools: Record<ToolName, Tool>;
+  private readonly fingers: Fingers;
   private press: Press | null = null;
   private rolled = 0;
 
@@ -59,10 +68,11 @@ export class Pointer {
     this.view = view;
     this.store = store;
     this.tools = tools;
+    this.fingers = new Fingers(view);
     layer.addEventListener('pointerdown', (event) => this.down(event));
     layer.addEventListener('pointermove', (event) => this.move(event));
     layer.addEventListener('pointerup', (event) => this.up(event));
-    layer.addEventListener('pointercancel', () => this.stop());
+    layer.addEventListener('pointercancel', (event) => this.cancel(event));
     layer.addEventListener('contextmenu', (event) => event.preventDefault());
     layer.addEventListener('wheel', (event) => this.wheel(event), { passive: false });
     view.onDraw = () => this.draw();
@@ -84,35 +94,62 @@ export class Pointer {
 
   private down(event: PointerEvent): void {
     const [x, y] = this.position(event);
+    const byFinger = event.pointerType === 'touch';
+    if (byFinger) this.second(event, x, y);
     const hit = this.view.hit(x, y);
-    if (!hit || this.press) return;
+    if (!hit || this.press || this.fingers.busy) return;
     event.preventDefault();
     this.layer.focus();
     this.layer.setPointerCapture(event.pointerId);
     const negative = event.shiftKey || event.button === 2 || this.store.state.negative;
     const gesture = this.gestureOf(event, hit.plane);
+    const start = gesture === 'tool' && hit.plane !== 'render' ? { ...hit, x, y, negative, byFinger } : null;
     this.press = {
-      gesture, plane: hit.plane, button: event.button, x, y, lastX: x, lastY: y, moved: false, negative,
+      gesture, plane: hit.plane, pointer: event.pointerId, button: event.button, byFinger, start,
+      crosshair: this.view.crosshair, x, y, lastX: x, lastY: y, moved: false, negative,
     };
-    if (gesture === 'tool' && hit.plane !== 'render') {
-      this.plane = hit.plane;
-      this.tool.press({ plane: hit.plane, display: hit.display, x, y, negative });
-    }
+    if (!byFinger) this.begin(this.press);
+  }
+
+  /** Two fingers are no stroke: what the first one has begun is dropped. */
+  private second(event: PointerEvent, x: number, y: number): void {
+    if (this.press && !this.press.byFinger) return; // a hand beside the pen
+    this.fingers.down(event.pointerId, [x, y]);
+    if (!this.fingers.busy) return;
+    this.layer.setPointerCapture(event.pointerId);
+    const { press, tool } = this;
+    this.press = null;
+    if (press?.gesture !== 'tool' || press.start) return;
+    if (tool.drop) tool.drop();
+    else tool.cancel();
+    this.view.moveTo(press.crosshair);
+  }
+
+  /** The tool hears of a finger once it has moved or is lifted: another one may follow. */
+  private begin(press: Press): void {
+    if (!press.start) return;
+    this.plane = press.start.plane;
+    this.tool.press(press.start);
+    press.start = null;
   }
 
   private move(event: PointerEvent): void {
     const [x, y] = this.position(event);
     const { press } = this;
+    if (event.pointerType === 'touch') this.fingers.move(event.pointerId, [x, y]);
     if (!press) {
+      if (this.fingers.busy) return;
       const hit = this.view.hit(x, y);
       if (hit && hit.plane !== 'render') {
         this.plane = hit.plane;
-        this.tool.hover?.({ plane: hit.plane, display: hit.display, x, y, negative: event.shiftKey });
+        this.tool.hover?.({ plane: hit.plane, display: hit.display, x, y, negative: event.shiftKey, byFinger: false });
       }
       return;
     }
-    press.moved ||= Math.hypot(x - press.x, y - press.y) > SLACK;
+    if (event.pointerId !== press.pointer) return;
+    press.moved ||= Math.hypot(x - press.x, y - press.y) > (press.byFinger ? SLACK_OF_FINGER : SLACK);
     if (!press.moved) return;
+    this.begin(press);
     // a right press is the tool's opposite until it moves
     if (press.gesture === 'tool' && press.button === 2 && !DRAWING.includes(this.store.state.tool)) press.gesture = 'window';
     this.follow(press, x, y);
@@ -141,12 +178,20 @@ export class Pointer {
 
   private up(event: PointerEvent): void {
     const { press } = this;
-    if (!press || event.button !== press.button) return;
+    this.fingers.up(event.pointerId);
+    if (!press || event.pointerId !== press.pointer || event.button !== press.button) return;
     this.press = null;
     if (press.gesture !== 'tool' || press.plane === 'render') return;
+    this.begin(press);
     const [x, y] = this.position(event);
     const at = this.at(press, press.plane, x, y);
     if (at) this.tool.release(at, press.moved);
+    if (press.byFinger) this.tool.leave?.();
+  }
+
+  private cancel(event: PointerEvent): void {
+    this.fingers.up(event.pointerId);
+    if (event.pointerId === this.press?.pointer) this.stop();
   }
 
   private gestureOf(event: PointerEvent, plane: Plane | 'render'): Gesture {
@@ -158,7 +203,7 @@ export class Pointer {
 
   private at(press: Press, plane: Plane, x: number, y: number): At | null {
     const display = this.view.project(plane, x, y);
-    return display && { plane, display, x, y, negative: press.negative };
+    return display && { plane, display, x, y, negative: press.negative, byFinger: press.byFinger };
   }
 
   private turnWindow(dx: number, dy: number): void {

@@ -72,6 +72,11 @@ export abstract class StrokeTool implements Tool {
     this.view.onDraw();
   }
 
+  leave(): void {
+    this.pointer = null;
+    this.view.onDraw();
+  }
+
   cancel(): void {
     this.stroke = null;
     this.pointer = null;

@@ -11,6 +11,7 @@ export interface At {
   y: number;
   /** Shift, the right button, or the switch in the toolbar: take away. */
   negative: boolean;
+  byFinger: boolean;
 }
 
 export interface Tool {
@@ -19,8 +20,12 @@ export interface Tool {
   /** `moved` is false for a click. */
   release(at: At, moved: boolean): void;
   cancel(): void;
+  /** What the last press has begun is no more; `cancel` where there is none. */
+  drop?(): void;
   /** The pointer is here, and nothing is pressed. */
   hover?(at: At): void;
+  /** The finger is lifted: nothing is above the picture. */
+  leave?(): void;
   /** Enter. */
   confirm?(): void;
   shapes(): SVGElement[];

@@ -38,6 +38,11 @@ export class AxisOrder {
     return AXES.map((axis) => this.mirrored(axis, file[this.fileAxisOf[axis]])) as Vec3;
   }
 
+  /** Where the middle of a voxel lies, as a part of the volume. */
+  fraction(display: Vec3): Vec3 {
+    return AXES.map((axis) => (display[axis] + 0.5) / this.displayShape[axis]) as Vec3;
+  }
+
   /** A half-open box of the file as the display sees it. */
   boxToDisplay(box: Box): Box {
     return AXES.map((axis) => {

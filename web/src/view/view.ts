@@ -219,9 +219,8 @@ export class View {
 
   moveTo(display: Vec3): void {
     if (!this.axes) return;
-    const shape = this.axes.displayShape;
-    const inside = display.map((value, axis) => Math.min(Math.max(value, 0), (shape[axis] ?? 1) - 1));
-    this.nv.scene.crosshairPos = inside.map((value, axis) => (value + 0.5) / (shape[axis] ?? 1)) as Vec3;
+    const most = this.axes.displayShape.map((size) => size - 1);
+    this.nv.scene.crosshairPos = this.axes.fraction(display.map((at, axis) => Math.min(Math.max(at, 0), most[axis] ?? 0)) as Vec3);
     this.frames.planesFirst();
     this.reportLocation();
   }
@@ -233,12 +232,13 @@ export class View {
     this.moveTo(at);
   }
 
-  /** Zooms the planes about the crosshair. */
-  zoom(factor: number): void {
+  /** Zooms the planes about a display voxel. */
+  zoom(factor: number, about = this.crosshair): void {
+    if (!this.axes) return;
     const pan = this.nv.scene.pan2Dxyzmm;
     const before = pan[3];
     const after = Math.min(WIDEST_ZOOM, Math.max(NARROWEST_ZOOM, before * factor));
-    const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
+    const mm = this.nv.frac2mm(this.axes.fraction(about));
     for (const axis of [0, 1, 2]) pan[axis] = (pan[axis] ?? 0) + (mm[axis] ?? 0) * (before - after);
     pan[3] = after;
     this.thinCrosshair();
@@ -306,9 +306,9 @@ export class View {
     const map = this.mapOf(plane);
     if (!map || !this.axes) return null;
     const { across, up } = PLANES[plane];
-    const fraction = (axis: 0 | 1 | 2) => (display[axis] + 0.5) / (this.axes?.displayShape[axis] ?? 1);
-    const x = map.centre[0] + (fraction(across) - map.fraction[across]) / map.perPixel[0];
-    const y = map.centre[1] + (fraction(up) - map.fraction[up]) / map.perPixel[1];
+    const fraction = this.axes.fraction(display);
+    const x = map.centre[0] + (fraction[across] - map.fraction[across]) / map.perPixel[0];
+    const y = map.centre[1] + (fraction[up] - map.fraction[up]) / map.perPixel[1];
     const [left, top, width, height] = map.rectangle;
     return x >= left && y >= top && x <= left + width && y <= top + height ? [x, y] : null;
   }
