@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nibabel as nib
 import pytest
-from viewer import Viewer
+from viewer import Viewer, visiting
 
 pytest.importorskip("playwright.sync_api", reason="pip install 'openvista[e2e]'")
 
@@ -86,12 +86,5 @@ def find_browser() -> str | None:
 @pytest.fixture
 def viewer(browser: Browser, address: str) -> Iterator[Viewer]:
     """A fresh user with an empty viewer, ready to open a scan; the page must not have thrown anything."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme="dark")
-    page = context.new_page()
-    page.set_default_timeout(300_000)  # a busy machine without a graphics card
-    thrown: list[str] = []
-    page.on("pageerror", lambda error: thrown.append(str(error)))
-    page.goto(address)
-    yield Viewer(page, address)
-    context.close()
-    assert thrown == []
+    with visiting(browser, address, viewport={"width": 1280, "height": 800}) as found:
+        yield found

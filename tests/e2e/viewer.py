@@ -3,7 +3,8 @@
 import gzip
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,20 @@ class Viewer:
     def can_click(self) -> bool:
         info = self.page.request.get(f"{self._address}/api/v1/info").json()
         return bool(info["features"]["clicks"])
+
+
+@contextmanager
+def visiting(browser: Any, address: str, **device: Any) -> Iterator[Viewer]:
+    """A fresh user on some device, in Playwright's words for one."""
+    context = browser.new_context(color_scheme="dark", **device)
+    page = context.new_page()
+    page.set_default_timeout(300_000)  # a busy machine without a graphics card
+    thrown: list[str] = []
+    page.on("pageerror", lambda error: thrown.append(str(error)))
+    page.goto(address)
+    yield Viewer(page, address)
+    context.close()
+    assert thrown == []
 
 
 def read_nifti(content: bytes) -> nib.Nifti1Image:

@@ -82,15 +82,15 @@ export class BoxTool implements Tool {
   shapes(): SVGElement[] {
     return PLANE_NAMES.flatMap((plane) => {
       const corners = this.corners(plane);
-      if (!corners) return [];
+      const place = this.view.placement(plane);
+      if (!corners || !place) return [];
+      const [x, y, width, height] = place.rectangle; // what lies beside its plane is not drawn
       const [[x0, y0], [x1, y1]] = corners;
-      const [left, top] = [Math.min(x0, x1), Math.min(y0, y1)];
-      return [
-        svg('rect', {
-          x: left, y: top, width: Math.abs(x1 - x0), height: Math.abs(y1 - y0),
-          class: `contour ${this.negative ? 'negative' : 'positive'}`,
-        }),
-      ];
+      const rectangle = svg('rect', {
+        x: Math.min(x0, x1) - x, y: Math.min(y0, y1) - y, width: Math.abs(x1 - x0), height: Math.abs(y1 - y0),
+        class: `contour ${this.negative ? 'negative' : 'positive'}`,
+      });
+      return [svg('svg', { x, y, width, height }, rectangle)];
     });
   }
 
@@ -109,13 +109,13 @@ export class BoxTool implements Tool {
     const slice = Math.round(this.view.crosshair[normal]);
     const [start, stop] = this.box[normal];
     if (slice < start || slice >= stop) return null;
-    const corner = (end: 0 | 1) => {
-      const display: Vec3 = [...this.view.crosshair];
-      for (const axis of [across, up]) display[axis] = (this.box as Box)[axis][end] - 0.5;
-      return this.view.screen(plane, display);
-    };
-    const [low, high] = [corner(0), corner(1)];
-    return low && high ? [low, high] : null;
+    const [box, place] = [this.box, this.view.placement(plane)];
+    if (!place) return null;
+    const corner = (end: 0 | 1): [number, number] => [
+      place.at[0] + (box[across][end] - 0.5) * place.scale[0],
+      place.at[1] + (box[up][end] - 0.5) * place.scale[1],
+    ];
+    return [corner(0), corner(1)];
   }
 
   private edgesNear(at: At): Edge[] {

@@ -24,7 +24,7 @@ export class ClickTool implements Tool {
   press(): void {}
 
   drag(at: At): void {
-    if (!at.negative) this.view.moveTo(at.display);
+    this.view.moveTo(at.display);
   }
 
   release(at: At, moved: boolean): void {

@@ -11,7 +11,7 @@ export class NavigateTool implements Tool {
   }
 
   press(at: At): void {
-    if (!at.negative) this.view.moveTo(at.display);
+    this.view.moveTo(at.display);
   }
 
   drag(at: At): void {
