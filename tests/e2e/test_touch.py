@@ -36,6 +36,11 @@ class Hand:
         points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(fingers)]
         self._devtools.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
 
+    def pen(self, kind: str, place: Place) -> None:
+        pressed = {"button": "left", "buttons": int(kind != "Released"), "clickCount": int(kind != "Moved")}
+        at = {"type": f"mouse{kind}", "x": place[0], "y": place[1], "pointerType": "pen"}
+        self._devtools.send("Input.dispatchMouseEvent", {**at, **pressed})
+
     def tap(self, place: Place) -> None:
         self._viewer.page.touchscreen.tap(*place)
         self._viewer.wait_until_idle()
@@ -154,6 +159,30 @@ def test_a_stroke_by_finger_paints_and_erases_and_no_ring_stays(tablet, hand):
     for place in line:
         hand.draw([(place[0], place[1] + 20), place])
         assert painted[tablet.place()[0]]
+
+
+@pytest.mark.parametrize("first", ["hand", "pen"])
+def test_a_pen_draws_beside_the_hand_that_rests(tablet, hand, first):
+    page = tablet.page
+    page.tap("#new-object")
+    page.wait_for_selector("[data-object='object 1']")
+    page.tap("button[data-tool='brush']")
+    line = [tablet.point("axial", right, -10) for right in (-40, 40)]
+    resting = [tablet.point("axial", *place) for place in ((50, 40), (60, 50))]
+    if first == "hand":
+        hand.touch("Start", resting[0])
+    hand.pen("Pressed", line[0])
+    hand.touch("Start", *resting)
+    hand.pen("Moved", between(*line, 0.5))
+    hand.touch("Move", *((x + 15, y) for x, y in resting))
+    hand.pen("Moved", line[1])
+    hand.pen("Released", line[1])
+    hand.touch("End")
+    tablet.wait_until_idle()
+    assert tablet.objects()["object 1"]["edits"] == ["brush"]
+    places = np.argwhere(tablet.mask("object 1"))
+    across, along, _ = np.ptp(places, axis=0)
+    assert across > 3 * along, "a line across, as the pen went"
 
 
 def test_a_lasso_and_a_box_by_finger(tablet, hand):

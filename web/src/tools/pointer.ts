@@ -95,9 +95,10 @@ export class Pointer {
   private down(event: PointerEvent): void {
     const [x, y] = this.position(event);
     const byFinger = event.pointerType === 'touch';
-    if (byFinger) this.second(event, x, y);
+    if (byFinger) this.finger(event, x, y);
+    else if (this.press?.byFinger) this.drop(); // a pen beside the hand that rests
     const hit = this.view.hit(x, y);
-    if (!hit || this.press || this.fingers.busy) return;
+    if (!hit || this.press || (byFinger && this.fingers.busy)) return;
     event.preventDefault();
     this.layer.focus();
     this.layer.setPointerCapture(event.pointerId);
@@ -111,12 +112,16 @@ export class Pointer {
     if (!byFinger) this.begin(this.press);
   }
 
-  /** Two fingers are no stroke: what the first one has begun is dropped. */
-  private second(event: PointerEvent, x: number, y: number): void {
+  private finger(event: PointerEvent, x: number, y: number): void {
     if (this.press && !this.press.byFinger) return; // a hand beside the pen
     this.fingers.down(event.pointerId, [x, y]);
     if (!this.fingers.busy) return;
     this.layer.setPointerCapture(event.pointerId);
+    this.drop(); // two fingers are no stroke
+  }
+
+  /** What is pressed was not meant: nothing comes of it. */
+  private drop(): void {
     const { press, tool } = this;
     this.press = null;
     if (press?.gesture !== 'tool' || press.start) return;
@@ -191,7 +196,7 @@ export class Pointer {
 
   private cancel(event: PointerEvent): void {
     this.fingers.up(event.pointerId);
-    if (event.pointerId === this.press?.pointer) this.stop();
+    if (event.pointerId === this.press?.pointer) this.drop();
   }
 
   private gestureOf(event: PointerEvent, plane: Plane | 'render'): Gesture {
