@@ -70,6 +70,16 @@ class Hand:
         x, y = place
         self.pinch([(x - start, y), (x - stop, y)], [(x + start, y), (x + stop, y)])
 
+    def think_again(self, place: Place) -> None:
+        """A stroke of some length, and only then the second finger."""
+        x, y = place
+        self.touch("Start", place)
+        for part in range(1, 6):
+            self.touch("Move", (x + 8 * part, y))
+        self.touch("Start", (x + 40, y), (x + 40, y + 40))
+        self.touch("End")
+        self._viewer.wait_until_idle()
+
 
 def between(start: Place, stop: Place, part: float) -> Place:
     return start[0] + (stop[0] - start[0]) * part, start[1] + (stop[1] - start[1]) * part
@@ -210,6 +220,8 @@ def test_a_lasso_and_a_box_by_finger(tablet, hand):
     after = box.bounding_box()
     assert after["width"] > before["width"] + 15
     assert after["x"] == pytest.approx(before["x"], abs=1)
+    hand.think_again(tablet.point("axial", -20))
+    assert box.bounding_box() == after
     hand.spread(tablet.point("axial"), 20, 30)
     assert box.bounding_box()["width"] > after["width"] * 1.2, "two fingers zoom, and the box waits"
     page.tap("#undo")  # the lasso
@@ -238,13 +250,7 @@ def test_two_fingers_zoom_and_shift_with_every_tool_and_draw_nothing(tablet, han
     assert mm_of_scale_bar(tablet) == pytest.approx(2 * scale, rel=0.01)
     assert ends(tablet) == pytest.approx(to + 2 * (drawn - (x, y)), abs=3), "what lay between the fingers still does"
 
-    first = tablet.point("axial", -20, 20)  # a stroke of some length, and only then the second finger
-    hand.touch("Start", first)
-    for part in range(1, 6):
-        hand.touch("Move", (first[0] + 8 * part, first[1]))
-    hand.touch("Start", (first[0] + 40, first[1]), (first[0] + 40, first[1] + 40))
-    hand.touch("End")
-    tablet.wait_until_idle()
+    hand.think_again(tablet.point("axial", -20, 20))
     assert page.locator(DRAWN).count() == before
     assert tablet.place() == crosshair
     now = tablet.api().json()
@@ -288,10 +294,12 @@ def test_3d_turns_by_one_finger_and_comes_nearer_by_two(tablet, hand):
     assert page.evaluate("visualViewport.scale") == 1
 
 
-def test_an_angle_by_taps(tablet, hand):
+def test_an_angle_by_taps_with_a_zoom_between(tablet, hand):
     tablet.page.tap("button[data-tool='angle']")
-    for place in ((-30, 0), (0, 0), (0, 30)):
-        hand.tap(tablet.point("axial", *place))
+    hand.tap(tablet.point("axial", -30, 0))
+    hand.tap(tablet.point("axial"))
+    hand.spread(tablet.point("axial"), 20, 30)
+    hand.tap(tablet.point("axial", 0, 30))
     tablet.page.wait_for_selector("[data-measure='angle']")
     (angle,) = tablet.api("/measurements").json()["measurements"]
     assert angle["measured"]["degrees"] == pytest.approx(90, abs=3)
