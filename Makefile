@@ -32,9 +32,11 @@ test-slow: $(VENV)/test-installed  ## run what takes minutes: deaths of runs, lo
 	OMP_NUM_THREADS=1 OPENVISTA_SLOW=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m slow
 	OMP_NUM_THREADS=2 OPENVISTA_SLOW=1 $(BIN)/python -m pytest -q tests/test_moving_over.py
 
-test-services: $(VENV)/services-installed  ## test against a PACS, DICOM validators, nginx, a case in a browser (apt installs what is missing)
+test-services: $(VENV)/services-installed  ## test against a PACS, DICOM validators, nginx, then the viewer in Chromium (apt installs what is missing)
 	tests/services/install-debian-packages
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/services tests/e2e/test_whole_case.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/services
+	# one after the other: without a graphics card a browser draws with all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/e2e --ignore tests/e2e/test_jupyterlab.py
 
 serve-demo: $(VENV)/serve-installed  ## serve the viewer with the CT in examples/data
 	@echo "The CT of the example: add #open=$(abspath $(CT)) to the address below"
@@ -47,7 +49,7 @@ docs: $(VENV)/docs-installed  ## build the site into build/site, strictly: every
 web:  ## build the viewer from the lockfile (needs node >= 20.19); the result is committed
 	cd web && npm ci --no-audit --no-fund && npm run build
 
-test-e2e: $(VENV)/e2e-installed  ## test the viewer in Chromium (apt installs it where missing), and the API with random requests
+test-e2e: $(VENV)/e2e-installed  ## test the viewer and JupyterLab in Chromium (apt installs it where missing), the API with random requests
 	@command -v chromium chromium-browser google-chrome >/dev/null || (apt-get update && apt-get install -y chromium)
 	OMP_NUM_THREADS=1 OPENVISTA_E2E=1 $(BIN)/python -m pytest -q tests/e2e tests/serve/test_openapi.py
 

@@ -1,4 +1,4 @@
-"""A real ``openvista serve`` on loopback, and Debian's Chromium. Run by ``make test-e2e``, not by ``make test``."""
+"""A real ``openvista serve`` on loopback, and Debian's Chromium. ``make test-services`` and ``make test-e2e`` run it."""
 
 import os
 import re

@@ -249,6 +249,7 @@ def test_two_fingers_zoom_and_shift_with_every_tool_and_draw_nothing(tablet, han
     hand.pinch([(x - 20, y), (to[0] - 40, to[1])], [(x + 20, y), (to[0] + 40, to[1])])
     assert mm_of_scale_bar(tablet) == pytest.approx(2 * scale, rel=0.01)
     assert ends(tablet) == pytest.approx(to + 2 * (drawn - (x, y)), abs=3), "what lay between the fingers still does"
+    assert page.locator(DRAWN).count() == before
 
     hand.think_again(tablet.point("axial", -20, 20))
     assert page.locator(DRAWN).count() == before
