@@ -1,4 +1,4 @@
-"""A real ``openvista serve`` on loopback, and Debian's Chromium. ``make test-services`` and ``make test-e2e`` run it."""
+"""A real ``openvista serve`` on loopback, and Debian's Chromium. Not run by ``make test``."""
 
 import os
 import re

@@ -353,3 +353,10 @@ def test_what_fingers_hit_is_large_enough_and_on_the_page_which_does_not_zoom(br
         assert page.evaluate("visualViewport.scale") == 1
         canvas = page.locator(".picture canvas").bounding_box()
         assert canvas["width"] * canvas["height"] > viewport["width"] * viewport["height"] * 0.3
+        page.tap("[aria-label='Keys and help']")
+        if viewport is LYING:  # what is too long for the page, a finger pulls up
+            x, y = centre(page.locator(".help-dialog"))
+            hand.draw([(x, y), (x, y - 200)])
+            page.wait_for_function("document.querySelector('.help-dialog').scrollTop > 100")
+        page.tap(".help-dialog [aria-label='Close']")
+        assert not page.locator(".help-dialog").is_visible()
