@@ -71,12 +71,12 @@ class Hand:
         self.pinch([(x - start, y), (x - stop, y)], [(x + start, y), (x + stop, y)])
 
     def think_again(self, place: Place) -> None:
-        """A stroke of some length, and only then the second finger."""
+        """A bow, and only then the second finger."""
         x, y = place
         self.touch("Start", place)
         for part in range(1, 6):
-            self.touch("Move", (x + 8 * part, y))
-        self.touch("Start", (x + 40, y), (x + 40, y + 40))
+            self.touch("Move", (x + 8 * part, y + part**2))
+        self.touch("Start", (x + 40, y + 25), (x + 40, y - 25))
         self.touch("End")
         self._viewer.wait_until_idle()
 
@@ -348,8 +348,9 @@ def test_what_fingers_hit_is_large_enough_and_on_the_page_which_does_not_zoom(br
             page.tap(f"[aria-controls='{name}']")
             viewer.wait_until_idle()
             assert page.evaluate(TOO_SMALL, LEAST) == []
-            assert page.evaluate("[scrollX, scrollY]") == [0, 0]
-        hand.spread(centre(page.locator(".panel.classes")), 20, 50)
+            assert page.evaluate("[scrollX, scrollY, document.body.scrollLeft, document.body.scrollTop]") == [0] * 4
+        x, y = centre(page.locator(".panel.classes"))
+        hand.pinch([(x, y - 20), (x, y - 140)], [(x, y + 20), (x, y + 140)])
         assert page.evaluate("visualViewport.scale") == 1
         canvas = page.locator(".picture canvas").bounding_box()
         assert canvas["width"] * canvas["height"] > viewport["width"] * viewport["height"] * 0.3
