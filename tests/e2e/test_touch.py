@@ -32,8 +32,9 @@ class Hand:
         self._viewer = viewer
         self._devtools = viewer.page.context.new_cdp_session(viewer.page)
 
-    def touch(self, kind: str, *fingers: Place) -> None:
-        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(fingers)]
+    def touch(self, kind: str, *fingers: Place, first: int = 0) -> None:
+        """Start and Move name all fingers, the first by its number; End those that are lifted, none for all."""
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(fingers, first)]
         self._devtools.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
 
     def pen(self, kind: str, place: Place) -> None:
@@ -61,7 +62,7 @@ class Hand:
         for part in range(1, steps + 1):
             self.touch("Move", between(*one, part / steps), between(*two, part / steps))
         self.touch("End", one[1])
-        self.touch("Move", (one[1][0] + 30, one[1][1] + 10))  # what is left of two draws nothing
+        self.touch("Move", (two[1][0] + 30, two[1][1] + 10), first=1)  # what is left of two draws nothing
         self.touch("End")
         self._viewer.wait_until_idle()
 
