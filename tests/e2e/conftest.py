@@ -26,9 +26,9 @@ BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER_OPTIONS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
-    """Where the server is that all tests share."""
+    """Where the server is that the tests of a file share: it keeps so many scans only."""
     with serving(tmp_path_factory.mktemp("state")) as found:
         yield found
 
