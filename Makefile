@@ -28,7 +28,7 @@ demo-dicom: $(VENV)/dicom-installed  ## the same with the CT as a DICOM series: 
 test: $(VENV)/test-installed  ## install what the tests need and run them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
-test-slow: $(VENV)/test-installed  ## run what takes minutes: deaths of runs, long lines of docs/moving-over.md, clicks at 128^3
+test-slow: $(VENV)/test-installed  ## run what takes long: deaths of runs, lines of docs/moving-over.md, damaged files, clicks at 128^3
 	OMP_NUM_THREADS=1 OPENVISTA_SLOW=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m slow
 	OMP_NUM_THREADS=2 OPENVISTA_SLOW=1 $(BIN)/python -m pytest -q tests/test_moving_over.py
 

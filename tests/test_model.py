@@ -14,7 +14,7 @@ from openvista.anatomy.ctmr import card_classes
 from openvista.errors import AnatomyError, DeviceError, InputError, ModelError
 from openvista.geometry.box import Box
 from openvista.geometry.grid import Grid
-from openvista.inference.device import Compute
+from openvista.inference.device import Compute, cpu_has_bfloat16
 from openvista.inference.profiles import find_profile
 from openvista.io import read_scan
 from openvista.model import Model, load_model
@@ -256,6 +256,7 @@ def starter() -> bool:
 @pytest.mark.skipif(
     not starter() or not DEMO_CT.is_file(), reason="starter weights or demo CT are not in this checkout"
 )
+@pytest.mark.skipif(not cpu_has_bfloat16(), reason="this CPU imitates bfloat16, which takes minutes and nobody uses")
 def test_bfloat16_agrees_with_float32_on_real_weights():
     folder, demo = find_model("starter"), read_scan(DEMO_CT)
     corner = (20, 0, 30)

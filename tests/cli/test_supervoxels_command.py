@@ -52,6 +52,7 @@ def test_one_scan_with_the_starters_features_and_a_picture(small_ct, tmp_path):
     assert (described["features"], described["model"], described["compactness"]) == ("model", "starter", 0.01)
 
 
+@pytest.mark.slow
 def test_a_preview_of_what_is_there_already_and_a_list_that_names_its_maps(small_ct, tmp_path):
     shutil.copy(small_ct, tmp_path / "one.nii.gz")
     entries = [{"image": "one.nii.gz", "label_sv": "supervoxels/one_sv.nii.gz"}]

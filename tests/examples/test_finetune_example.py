@@ -85,6 +85,7 @@ def decathlon(tmp_path, example_ct, example_labels):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_on_the_layout_of_the_decathlon(decathlon):
     """Cell by cell, with fewer and smaller patches; so does the script, which has the same cells."""
     short = ["--steps", "2", "--patches", "1", "--patch", "32", "32", "32", "--validate-every", "2", "--overlap", "0"]

@@ -115,6 +115,7 @@ def test_one_user_cannot_fill_the_server_for_all(strict, ct):
     assert send(yours).status_code == 201
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_long_holds_up_its_owner_only(automatic_only, tmp_path, ct):
     """A gigabyte of zeros takes seconds to unpack; somebody else's upload does not wait for it."""
     bomb = io.BytesIO()

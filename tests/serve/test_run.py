@@ -29,6 +29,7 @@ def worker_of(parent: int) -> int:
     raise AssertionError("no worker")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find the worker")
 def test_a_killed_worker_is_replaced_and_a_stopped_one_finishes(two_branches, tmp_path, ct):
     """kill -9: 503 or a wait, then everything is there again. SIGTERM: what runs is finished and written."""
@@ -74,6 +75,7 @@ def test_a_worker_ends_with_its_parent(automatic_only, tmp_path):
             http.get("/v1/health/live")
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_is_not_started_again(automatic_only, tmp_path):
     with process(automatic_only, tmp_path / "state"):
         command = [sys.executable, "-m", "openvista", "serve", "--port", "0", "--model", str(automatic_only)]

@@ -75,6 +75,7 @@ def test_a_busy_port_is_said(tmp_path, tiny_list):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_restart_does_not_go_on_with_another_run(tmp_path, tiny_list):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "last.pt").write_bytes(b"of another run")

@@ -64,6 +64,7 @@ def wait_for_training(http: httpx.Client) -> dict:
     raise AssertionError("the training did not end")
 
 
+@pytest.mark.slow
 def test_the_annotators_round_ends_in_a_model(store, tmp_path):
     state = tmp_path / "state"
     with process(STARTER, state, "--datastore", str(store), "--train") as (_, http):
