@@ -131,6 +131,7 @@ def test_class_maps_lie_beside_the_result(small_ct, tmp_path, kind):
     assert (labels == 137).any()
 
 
+@pytest.mark.slow
 def test_processes_share_a_list_and_one_broken_scan_stops_none(small_ct, tmp_path):
     for number in range(3):
         shutil.copy(small_ct, tmp_path / f"ct{number}.nii.gz")
@@ -345,6 +346,7 @@ def test_train_mistakes_are_one_line(openvista_here, tmp_path, starter_recipe, e
     assert_refused(openvista_here("train", starter_recipe, *wrong_fold), "fold 3")
 
 
+@pytest.mark.slow
 def test_a_model_of_other_data_does_not_claim_the_origin_of_the_recipes(tmp_path, starter_recipe, example_datalist):
     short = ["--set", "steps=1", "--set", "fold=null", "--set", "window=[32,32,32]", "--set", "licence=ours", "-q"]
     done = openvista("train", starter_recipe, "--datalist", example_datalist, *short, "-o", tmp_path / "run")
