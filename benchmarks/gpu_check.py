@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -153,21 +154,17 @@ def batches(contest: Contest) -> dict[str, dict[str, float]]:
     for name, network in {"as planned": plain, **({"recorded": recorded} if is_cuda else {})}.items():
         for batch in sorted({1, 2, network.batch}):
             network.batch = batch
+            together = list(network.stream(windows))[5].float()  # a warm-up, too
+            error = float((together - alone).abs().max() / alone.std())
+            if error > DIFFERENT:
+                raise AssertionError(f"{name}, {batch} at once: features differ by {error:.3f}")
             if is_cuda:
                 torch.cuda.reset_peak_memory_stats(contest.device)
-            shares = [float((features - alone).abs().max()) for features in nth(network.stream(windows), 5)]  # warm-up
-            seconds = timed(contest, lambda network=network: [None for _ in network.stream(windows)])
+            seconds = timed(contest, lambda network=network: deque(network.stream(windows), maxlen=0))
             peak = torch.cuda.max_memory_allocated(contest.device) / 1e9 if is_cuda else 0.0
-            rows = {"windows_per_s": len(windows) / seconds, "peak_gb": peak, "error": shares[0] / float(alone.std())}
-            if rows["error"] > DIFFERENT:
-                raise AssertionError(f"{name}, {batch} at once: features differ by {rows['error']:.3f}")
-            found[f"{name}, {batch} at once"] = rows
+            row = {"windows_per_s": len(windows) / seconds, "peak_gb": peak, "error": error}
+            found[f"{name}, {batch} at once"] = row
     return found
-
-
-def nth(values: Iterator[torch.Tensor], place: int) -> list[torch.Tensor]:
-    """The value at this place, of all of them, as float32."""
-    return [value.float() for index, value in enumerate(values) if index == place]
 
 
 def timed(contest: Contest, work: Callable[[], Any]) -> float:

@@ -29,7 +29,8 @@ export function objectLook({ store, prompts }: App): HTMLElement {
     const to = objects.findIndex(({ id }) => id === store.state.active) + by;
     return to >= 0 && to < objects.length ? to : null;
   };
-  const order = ([1, -1] as const).map((by) => h('button', {
+  const steps = [1, -1] as const;
+  const order = steps.map((by) => h('button', {
     class: `plain tool ${by > 0 ? 'up' : 'down'}`, 'data-key': `look-order-${by}`,
     'aria-label': by > 0 ? texts.objects.raise : texts.objects.lower, title: by > 0 ? texts.objects.raise : texts.objects.lower,
     onclick: () => {
@@ -38,8 +39,8 @@ export function objectLook({ store, prompts }: App): HTMLElement {
     },
   }, icon('next')));
   store.watch(['active', 'session'], () => {
-    order.forEach((button, index) => {
-      button.disabled = position(index ? -1 : 1) === null;
+    steps.forEach((by, index) => {
+      (order[index] as HTMLButtonElement).disabled = position(by) === null;
     });
   });
   store.watch(['active', 'looks', 'solo'], ({ active, looks, solo: alone }) => {

@@ -6,7 +6,7 @@ import { icon, type IconName } from '../icons.ts';
 import type { Layout, State, ToolName } from '../session/state.ts';
 import { texts } from '../strings.ts';
 import type { Tool } from '../tools/tool.ts';
-import { byFinger } from '../tools/touch.ts';
+import { fingersFirst } from '../tools/touch.ts';
 import { changeMenu } from './change-menu.ts';
 import { slabChoice } from './slab.ts';
 
@@ -73,7 +73,7 @@ function toolHint(app: App): HTMLElement {
   const line = h('p', { class: 'tool-hint' });
   app.store.watch(['tool', 'active', 'session'], (state) => {
     const [name, byMouse, fingers] = words[state.tool];
-    const hint = byFinger ? words.named(name, fingers) : byMouse; // nothing shows a button's name to a finger
+    const hint = fingersFirst ? words.named(name, fingers) : byMouse; // nothing shows a button's name to a finger
     const object = state.session?.objects.find(({ id }) => id === state.active);
     const about = object ? words.about(object.name, hint) : words.aboutNew(hint);
     line.textContent = LOOKING.includes(state.tool) ? hint : about;

@@ -16,7 +16,7 @@ interface Pinch {
 const LEAST_APART = 10;
 
 /** Whether the page is worked on by fingers first: a tablet. */
-export const byFinger = matchMedia('(pointer: coarse)').matches;
+export const fingersFirst = matchMedia('(pointer: coarse)').matches;
 
 export class Fingers {
   /** Two have been down since the picture was touched: what is left of them draws nothing. */
